@@ -1,0 +1,123 @@
+/**
+ * A language model as the machinery sees it: shapes, bytes, and how its neurons behave. One JSON per model in models/.
+ */
+import { exactly, list, nullable, number, oneOf, optional, refined, text, type TypeOf } from "../base/decode.js";
+import { fact, positive, share } from "./fact.js";
+
+/** A point of a skew curve: the hottest `neurons` (share of a layer) carry `activations` (share of all activations); mean over layers, with the range. */
+const skewPoint = exactly({ neurons: number(0, 1), activations: number(0, 1), low: number(0, 1), high: number(0, 1) });
+
+const activations = exactly({
+  /** Share of the neurons of the experts in use that one token activates, mean over layers. */
+  activeShare: fact("ratio", 1e-4, 1),
+  skew: exactly({ source: text, note: optional(text, ""), points: list(skewPoint, 2) }),
+  /** Probability that a neuron active for the last token is active again beyond what its own rate gives (0 = independent draws). */
+  tokenOverlap: share,
+  /** Standard deviation of the logarithm of a token's activity about its mean. */
+  tokenVariation: fact("ratio", 0, 2),
+  /** Share of predicted neurons whose gate then fires (the rest need no up and down). 1 where the activation has no exact zeros. */
+  gateFires: share,
+});
+
+const experts = exactly({
+  count: number(1, 1024, true),
+  active: number(1, 1024, true),
+  /** Probability that an expert used for the last token is used again (active/count = independent draws). */
+  repeat: share,
+});
+
+export const modelCodec = refined(
+  exactly({
+    schema: oneOf("neuronlab/model@1"),
+    name: text,
+    title: text,
+    note: optional(text, ""),
+    layers: number(1, 1000, true),
+    hidden: number(32, 65536, true),
+    ffn: number(32, 1 << 20, true),
+    heads: number(1, 1024, true),
+    kvHeads: number(1, 1024, true),
+    vocabulary: number(2, 1 << 22, true),
+    experts,
+    activation: oneOf("dReLU", "ReLU", "SiLU"),
+    shapesSource: text,
+    quantisation: exactly({
+      /** Bits of a weight without its scale. */
+      weightBits: positive("count", 32),
+      /** Scale bits per weight (fp16 for each group of 32 = 0.5). */
+      scaleBits: fact("count", 0, 16),
+    }),
+    /** Predictor parameters over the whole model; null where none exists. */
+    predictorParameters: nullable(positive("count")),
+    activations,
+  }),
+  (m) => [
+    ...(m.experts.active <= m.experts.count ? [] : [{ path: "experts.active", message: `must not exceed experts.count (${m.experts.count})` }]),
+    ...(m.heads % m.kvHeads === 0 ? [] : [{ path: "kvHeads", message: `should divide heads (${m.heads})` }]),
+    ...(m.hidden % m.heads === 0 ? [] : [{ path: "heads", message: `should divide hidden (${m.hidden})` }]),
+    ...(m.activations.skew.points.every((p, i, all) => i === 0 || (all[i - 1]!.neurons < p.neurons && all[i - 1]!.activations <= p.activations)) ? [] : [{ path: "activations.skew.points", message: "should ascend in neurons and in activations" }]),
+    ...(m.activations.skew.points.every((p) => p.low <= p.activations && p.activations <= p.high) ? [] : [{ path: "activations.skew.points", message: "should have low ≤ activations ≤ high" }]),
+  ],
+);
+
+export type ModelSpec = TypeOf<typeof modelCodec>;
+
+/** Sizes that follow from the shapes. All in bytes unless named otherwise. */
+export interface ModelSizes {
+  /** FFN neurons of one expert in one layer, of one layer, and of the whole model. */
+  readonly neuronsPerExpert: number;
+  readonly neuronsPerLayer: number;
+  readonly neurons: number;
+  /** One weight row of a neuron (gate, up or down) without and with its scales. */
+  readonly rowBytes: number;
+  readonly rowBytesWithScales: number;
+  /** The three rows with scales: what compute reads from DRAM for a neuron. */
+  readonly neuronBytes: number;
+  readonly neuronScaleBytes: number;
+  /** Attention weights of one layer with scales. */
+  readonly attentionBytes: number;
+  readonly headBytes: number;
+  readonly embeddingBytes: number;
+  readonly predictorBytesPerLayer: number;
+  readonly ffnBytes: number;
+  readonly nonFfnBytes: number;
+  /** Multiply-add operations (two each) of one token: attention projections of a layer, FFN of the active experts of a layer, head. */
+  readonly attentionOps: number;
+  readonly ffnOps: number;
+  readonly headOps: number;
+  /** KV cache bytes of one token over all layers, fp16. */
+  readonly kvBytesPerToken: number;
+}
+
+export const sizesOf = (m: ModelSpec): ModelSizes => {
+  const bits = m.quantisation.weightBits.value;
+  const withScales = (bits + m.quantisation.scaleBits.value) / 8;
+  const headDim = m.hidden / m.heads;
+  const kvWidth = m.kvHeads * headDim;
+  const attentionParameters = 2 * m.hidden * m.hidden + 2 * m.hidden * kvWidth;
+  const neuronsPerLayer = m.ffn * m.experts.count;
+  const neurons = neuronsPerLayer * m.layers;
+  const rowBytesWithScales = m.hidden * withScales;
+  const headBytes = m.vocabulary * m.hidden * withScales;
+  const embeddingBytes = headBytes;
+  const attentionBytes = attentionParameters * withScales;
+  return {
+    neuronsPerExpert: m.ffn,
+    neuronsPerLayer,
+    neurons,
+    rowBytes: (m.hidden * bits) / 8,
+    rowBytesWithScales,
+    neuronBytes: 3 * rowBytesWithScales,
+    neuronScaleBytes: 3 * (rowBytesWithScales - (m.hidden * bits) / 8),
+    attentionBytes,
+    headBytes,
+    embeddingBytes,
+    predictorBytesPerLayer: ((m.predictorParameters?.value ?? 0) * withScales) / m.layers,
+    ffnBytes: neurons * 3 * rowBytesWithScales,
+    nonFfnBytes: attentionBytes * m.layers + headBytes + embeddingBytes,
+    attentionOps: 2 * attentionParameters,
+    ffnOps: 2 * 3 * m.hidden * m.ffn * m.experts.active,
+    headOps: 2 * m.vocabulary * m.hidden,
+    kvBytesPerToken: m.layers * 2 * kvWidth * 2,
+  };
+};

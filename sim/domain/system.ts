@@ -1,0 +1,59 @@
+/**
+ * A system is a way of running a model: a composition of mechanisms and the constants of its software. One JSON per
+ * system in systems/. Nothing else in the simulator knows a system's name: behaviour follows from these fields alone.
+ */
+import { exactly, nullable, number, oneOf, optional, text, type TypeOf } from "../base/decode.js";
+import { fact } from "./fact.js";
+
+const UNITS = ["cpu", "npu", "gpu", "cpu+npu"] as const;
+
+export const mechanismsCodec = exactly({
+  /** Which FFN neurons are computed: all, or those the predictor selects. */
+  computation: oneOf("dense", "predicted"),
+  decodeOn: oneOf(...UNITS),
+  prefillOn: oneOf("cpu", "npu", "gpu"),
+  /** How cold weights lie on flash and are read: one read per matrix row, one per gate-up-down bundle, gate first then up+down, or page faults on a mapped file. */
+  loading: oneOf("rows", "bundle", "two-phase", "mmap", "stream"),
+  /** What is kept of the FFN: the paper's segmented cache, one neuron-level LRU, the neurons of the last few tokens, a fixed choice of the hottest, the page cache, nothing. */
+  cache: oneOf("segmented", "neuron-lru", "window", "static-hot", "page-cache", "none"),
+  /** Which work may overlap a read. */
+  overlap: oneOf("none", "matrix", "cluster"),
+  /** Who submits reads in decode: one dedicated I/O thread, or every compute thread for itself. */
+  submitters: oneOf("io-thread", "compute-threads"),
+  /** Hot clusters that are not resident are read sequentially while attention runs. */
+  prefetchHot: oneOf("off", "under-attention"),
+  /** In prefill the next layer is read while this one computes. */
+  prefillOverlap: oneOf("off", "next-layer"),
+  /** FFN scales stay in DRAM so that gate is one 4 KiB page and up+down another. */
+  scalesResident: oneOf("yes", "no"),
+  /** Whether the system can run with weights on flash at all. */
+  offload: oneOf("yes", "no"),
+});
+export type Mechanisms = TypeOf<typeof mechanismsCodec>;
+
+export const systemCodec = exactly({
+  schema: oneOf("neuronlab/system@1"),
+  name: text,
+  title: text,
+  source: text,
+  note: optional(text, ""),
+  mechanisms: mechanismsCodec,
+  software: exactly({
+    /** Share of the device's dense bandwidth that its decode kernels reach. */
+    denseEfficiency: fact("ratio", 0.01, 1.2),
+    /** Share of the device's sparse-kernel rate that its sparse kernels reach. */
+    sparseEfficiency: fact("ratio", 0.01, 1.2),
+    /** Share of the device's matrix-product rate in prefill. */
+    gemmEfficiency: fact("ratio", 0.01, 1.5),
+    /** Which NPU bandwidth its decode graphs get. */
+    npuStream: oneOf("bulk", "matvec"),
+    /** Share of the flash's sequential rate when it streams whole layers. */
+    streamEfficiency: fact("ratio", 0.01, 1),
+    /** Tokens per forward pass in prefill. */
+    prefillChunk: number(1, 65536, true),
+    runtimeBytes: fact("bytes"),
+    /** Compute threads by cluster kind when the plan does not say; null = the device's best set. */
+    threads: nullable(number(1, 64, true)),
+  }),
+});
+export type SystemSpec = TypeOf<typeof systemCodec>;
