@@ -2,14 +2,21 @@
  * An experiment is a question put to the simulator: the runs it needs, the points that the paper reports for them, and
  * the claims to be tested. Pure data and pure functions; the command line runs it.
  */
+import type { DeviceProfile } from "../sim/domain/device.js";
+import type { ModelSpec } from "../sim/domain/model.js";
 import type { RunRecord, RunRequest } from "../sim/domain/run.js";
 
 export type Role = "calibration" | "check";
 
 export interface Case { readonly key: string; readonly request: RunRequest }
 
-/** Looks a finished run up by its case key; null where the system cannot run that case. */
-export type Lookup = (key: string) => RunRecord | null;
+/** What points, curves and claims are computed from. */
+export interface Lab {
+  /** A finished run by its case key; null where the system cannot run that case. */
+  readonly run: (key: string) => RunRecord | null;
+  readonly device: (name: string) => DeviceProfile;
+  readonly model: (name: string) => ModelSpec;
+}
 
 export interface PointSpec {
   readonly id: string;
@@ -22,7 +29,7 @@ export interface PointSpec {
   readonly printed: number;
   readonly role: Role;
   readonly note?: string;
-  readonly simulated: (run: Lookup) => number | null;
+  readonly simulated: (lab: Lab) => number | null;
 }
 
 export interface ResultPoint {
@@ -46,7 +53,7 @@ export interface CurvePoint { readonly series: string; readonly x: number | stri
 export interface ClaimSpec {
   readonly id: string;
   readonly text: string;
-  readonly holds: (run: Lookup, points: ReadonlyArray<ResultPoint>, curves: ReadonlyArray<CurvePoint>) => boolean;
+  readonly holds: (lab: Lab, points: ReadonlyArray<ResultPoint>, curves: ReadonlyArray<CurvePoint>) => boolean;
 }
 export interface ClaimResult { readonly id: string; readonly text: string; readonly holds: boolean }
 
@@ -63,7 +70,7 @@ export interface Experiment {
   readonly cases: ReadonlyArray<Case>;
   readonly points: ReadonlyArray<PointSpec>;
   /** Simulated values without a reported twin; also those that need no whole run (flash curves, matrix kernels). */
-  readonly curves?: (run: Lookup) => ReadonlyArray<CurvePoint>;
+  readonly curves?: (lab: Lab) => ReadonlyArray<CurvePoint>;
   readonly claims: ReadonlyArray<ClaimSpec>;
   readonly chart: Chart;
 }
