@@ -82,7 +82,7 @@ export const exactly = <P extends Fields>(fields: P): Codec<Exact<P>> => {
     for (const key of Object.keys(record)) {
       if (Object.hasOwn(fields, key)) continue;
       const near = nearest(key, allowed);
-      errors.push({ value: record[key], context: t.appendContext(context, key, t.unknown, record[key]), message: `unknown key${near === null ? "" : `; did you mean ${near}?`} allowed: ${allowed.join(", ")}` });
+      errors.push({ value: record[key], context: t.appendContext(context, key, t.unknown, record[key]), message: `unknown key${near === null ? "" : `, did you mean ${near}?`}; allowed: ${allowed.join(", ")}` });
     }
     const values: Record<string, unknown> = {};
     for (const key of allowed) {

@@ -1,0 +1,72 @@
+/**
+ * The only importer of yargs. Every flag is declared as text, because yargs' own number type makes NaN of "abc" in
+ * silence; unknown flags pass through to the command's decoder, which refuses them together with all other mistakes.
+ */
+import yargs, { type Argv } from "yargs";
+import { E, type Either } from "../sim/base/fp.js";
+import { badInput, unknownName, type AppError } from "../sim/base/errors.js";
+import { nearest } from "../sim/base/nearest.js";
+import { sharedFlags, type Command, type Words } from "./command.js";
+
+export type Reading = { readonly _tag: "Shown"; readonly text: string } | { readonly _tag: "Chosen"; readonly command: Command; readonly words: Words };
+
+const ABOUT = "neuronlab: phones running language models larger than their memory, simulated and explained";
+
+const withFlags = (y: Argv, command: Command): Argv => {
+  const positional = command.positional;
+  if (positional !== undefined) y.positional(positional.key, { type: "string", describe: positional.help });
+  for (const flag of [...command.flags, ...sharedFlags])
+    y.option(flag.name, { type: flag.value === null ? "boolean" : "string", describe: flag.value === null ? flag.help : `${flag.value}: ${flag.help}` });
+  for (const [typed, does] of command.examples) y.example(`$0 ${typed}`, does);
+  return y.usage(`$0 ${command.name}${positional === undefined ? "" : ` ${positional.shown}`}\n\n${command.summary}`);
+};
+
+/** yargs' own notation; presence of a required one is the decoder's to check, with all other mistakes. */
+const pattern = (command: Command): string => (command.positional === undefined ? command.name : `${command.name} [${command.positional.key}${command.positional.many ? ".." : ""}]`);
+
+const NOT_FLAGS = ["_", "$0", "--", "help", "version"];
+
+const wordsOf = (argv: Readonly<Record<string, unknown>>): Words => ({
+  named: Object.fromEntries(Object.entries(argv).filter(([key, value]) => !NOT_FLAGS.includes(key) && value !== undefined && !(Array.isArray(value) && value.length === 0))),
+  extra: [...(argv._ as ReadonlyArray<unknown>).slice(1), ...((argv["--"] as ReadonlyArray<unknown> | undefined) ?? [])].map(String),
+});
+
+export const readCommandLine = async (typed: ReadonlyArray<string>, commands: ReadonlyArray<Command>, version: string): Promise<Either<AppError, Reading>> => {
+  let chosen: Command | null = null;
+  const y = yargs([...typed])
+    .scriptName("neuronlab")
+    .locale("en")
+    .usage(`${ABOUT}\n\n$0 <command> [options]`)
+    .parserConfiguration({ "parse-numbers": false, "parse-positional-numbers": false, "camel-case-expansion": false, "dot-notation": false, "boolean-negation": false, "populate--": true })
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw error ?? new Error(message);
+    })
+    .help()
+    .alias("help", "h")
+    .version(version)
+    .wrap(110);
+  for (const command of commands)
+    y.command(pattern(command), command.summary, (inner) => withFlags(inner, command), () => {
+      chosen = command;
+    });
+  y.example("$0 simulate", "one run of the paper's largest model on its first phone").example("$0 simulate --help", "what a command takes, with examples");
+
+  let shown = "";
+  let argv: Readonly<Record<string, unknown>>;
+  try {
+    argv = (await y.parseAsync([...typed], {}, (_error: unknown, _argv: unknown, output: string) => {
+      shown = output;
+    })) as Readonly<Record<string, unknown>>;
+  } catch (fault) {
+    return E.left(badInput("neuronlab", [{ path: "(command line)", message: `${fault instanceof Error ? fault.message : String(fault)}; see neuronlab --help` }]));
+  }
+  if (shown !== "") return E.right({ _tag: "Shown", text: shown.trimEnd() });
+  if (chosen !== null) return E.right({ _tag: "Chosen", command: chosen, words: wordsOf(argv) });
+  const names = commands.map((command) => command.name);
+  const first = (argv._ as ReadonlyArray<unknown>)[0];
+  if (first !== undefined) return E.left(unknownName("command", String(first), names, nearest(String(first), names)));
+  const flags = Object.keys(wordsOf(argv).named);
+  if (flags.length > 0) return E.left(badInput("neuronlab", [{ path: `--${flags[0]}`, message: `stands before a command; write it after one of ${names.join(", ")}` }]));
+  return E.right({ _tag: "Shown", text: (await y.getHelp()).trimEnd() });
+};

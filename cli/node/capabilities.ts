@@ -1,0 +1,36 @@
+/** The real record of effects. */
+import type { Capabilities } from "../program.js";
+import { now } from "./clock.js";
+import { readJson, readStored, writeFiles } from "./files.js";
+import { hostFacts } from "./host.js";
+import { packageRoot } from "./package.js";
+import { runMany } from "./pool.js";
+import { profileNames, readProfile } from "./profiles.js";
+
+/** A reader that has seen enough (`| head`) is no fault of anybody's. */
+const untilClosed = (stream: NodeJS.WriteStream) => (text: string) => (): void => {
+  if (stream.listenerCount("error") === 0)
+    stream.on("error", (fault: NodeJS.ErrnoException) => {
+      if (fault.code !== "EPIPE") throw fault;
+    });
+  stream.write(text);
+};
+
+export const nodeCapabilities = (): Capabilities => {
+  const home = packageRoot();
+  const toStdout = untilClosed(process.stdout);
+  const toStderr = untilClosed(process.stderr);
+  return {
+    profileNames: profileNames(home),
+    readProfile: readProfile(home),
+    readJson,
+    readStored,
+    runMany,
+    write: writeFiles,
+    print: toStdout,
+    log: (text) => toStderr(`${text}\n`),
+    host: hostFacts(home),
+    now,
+    home,
+  };
+};

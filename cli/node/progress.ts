@@ -1,0 +1,13 @@
+/** A bar with an estimate of what is left, on stderr and only when that is a terminal. */
+import { SingleBar } from "cli-progress";
+
+export interface Progress { readonly step: () => void; readonly end: () => void }
+
+const silent: Progress = { step: () => undefined, end: () => undefined };
+
+export const progressOf = (total: number, stream: NodeJS.WriteStream = process.stderr): Progress => {
+  if (stream.isTTY !== true || total < 2) return silent;
+  const bar = new SingleBar({ stream, format: "{bar} {value}/{total} runs, {duration_formatted} gone, about {eta_formatted} left", barsize: 30, hideCursor: false, clearOnComplete: true });
+  bar.start(total, 0);
+  return { step: () => bar.increment(), end: () => bar.stop() };
+};

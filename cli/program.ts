@@ -1,0 +1,86 @@
+/**
+ * A program is what a command does: a description of effects over one record of functions. Tests pass a record of
+ * fakes (test/fakes/capabilities.ts); cli/node/ has the real ones. Outputs leave as values, in an Answer.
+ */
+import { RTE, TE, pipe, type Either, type IO, type ReaderTaskEither, type TaskEither } from "../sim/base/fp.js";
+import type { AppError } from "../sim/base/errors.js";
+import type { DeviceProfile } from "../sim/domain/device.js";
+import type { ModelSpec } from "../sim/domain/model.js";
+import type { RunRecord, RunRequest } from "../sim/domain/run.js";
+import type { SystemSpec } from "../sim/domain/system.js";
+
+export interface OutputFile { readonly path: string; readonly text: string }
+
+export type ProfileKind = "device" | "model" | "system";
+
+/** A JSON document and the name that messages call it by. */
+export interface Loaded { readonly where: string; readonly raw: unknown }
+
+/** What one simulation needs; travels to a worker as it is. */
+export interface RunInputs { readonly device: DeviceProfile; readonly model: ModelSpec; readonly system: SystemSpec; readonly request: RunRequest }
+
+/** One outcome for each request, in the order of the requests. */
+export type Outcome = Either<AppError, RunRecord>;
+
+export interface HostFacts {
+  readonly node: string;
+  readonly cores: number;
+  readonly cpu: string;
+  readonly memoryBytes: number;
+  readonly freeMemoryBytes: number;
+  readonly freeDiskBytes: number | null;
+  readonly resultsWritable: boolean;
+  /** Version lines of tools, null where a tool is absent. */
+  readonly cargo: string | null;
+  readonly simpy: string | null;
+  readonly ns3: string | null;
+  readonly nativeEngine: string | null;
+}
+
+export interface Capabilities {
+  readonly profileNames: (kind: ProfileKind) => TaskEither<AppError, ReadonlyArray<string>>;
+  /** By name, or by path to a user's own file. */
+  readonly readProfile: (kind: ProfileKind, name: string) => TaskEither<AppError, Loaded>;
+  readonly readJson: (path: string) => TaskEither<AppError, Loaded>;
+  /** The text of a file, null when there is none. */
+  readonly readStored: (path: string) => TaskEither<AppError, string | null>;
+  /** `workers` null means one for each core. Results do not depend on it. */
+  readonly runMany: (inputs: ReadonlyArray<RunInputs>, options: { readonly workers: number | null }) => TaskEither<AppError, ReadonlyArray<Outcome>>;
+  /** All files or, when one cannot be written, no half of one. */
+  readonly write: (files: ReadonlyArray<OutputFile>) => TaskEither<AppError, void>;
+  readonly print: (text: string) => IO<void>;
+  readonly log: (text: string) => IO<void>;
+  readonly host: TaskEither<AppError, HostFacts>;
+  /** Milliseconds since some fixed moment; only for messages, never in a result. */
+  readonly now: IO<number>;
+  /** The folder with devices/, models/, systems/ and results/. */
+  readonly home: string;
+}
+
+export type Program<A> = ReaderTaskEither<Capabilities, AppError, A>;
+
+/** What a command gives back. `exit` 70 is for a finding against ourselves: stored results that do not match. */
+export interface Answer {
+  readonly stdout: string;
+  readonly files?: ReadonlyArray<OutputFile>;
+  readonly notes?: ReadonlyArray<string>;
+  readonly exit?: 0 | 70;
+}
+
+export type Format = "table" | "json";
+
+export const inFormat = (format: Format, says: { readonly text: string; readonly json: unknown }): string => (format === "json" ? JSON.stringify(says.json, null, 2) : says.text);
+
+/** The only write of a command: files first, then notes, then the answer itself. Yields the exit code. */
+export const deliver = (answer: Answer): Program<number> => (capabilities) =>
+  pipe(
+    answer.files === undefined || answer.files.length === 0 ? TE.right(undefined) : capabilities.write(answer.files),
+    TE.map(() => {
+      for (const note of answer.notes ?? []) capabilities.log(note)();
+      if (answer.stdout !== "") capabilities.print(`${answer.stdout}\n`)();
+      return answer.exit ?? 0;
+    }),
+  );
+
+export const log = (text: string): Program<void> => (capabilities) => TE.fromIO(capabilities.log(text));
+export const asked = RTE.asks<Capabilities, Capabilities, AppError>((capabilities) => capabilities);

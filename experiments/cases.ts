@@ -1,0 +1,112 @@
+/** Builders of runs and points, so that an experiment's file reads like the paper's table. */
+import type { MemoryRequest, RunRecord, RunRequest } from "../sim/domain/run.js";
+import type { Mechanisms } from "../sim/domain/system.js";
+import type { Case, PointSpec, Role } from "./experiment.js";
+
+export const ALL: MemoryRequest = { _tag: "All" };
+export const HALF: MemoryRequest = { _tag: "OffloadFfn", share: 0.5 };
+export const THREE_QUARTERS: MemoryRequest = { _tag: "OffloadFfn", share: 0.75 };
+/** The paper does not say whether its GB are 10^9 or 2^30 bytes; decimal throughout (docs/model.md). */
+export const gigabytes = (gb: number): MemoryRequest => ({ _tag: "Bytes", bytes: gb * 1e9 });
+
+const memoryWord = (memory: MemoryRequest): string => {
+  switch (memory._tag) {
+    case "All":
+      return "all";
+    case "Bytes":
+      return `${memory.bytes / 1e9}GB`;
+    case "OffloadFfn":
+      return `offload-${memory.share}`;
+  }
+};
+
+const keyOf = (r: RunRequest): string =>
+  [
+    r.device,
+    r.model,
+    r.system,
+    memoryWord(r.memory),
+    r.phase === "prefill" ? `prefill-${r.prompt}` : `decode-${r.prompt}+${r.tokens}`,
+    `batch-${r.batch}`,
+    ...(r.mechanisms === undefined ? [] : [Object.entries(r.mechanisms).map(([name, value]) => `${name}=${value}`).sort().join(",")]),
+  ].join("/");
+
+const caseOf = (request: RunRequest): Case => ({ key: keyOf(request), request });
+
+/** What every run names. */
+export interface Setting { readonly device: string; readonly model: string; readonly system: string; readonly memory: MemoryRequest }
+
+/** The paper's decode workload begins with a prompt of at most 64 tokens; 128 tokens give a mean, 1,024 the percentiles of Table 5. */
+export const decode = (setting: Setting, more: { readonly batch?: number; readonly tokens?: number; readonly mechanisms?: Partial<Mechanisms> } = {}): Case =>
+  caseOf({
+    ...setting,
+    phase: "decode",
+    prompt: 64,
+    tokens: more.tokens ?? 128,
+    batch: more.batch ?? 1,
+    seed: 1,
+    fidelity: "cluster",
+    ...(more.mechanisms === undefined ? {} : { mechanisms: more.mechanisms }),
+  });
+
+export const prefill = (setting: Setting, prompt: number): Case => caseOf({ ...setting, phase: "prefill", prompt, tokens: 1, batch: 1, seed: 1, fidelity: "cluster" });
+
+/** A printed number: its value and half of its last digit. "404.6" → 404.6 ± 0.05. */
+export const printed = (text: string): { readonly reported: number; readonly printed: number } => {
+  const decimals = text.includes(".") ? text.length - text.indexOf(".") - 1 : 0;
+  return { reported: Number(text), printed: 0.5 * 10 ** -decimals };
+};
+
+export interface PointHead {
+  readonly id: string;
+  readonly panel?: string;
+  readonly series: string;
+  readonly x: number | string;
+  readonly unit: string;
+  /** As the paper prints it, so that its rounding is known; or a value with its half-width where it follows from a stated ratio. */
+  readonly reported: string | { readonly reported: number; readonly printed: number };
+  readonly role?: Role;
+  readonly note?: string;
+}
+
+const head = (h: PointHead): Omit<PointSpec, "uses" | "simulated"> => ({
+  id: h.id,
+  panel: h.panel ?? "",
+  series: h.series,
+  x: h.x,
+  unit: h.unit,
+  ...(typeof h.reported === "string" ? printed(h.reported) : h.reported),
+  role: h.role ?? "check",
+  ...(h.note === undefined ? {} : { note: h.note }),
+});
+
+/** A point read from one run. */
+export const fromRun = (h: PointHead, from: Case, pick: (record: RunRecord) => number | null): PointSpec => ({
+  ...head(h),
+  uses: [from],
+  simulated: (lab) => {
+    const record = lab.run(from.key);
+    return record === null ? null : pick(record);
+  },
+});
+
+/** A ratio of the same quantity in two runs. */
+export const fromRatio = (h: PointHead, over: Case, under: Case, pick: (record: RunRecord) => number): PointSpec => ({
+  ...head(h),
+  uses: [over, under],
+  simulated: (lab) => {
+    const [a, b] = [lab.run(over.key), lab.run(under.key)];
+    return a === null || b === null ? null : pick(a) / pick(b);
+  },
+});
+
+/** A point that needs no run: a property of the device or the model. */
+export const fromProfile = (h: PointHead, simulated: PointSpec["simulated"]): PointSpec => ({ ...head(h), uses: [], simulated });
+
+export const tokensPerSec = (record: RunRecord): number => record.tokensPerSec;
+export const percent = (share: number): number => 100 * share;
+
+/** Each run once, in order of first use. */
+export const casesOf = (points: ReadonlyArray<PointSpec>, more: ReadonlyArray<Case> = []): ReadonlyArray<Case> => [
+  ...new Map([...points.flatMap((p) => p.uses), ...more].map((c) => [c.key, c])).values(),
+];

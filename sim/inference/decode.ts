@@ -1,0 +1,183 @@
+/**
+ * The decode loop: token after token, layer after layer, each layer a graph of cluster tasks on the phone. Heat is stepped
+ * once a token. Same inputs, same result; inside, one mutable state and the kernel's queue.
+ */
+import { E, type Either } from "../base/fp.js";
+import { stuck, type AppError } from "../base/errors.js";
+import type { DeviceProfile } from "../domain/device.js";
+import type { ModelSpec } from "../domain/model.js";
+import type { Plan } from "../domain/plan.js";
+import { ACTIVITIES, type RunRequest, type TokenRow } from "../domain/run.js";
+import { energyOf, totalJoules, type Activity } from "../hardware/energy.js";
+import { AGENT, assemblePhone, counter, type Phone } from "../hardware/phone.js";
+import { createThermal } from "../hardware/thermal.js";
+import { criticalPathInto } from "../kernel/critical-path.js";
+import { noCause } from "../kernel/recorder.js";
+import { headTask, layerBuilder, type LayerDraw } from "./decode-layer.js";
+import { denseWeights } from "./dense-weights.js";
+import { Executor } from "./executor.js";
+import type { LayerRates } from "./layer-rates.js";
+import { createLayerDraw, type LayerLaw } from "./sparse-draws.js";
+
+/** What a finished loop leaves behind, for simulate.ts to describe. */
+export interface Finished {
+  readonly phone: Phone;
+  readonly tokens: ReadonlyArray<TokenRow>;
+  readonly wallNs: number;
+  /** Critical path by activity (ACTIVITIES, then waits), ns over the whole run. */
+  readonly path: Float64Array;
+  readonly pathViolations: number;
+  readonly exposedReadNs: number;
+  /** Rows computed, the dense ones included, by token. */
+  readonly rowsComputed: Float64Array;
+  readonly flashBytes: number;
+  readonly activity: Activity;
+  readonly peakWatts: number;
+  readonly hottestC: number;
+}
+
+/** Where a token's draws come from: statistics, every neuron, or the dense weights. */
+export interface Draws {
+  readonly nextToken: () => void;
+  readonly fillLayer: (layer: number, out: LayerDraw) => void;
+}
+
+export const createExecutor = (phone: Phone, device: DeviceProfile, rates: Pick<LayerRates, "denseCpu">, efficiency: { readonly dense: number; readonly sparse: number }): Executor => {
+  const perCore = (of: (c: DeviceProfile["cpu"]["clusters"][number]) => number): Float64Array =>
+    Float64Array.from(phone.threads, (kind) => of(device.cpu.clusters.find((c) => c.kind === kind)!));
+  const threads = Math.max(1, phone.threads.length);
+  return new Executor({
+    kernel: phone.kernel,
+    recorder: phone.recorder,
+    dram: phone.dram,
+    lanes: [phone.lane.threads, [phone.lane.allThreads], [phone.lane.npu], [phone.lane.gpu], [phone.lane.flash], [phone.lane.anyTime]],
+    flightLane: phone.lane.flight,
+    agents: [AGENT.cpu, AGENT.cpu, AGENT.npu, AGENT.gpu, AGENT.flash, AGENT.cpu],
+    threadRates: [
+      // Side by side the cores share what the cluster streams.
+      perCore((c) => Math.min(c.denseBandwidth.value * efficiency.dense, rates.denseCpu / threads)),
+      perCore((c) => c.sparseBandwidth.value * efficiency.sparse),
+    ],
+    dramCounters: [counter("dram cpu asked"), counter("dram cpu asked"), counter("dram npu asked"), counter("dram gpu asked"), counter("flash bytes"), counter("dram cpu asked")],
+  });
+};
+
+/** Busy time of cores, parts and bytes so far. The I/O core is busy in the driver while the device serves its reads. */
+export const activityOf = (phone: Phone, plan: Plan, wallNs: number, flashBytes: number): Activity => {
+  const busy = phone.recorder.laneBusyNs;
+  const byKind = { big: 0, mid: 0, little: 0 };
+  phone.threads.forEach((kind, i) => (byKind[kind] += busy[phone.lane.threads[i]!]! + busy[phone.lane.allThreads]!));
+  if (plan.compute.ioCore !== "none") byKind[plan.compute.ioCore] += busy[phone.lane.flash]!;
+  const counted = phone.recorder.counted;
+  const dramBytes = counted[counter("dram cpu asked")]! + counted[counter("dram npu asked")]! + counted[counter("dram gpu asked")]! + flashBytes;
+  return { wallNs, bigNs: byKind.big, midNs: byKind.mid, littleNs: byKind.little, npuNs: busy[phone.lane.npu]!, gpuNs: busy[phone.lane.gpu]!, dramBytes, flashBytes };
+};
+
+export interface DecodeInputs {
+  readonly device: DeviceProfile;
+  readonly model: ModelSpec;
+  readonly plan: Plan;
+  readonly rates: LayerRates;
+  readonly laws: ReadonlyArray<LayerLaw>;
+  readonly request: RunRequest;
+  readonly efficiency: { readonly dense: number; readonly sparse: number };
+  /** For predicted computation; dense systems draw from their weights. */
+  readonly draws: Draws | null;
+}
+
+export const decode = ({ device, model, plan, rates, laws, request, efficiency, draws }: DecodeInputs): Either<AppError, Finished> => {
+  const phone = assemblePhone(device, plan, request.trace === true);
+  const { kernel, recorder } = phone;
+  const executor = createExecutor(phone, device, rates, efficiency);
+  const build = layerBuilder(rates, plan);
+  const isDense = plan.mechanisms.computation === "dense";
+  const weights = isDense ? denseWeights(model, plan, request.batch, rates.allResident, request.seed) : null;
+  const source: Draws = weights ?? draws!;
+  const draw = createLayerDraw(model, laws, plan.cluster.neurons);
+  const thermal = createThermal(device.thermal);
+  const path = new Float64Array(ACTIVITIES.length + 1);
+  const rowsComputed = new Float64Array(request.tokens);
+  const rows: Array<TokenRow> = [];
+  const { reads } = rates;
+
+  let flashBytes = 0;
+  let pathViolations = 0;
+  let peakWatts = 0;
+  let joulesBefore = 0;
+  let token = 0;
+  let tokenStartNs = 0;
+  let flashBytesBefore = 0;
+  let lookups = 0;
+  let misses = 0;
+
+  const countReads = (): void => {
+    let missing = 0;
+    let active = 0;
+    for (let c = 0; c < draw.coldClusters; c++) {
+      missing += draw.coldMissing[c]!;
+      active += draw.coldActive[c]!;
+      rowsComputed[token]! += draw.coldActive[c]!;
+    }
+    for (let c = 0; c < draw.warmClusters; c++) {
+      active += draw.warmActive[c]!;
+      rowsComputed[token]! += draw.warmActive[c]!;
+    }
+    rowsComputed[token]! += draw.denseBytes / (3 * rates.gateBytes);
+    lookups += active;
+    misses += missing;
+    flashBytes += missing * (reads.firstBytes + (reads.secondNs > 0 ? rates.gateFires * reads.secondBytes : 0)) + draw.denseMissingBytes + draw.attentionMissingBytes + rates.prefetchNs * reads.streamBandwidth;
+  };
+
+  const runLayer = (layer: number, cause: number): void => {
+    executor.clear();
+    if (layer === model.layers) {
+      const missing = weights === null ? 0 : weights.headMissing();
+      flashBytes += missing;
+      headTask(executor, rates, plan, -1, layer, missing);
+      executor.launch(cause, endToken);
+      return;
+    }
+    source.fillLayer(layer, draw);
+    countReads();
+    build(executor, layer, -1, draw);
+    executor.launch(cause, (last) => runLayer(layer + 1, last));
+  };
+
+  const endToken = (lastSpan: number): void => {
+    const nowNs = kernel.now;
+    const latencyNs = nowNs - tokenStartNs;
+    pathViolations += criticalPathInto(recorder, lastSpan, tokenStartNs, path);
+    rows.push({ latencyNs, bytesRead: flashBytes - flashBytesBefore, lookups, misses });
+    const joules = totalJoules(energyOf(device, activityOf(phone, plan, nowNs, flashBytes)));
+    const watts = (joules - joulesBefore) / (latencyNs * 1e-9);
+    if (watts > peakWatts) peakWatts = watts;
+    executor.throttle = thermal.step(watts, latencyNs);
+    executor.readSlowdown = thermal.temperature() > device.flash.hotAt.value ? 1 / device.flash.hotRatio.value : 1;
+    joulesBefore = joules;
+    flashBytesBefore = flashBytes;
+    lookups = 0;
+    misses = 0;
+    tokenStartNs = nowNs;
+    recorder.rewind();
+    token++;
+    if (token < request.tokens) startToken(lastSpan);
+  };
+
+  const startToken = (cause: number): void => {
+    executor.token = token;
+    source.nextToken();
+    runLayer(0, cause);
+  };
+
+  startToken(noCause);
+  kernel.run();
+  executor.settleExposure();
+  if (token < request.tokens) return E.left(stuck(kernel.now, [`${executor.waiting} tasks of token ${token}`]));
+  recorder.count(counter("dram cpu moved"), phone.dram.bytesMoved(AGENT.cpu));
+  recorder.count(counter("dram npu moved"), phone.dram.bytesMoved(AGENT.npu));
+  recorder.count(counter("dram gpu moved"), phone.dram.bytesMoved(AGENT.gpu));
+  return E.right({
+    phone, tokens: rows, wallNs: kernel.now, path, pathViolations, exposedReadNs: executor.exposedReadNs, rowsComputed, flashBytes,
+    activity: activityOf(phone, plan, kernel.now, flashBytes), peakWatts, hottestC: thermal.hottest(),
+  });
+};

@@ -1,0 +1,40 @@
+/**
+ * The one function behind the simulator: profiles and a request in, a run record out. Pure: same inputs and seed, same
+ * bytes. Three fidelities stand behind it: closed form, events per neuron cluster (the default), every neuron looked up.
+ */
+import { E, pipe, type Either } from "../base/fp.js";
+import type { AppError } from "../base/errors.js";
+import type { DeviceProfile } from "../domain/device.js";
+import type { ModelSpec } from "../domain/model.js";
+import type { RunRecord, RunRequest } from "../domain/run.js";
+import type { SystemSpec } from "../domain/system.js";
+import { defaultPlan } from "../planner/default-plan.js";
+import { analyticRecord, bounds, type Setting } from "./analytic.js";
+import { decode } from "./decode.js";
+import { describeRun } from "./describe.js";
+import { layerRates } from "./layer-rates.js";
+import { prefill } from "./prefill.js";
+import { layerLaws, sparseDraws } from "./sparse-draws.js";
+
+export interface SimulationInputs {
+  readonly device: DeviceProfile;
+  readonly model: ModelSpec;
+  readonly system: SystemSpec;
+  readonly request: RunRequest;
+}
+
+export const simulate = ({ device, model, system, request }: SimulationInputs): Either<AppError, RunRecord> =>
+  pipe(
+    request.plan === undefined ? defaultPlan(device, model, system, request) : E.right(request.plan),
+    E.chain((plan) => {
+      const rates = layerRates(device, model, system, plan, request);
+      const laws = layerLaws(model, plan, rates, request);
+      const setting: Setting = { device, model, system, plan, rates, laws, request };
+      if (request.fidelity === "analytic") return E.right(analyticRecord(setting));
+      const bound = bounds(setting);
+      if (request.phase === "prefill") return pipe(prefill(device, model, system, plan, rates, request), E.map((done) => describeRun(done, plan, request, bound, device)));
+      const draws = plan.mechanisms.computation === "dense" ? null : sparseDraws(model, plan, rates, request, laws);
+      const efficiency = { dense: system.software.denseEfficiency.value, sparse: system.software.sparseEfficiency.value };
+      return pipe(decode({ device, model, plan, rates, laws, request, efficiency, draws }), E.map((done) => describeRun(done, plan, request, bound, device)));
+    }),
+  );

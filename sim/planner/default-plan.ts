@@ -1,0 +1,124 @@
+/**
+ * The plan a system runs by default on a device, model and memory: the paper's own choices where it states them, and where
+ * it only says "profile-driven" the closed-form optimum of the same quantity. `tune` searches further.
+ */
+import { E, pipe, type Either } from "../base/fp.js";
+import { unsupported, type AppError } from "../base/errors.js";
+import type { DeviceProfile } from "../domain/device.js";
+import type { ModelSpec } from "../domain/model.js";
+import type { Plan } from "../domain/plan.js";
+import type { RunRequest } from "../domain/run.js";
+import type { Mechanisms, SystemSpec } from "../domain/system.js";
+import { bestThreads, threadCount, type Threads } from "../hardware/kernels.js";
+import { rateBins } from "../neurons/activation.js";
+import { lruMiss, staticMiss } from "../neurons/locality.js";
+import { cachedNeuronBytes, fitMemory } from "./fit.js";
+import { sizesOf } from "../domain/model.js";
+
+/** Cold neurons of a cluster: 512 × 4096 is the paper's example of a chunk (v3, section 4.1.2); two of them keep the queue's cost low. */
+const CLUSTER_NEURONS = 1024;
+/** Clusters in flight: Figure 6 draws eight per matrix. */
+const DEPTH = 8;
+const STREAM_BLOCK = 512 * 1024;
+/** Rows on the NPU by batch size: half at batch 1, 70 % at large batches; the planner takes more hot at batch 3-4 (v3, sections 4.1.2 and 5). */
+const NPU_ROWS = [{ batch: 1, share: 0.5 }, { batch: 3, share: 0.7 }];
+
+export const mechanismsOf = (system: SystemSpec, request: RunRequest): Mechanisms => ({ ...system.mechanisms, ...request.mechanisms });
+
+const unitsMissing = (device: DeviceProfile, system: SystemSpec, mechanisms: Mechanisms, request: RunRequest): ReadonlyArray<string> => {
+  const needed = request.phase === "prefill" ? [mechanisms.prefillOn] : mechanisms.decodeOn.split("+");
+  return needed.filter((unit) => (unit === "npu" && device.npu === null) || (unit === "gpu" && device.gpu === null)).map((unit) => `${system.title} needs ${unit === "npu" ? "an NPU" : "a GPU"}; ${device.title} has none`);
+};
+
+/** Compute threads: the best set, less one core for I/O where a thread is dedicated to it. */
+const computeThreads = (device: DeviceProfile, system: SystemSpec, mechanisms: Mechanisms, reading: boolean): { readonly threads: Threads; readonly ioCore: Plan["compute"]["ioCore"] } => {
+  let threads = bestThreads(device);
+  const wanted = system.software.threads;
+  if (wanted !== null) {
+    const big = Math.min(threads.big, wanted);
+    threads = { big, mid: Math.min(threads.mid, wanted - big), little: 0 };
+  }
+  if (!reading || mechanisms.submitters !== "io-thread" || mechanisms.decodeOn === "npu" || mechanisms.decodeOn === "gpu") return { threads, ioCore: "none" };
+  // The big core drives the most commands per second (Table 1), so it reads and the mid cores compute.
+  const ioCore = threads.big > 0 ? "big" : threads.mid > 1 ? "mid" : "little";
+  const less = { ...threads, [ioCore]: Math.max(0, threads[ioCore] - 1) };
+  return { threads: threadCount(less) > 0 ? less : threads, ioCore };
+};
+
+/**
+ * Share of the FFN cache pinned as hot: the split with the fewest expected misses of the middle layer, by closed form.
+ * Pinning wins where popularity is steady; recency where consecutive tokens share neurons or experts.
+ */
+export const bestHotFraction = (model: ModelSpec, cachedShare: number): number => {
+  const bins = rateBins(model, Math.floor(model.layers / 2));
+  const { activations, experts } = model;
+  let best = 1;
+  let fewest = Infinity;
+  for (let tenth = 0; tenth <= 10; tenth++) {
+    const pinnedShare = (cachedShare * tenth) / 10;
+    const rest = cachedShare - pinnedShare;
+    const beyond = staticMiss(bins, pinnedShare);
+    const missing = rest <= 0 ? beyond : beyond * lruMiss({ bins, pinnedShare, capacityShare: rest, overlap: activations.tokenOverlap.value, experts: { count: experts.count, active: experts.active, repeat: experts.repeat.value }, tokenVariation: activations.tokenVariation.value }).missOfActive;
+    if (missing < fewest - 1e-9) {
+      fewest = missing;
+      best = tenth / 10;
+    }
+  }
+  return best;
+};
+
+export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: SystemSpec, request: RunRequest): Either<AppError, Plan> => {
+  const mechanisms = mechanismsOf(system, request);
+  const missing = unitsMissing(device, system, mechanisms, request);
+  if (missing.length > 0) return E.left(unsupported(`${request.system} on ${request.device}`, missing.join("; ")));
+  if (mechanisms.computation === "predicted" && model.predictorParameters === null)
+    return E.left(unsupported(`${request.system} with ${request.model}`, `${model.title} has no predictors, so its neurons cannot be selected; use a dense system or a sparse model`));
+  return pipe(
+    fitMemory(device, model, system, mechanisms, request),
+    E.map((fit): Plan => {
+      const { threads, ioCore } = computeThreads(device, system, mechanisms, !fit.all && mechanisms.computation === "predicted");
+      const usesNpu = mechanisms.decodeOn === "cpu+npu";
+      const inFlight = fit.all || mechanisms.overlap !== "cluster" ? 0 : pipelineBytes(model, mechanisms, CLUSTER_NEURONS, DEPTH);
+      const cacheBytes = Math.max(0, fit.ffn - inFlight);
+      const hotFraction = fit.all || mechanisms.cache === "static-hot" ? 1 : mechanisms.cache === "segmented" ? bestHotFraction(model, cacheBytes / fit.ffnAll) : 0;
+      const keeps = fit.all || mechanisms.cache !== "none";
+      // A mapped file is cached by the page, attention weights and all.
+      const mapped = mechanisms.cache === "page-cache";
+      const pages = Math.min(fit.memory - fit.kv - fit.runtime, fit.fixed + fit.ffnAll);
+      return {
+        schema: "neuronlab/plan@1",
+        note: "default plan",
+        device: device.name,
+        model: model.name,
+        system: system.name,
+        memory: fit.memory,
+        mechanisms,
+        compute: {
+          threads,
+          ioCore,
+          attentionOn: mechanisms.decodeOn,
+          npuRows: usesNpu ? NPU_ROWS : [{ batch: 1, share: 0 }],
+        },
+        cluster: { neurons: CLUSTER_NEURONS },
+        cache: {
+          fixed: mapped ? 0 : fit.fixed,
+          predictors: fit.predictors,
+          scales: fit.scales,
+          kv: fit.kv,
+          runtime: fit.runtime + inFlight,
+          hot: keeps && !mapped ? (fit.all ? fit.ffnAll : cacheBytes * hotFraction) : 0,
+          cold: mapped ? pages : keeps && !fit.all ? cacheBytes * (1 - hotFraction) : 0,
+        },
+        pipeline: { depth: DEPTH },
+        io: { streamBlock: STREAM_BLOCK, lanes: 1 },
+      };
+    }),
+  );
+};
+
+/** Buffers of clusters in flight: each holds what it may have to read, twice its mean, in whole flash pages. */
+export const pipelineBytes = (model: ModelSpec, mechanisms: Mechanisms, clusterNeurons: number, depth: number): number => {
+  const sizes = sizesOf(model);
+  const slot = Math.ceil(cachedNeuronBytes(model, mechanisms) / 4096) * 4096;
+  return depth * Math.min(1, 2 * model.activations.activeShare.value) * clusterNeurons * Math.max(slot, 3 * sizes.rowBytes);
+};

@@ -1,0 +1,130 @@
+/** A run record to what a person reads (text) and what a program reads (JSON). Pure. */
+import { showBytes } from "../base/units.js";
+import { residentBytes } from "../domain/plan.js";
+import type { MemoryRequest, RunRecord } from "../domain/run.js";
+import { METRICS } from "./metrics.js";
+import { indented, showNumber, showShare, table } from "./table.js";
+
+const showMemory = (memory: MemoryRequest): string => {
+  switch (memory._tag) {
+    case "Bytes":
+      return showBytes(memory.bytes);
+    case "OffloadFfn":
+      return `${showNumber(100 * memory.share)}% of the FFN on flash`;
+    case "All":
+      return "all memory that an app may use";
+  }
+};
+
+const PARTS: Readonly<Record<keyof RunRecord["plan"]["cache"], string>> = {
+  fixed: "attention, embedding and head",
+  predictors: "predictors",
+  scales: "FFN scales",
+  kv: "KV cache",
+  runtime: "runtime",
+  hot: "hot segment",
+  cold: "cold segment",
+};
+
+/** Memory by part, largest first; the parts sum to what the process holds. */
+export const memoryByPart = (record: RunRecord): ReadonlyArray<{ readonly part: string; readonly bytes: number }> =>
+  (Object.keys(PARTS) as ReadonlyArray<keyof typeof PARTS>)
+    .map((key) => ({ part: PARTS[key], bytes: record.plan.cache[key] }))
+    .sort((a, b) => b.bytes - a.bytes);
+
+const ms = (ns: number): string => (ns / 1e6).toFixed(2);
+
+const breakdownTable = (record: RunRecord): string => {
+  const total = record.breakdown.reduce((sum, row) => sum + row.nsPerToken, 0);
+  const shown = record.breakdown.filter((row) => row.nsPerToken > 0).sort((a, b) => b.nsPerToken - a.nsPerToken);
+  return table(
+    [{ title: "critical path" }, { title: "ms/token", align: "right" }, { title: "share", align: "right" }],
+    [...shown.map((row) => [row.activity, ms(row.nsPerToken), showShare(row.nsPerToken / total)]), ["token time", ms(total), showShare(1)]],
+  );
+};
+
+const lanesTable = (record: RunRecord): string =>
+  table(
+    [{ title: "lane" }, { title: "servers", align: "right" }, { title: "busy", align: "right" }],
+    record.lanes.map((lane) => [lane.lane, String(lane.servers), showShare(lane.busyNs / (record.wallNs * lane.servers))]),
+  );
+
+const memoryTable = (record: RunRecord): string => {
+  const held = residentBytes(record.plan);
+  return table(
+    [{ title: "memory" }, { title: "bytes", align: "right" }, { title: "share", align: "right" }],
+    [...memoryByPart(record).filter((row) => row.bytes > 0).map((row) => [row.part, showBytes(row.bytes), showShare(row.bytes / held)]), [`held, of ${showBytes(record.plan.memory)}`, showBytes(held), showShare(held / record.plan.memory)]],
+  );
+};
+
+const heading = (record: RunRecord): ReadonlyArray<string> => {
+  const { inputs } = record;
+  const work = inputs.phase === "prefill" ? `prefill of ${inputs.prompt} tokens` : `decode of ${inputs.tokens} tokens after ${inputs.prompt}${inputs.batch === 1 ? "" : `, batch ${inputs.batch}`}`;
+  const switched = Object.entries(inputs.mechanisms ?? {}).map(([key, value]) => `${key}=${value}`);
+  return [
+    `${inputs.model} on ${inputs.device} with ${inputs.system}, ${showMemory(inputs.memory)}`,
+    `${record.origin}: ${work}; fidelity ${inputs.fidelity}, seed ${inputs.seed}${switched.length === 0 ? "" : `; switched ${switched.join(", ")}`}`,
+  ];
+};
+
+const headline = (record: RunRecord): string => {
+  const of = (name: keyof typeof METRICS): number => METRICS[name].of(record);
+  const upper = of("upperBound");
+  const cells: ReadonlyArray<readonly [string, string]> = [
+    ["speed", `${showNumber(of("tokensPerSec"))} tokens/s; bounds ${showNumber(of("lowerBound"))} (nothing overlaps) to ${showNumber(upper)} (everything does)${upper > 0 ? `, ${showShare(of("tokensPerSec") / upper)} of the upper` : ""}`],
+    ["latency", `mean ${showNumber(of("meanLatency"))} ms; p50 ${showNumber(of("p50Latency"))}, p90 ${showNumber(of("p90Latency"))}, p99 ${showNumber(of("p99Latency"))}, max ${showNumber(record.msPerToken.max)}`],
+    ["flash", `${showBytes(of("bytesReadPerToken"))} read per token; cache hits ${showShare(of("cacheHitRate"))} of active neurons, misses ${showShare(of("missOfComputed"))} of computed; exposed I/O ${showShare(of("exposedIoShare"))}`],
+    ["dram", `${showBytes(of("dramBytesPerToken"))} per token, ${showNumber(of("dramBandwidth"))} GB/s; compute threads busy ${showShare(of("cpuUtilisation"))}`],
+    ["energy", `${showNumber(of("joulesPerToken"))} J/token; ${showNumber(of("meanWatts"))} W mean, ${showNumber(of("peakWatts"))} W peak; hottest ${showNumber(record.energy.hottestC)} C`],
+  ];
+  return cells.map(([name, text]) => `${name.padEnd(9)}${text}`).join("\n");
+};
+
+/** `timeline` is the last line: where the timeline is, or what to type to get one. */
+export const describeRun = (record: RunRecord, options: { readonly timeline: string }): string => {
+  const limits = record.limits.slice(0, 3).map((limit) => `${limit.part} (${showShare(limit.share)} of the critical path)`);
+  return [
+    ...heading(record),
+    "",
+    headline(record),
+    "",
+    breakdownTable(record),
+    "",
+    lanesTable(record),
+    "",
+    memoryTable(record),
+    "",
+    `limited by ${limits.length === 0 ? "nothing in particular" : limits.join(", then ")}`,
+    ...(record.violations.length === 0 ? [] : ["", "this run broke its own checks; do not trust its numbers:", indented(record.violations.join("\n"))]),
+    `timeline: ${options.timeline}`,
+  ].join("\n");
+};
+
+/** The stable JSON of one run: all of the record but its spans and token rows. */
+export const summaryOf = (record: RunRecord): Readonly<Record<string, unknown>> => {
+  const total = record.breakdown.reduce((sum, row) => sum + row.nsPerToken, 0);
+  return {
+    schema: "neuronlab/summary@1",
+    origin: record.origin,
+    tokensPerSec: record.tokensPerSec,
+    msPerToken: record.msPerToken,
+    bytesReadPerToken: record.bytesReadPerToken,
+    cacheHitRate: record.cacheHitRate,
+    missOfComputed: record.missOfComputed,
+    joulesPerToken: record.energy.joulesPerToken,
+    bound: record.bound,
+    breakdown: record.breakdown.map((row) => ({ activity: row.activity, msPerToken: row.nsPerToken / 1e6, share: total > 0 ? row.nsPerToken / total : 0 })),
+    exposedIoShare: record.exposedIoShare,
+    cpuUtilisation: record.cpuUtilisation,
+    dramBytesPerToken: record.dramBytesPerToken,
+    dramGBPerSec: record.dramBandwidth,
+    energy: record.energy,
+    lanes: record.lanes.map((lane) => ({ lane: lane.lane, servers: lane.servers, busyShare: lane.busyNs / (record.wallNs * lane.servers) })),
+    limits: record.limits,
+    memory: memoryByPart(record),
+    wallMs: record.wallNs / 1e6,
+    violations: record.violations,
+    inputs: record.inputs,
+    plan: record.plan,
+  };
+};

@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest";
+import { decode } from "../../../sim/base/decode.js";
+import { describeError } from "../../../sim/base/errors.js";
+import { E } from "../../../sim/base/fp.js";
+import { modelCodec, sizesOf } from "../../../sim/domain/model.js";
+import { filesIn, loadModel, rawOf } from "../../data/profiles.js";
+import { edited } from "./edit.js";
+
+const raw = rawOf("models/bamboo-7b.json");
+const told = (document: unknown): string => {
+  const result = decode(modelCodec, "models/toy.json")(document);
+  return E.isLeft(result) ? describeError(result.left) : "(accepted)";
+};
+const point = (neurons: number, activations: number): unknown => ({ neurons, activations, low: activations, high: activations });
+
+describe("a model", () => {
+  it.each([
+    ["more experts in use than there are", ["experts", "active"], 2, "experts.active: must not exceed experts.count (1)"],
+    ["heads that KV heads do not divide", ["kvHeads"], 5, "kvHeads: should divide heads (32)"],
+    ["heads that do not divide the hidden size", ["hidden"], 4100, "heads: should divide hidden (4100)"],
+    ["an activation that is not known", ["activation"], "GELU", 'activation: should be one of dReLU, ReLU, SiLU, got "GELU"; did you mean ReLU?'],
+    ["a part of a layer", ["layers"], 31.5, "layers: should be a whole number, got 31.5"],
+    ["one point for a curve", ["activations", "skew", "points"], [point(0, 0)], "activations.skew.points: should have at least 2 entries, got 1"],
+    ["a curve that falls", ["activations", "skew", "points"], [point(0, 0), point(0.5, 0.9), point(0.6, 0.8)], "activations.skew.points: should ascend in neurons and in activations"],
+    ["a mean outside its range", ["activations", "skew", "points"], [point(0, 0), { neurons: 1, activations: 0.5, low: 0.6, high: 0.7 }], "activations.skew.points: should have low ≤ activations ≤ high"],
+    ["a curve beyond the whole", ["activations", "skew", "points", 10, "neurons"], 1.1, "activations.skew.points[10].neurons: should be between 0 and 1, got 1.1"],
+    ["no predictor said by silence", ["predictorParameters"], undefined, "predictorParameters: is missing"],
+  ] as const)("refuses %s", (_what, path, value, message) => {
+    expect(told(edited(raw, path, value))).toBe(`models/toy.json: 1 mistake\n  ${message}`);
+  });
+});
+
+/** Arithmetic of facts/powerinfer2.md, section 3.2. */
+describe("sizes that follow from the shapes", () => {
+  it.each([
+    ["prosparse-llama-2-7b", 352_256, 4.329, 2.43, 6144],
+    ["prosparse-llama-2-13b", 552_960, 8.493, 4.78, 7680],
+    ["bamboo-7b", 458_752, 5.637, 3.17, 6144],
+    ["mistral-7b", 458_752, 5.637, 3.17, 6144],
+    ["qwen2-7b-sparse", 530_432, 5.703, 3.21, 5376],
+    ["turbosparse-mixtral-47b", 3_670_016, 45.097, 25.37, 6144],
+  ])("%s has %d FFN neurons, %d billion FFN parameters in %d GB, and bundles of %d bytes", (name, neurons, billions, gigabytes, bundle) => {
+    const model = loadModel(`models/${name}.json`);
+    const sizes = sizesOf(model);
+    expect(sizes.neurons).toBe(neurons);
+    expect((sizes.neurons * 3 * model.hidden) / 1e9).toBeCloseTo(billions, 3);
+    expect(sizes.ffnBytes / 1e9).toBeCloseTo(gigabytes, 1);
+    expect(3 * sizes.rowBytes).toBe(bundle);
+  });
+
+  it("gives the paper's budget of the 47B model: 1 GB outside the FFN, 2.6 GiB of predictors, 2.6 GiB of scales", () => {
+    const model = loadModel("models/turbosparse-mixtral-47b.json");
+    const sizes = sizesOf(model);
+    expect(sizes.nonFfnBytes / 1e9).toBeCloseTo(1.02, 2);
+    expect((sizes.predictorBytesPerLayer * model.layers) / 2 ** 30).toBeCloseTo(2.56, 2);
+    expect((sizes.neurons * sizes.neuronScaleBytes) / 2 ** 30).toBeCloseTo(2.62, 1);
+  });
+
+  it("counts operations of a 7B prefill as the NPU's rate was derived from", () => {
+    const model = loadModel("models/bamboo-7b.json");
+    const sizes = sizesOf(model);
+    expect((770 * model.layers * (sizes.attentionOps + sizes.ffnOps)) / 1e12).toBeCloseTo(10.75, 2);
+  });
+
+  it("adds up over every shipped model", () => {
+    for (const file of filesIn("models")) {
+      const model = loadModel(`models/${file}`);
+      const sizes = sizesOf(model);
+      expect(sizes.neuronsPerLayer * model.layers).toBe(sizes.neurons);
+      expect(sizes.ffnBytes).toBeCloseTo(sizes.neurons * sizes.neuronBytes, 0);
+      expect(sizes.ffnOps * model.experts.count).toBeCloseTo(2 * 3 * model.hidden * sizes.neuronsPerLayer * model.experts.active, 0);
+      expect(sizes.kvBytesPerToken).toBe((4 * model.layers * model.kvHeads * model.hidden) / model.heads);
+    }
+  });
+});
