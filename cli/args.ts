@@ -1,7 +1,7 @@
 /** Words of the command line to typed arguments, or every mistake at once, each under the name that was typed. */
 import { E, type Either } from "../sim/base/fp.js";
 import { badInput, type AppError, type Mistake } from "../sim/base/errors.js";
-import { custom, decode, exactly, list, nullable, oneOf, optional, text, type Codec, type Exact, type Fields, type Optional } from "../sim/base/decode.js";
+import { custom, decode, exactly, nullable, oneOf, optional, type Codec, type Exact, type Fields, type Optional } from "../sim/base/decode.js";
 import { nearest } from "../sim/base/nearest.js";
 import { parseQuantity } from "../sim/base/units.js";
 import type { Command, Words } from "./command.js";
@@ -53,7 +53,7 @@ export const knownName = (what: string, known: ReadonlyArray<string>, orFile = f
   once(what, (typed) => {
     if (known.includes(typed) || (orFile && isPath(typed))) return E.right(typed);
     const near = nearest(typed, known);
-    return E.left(`unknown ${what}: ${typed}${near === null ? "" : `; did you mean ${near}?`} known: ${known.join(", ")}${orFile ? "; or a path to your own .json" : ""}`);
+    return E.left(`unknown ${what}: ${typed}${near === null ? ";" : `; did you mean ${near}?`} known: ${known.join(", ")}${orFile ? "; or a path to your own .json" : ""}`);
   });
 
 /** What is meant as a file and not as a name: it ends in .json or has a slash. */
@@ -68,8 +68,7 @@ export const shared = {
 };
 export const workers = absent(wholeNumber(1, 1024));
 
-export const manyOf = (item: Codec<string>): Codec<ReadonlyArray<string>> => list(item);
-export { optional, text };
+export { optional };
 
 const shownPath = (command: Command) => (path: string): string => {
   const positional = command.positional;

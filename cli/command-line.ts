@@ -31,6 +31,9 @@ const wordsOf = (argv: Readonly<Record<string, unknown>>): Words => ({
   extra: [...(argv._ as ReadonlyArray<unknown>).slice(1), ...((argv["--"] as ReadonlyArray<unknown> | undefined) ?? [])].map(String),
 });
 
+/** Every flag here is text or a switch, so yargs' type column says nothing. */
+const withoutTypes = (help: string): string => help.replaceAll(/ +\[(?:string|boolean)\]$/gm, "").trimEnd();
+
 export const readCommandLine = async (typed: ReadonlyArray<string>, commands: ReadonlyArray<Command>, version: string): Promise<Either<AppError, Reading>> => {
   let chosen: Command | null = null;
   const y = yargs([...typed])
@@ -61,12 +64,12 @@ export const readCommandLine = async (typed: ReadonlyArray<string>, commands: Re
   } catch (fault) {
     return E.left(badInput("neuronlab", [{ path: "(command line)", message: `${fault instanceof Error ? fault.message : String(fault)}; see neuronlab --help` }]));
   }
-  if (shown !== "") return E.right({ _tag: "Shown", text: shown.trimEnd() });
+  if (shown !== "") return E.right({ _tag: "Shown", text: withoutTypes(shown) });
   if (chosen !== null) return E.right({ _tag: "Chosen", command: chosen, words: wordsOf(argv) });
   const names = commands.map((command) => command.name);
   const first = (argv._ as ReadonlyArray<unknown>)[0];
   if (first !== undefined) return E.left(unknownName("command", String(first), names, nearest(String(first), names)));
   const flags = Object.keys(wordsOf(argv).named);
   if (flags.length > 0) return E.left(badInput("neuronlab", [{ path: `--${flags[0]}`, message: `stands before a command; write it after one of ${names.join(", ")}` }]));
-  return E.right({ _tag: "Shown", text: (await y.getHelp()).trimEnd() });
+  return E.right({ _tag: "Shown", text: withoutTypes(await y.getHelp()) });
 };

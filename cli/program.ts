@@ -2,7 +2,7 @@
  * A program is what a command does: a description of effects over one record of functions. Tests pass a record of
  * fakes (test/fakes/capabilities.ts); cli/node/ has the real ones. Outputs leave as values, in an Answer.
  */
-import { RTE, TE, pipe, type Either, type IO, type ReaderTaskEither, type TaskEither } from "../sim/base/fp.js";
+import { TE, pipe, type Either, type IO, type ReaderTaskEither, type TaskEither } from "../sim/base/fp.js";
 import type { AppError } from "../sim/base/errors.js";
 import type { DeviceProfile } from "../sim/domain/device.js";
 import type { ModelSpec } from "../sim/domain/model.js";
@@ -81,6 +81,3 @@ export const deliver = (answer: Answer): Program<number> => (capabilities) =>
       return answer.exit ?? 0;
     }),
   );
-
-export const log = (text: string): Program<void> => (capabilities) => TE.fromIO(capabilities.log(text));
-export const asked = RTE.asks<Capabilities, Capabilities, AppError>((capabilities) => capabilities);

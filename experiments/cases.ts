@@ -6,15 +6,16 @@ import type { Case, PointSpec, Role } from "./experiment.js";
 export const ALL: MemoryRequest = { _tag: "All" };
 export const HALF: MemoryRequest = { _tag: "OffloadFfn", share: 0.5 };
 export const THREE_QUARTERS: MemoryRequest = { _tag: "OffloadFfn", share: 0.75 };
-/** The paper does not say whether its GB are 10^9 or 2^30 bytes; decimal throughout (docs/model.md). */
-export const gigabytes = (gb: number): MemoryRequest => ({ _tag: "Bytes", bytes: gb * 1e9 });
+/** The paper does not say whether its GB of memory are 10^9 or 2^30 bytes: this one constant decides for all figures (docs/model.md). */
+const GIGABYTE = 1e9;
+export const gigabytes = (gb: number): MemoryRequest => ({ _tag: "Bytes", bytes: gb * GIGABYTE });
 
 const memoryWord = (memory: MemoryRequest): string => {
   switch (memory._tag) {
     case "All":
       return "all";
     case "Bytes":
-      return `${memory.bytes / 1e9}GB`;
+      return `${memory.bytes / GIGABYTE}GB`;
     case "OffloadFfn":
       return `offload-${memory.share}`;
   }

@@ -84,29 +84,28 @@ export interface ClaimSpec {
 }
 export interface ClaimResult { readonly id: string; readonly text: string; readonly holds: boolean; readonly found: string }
 
+/** One coordinate system of a figure. It shows the points and curves of its key. */
 export interface Panel {
   readonly key: string;
   readonly title: string;
+  /** bars: categories on x, a pair of bars (reported, simulated) for each series. lines: x is a quantity, or an ordered category. */
+  readonly kind: "bars" | "lines";
   readonly yLabel: string;
   readonly log?: boolean;
-  /** Panels stand side by side, this many in its row; 1 unless said. */
+  /** Panels stand side by side, this many in a row; 1 unless said. */
   readonly columns?: number;
   /** Top of the axis where the data alone do not decide it. */
   readonly max?: number;
+  readonly xLabel?: string;
+  readonly xScale?: "linear" | "log" | "category";
+  readonly ticks?: ReadonlyArray<number>;
 }
 
-export type Chart =
-  | {
-      readonly kind: "bars";
-      readonly panels: ReadonlyArray<Panel>;
-      /** Names shown for x; categories are used as they are where absent. A line break is "\n". */
-      readonly names?: Readonly<Record<string, string>>;
-    }
-  | {
-      readonly kind: "lines";
-      readonly panels: ReadonlyArray<Panel & { readonly xLabel: string; readonly xScale: "linear" | "log" | "category"; readonly ticks?: ReadonlyArray<number> }>;
-      readonly names?: Readonly<Record<string, string>>;
-    };
+export interface Chart {
+  readonly panels: ReadonlyArray<Panel>;
+  /** Names shown for x; categories are used as they are where absent. A line break is "\n". */
+  readonly names?: Readonly<Record<string, string>>;
+}
 
 export interface Experiment {
   readonly id: string;

@@ -93,7 +93,7 @@ export const writeFilesWith = (steps: WriteSteps) => (files: ReadonlyArray<Outpu
         waiting.set(temporary, at);
         await steps.writeText(temporary, file.text);
       }
-      for (const [temporary, target] of [...waiting]) {
+      for (const [temporary, target] of waiting) {
         at = target;
         steps.rename(temporary, target);
         waiting.delete(temporary);

@@ -118,7 +118,7 @@ const showOne = <A>(shelf: Shelf<A>, name: string, format: "table" | "json"): Pr
         "",
         `${facts.length} facts, the weakest first: ${counted(facts)}`,
       ];
-      return { stdout: inFormat(format, { text: text.join("\n"), json: { name, kind: shelf.kind, facts: facts.map(({ written: _, ...fact }) => fact), profile: raw } }) };
+      return { stdout: inFormat(format, { text: text.join("\n"), json: { name, kind: shelf.kind, facts: facts.map(({ path, value, unit, kind, source, note }) => ({ path, value, unit, kind, source, note })), profile: raw } }) };
     }),
   );
 

@@ -4,6 +4,7 @@ import { custom, decode, type Codec } from "../../sim/base/decode.js";
 import type { Mistake } from "../../sim/base/errors.js";
 import { mechanismsCodec, type Mechanisms } from "../../sim/domain/system.js";
 import type { MemoryRequest, RunRecord, RunRequest } from "../../sim/domain/run.js";
+import type { DeviceProfile } from "../../sim/domain/device.js";
 import type { Plan } from "../../sim/domain/plan.js";
 import { describeRun, summaryOf } from "../../sim/report/describe-run.js";
 import { timeline, timelineText } from "../../sim/report/timeline.js";
@@ -61,18 +62,26 @@ const fieldsWith = (names: Names) => ({
 const decodeArgs = (command: Command, names: Names) =>
   decodeWords(command, fieldsWith(names), (args): ReadonlyArray<Mistake> => [
     ...(args.memory !== null && args.offload !== null ? [{ path: "--offload", message: "says how much memory there is, and so does --memory; give one of them" }] : []),
+    ...(args.plan !== null && args.memory !== null ? [{ path: "--memory", message: "is fixed by the plan; leave it out, or leave out --plan" }] : []),
+    ...(args.plan !== null && args.offload !== null ? [{ path: "--offload", message: "is fixed by the plan; leave it out, or leave out --plan" }] : []),
     ...(args.phase === "prefill" && args.tokens !== null ? [{ path: "--tokens", message: "is for decode: prefill makes no tokens; leave it out, or say --phase decode" }] : []),
     ...(args.phase === "prefill" && args.batch !== null && args.batch > 1 ? [{ path: "--batch", message: "is for decode: prefill runs one prompt; leave it out, or say --phase decode" }] : []),
+    ...(args.trace !== null && args.fidelity === "analytic" ? [{ path: "--trace", message: "needs events, and the closed form has none; say --fidelity cluster" }] : []),
     ...(args.trace !== null && args.trace === args.save ? [{ path: "--save", message: `names the same file as --trace: ${args.save}` }] : []),
   ]);
 type DecodedArgs = ReturnType<ReturnType<typeof decodeArgs>> extends E.Either<unknown, infer A> ? A : never;
 
-const memoryOf = (args: DecodedArgs, plan: Plan | null): MemoryRequest =>
-  args.memory ?? (args.offload !== null ? { _tag: "OffloadFfn", share: args.offload } : plan !== null ? { _tag: "Bytes", bytes: plan.memory } : { _tag: "All" });
+/** Without a word about memory: what the plan was made for, or what the phone gives one app. */
+const memoryOf = (args: DecodedArgs, plan: Plan | null, device: DeviceProfile): MemoryRequest =>
+  args.memory ?? (args.offload !== null ? { _tag: "OffloadFfn", share: args.offload } : { _tag: "Bytes", bytes: plan?.memory ?? device.dram.usable.value });
+
+/** The plan that was named, with the mechanisms that --set switches: a plan carries its own, and a switch must not be without effect. */
+const planOf = (args: DecodedArgs): Program<Plan | null> =>
+  args.plan === null ? RTE.right(null) : pipe(loadPlan(args.plan), RTE.map((plan) => ({ ...plan, mechanisms: { ...plan.mechanisms, ...args.set } })));
 
 const loadInputs = (args: DecodedArgs): Program<RunInputs> =>
   pipe(
-    args.plan === null ? RTE.right<never, never, Plan | null>(null) : loadPlan(args.plan),
+    planOf(args),
     RTE.chain((plan): Program<RunInputs> =>
       pipe(
         RTE.Do,
@@ -84,7 +93,7 @@ const loadInputs = (args: DecodedArgs): Program<RunInputs> =>
             device: device.name,
             model: model.name,
             system: system.name,
-            memory: memoryOf(args, plan),
+            memory: memoryOf(args, plan, device),
             phase: args.phase,
             prompt: args.prompt ?? (args.phase === "prefill" ? DEFAULTS.prefillPrompt : DEFAULTS.decodePrompt),
             tokens: args.tokens ?? (args.phase === "prefill" ? 1 : DEFAULTS.tokens),

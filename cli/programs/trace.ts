@@ -4,7 +4,7 @@ import { decode, exactly, flag, list, number, oneOf, text } from "../../sim/base
 import { badInput, type AppError } from "../../sim/base/errors.js";
 import { showNs } from "../../sim/base/units.js";
 import { ACTIVITIES, type LaneUse, type SpanRow } from "../../sim/domain/run.js";
-import { showShare, table } from "../../sim/report/table.js";
+import { showNumber, table } from "../../sim/report/table.js";
 import { summariseLanes, timeline, timelineText } from "../../sim/report/timeline.js";
 import { absent, decodeWords, shared, word } from "../args.js";
 import type { Command, Words } from "../command.js";
@@ -18,7 +18,7 @@ const partCodec = exactly({
   origin: oneOf("simulated", "measured"),
   title: text,
   wallNs: timed,
-  lanes: list(exactly({ lane: text, busyNs: timed, servers: number(1, 4096) })),
+  lanes: list(exactly({ lane: text, busyNs: timed, servers: number(1, Number.MAX_SAFE_INTEGER) })),
   spans: list(exactly({ lane: text, what: oneOf(...ACTIVITIES), startNs: timed, endNs: timed, token: number(-1, Number.MAX_SAFE_INTEGER), layer: number(-1, Number.MAX_SAFE_INTEGER), critical: flag })),
 });
 
@@ -43,8 +43,8 @@ const describe = (part: Part, to: { readonly file: string; readonly out: string 
     `${part.spans.length} spans over ${showNs(part.wallNs)}`,
     "",
     table(
-      [{ title: "lane" }, { title: "servers", align: "right" }, { title: "spans", align: "right" }, { title: "busy", align: "right" }, { title: "use", align: "right" }, { title: "critical", align: "right" }, { title: "mostly" }],
-      lanes.map((lane) => [lane.lane, String(lane.servers), String(lane.spans), showNs(lane.busyNs), showShare(lane.use), showNs(lane.criticalNs), lane.mostly]),
+      [{ title: "lane" }, { title: "spans", align: "right" }, { title: "busy", align: "right" }, { title: "at a time", align: "right" }, { title: "critical", align: "right" }, { title: "mostly" }],
+      lanes.map((lane) => [lane.lane, String(lane.spans), showNs(lane.busyNs), showNumber(lane.meanInUse), showNs(lane.criticalNs), lane.mostly]),
     ),
     "",
     to.out === null ? `timeline: neuronlab trace ${to.file} --out timeline.json   (open it at ui.perfetto.dev)` : `timeline: ${to.out}   (open it at ui.perfetto.dev)`,

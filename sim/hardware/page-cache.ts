@@ -61,10 +61,10 @@ export const createPageCache = (extentBytes: Float64Array, capacityBytes: number
 };
 
 /**
- * Time to fault `bytes` of a mapped file in, ns: one read-ahead window in flight at a time, each paying the fault's entry
- * and mapping besides its sequential read. (devices.md 0.4: one window per fault explains the measured 0.65-0.7 GB/s)
+ * Time to fault `bytes` of a mapped file in, ns. The kernel reads the next window ahead while the faulting threads map this
+ * one, so a window takes the longer of the two: its sequential read, or its faults (entry, page allocation, mapping).
  */
 export const faultInNs = (device: DeviceProfile, bytes: number): number => {
   const window = device.pageCache.readAhead.value;
-  return (bytes / window) * (device.pageCache.faultCost.value + window / sequentialReadBandwidth(device.flash, window));
+  return (bytes / window) * Math.max(device.pageCache.faultCost.value, window / sequentialReadBandwidth(device.flash, window));
 };

@@ -23,7 +23,7 @@ export const shareEndsSlow = (spec: ShareSpec, steps: ReadonlyArray<ShareStep>):
   let nowNs = 0;
   let step = 0;
   for (;;) {
-    const untilEnds = flows.map((flow) => Math.max(0, Math.ceil(flow.left / flow.rate - 1e-6)));
+    const untilEnds = flows.map((flow) => (flow.left === 0 ? 0 : Math.max(0, Math.ceil(flow.left / flow.rate - 1e-6))));
     const nextNs = Math.min(step < steps.length ? steps[step].atNs : Infinity, nowNs + Math.min(...untilEnds));
     if (nextNs === Infinity) return endsNs;
     for (const flow of flows) flow.left = Math.max(0, flow.left - flow.rate * (nextNs - nowNs));

@@ -106,7 +106,7 @@ const prefillParts = ({ device, model, system, plan, rates, request }: Setting):
   const launch = unit === "npu" ? rates.npuLaunchNs : unit === "gpu" ? rates.gpuLaunchNs : rates.barrierNs;
   const bytes = (ffnBytes + sizes.attentionBytes * model.layers) * passes + sizes.headBytes;
   return {
-    attention: (sizes.attentionOps * model.layers * request.prompt + scoreOps) / rate, predictor: 0, sparse: 0, denseFfn: (sizes.ffnOps * model.layers * request.prompt) / (rate * ratio), head: sizes.headOps / rate,
+    attention: (sizes.attentionOps * model.layers * request.prompt + scoreOps) / (rate * ratio), predictor: 0, sparse: 0, denseFfn: (sizes.ffnOps * model.layers * request.prompt) / (rate * ratio), head: sizes.headOps / rate,
     launches: launch * (2 * model.layers * passes + 1), barriers: 0, reads: rates.sequentialNs(streamed), dramCpuBytes: unit === "cpu" ? bytes : 0, dramNpuBytes: unit === "npu" ? bytes : 0, dramGpuBytes: unit === "gpu" ? bytes : 0,
     flashBytes: streamed, lookups: 0, misses: 0, rows: 0,
   };

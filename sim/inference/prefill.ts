@@ -53,7 +53,7 @@ export const prefill = (device: DeviceProfile, model: ModelSpec, system: SystemS
   const phaseOf = (tokens: number, context: number): LayerPhase => {
     const scoreOps = 4 * model.hidden * (context + tokens / 2) * tokens;
     return {
-      attentionNs: (sizes.attentionOps * tokens + scoreOps) / rate,
+      attentionNs: (sizes.attentionOps * tokens + scoreOps) / (rate * streamedRatio),
       ffnNs: (sizes.ffnOps * tokens) / (rate * streamedRatio),
       attentionBytes: sizes.attentionBytes,
       ffnBytes: (sizes.ffnBytes / model.layers / model.experts.count) * expertsUsed,
@@ -82,9 +82,10 @@ export const prefill = (device: DeviceProfile, model: ModelSpec, system: SystemS
         if (waitFor >= 0) executor.after(loaded, waitFor);
       }
       before = computed;
-      const attend = compute("attention", phase.attentionBytes, phase.attentionNs, layer, computed).end;
-      const ffn = compute("dense FFN", phase.ffnBytes, phase.ffnNs, layer, attend);
-      if (loaded >= 0) executor.after(ffn.launch, loaded);
+      const attend = compute("attention", phase.attentionBytes, phase.attentionNs, layer, computed);
+      const ffn = compute("dense FFN", phase.ffnBytes, phase.ffnNs, layer, attend.end);
+      // Without overlap a layer's read ends before the layer begins; with it, before its FFN does.
+      if (loaded >= 0) executor.after(plan.mechanisms.prefillOverlap === "next-layer" ? ffn.launch : attend.launch, loaded);
       computed = ffn.end;
     }
     return computed;

@@ -41,8 +41,9 @@ export const readCosts = (device: DeviceProfile, model: ModelSpec, plan: Plan): 
   const fromThreads = mechanisms.submitters === "compute-threads" || plan.compute.ioCore === "none";
   const submitters = fromThreads ? Math.max(1, threadCount(plan.compute.threads)) : plan.io.lanes;
   const issuer = mechanisms.submitters === "compute-threads" || plan.compute.ioCore === "none" ? meanRatio(device, plan) : coreRatio(device, plan.compute.ioCore);
-  // A layer's reads stay within the regions of the experts in use: that, not the whole file, is the address range at work.
-  const rangeBytes = slot * model.ffn * model.experts.active;
+  // Clusters are read expert by expert, and an expert's neurons lie together: that region, not the whole file, is the
+  // address range at work between one change of the device's map and the next.
+  const rangeBytes = slot * model.ffn;
   const read = (pages: number): number => randomReadNs(device.flash, { blockBytes: pages * PAGE_BYTES, rangeBytes, coreRatio: issuer, submitters });
   const row = mechanisms.scalesResident === "yes" ? sizes.rowBytes : sizes.rowBytesWithScales;
   const common = { latencyNs: device.flash.latency.value, slotBytes: slot, streamBandwidth: sequentialReadBandwidth(device.flash, plan.io.streamBlock) };

@@ -15,6 +15,8 @@ export interface RateBins {
 const BINS = 96;
 /** No neuron is quite always on: a rate of 1 would make its idle gaps undefined. */
 const HIGHEST_RATE = 0.999;
+/** Of the mean rate. */
+const LOWEST_SLOPE = 1e-6;
 
 /**
  * Rates of the given mean in proportion to `slope`, none above `ceiling`: what the clipped ones lose, the others gain in
@@ -29,8 +31,6 @@ const clippedRates = (share: Float64Array, slope: Float64Array, mean: number, ce
       if (i < clipped) clippedShare += share[i];
       else freeMass += share[i] * slope[i];
     }
-    // A curve that ends before its last neuron leaves no mass there to scale: the rest then shares evenly.
-    if (freeMass === 0) return slope.map((_, i) => (i < clipped ? ceiling : (mean - clippedShare * ceiling) / (1 - clippedShare)));
     const scale = (mean - clippedShare * ceiling) / freeMass;
     let more = clipped;
     while (more < share.length && scale * slope[more] > ceiling) more++;
@@ -51,7 +51,9 @@ export const rateBins = (model: ModelSpec, layer: number): RateBins => {
     const from = (i / BINS) ** 2;
     const to = ((i + 1) / BINS) ** 2;
     share[i] = to - from;
-    slope[i] = (carriedBy(curve, to) - carriedBy(curve, from)) / share[i];
+    const exact = (carriedBy(curve, to) - carriedBy(curve, from)) / share[i];
+    // No neuron never fires; and where the curve is flat, differences of nearly equal numbers must not make rates rise.
+    slope[i] = Math.max(LOWEST_SLOPE, i === 0 ? exact : Math.min(exact, slope[i - 1]));
   }
   const mean = model.activations.activeShare.value;
   return { share, rate: clippedRates(share, slope, mean, Math.max(HIGHEST_RATE, mean)) };

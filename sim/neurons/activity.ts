@@ -13,9 +13,31 @@ export const drawActivity = (random: RandomStream, variation: number): number =>
 /** The exposure of a token whose activity deviates by z standard deviations is exp(spread z + centre). */
 export interface Exposure { readonly spread: number; readonly centre: number }
 
+/** Above this mean rate there is too little left to vary. */
+const MOST_ACTIVE = 0.95;
+
 /** Five-point Gauss-Hermite rule for the standard normal. */
 const NODES = [-2.8569700138728056, -1.3556261799742657, 0, 1.3556261799742657, 2.8569700138728056];
 const WEIGHTS = [0.011257411327720689, 0.22207592200561266, 0.5333333333333333, 0.22207592200561266, 0.011257411327720689];
+
+/** By how much more the number of active neurons grows, in logarithms, when the exposure does: near 1 for cold neurons, near 0 for hot ones. */
+const responseOf = (populations: ReadonlyArray<RateBins>): number => {
+  let grows = 0;
+  let active = 0;
+  for (const { share, rate } of populations) {
+    for (let b = 0; b < share.length; b++) {
+      grows -= rate[b] < 1 ? share[b] * (1 - rate[b]) * Math.log1p(-rate[b]) : 0;
+      active += share[b] * rate[b];
+    }
+  }
+  return active > 0 ? grows / active : 1;
+};
+
+/** How much more than the token as a whole the neurons of a part of it swing, in logarithms: above 1 for cold ones (nearly 2 in steep layers, whose hot neurons always fire), near 0 for hot ones. */
+export const relativeResponse = (part: ReadonlyArray<RateBins>, whole: ReadonlyArray<RateBins>): number => {
+  const response = responseOf(whole);
+  return response > 0 ? responseOf(part) / response : 0;
+};
 
 /** Mean share of active neurons at one exposure. */
 const activeAt = (layers: ReadonlyArray<RateBins>, exposure: number): number => {
@@ -27,10 +49,9 @@ const activeAt = (layers: ReadonlyArray<RateBins>, exposure: number): number => 
 /** The exposure law under which the number of active neurons of these layers varies by `variation` and keeps its mean. */
 export const exposureOf = (layers: ReadonlyArray<RateBins>, variation: number): Exposure => {
   const mean = layers.reduce((sum, bins) => sum + meanRate(bins), 0) / layers.length;
+  const response = responseOf(layers);
   // A model that is always fully active cannot vary.
-  if (variation === 0 || mean >= 0.999) return { spread: 0, centre: 0 };
-  const step = 1e-3;
-  const response = Math.log(activeAt(layers, 1 + step) / activeAt(layers, 1 - step)) / (2 * step);
+  if (variation === 0 || mean > MOST_ACTIVE) return { spread: 0, centre: 0 };
   const spread = variation / response;
   // The mean grows with the centre about as log does with `response`: a few corrections settle it.
   let centre = 0;

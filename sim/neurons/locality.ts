@@ -7,6 +7,7 @@
  * distinct neurons of j tokens fit. Below one token's demand nothing hits: the LRU cliff. And tokens differ in activity
  * (model.activations.tokenVariation, lognormal of variance v about 1), which rounds the steps: see `fitting`.
  */
+import { relativeResponse } from "./activity.js";
 import { coverage, type RateBins } from "./activation.js";
 import type { ExpertUse } from "./experts.js";
 import { gapLaw, missBeyond, occupancyWithin, type GapLaw, type GapMiss } from "./idle-gap.js";
@@ -110,13 +111,13 @@ const fitting = (laws: ReadonlyArray<GapLaw>, capacityShare: number, gap: number
 };
 
 /** The whole windows that the LRU remembers, with their probabilities. */
-const remembered = (laws: ReadonlyArray<GapLaw>, tokens: number, capacityShare: number, tokenVariation: number): ReadonlyArray<{ readonly tokens: number; readonly weight: number }> => {
+const remembered = (laws: ReadonlyArray<GapLaw>, tokens: number, capacityShare: number, variation: number): ReadonlyArray<{ readonly tokens: number; readonly weight: number }> => {
   if (tokens > LAST_STEP) return between(tokens);
-  if (tokenVariation === 0 || capacityShare <= 0) return [{ tokens: Math.floor(tokens), weight: 1 }];
-  const activityVariance = Math.expm1(tokenVariation ** 2);
+  if (variation === 0 || capacityShare <= 0) return [{ tokens: Math.floor(tokens), weight: 1 }];
+  const activityVariance = Math.expm1(variation ** 2);
   const windows: Array<{ readonly tokens: number; readonly weight: number }> = [];
   // Gaps shorter by five deviations fit for certain.
-  const certain = Math.max(0, Math.floor(tokens - 1 - 5 * tokenVariation * Math.sqrt(tokens + 1)));
+  const certain = Math.max(0, Math.floor(tokens - 1 - 5 * variation * Math.sqrt(tokens + 1)));
   let fits = 1;
   for (let gap = certain + 1; fits > 0; gap++) {
     const likely = fitting(laws, capacityShare, gap, activityVariance);
@@ -132,7 +133,8 @@ export const lruMissOfLayers = (layers: ReadonlyArray<RateBins>, question: Omit<
   const laws = layers.map((bins) => gapLaw(bins, question.pinnedShare, question.overlap, question.experts));
   const tokens = characteristicTokens(laws, question.capacityShare);
   if (tokens === Infinity) return laws.map(() => ({ missOfActive: 0, missIfExpertRepeats: 0, missIfExpertSwitches: 0, characteristicTokens: Infinity }));
-  const windows = remembered(laws, tokens, question.capacityShare, question.tokenVariation);
+  const variation = question.tokenVariation * relativeResponse(laws, layers);
+  const windows = remembered(laws, tokens, question.capacityShare, variation);
   return laws.map((law) => ({ ...mixedMiss(law, windows), characteristicTokens: tokens }));
 };
 

@@ -6,7 +6,8 @@
  */
 import type { ModelSpec } from "../domain/model.js";
 import { stream } from "../base/random.js";
-import { drawActivity } from "./activity.js";
+import { sliceBins, type RateBins } from "./activation.js";
+import { drawActivity, relativeResponse } from "./activity.js";
 import { drawCount } from "./counts.js";
 import { createExpertChain } from "./experts.js";
 
@@ -20,7 +21,12 @@ export interface ClusterTable {
   /** From `lruMiss` (idle-gap.ts `GapMiss`). */
   readonly missIfExpertRepeats: number;
   readonly missIfExpertSwitches: number;
+  /** How much more than the whole token the cold neurons swing: `coldResponse`. 1 when left out: exactly as the token. */
+  readonly response?: number;
 }
+
+/** The `response` of a layer's neurons below the hottest `hotShare`. */
+export const coldResponse = (bins: RateBins, hotShare: number): number => relativeResponse([sliceBins(bins, hotShare, 1).bins], [bins]);
 
 export const clustersPerExpert = (table: ClusterTable): number => Math.ceil(table.coldPerExpert / table.clusterNeurons);
 
@@ -88,7 +94,9 @@ export const createTokenSampler = (model: Pick<ModelSpec, "experts" | "activatio
     const table = tables[layer];
     const random = counts[layer];
     const perExpert = clustersPerExpert(table);
-    const rate = table.activeRate * activity;
+    const response = table.response ?? 1;
+    // The power of a lognormal is one; the second factor brings its mean back to 1 (variance over the batch's mean).
+    const rate = table.activeRate * activity ** response * Math.exp((response * (1 - response) * variation * variation) / (2 * batch));
     let cluster = 0;
     for (let expert = 0; expert < count; expert++) {
       const place = layer * count + expert;

@@ -10,8 +10,7 @@ import type { Plan } from "../domain/plan.js";
 import type { RunRequest } from "../domain/run.js";
 import type { Mechanisms, SystemSpec } from "../domain/system.js";
 import { bestThreads, threadCount, type Threads } from "../hardware/kernels.js";
-import { rateBins } from "../neurons/activation.js";
-import { lruMiss, staticMiss } from "../neurons/locality.js";
+import { sequentialReadBandwidth } from "../hardware/flash.js";
 import { cachedNeuronBytes, fitMemory } from "./fit.js";
 import { sizesOf } from "../domain/model.js";
 
@@ -46,26 +45,19 @@ const computeThreads = (device: DeviceProfile, system: SystemSpec, mechanisms: M
 };
 
 /**
- * Share of the FFN cache pinned as hot: the split with the fewest expected misses of the middle layer, by closed form.
- * Pinning wins where popularity is steady; recency where consecutive tokens share neurons or experts.
+ * Share of all FFN rows held in the hot segment. All of the rows meant for the NPU when they fit (half of a layer at batch
+ * 1); otherwise only what attention can hide a reload of, and the rest of the cache is the cold segment's: the paper bounds
+ * the hot set by "prefetch fully hidden by attention" (v3, planner). The tolerance covers the pipeline's own buffers.
  */
-export const bestHotFraction = (model: ModelSpec, cachedShare: number): number => {
-  const bins = rateBins(model, Math.floor(model.layers / 2));
-  const { activations, experts } = model;
-  let best = 1;
-  let fewest = Infinity;
-  for (let tenth = 0; tenth <= 10; tenth++) {
-    const pinnedShare = (cachedShare * tenth) / 10;
-    const rest = cachedShare - pinnedShare;
-    const beyond = staticMiss(bins, pinnedShare);
-    const missing = rest <= 0 ? beyond : beyond * lruMiss({ bins, pinnedShare, capacityShare: rest, overlap: activations.tokenOverlap.value, experts: { count: experts.count, active: experts.active, repeat: experts.repeat.value }, tokenVariation: activations.tokenVariation.value }).missOfActive;
-    if (missing < fewest - 1e-9) {
-      fewest = missing;
-      best = tenth / 10;
-    }
-  }
-  return best;
+const hotSegmentShare = (device: DeviceProfile, model: ModelSpec, cachedShare: number, batch: number): number => {
+  const wanted = NPU_ROWS.filter((row) => row.batch <= batch).at(-1)!.share;
+  if (cachedShare >= wanted * (1 - BUFFER_TOLERANCE)) return Math.min(wanted, cachedShare);
+  const sizes = sizesOf(model);
+  const attentionNs = sizes.attentionBytes / device.cpu.bandwidth.value;
+  const rows = (attentionNs * sequentialReadBandwidth(device.flash, STREAM_BLOCK)) / sizes.neuronBytes;
+  return Math.min(cachedShare, rows / (model.ffn * model.experts.active));
 };
+const BUFFER_TOLERANCE = 0.02;
 
 export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: SystemSpec, request: RunRequest): Either<AppError, Plan> => {
   const mechanisms = mechanismsOf(system, request);
@@ -80,7 +72,8 @@ export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: Sys
       const usesNpu = mechanisms.decodeOn === "cpu+npu";
       const inFlight = fit.all || mechanisms.overlap !== "cluster" ? 0 : pipelineBytes(model, mechanisms, CLUSTER_NEURONS, DEPTH);
       const cacheBytes = Math.max(0, fit.ffn - inFlight);
-      const hotFraction = fit.all || mechanisms.cache === "static-hot" ? 1 : mechanisms.cache === "segmented" ? bestHotFraction(model, cacheBytes / fit.ffnAll) : 0;
+      const cachedShare = cacheBytes / fit.ffnAll;
+      const hotFraction = fit.all || mechanisms.cache === "static-hot" ? 1 : mechanisms.cache === "segmented" && cachedShare > 0 ? hotSegmentShare(device, model, cachedShare, request.batch) / cachedShare : 0;
       const keeps = fit.all || mechanisms.cache !== "none";
       // A mapped file is cached by the page, attention weights and all.
       const mapped = mechanisms.cache === "page-cache";

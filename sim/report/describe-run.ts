@@ -1,7 +1,7 @@
 /** A run record to what a person reads (text) and what a program reads (JSON). Pure. */
 import { showBytes } from "../base/units.js";
 import { residentBytes } from "../domain/plan.js";
-import type { MemoryRequest, RunRecord } from "../domain/run.js";
+import type { LaneUse, MemoryRequest, RunRecord } from "../domain/run.js";
 import { METRICS } from "./metrics.js";
 import { indented, showNumber, showShare, table } from "./table.js";
 
@@ -12,7 +12,7 @@ const showMemory = (memory: MemoryRequest): string => {
     case "OffloadFfn":
       return `${showNumber(100 * memory.share)}% of the FFN on flash`;
     case "All":
-      return "all memory that an app may use";
+      return "everything resident";
   }
 };
 
@@ -32,28 +32,43 @@ export const memoryByPart = (record: RunRecord): ReadonlyArray<{ readonly part: 
     .map((key) => ({ part: PARTS[key], bytes: record.plan.cache[key] }))
     .sort((a, b) => b.bytes - a.bytes);
 
-const ms = (ns: number): string => (ns / 1e6).toFixed(2);
-
 const breakdownTable = (record: RunRecord): string => {
-  const total = record.breakdown.reduce((sum, row) => sum + row.nsPerToken, 0);
+  const totalNs = record.breakdown.reduce((sum, row) => sum + row.nsPerToken, 0);
+  const ms = (ns: number): string => (ns / 1e6).toFixed(totalNs < 1e7 ? 3 : 2);
   const shown = record.breakdown.filter((row) => row.nsPerToken > 0).sort((a, b) => b.nsPerToken - a.nsPerToken);
   return table(
     [{ title: "critical path" }, { title: "ms/token", align: "right" }, { title: "share", align: "right" }],
-    [...shown.map((row) => [row.activity, ms(row.nsPerToken), showShare(row.nsPerToken / total)]), ["token time", ms(total), showShare(1)]],
+    [...shown.map((row) => [row.activity, ms(row.nsPerToken), showShare(row.nsPerToken / totalNs)]), ["token time", ms(totalNs), showShare(1)]],
   );
 };
 
-const lanesTable = (record: RunRecord): string =>
-  table(
-    [{ title: "lane" }, { title: "servers", align: "right" }, { title: "busy", align: "right" }],
-    record.lanes.map((lane) => [lane.lane, String(lane.servers), showShare(lane.busyNs / (record.wallNs * lane.servers))]),
+/** A lane that any number of things may use at once is a count and not a resource: no share of it can be busy. */
+const unlimited = (lane: LaneUse): boolean => lane.servers >= 4096;
+
+/** Share of a lane's servers that is busy; null for a lane without a limit. */
+export const busyShare = (lane: LaneUse, wallNs: number): number | null => (unlimited(lane) ? null : lane.busyNs / (wallNs * lane.servers));
+
+const lanesTable = (record: RunRecord): string => {
+  const idle = record.lanes.filter((lane) => lane.busyNs === 0).map((lane) => lane.lane);
+  const used = table(
+    [{ title: "lane" }, { title: "busy", align: "right" }, { title: "" }],
+    record.lanes
+      .filter((lane) => lane.busyNs > 0)
+      .map((lane) => {
+        const share = busyShare(lane, record.wallNs);
+        return [lane.lane, share === null ? "" : showShare(share), share === null ? `${showNumber(lane.busyNs / record.wallNs)} at a time` : lane.servers === 1 ? "" : `of ${lane.servers}`];
+      }),
   );
+  return idle.length === 0 ? used : `${used}\nidle: ${idle.join(", ")}`;
+};
 
 const memoryTable = (record: RunRecord): string => {
-  const held = residentBytes(record.plan);
+  const { memory } = record.plan;
+  const row = (part: string, bytes: number): ReadonlyArray<string> => [part, showBytes(bytes), showShare(bytes / memory)];
+  const unused = memory - residentBytes(record.plan);
   return table(
-    [{ title: "memory" }, { title: "bytes", align: "right" }, { title: "share", align: "right" }],
-    [...memoryByPart(record).filter((row) => row.bytes > 0).map((row) => [row.part, showBytes(row.bytes), showShare(row.bytes / held)]), [`held, of ${showBytes(record.plan.memory)}`, showBytes(held), showShare(held / record.plan.memory)]],
+    [{ title: "memory" }, { title: "size", align: "right" }, { title: "share", align: "right" }],
+    [...memoryByPart(record).filter(({ bytes }) => bytes > 0).map(({ part, bytes }) => row(part, bytes)), ...(unused > memory / 1000 ? [row("unused", unused)] : []), row("allowed", memory)],
   );
 };
 
@@ -119,7 +134,7 @@ export const summaryOf = (record: RunRecord): Readonly<Record<string, unknown>> 
     dramBytesPerToken: record.dramBytesPerToken,
     dramGBPerSec: record.dramBandwidth,
     energy: record.energy,
-    lanes: record.lanes.map((lane) => ({ lane: lane.lane, servers: lane.servers, busyShare: lane.busyNs / (record.wallNs * lane.servers) })),
+    lanes: record.lanes.map((lane) => ({ lane: lane.lane, servers: unlimited(lane) ? null : lane.servers, busyShare: busyShare(lane, record.wallNs), meanInUse: lane.busyNs / record.wallNs })),
     limits: record.limits,
     memory: memoryByPart(record),
     wallMs: record.wallNs / 1e6,

@@ -15,22 +15,22 @@ export interface Metric {
 const metric = (symbol: string, unit: string, definition: string, edgeCases: string, of: (record: RunRecord) => number): Metric => ({ symbol, unit, definition, edgeCases, of });
 
 export const METRICS = {
-  tokensPerSec: metric("v", "tokens/s", "Tokens of the phase asked for over its wall time.", "Decode counts generated tokens of all sequences of the batch, prefill counts prompt tokens. Prefill time is never part of a decode speed.", (r) => r.tokensPerSec),
-  meanLatency: metric("L", "ms", "Mean time of one forward pass of decode, or of one prompt token of prefill.", "With batch b one pass makes b tokens, so the mean latency is b/v. The first decoded token is counted.", (r) => r.msPerToken.mean),
-  p50Latency: metric("L50", "ms", "Median of the same times.", "In prefill all tokens of a run share one time, so all percentiles may agree.", (r) => r.msPerToken.p50),
+  tokensPerSec: metric("v", "tokens/s", "Tokens of the phase asked for over its wall time.", "Decode counts the generated tokens of all sequences of the batch, prefill the prompt tokens. Prefill time is never part of a decode speed.", (r) => r.tokensPerSec),
+  meanLatency: metric("L", "ms", "Decode: mean time of one forward pass. Prefill: wall time over prompt tokens.", "With batch b one pass makes b tokens, so v = b/L. The first pass counts.", (r) => r.msPerToken.mean),
+  p50Latency: metric("L50", "ms", "Median of the same times.", "Prefill has one time only, so all percentiles agree.", (r) => r.msPerToken.p50),
   p90Latency: metric("L90", "ms", "Time that 90% of the passes do not exceed.", "Of fewer than 10 passes it is close to the largest.", (r) => r.msPerToken.p90),
   p99Latency: metric("L99", "ms", "Time that 99% of the passes do not exceed.", "Of fewer than 100 passes it is close to the largest; simulate more with --tokens.", (r) => r.msPerToken.p99),
-  bytesReadPerToken: metric("R", "bytes/token", "Bytes that the flash delivered over tokens made.", "Whole device blocks count, also what was read and not used. Warm-up reads before the first counted token do not count.", (r) => r.bytesReadPerToken),
-  cacheHitRate: metric("h", "share", "Of the active neurons looked up in the neuron cache, the share found there.", "1 when all is resident. Densely computed hot rows are not looked up and do not count.", (r) => r.cacheHitRate),
-  missOfComputed: metric("m", "share", "Misses over all neurons computed, the dense hot rows included, mean over tokens.", "The paper's Table 5 and Figure 14 read so; it is smaller than 1 - h because its denominator is larger.", (r) => r.missOfComputed.mean),
+  bytesReadPerToken: metric("R", "bytes", "Bytes that the flash delivered, for each forward pass of decode or each prompt token of prefill.", "Whole device blocks count, also what was read and not used. With batch b a pass makes b tokens.", (r) => r.bytesReadPerToken),
+  cacheHitRate: metric("h", "share", "Of the active neurons looked up in the neuron cache, the share found there.", "Densely computed hot rows are not looked up. Where nothing is looked up: 1 when nothing is read either, 0 when weights are read past the cache.", (r) => r.cacheHitRate),
+  missOfComputed: metric("m", "share", "Misses over all neurons computed, the dense hot rows included, mean over passes.", "The paper's Table 5 and Figure 14 read so; its denominator is larger than that of 1 - h.", (r) => r.missOfComputed.mean),
   exposedIoShare: metric("w", "share", "Share of the wall time in which no unit computes while a read is under way.", "0 when reads are hidden altogether, also when nothing is read.", (r) => r.exposedIoShare),
-  cpuUtilisation: metric("u", "share", "Share of the compute threads' time spent computing.", "Threads that wait at a barrier, or for a read, are idle. The I/O thread is not a compute thread.", (r) => r.cpuUtilisation),
-  dramBytesPerToken: metric("D", "bytes/token", "Bytes that all units read from DRAM over tokens made.", "Weights that are read once for a whole batch count once.", (r) => r.dramBytesPerToken),
+  cpuUtilisation: metric("u", "share", "Share of the compute threads' time spent computing.", "Threads that wait at a barrier, or for a read, are idle. The I/O thread is not a compute thread. 0 where no compute thread is used.", (r) => r.cpuUtilisation),
+  dramBytesPerToken: metric("D", "bytes", "Bytes that all units moved from or to DRAM, for each forward pass of decode or each prompt token of prefill.", "Weights that are read once for a whole batch count once.", (r) => r.dramBytesPerToken),
   dramBandwidth: metric("B", "GB/s", "DRAM bytes over wall time.", "An average over the run; never above the device's sustained rate.", (r) => r.dramBandwidth),
-  joulesPerToken: metric("E", "J/token", "Energy of all parts, idle power included, over tokens made.", "The whole phone without its screen.", (r) => r.energy.joulesPerToken),
+  joulesPerToken: metric("E", "J/token", "Energy of all parts, idle power included, over tokens made.", "Counts every token of the batch, unlike L, R and D.", (r) => r.energy.joulesPerToken),
   meanWatts: metric("P", "W", "Energy over wall time.", "Includes idle power.", (r) => r.energy.meanWatts),
-  peakWatts: metric("Pmax", "W", "Largest power at any instant of the run.", "Parts that never work at once are not added.", (r) => r.energy.peakWatts),
-  upperBound: metric("v+", "tokens/s", "Speed if every part overlapped every other perfectly: set by the busiest part alone.", "No run may exceed it.", (r) => r.bound.upper),
+  peakWatts: metric("Pmax", "W", "Largest power of any forward pass.", "Parts that never work at once are not added.", (r) => r.energy.peakWatts),
+  upperBound: metric("v+", "tokens/s", "Speed if every part overlapped every other perfectly: set by the busiest part alone.", "From mean activity, so one run with lucky draws may lie a little above it.", (r) => r.bound.upper),
   lowerBound: metric("v-", "tokens/s", "Speed if nothing overlapped: all parts' work one after the other.", "A run below it waits for something that is not work.", (r) => r.bound.lower),
 } as const satisfies Readonly<Record<string, Metric>>;
 

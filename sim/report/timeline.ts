@@ -48,9 +48,9 @@ export const timeline = (of: { readonly title: string; readonly lanes: ReadonlyA
 /** The text of a trace file: one event a line, so that it can be searched and compared. */
 export const timelineText = (events: ReadonlyArray<TraceEvent>): string => `{"displayTimeUnit":"ms","traceEvents":[\n${events.map((event) => JSON.stringify(event)).join(",\n")}\n]}\n`;
 
-export interface LaneSummary { readonly lane: string; readonly servers: number; readonly spans: number; readonly busyNs: number; readonly use: number; readonly criticalNs: number; readonly mostly: string }
+export interface LaneSummary { readonly lane: string; readonly spans: number; readonly busyNs: number; /** Spans under way at a time, mean over the wall time. */ readonly meanInUse: number; readonly criticalNs: number; readonly mostly: string }
 
-/** What each lane did, from the spans; `use` is busy time over wall time and servers. */
+/** What each lane did, from the spans. */
 export const summariseLanes = (lanes: ReadonlyArray<LaneUse>, spans: ReadonlyArray<SpanRow>, wallNs: number): ReadonlyArray<LaneSummary> =>
   lanes.map((lane) => {
     const busyBy = new Map<string, number>();
@@ -64,5 +64,5 @@ export const summariseLanes = (lanes: ReadonlyArray<LaneUse>, spans: ReadonlyArr
       if (span.critical) criticalNs += ns;
     }
     const mostly = [...busyBy].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))[0]?.[0] ?? "-";
-    return { lane: lane.lane, servers: lane.servers, spans: count, busyNs: lane.busyNs, use: wallNs > 0 ? lane.busyNs / (wallNs * lane.servers) : 0, criticalNs, mostly };
+    return { lane: lane.lane, spans: count, busyNs: lane.busyNs, meanInUse: wallNs > 0 ? lane.busyNs / wallNs : 0, criticalNs, mostly };
   });

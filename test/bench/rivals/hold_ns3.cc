@@ -1,6 +1,6 @@
 // The HOLD model on ns-3: each event schedules its successor. Prints seconds, then the clock at the last event.
 // Usage: hold_ns3 PENDING EVENTS SCHEDULER, such as ns3::MapScheduler (ns-3's default) or ns3::PriorityQueueScheduler.
-// The delays are those of test/bench/hold.ts: a table of 65,536 from one LCG.
+// The delays are those of test/bench/kernel.ts: a table of 65,536 from one LCG.
 #include <chrono>
 #include <cmath>
 #include <cstdint>

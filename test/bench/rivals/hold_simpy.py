@@ -1,6 +1,6 @@
 """The HOLD model on SimPy: each event schedules its successor. Prints seconds, then the clock at the last event.
 
-Usage: hold_simpy.py PENDING EVENTS. The delays are those of test/bench/hold.ts: a table of 65,536 from one LCG.
+Usage: hold_simpy.py PENDING EVENTS. The delays are those of test/bench/kernel.ts: a table of 65,536 from one LCG.
 Timeouts with a plain callback, SimPy's cheapest event; a process for each would be slower.
 """
 

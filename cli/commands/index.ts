@@ -1,0 +1,12 @@
+/** The commands, in the order of --help. To add one: commands/x.ts, programs/x.ts, one word here. */
+import type { Command } from "../command.js";
+import { calibrateCommand } from "./calibrate.js";
+import { devicesCommand } from "./devices.js";
+import { doctorCommand } from "./doctor.js";
+import { modelsCommand } from "./models.js";
+import { reproduceCommand } from "./reproduce.js";
+import { simulateCommand } from "./simulate.js";
+import { systemsCommand } from "./systems.js";
+import { traceCommand } from "./trace.js";
+
+export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, calibrateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];

@@ -1,0 +1,27 @@
+import { describe, expect, it } from "vitest";
+import { doctorProgram, findings } from "../../cli/programs/doctor.js";
+import { hostFacts } from "../../cli/node/host.js";
+import { packageRoot } from "../../cli/node/package.js";
+import { execute } from "../../cli/run.js";
+import { aHost, commandNamed, fake, given } from "../fakes/capabilities.js";
+
+describe("doctor", () => {
+  it("says what is missing and what it would enable, changes nothing and exits 0", async () => {
+    const f = fake();
+    expect(await execute(doctorProgram(commandNamed("doctor"))(given({})), f.capabilities)).toBe(0);
+    expect(f.stdout()).toMatch(/\nnative engine +-- +not yet part of neuronlab +real runs on this machine; simulation does not need it\n/);
+    expect(f.stdout()).toMatch(/\nSimPy +-- +missing +npm run bench against SimPy/);
+    expect(f.stdout()).toMatch(/\nmissing or short: native engine, SimPy, ns-3\n$/);
+    expect(f.files.size).toBe(0);
+  });
+
+  it("knows an old Node, a lone core, a full disk and a folder it may not write to", () => {
+    const bad = findings({ ...aHost, node: "20.10.9", cores: 1, freeMemoryBytes: 1e8, freeDiskBytes: 1e6, resultsWritable: false });
+    expect(bad.filter((finding) => !finding.ok).map((finding) => finding.check)).toEqual(["Node", "cores", "memory", "disk", "results/", "native engine", "SimPy", "ns-3"]);
+    expect(findings({ ...aHost, node: "22.0.0" })[0].ok).toBe(true);
+  });
+
+  it("looks at this very machine without failing", async () => {
+    expect(await hostFacts(packageRoot())()).toMatchObject({ right: { node: process.versions.node, cores: expect.any(Number), freeDiskBytes: expect.any(Number) } });
+  });
+});

@@ -1,0 +1,77 @@
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readJson, readStored, writeFiles, writeFilesWith, type WriteSteps } from "../../cli/node/files.js";
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "neuronlab-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+const at = (...parts: ReadonlyArray<string>): string => join(folder, ...parts);
+const real = async (): Promise<WriteSteps> => {
+  const { mkdir, writeFile } = await import("node:fs/promises");
+  const { renameSync } = await import("node:fs");
+  return { makeFolder: (p) => mkdir(p, { recursive: true }), writeText: (p, t) => writeFile(p, t), rename: renameSync, remove: (p) => rmSync(p, { force: true }) };
+};
+
+describe("writing files", () => {
+  it("makes folders, replaces what was there and leaves nothing else", async () => {
+    writeFileSync(at("a.txt"), "old");
+    expect(await writeFiles([{ path: at("a.txt"), text: "new" }, { path: at("deep", "er", "b.txt"), text: "b" }])()).toMatchObject({ _tag: "Right" });
+    expect([readFileSync(at("a.txt"), "utf8"), readFileSync(at("deep", "er", "b.txt"), "utf8")]).toEqual(["new", "b"]);
+    expect(readdirSync(folder).sort()).toEqual(["a.txt", "deep"]);
+  });
+
+  it("a failing rename leaves the old file whole and no temporary one", async () => {
+    writeFileSync(at("a.txt"), "old");
+    const steps: WriteSteps = { ...(await real()), rename: () => { throw Object.assign(new Error("x"), { code: "ENOSPC" }); } };
+    expect(await writeFilesWith(steps)([{ path: at("a.txt"), text: "new" }, { path: at("b.txt"), text: "b" }])()).toEqual({ _tag: "Left", left: { _tag: "Disk", path: at("a.txt"), reason: "the disk is full" } });
+    expect(readdirSync(folder)).toEqual(["a.txt"]);
+    expect(readFileSync(at("a.txt"), "utf8")).toBe("old");
+  });
+
+  it("when a later file cannot be written, an earlier one is not changed", async () => {
+    writeFileSync(at("a.txt"), "old");
+    const good = await real();
+    const steps: WriteSteps = { ...good, writeText: async (path, text) => {
+      await good.writeText(path, text.slice(0, 1));
+      if (path.includes("b.txt")) throw Object.assign(new Error("x"), { code: "ENOSPC" });
+    } };
+    expect(await writeFilesWith(steps)([{ path: at("a.txt"), text: "new" }, { path: at("b.txt"), text: "b" }])()).toMatchObject({ left: { path: at("b.txt") } });
+    expect([readdirSync(folder), readFileSync(at("a.txt"), "utf8")]).toEqual([["a.txt"], "old"]);
+  });
+
+  it("below something that is not a folder is a disk fault with the path", async () => {
+    writeFileSync(at("a"), "");
+    expect(await writeFiles([{ path: at("a", "b.txt"), text: "" }])()).toMatchObject({ left: { _tag: "Disk", path: at("a", "b.txt") } });
+  });
+
+  it("an interrupt while writing removes what is unfinished, and no handler stays behind", async () => {
+    const good = await real();
+    const before = process.listenerCount("SIGINT");
+    let during = 0;
+    let left: ReadonlyArray<string> = ["?"];
+    const steps: WriteSteps = { ...good, writeText: async (path, text) => {
+      await good.writeText(path, text);
+      during = process.listenerCount("SIGINT");
+      // What the handler does first; the signal itself would end the test run.
+      const kill = process.kill;
+      process.kill = () => true;
+      (process.listeners("SIGINT").at(-1) as () => void)();
+      process.kill = kill;
+      left = readdirSync(folder);
+    } };
+    await writeFilesWith(steps)([{ path: at("a.txt"), text: "new" }])();
+    expect([during, left, process.listenerCount("SIGINT")]).toEqual([before + 1, [], before]);
+  });
+});
+
+describe("reading files", () => {
+  it("a file that is not there is the user's mistake when named, and nothing when looked for", async () => {
+    expect(await readJson(at("x.json"))()).toMatchObject({ left: { _tag: "BadInput", where: at("x.json") } });
+    expect(await readStored(at("x.json"))()).toEqual({ _tag: "Right", right: null });
+    expect(await readJson(folder)()).toMatchObject({ left: { _tag: "Disk", reason: "is a folder, not a file" } });
+  });
+});

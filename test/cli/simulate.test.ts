@@ -1,0 +1,115 @@
+import { describe, expect, it } from "vitest";
+import { E } from "../../sim/base/fp.js";
+import { stuck, unsupported } from "../../sim/base/errors.js";
+import type { RunRecord } from "../../sim/domain/run.js";
+import { simulateProgram, typedCommand } from "../../cli/programs/simulate.js";
+import { execute } from "../../cli/run.js";
+import { aPlan, aRecord, commandNamed, fake, given } from "../fakes/capabilities.js";
+
+const command = commandNamed("simulate");
+const run = async (named: Readonly<Record<string, unknown>>, options: Parameters<typeof fake>[0] = {}, extra: ReadonlyArray<string> = []) => {
+  const f = fake(options);
+  const code = await execute(simulateProgram(command)(given(named, extra)), f.capabilities);
+  return { code, stdout: f.stdout(), stderr: f.stderr(), f };
+};
+
+describe("simulate", () => {
+  it("says every mistake at once, each under the flag that was typed", async () => {
+    const { code, stdout, stderr, f } = await run({ devcie: "x", device: "oneplus12", model: "bambo-7b", memory: "19", offload: "150%", phase: "decoding", prompt: "1.5", tokens: "abc", batch: "0", seed: "-1", set: ["overlap=matrx", "cache", "loading=rows", "loading=mmap"], trace: "", format: ["table", "json"] }, {}, ["stray"]);
+    expect(code).toBe(2);
+    expect(stdout).toBe("");
+    expect(f.ran).toEqual([]);
+    const lines = stderr.trimEnd().split("\n");
+    expect(lines[0]).toBe("neuronlab simulate: 14 mistakes");
+    expect(lines.slice(1).map((line) => line.trim().split(":")[0]).sort()).toEqual(["--batch", "--devcie", "--device", "--format", "--memory", "--model", "--offload", "--phase", "--prompt", "--seed", "--set", "--tokens", "--trace", "stray"]);
+    expect(stderr).toMatch(/--devcie: unknown key.*did you mean device\?/);
+    expect(stderr).toMatch(/--device: unknown device: oneplus12; did you mean oneplus-12\? known: .*oneplus-12.*; or a path to your own \.json\n/);
+    expect(stderr).toMatch(/--model: unknown model: bambo-7b; did you mean bamboo-7b\? known: /);
+    expect(stderr).toContain('  --memory: has no unit: 19; write it like "19GB" or "19GiB", or all\n');
+    expect(stderr).toContain("  --offload: should be between 0% and 100%, got 150%\n");
+    expect(stderr).toContain('  --phase: should be one of prefill, decode, got "decoding"; did you mean decode?\n');
+    expect(stderr).toContain("  --prompt: should be a whole number, got 1.5\n");
+    expect(stderr).toContain("  --tokens: should be a whole number, got abc\n");
+    expect(stderr).toContain("  --batch: should be between 1 and 4096, got 0\n");
+    expect(stderr).toContain("  --set: should be KEY=VALUE such as overlap=none, got cache; loading is given twice; overlap should be one of none, matrix, cluster, got \"matrx\"; did you mean matrix?\n");
+    expect(stderr).toContain("  --trace: has no value\n");
+    expect(stderr).toContain("  --format: is given 2 times; give it once\n");
+    expect(stderr).toContain("  stray: nothing is expected here; see neuronlab simulate --help\n");
+  });
+
+  it("refuses combinations that contradict each other, also several at once", async () => {
+    const { code, stderr } = await run({ memory: "7GB", offload: "50%", phase: "prefill", tokens: "8", batch: "2", fidelity: "analytic", trace: "a.json", save: "a.json" });
+    expect(code).toBe(2);
+    expect(stderr.match(/^ {2}--\w+/gm)).toEqual(["  --offload", "  --tokens", "  --batch", "  --trace", "  --save"]);
+    expect((await run({ plan: "p.json", memory: "7GB" })).stderr).toBe("neuronlab simulate: 1 mistake\n  --memory: is fixed by the plan; leave it out, or leave out --plan\n");
+  });
+
+  it("runs the documented defaults when nothing is given, in the memory that the phone gives one app", async () => {
+    const { f, code } = await run({});
+    expect(code).toBe(0);
+    const [{ request, device }] = f.ran;
+    expect(request).toEqual({ device: "oneplus-12", model: "turbosparse-mixtral-47b", system: "powerinfer-2", memory: { _tag: "Bytes", bytes: device.dram.usable.value }, phase: "decode", prompt: 64, tokens: 128, batch: 1, seed: 1, fidelity: "cluster" });
+  });
+
+  it("passes on what was asked", async () => {
+    const { f } = await run({ device: "oneplus-ace-2", model: "bamboo-7b", system: "llama.cpp", offload: "75%", phase: "prefill", prompt: "128", seed: "7", fidelity: "analytic", set: "overlap=none" });
+    expect(f.ran[0].request).toEqual({ device: "oneplus-ace-2", model: "bamboo-7b", system: "llama.cpp", memory: { _tag: "OffloadFfn", share: 0.75 }, phase: "prefill", prompt: 128, tokens: 1, batch: 1, seed: 7, fidelity: "analytic", mechanisms: { overlap: "none" } });
+    expect((await run({ memory: "all" })).f.ran[0].request.memory).toEqual({ _tag: "All" });
+    expect((await run({ memory: "7GiB" })).f.ran[0].request.memory).toEqual({ _tag: "Bytes", bytes: 7 * 2 ** 30 });
+  });
+
+  it("with --format json, stdout is only the JSON and the rest goes to stderr", async () => {
+    const { stdout, stderr } = await run({ model: "bamboo-7b", format: "json", trace: "out/t.json" });
+    expect(JSON.parse(stdout)).toMatchObject({ tokensPerSec: expect.any(Number), msPerToken: { mean: expect.any(Number), p50: expect.any(Number), p90: expect.any(Number), p99: expect.any(Number) }, bytesReadPerToken: 12.5e6, cacheHitRate: 0.9, joulesPerToken: 0.4, bound: { lower: 5, upper: 20 }, inputs: { model: "bamboo-7b" } });
+    expect(stderr).toBe("wrote out/t.json\n");
+  });
+
+  it("the last line of the table is a command that makes the timeline", async () => {
+    const { stdout } = await run({ device: "my phone.json", model: "bamboo-7b", set: ["overlap=none", "loading=rows"] }, { files: { "my phone.json": await import("node:fs").then((fs) => fs.readFileSync("devices/oneplus-12.json", "utf8")) } });
+    expect(stdout.trimEnd().split("\n").at(-1)).toBe("timeline: neuronlab simulate --device 'my phone.json' --model bamboo-7b --set overlap=none --set loading=rows --trace timeline.json   (open it at ui.perfetto.dev)");
+  });
+
+  it("--trace writes a Chrome trace and --save the whole record, and both ask for spans", async () => {
+    const { f } = await run({ model: "bamboo-7b", trace: "t.json", save: "r.json" });
+    expect(f.ran[0].request.trace).toBe(true);
+    expect((JSON.parse(f.files.get("t.json")!) as { traceEvents: ReadonlyArray<{ ph: string }> }).traceEvents.filter((e) => e.ph === "X")).toHaveLength(2);
+    expect((JSON.parse(f.files.get("r.json")!) as RunRecord).spans).toHaveLength(2);
+  });
+
+  it("a plan names the device, model, system and memory; --set switches its mechanisms", async () => {
+    const { f, code } = await run({ plan: "p.json", set: "overlap=none" }, { files: { "p.json": JSON.stringify({ ...aPlan, memory: "4GB", cache: Object.fromEntries(Object.entries(aPlan.cache).map(([k, v]) => [k, `${v}B`])), io: { streamBlock: "512KiB", lanes: 1 } }) } });
+    expect(code).toBe(0);
+    expect(f.ran[0].request).toMatchObject({ model: "bamboo-7b", memory: { _tag: "Bytes", bytes: 4e9 }, plan: { memory: 4e9, mechanisms: { ...aPlan.mechanisms, overlap: "none" } } });
+  });
+
+  it("a faulty plan or profile is named with the path inside it, exit 2", async () => {
+    const { code, stderr } = await run({ plan: "p.json" }, { files: { "p.json": "{}" } });
+    expect([code, stderr.split("\n")[0]]).toEqual([2, "p.json: 11 mistakes"]);
+    expect((await run({ plan: "none.json" })).stderr).toBe("none.json: 1 mistake\n  (whole): there is no such file\n");
+    expect((await run({ device: "d.json" }, { files: { "d.json": "{" } })).stderr).toMatch(/^d\.json: 1 mistake\n {2}\(whole\): is not JSON: /);
+  });
+
+  it("exits 3 when the honest answer is no, 70 for our own faults, 74 for the disk's", async () => {
+    expect((await run({}, { simulate: () => E.left(unsupported("x", "cannot")) })).code).toBe(3);
+    expect((await run({}, { simulate: () => E.left({ _tag: "DoesNotFit", needed: 2e9, allowed: 1e9, parts: [], hint: "h" }) })).code).toBe(3);
+    expect((await run({}, { simulate: () => E.left(stuck(1, ["flash"])) })).code).toBe(70);
+    const full = await run({ trace: "t.json" }, { diskIsFull: true });
+    expect([full.code, full.stdout, full.stderr]).toEqual([74, "", "t.json: the disk is full\n"]);
+    const thrown = await run({}, { simulate: () => { throw new Error("boom"); } });
+    expect(thrown.code).toBe(70);
+    expect(thrown.stderr).toMatch(/^internal fault, please report it: Error: boom/);
+  });
+
+  it("a run that broke its own checks is shown, named on stderr and exits 70", async () => {
+    const { code, stdout, stderr } = await run({ format: "json" }, { simulate: ({ request }) => E.right(aRecord(request, { violations: ["bytes lost"] })) });
+    expect(code).toBe(70);
+    expect(JSON.parse(stdout)).toMatchObject({ violations: ["bytes lost"] });
+    expect(stderr).toBe("this run broke 1 of its own checks, a fault of ours: bytes lost\n");
+  });
+});
+
+describe("a command as it can be typed again", () => {
+  it("quotes what a shell would split", () => {
+    expect(typedCommand(command, given({ device: "a'b c", check: true }))).toBe("neuronlab simulate --device 'a'\\''b c' --check");
+  });
+});

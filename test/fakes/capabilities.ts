@@ -1,0 +1,122 @@
+/** In-memory Capabilities: profiles from the repository's own files, everything else from and to maps. */
+import { readFileSync, readdirSync } from "node:fs";
+import { E, TE, pipe } from "../../sim/base/fp.js";
+import { parseJson } from "../../sim/base/decode.js";
+import { badInput, disk, unknownName } from "../../sim/base/errors.js";
+import { nearest } from "../../sim/base/nearest.js";
+import type { Plan } from "../../sim/domain/plan.js";
+import type { RunRecord, RunRequest } from "../../sim/domain/run.js";
+import { commands } from "../../cli/commands/index.js";
+import type { Words } from "../../cli/command.js";
+import type { Capabilities, HostFacts, Loaded, Outcome, ProfileKind, RunInputs } from "../../cli/program.js";
+
+const FOLDER = { device: "devices", model: "models", system: "systems" } as const;
+
+const namesIn = (kind: ProfileKind): ReadonlyArray<string> => readdirSync(FOLDER[kind]).filter((f) => f.endsWith(".json")).map((f) => f.slice(0, -5)).sort();
+
+export const aPlan: Plan = {
+  schema: "neuronlab/plan@1",
+  note: "-",
+  device: "oneplus-12",
+  model: "bamboo-7b",
+  system: "powerinfer-2",
+  memory: 4e9,
+  mechanisms: { computation: "predicted", decodeOn: "cpu+npu", prefillOn: "npu", loading: "two-phase", cache: "segmented", overlap: "cluster", submitters: "io-thread", prefetchHot: "under-attention", prefillOverlap: "next-layer", scalesResident: "yes", offload: "yes" },
+  compute: { threads: { big: 0, mid: 4, little: 0 }, ioCore: "big", attentionOn: "cpu+npu", npuRows: [{ batch: 1, share: 0.3 }] },
+  cluster: { neurons: 64 },
+  cache: { fixed: 1e9, predictors: 2e8, scales: 1e8, kv: 5e7, runtime: 1.5e8, hot: 1.5e9, cold: 5e8 },
+  pipeline: { depth: 4 },
+  io: { streamBlock: 524288, lanes: 1 },
+};
+
+/** A finished run whose speed follows from its request, so that runs can be told apart. */
+export const aRecord = (request: RunRequest, more: Partial<RunRecord> = {}): RunRecord => {
+  const latency = 100 + request.batch + request.seed / 10;
+  return {
+    schema: "neuronlab/run@1",
+    origin: "simulated",
+    inputs: request,
+    plan: aPlan,
+    tokensPerSec: 1000 / latency,
+    wallNs: latency * 1e6 * request.tokens,
+    msPerToken: { mean: latency, p50: latency, p90: latency + 1, p99: latency + 2, max: latency + 3 },
+    tokens: [],
+    bytesReadPerToken: 12.5e6,
+    cacheHitRate: 0.9,
+    missOfComputed: { mean: 0.05, p50: 0.05, p90: 0.06, p99: 0.07, max: 0.08 },
+    breakdown: [{ activity: "attention", nsPerToken: latency * 0.25e6 }, { activity: "read gate", nsPerToken: latency * 0.75e6 }],
+    exposedIoShare: 0.5,
+    lanes: [{ lane: "cpu mid 0", busyNs: latency * 0.5e6 * request.tokens, servers: 1 }, { lane: "flash", busyNs: latency * 0.75e6 * request.tokens, servers: 1 }, { lane: "reads in flight", busyNs: latency * 2e6 * request.tokens, servers: 1 << 20 }, { lane: "gpu", busyNs: 0, servers: 1 }],
+    cpuUtilisation: 0.5,
+    dramBytesPerToken: 2e9,
+    dramBandwidth: 20,
+    energy: { joulesPerToken: 0.4, peakWatts: 5, meanWatts: 4, byPart: [{ part: "idle phone", joules: 1 }], hottestC: 30 },
+    bound: { lower: 5, upper: 20 },
+    limits: [{ part: "flash, random reads", share: 0.75 }, { part: "attention", share: 0.25 }],
+    violations: [],
+    spans: request.trace === true ? [{ lane: "flash", what: "read gate", startNs: 0, endNs: 2000, token: 0, layer: 0, critical: true }, { lane: "cpu mid 0", what: "attention", startNs: 500, endNs: 1500, token: 0, layer: 0, critical: false }] : [],
+    ...more,
+  };
+};
+
+export const aHost: HostFacts = { node: "20.20.2", cores: 4, cpu: "a test", memoryBytes: 16e9, freeMemoryBytes: 8e9, freeDiskBytes: 50e9, resultsWritable: true, cargo: "cargo 1.95.0", simpy: null, ns3: null, nativeEngine: null };
+
+export interface Fake {
+  readonly capabilities: Capabilities;
+  /** What lies on the disk, and comes to lie there. */
+  readonly files: Map<string, string>;
+  readonly ran: Array<RunInputs>;
+  readonly workers: Array<number | null>;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+}
+
+export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly host?: HostFacts } = {}): Fake => {
+  const files = new Map(Object.entries(options.files ?? {}));
+  const ran: Array<RunInputs> = [];
+  const workers: Array<number | null> = [];
+  const out: Array<string> = [];
+  const err: Array<string> = [];
+  const readJson = (path: string): TE.TaskEither<ReturnType<typeof disk>, Loaded> => {
+    const text = files.get(path);
+    return text === undefined ? TE.left(badInput(path, [{ path: "(whole)", message: "there is no such file" }])) : pipe(TE.fromEither(parseJson(path, text)), TE.map((raw) => ({ where: path, raw })));
+  };
+  const simulate = options.simulate ?? ((inputs: RunInputs): Outcome => E.right(aRecord(inputs.request)));
+  return {
+    files,
+    ran,
+    workers,
+    stdout: () => out.join(""),
+    stderr: () => err.join(""),
+    capabilities: {
+      profileNames: (kind) => TE.right(namesIn(kind)),
+      readProfile: (kind, name) => {
+        if (files.has(name)) return readJson(name);
+        const names = namesIn(kind);
+        if (!names.includes(name)) return TE.left(unknownName(kind, name, names, nearest(name, names)));
+        const where = `${FOLDER[kind]}/${name}.json`;
+        return TE.right({ where, raw: JSON.parse(readFileSync(where, "utf8")) as unknown });
+      },
+      readJson,
+      readStored: (path) => TE.right(files.get(path) ?? null),
+      runMany: (inputs, { workers: count }) => () => {
+        workers.push(count);
+        ran.push(...inputs);
+        return Promise.resolve(E.right(inputs.map(simulate)));
+      },
+      write: (given) => {
+        if (options.diskIsFull === true) return TE.left(disk(given[0].path, "the disk is full"));
+        for (const file of given) files.set(file.path, file.text);
+        return TE.right(undefined);
+      },
+      print: (text) => () => void out.push(text),
+      log: (text) => () => void err.push(`${text}\n`),
+      host: TE.right(options.host ?? aHost),
+      now: () => 0,
+      home: "/home",
+    },
+  };
+};
+
+export const commandNamed = (name: string) => commands.find((command) => command.name === name)!;
+export const given = (named: Readonly<Record<string, unknown>>, extra: ReadonlyArray<string> = []): Words => ({ named, extra });
