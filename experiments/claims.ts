@@ -63,6 +63,8 @@ export const ratioOf = (evidence: Evidence, over: string, under: string): number
   return values === null ? null : values[0] / values[1];
 };
 
+export const scaled = (factor: number, value: number | null): number | null => (value === null ? null : factor * value);
+
 export const mean = (values: ReadonlyArray<number>): number => values.reduce((sum, v) => sum + v, 0) / values.length;
 /** Mean or maximum of ratios; null when one of them is missing. */
 export const over = (fold: (values: ReadonlyArray<number>) => number, values: ReadonlyArray<number | null>): number | null => {

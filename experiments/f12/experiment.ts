@@ -1,6 +1,6 @@
 import { residentBytes } from "../../sim/domain/plan.js";
 import { ALL, HALF, casesOf, decode, fromRun, prefill, tokensPerSec, type PointHead } from "../cases.js";
-import { numberClaim, ratioOf, shapeClaim, simulatedAt } from "../claims.js";
+import { numberClaim, ratioOf, scaled, shapeClaim, simulatedAt } from "../claims.js";
 import type { Case, Experiment } from "../experiment.js";
 
 type Bar = readonly [system: string, reported: PointHead["reported"], more?: Pick<PointHead, "role" | "note">];
@@ -59,8 +59,8 @@ export const f12: Experiment = {
     inMemory("f12.qnn", "QNN", "qnn", 1.86),
     inMemory("f12.llama.cpp", "llama.cpp", "llama.cpp", 2.24),
     inMemory("f12.mlc-llm", "MLC-LLM", "mlc-llm", 2.48),
-    numberClaim({ id: "f12.speed-kept", text: "Half of the FFN on flash keeps 55 % of the in-memory decoding speed", reported: 0.55, of: (e) => ratioOf(e, "f12.decode.half.powerinfer-2", "f12.decode.all.powerinfer-2") }),
-    numberClaim({ id: "f12.prefill-kept", text: "Half of the FFN on flash keeps 56 % of the in-memory prefill speed", reported: 404.6 / 721, of: (e) => ratioOf(e, "f12.prefill.half.powerinfer-2", "f12.prefill.all.powerinfer-2") }),
+    numberClaim({ id: "f12.speed-kept", text: "Half of the FFN on flash keeps 55 % of the in-memory decoding speed", reported: 55, unit: " %", of: (e) => scaled(100, ratioOf(e, "f12.decode.half.powerinfer-2", "f12.decode.all.powerinfer-2")) }),
+    numberClaim({ id: "f12.prefill-kept", text: "Half of the FFN on flash keeps 56 % of the in-memory prefill speed", reported: 100 * (404.6 / 721), unit: " %", of: (e) => scaled(100, ratioOf(e, "f12.prefill.half.powerinfer-2", "f12.prefill.all.powerinfer-2")) }),
     numberClaim({
       id: "f12.memory-saved",
       text: "Half of the FFN on flash saves about 1.5 GB of memory",

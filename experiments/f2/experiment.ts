@@ -43,10 +43,10 @@ export const f2: Experiment = {
     numberClaim({ id: "f2.batch-32", text: "Bamboo-7B, layer 10: about 75 % are at batch 32", reported: 75, unit: " %", of: (e) => curveAt(e, "layer 10", 32, "bamboo") }),
     shapeClaim({
       id: "f2.grows",
-      text: "The share grows with every doubling of the batch beyond 1, in every layer drawn",
-      of: (e) => LAYERS.flatMap((layer) => curveOf(e, `layer ${layer}`, "bamboo").slice(1).map((c) => c.value)),
-      judge: (values) => LAYERS.every((_, i) => ascending(values.slice(i * (BATCHES.length - 1), (i + 1) * (BATCHES.length - 1)))),
-      found: (values) => `batch 2 to 32: ${Math.min(...values).toFixed(1)} % to ${Math.max(...values).toFixed(0)} %`,
+      text: "Bamboo-7B, layer 10: the share never falls as the batch grows, and rises from 8 to 16 to 32",
+      of: (e) => curveOf(e, "layer 10", "bamboo").map((c) => c.value),
+      judge: (values) => values.every((v, i) => i === 0 || v >= values[i - 1]) && ascending(values.slice(3)),
+      found: (values) => BATCHES.map((batch, i) => `${batch}: ${values[i].toFixed(1)} %`).join(", "),
     }),
     shapeClaim({
       id: "f2.mixtral-128",

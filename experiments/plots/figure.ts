@@ -49,7 +49,8 @@ const legendKeys = (document: Document, result: Result, panels: ReadonlyArray<Pa
 
 /** Why runs are missing, once each. */
 const footnotes = ({ experiment, points }: Result): ReadonlyArray<string> => {
-  const missing = points.filter((p) => p.simulated === null).map((p) => `${styleOf(p.series).name}, ${nameOf(experiment.chart.names, p.x)}: ${p.note}`);
+  const panelOf = (key: string): string => (experiment.chart.panels.length < 2 ? "" : ` (${experiment.chart.panels.find((p) => p.key === key)?.title ?? key})`);
+  const missing = points.filter((p) => p.simulated === null).map((p) => `${styleOf(p.series).name}, ${nameOf(experiment.chart.names, p.x)}${panelOf(p.panel)}: ${p.note.replace(/^no value: /, "")}`);
   const gaps = (experiment.gaps ?? []).map((g) => `${styleOf(g.series).name}, ${g.x}: ${g.reason}`);
   return [...new Set([...missing, ...gaps])];
 };
@@ -91,7 +92,7 @@ export const drawFigure = (document: Document, result: Result): string => {
       baseline += 18;
     }
     root.append(...key.draw(x, baseline), element(document, "text", { x: x + 18, y: baseline }, key.text));
-    x += width;
+    x += width + 4;
   }
   y = baseline + 10;
 
@@ -104,19 +105,20 @@ export const drawFigure = (document: Document, result: Result): string => {
     row.forEach((panel, i) => {
       const left = EDGE + i * (width + COLUMN_GAP);
       titles[i].forEach((line, at) => root.append(element(document, "text", { x: left, y: y + 14 + at * 15, "font-weight": "bold" }, line)));
+      root.append(element(document, "text", { x: left, y: y + 14 + titleLines * 15, fill: MUTED }, panel.yLabel));
       const shown = panelRows(result, panel);
       const svg = panel.kind === "bars" ? drawBars(document, shown, names ?? {}, width) : drawLines(document, shown, width);
       // Plot's style sheet needs a browser; what matters is set on the elements.
       for (const style of [...svg.querySelectorAll("style")]) style.remove();
       svg.setAttribute("x", String(left));
-      svg.setAttribute("y", String(y + titleLines * 15 + 6));
+      svg.setAttribute("y", String(y + titleLines * 15 + 20));
       root.append(svg);
-      lowest = Math.max(lowest, y + titleLines * 15 + 6 + Number(svg.getAttribute("height")));
+      lowest = Math.max(lowest, y + titleLines * 15 + 20 + Number(svg.getAttribute("height")));
     });
     y = lowest + 10;
   }
 
-  for (const note of footnotes(result)) for (const line of wrapText(`No run: ${note.replace(/^no value: /, "")}`, INNER)) write(line, { fill: MUTED }, FONT_SIZE + 4);
+  for (const note of footnotes(result)) for (const line of wrapText(`No run: ${note}`, INNER)) write(line, { fill: MUTED }, FONT_SIZE + 4);
   const height = Math.ceil(y + EDGE);
   root.setAttribute("width", String(WIDTH));
   root.setAttribute("height", String(height));

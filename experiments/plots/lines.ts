@@ -23,28 +23,28 @@ export const drawLines = (document: Document, rows: PanelRows, width: number): S
   const category = panel.xScale === "category";
   const log = panel.log === true;
   const domain: [number, number] = log ? [Math.min(...all) / 1.4, Math.max(...all) * 1.4] : [0, panel.max ?? Math.max(...all, 1e-9) * 1.08];
-  const height = 270;
+  const height = 256;
   const ticks = panel.ticks === undefined ? {} : { ticks: [...panel.ticks] };
 
   const svg = Plot.plot({
     document,
     width,
     height,
-    marginLeft: log ? 64 : 52,
+    marginLeft: log ? 60 : 46,
     marginRight: 16,
-    marginTop: 24,
+    marginTop: 10,
     marginBottom: 44,
     style: { fontFamily: FONT, fontSize: `${FONT_SIZE}px`, color: INK },
     x: category ? { type: "point", domain: categories, label: null } : { type: panel.xScale === "log" ? "log" : "linear", label: null, inset: 8, ...(panel.xScale === "log" ? { base: 2 } : {}) },
     y: { type: log ? "log" : "linear", domain, label: null },
     marks: [
       Plot.gridY({ stroke: "#d9d9d9", strokeOpacity: 1, ticks: log ? 3 : 6 }),
-      Plot.axisY({ ticks: log ? 3 : 6, label: panel.yLabel, labelAnchor: "top", labelArrow: "none", fontSize: FONT_SIZE, labelOffset: log ? 64 : 52, tickSize: 0, ...(log ? { tickFormat: (v: number) => v.toLocaleString("en-US") } : {}) }),
+      Plot.axisY({ ticks: log ? 3 : 6, label: null, fontSize: FONT_SIZE, tickSize: 0, ...(log ? { tickFormat: (v: number) => v.toLocaleString("en-US") } : {}) }),
       Plot.axisX({ ...ticks, label: panel.xLabel ?? "", labelAnchor: "center", labelArrow: "none", labelOffset: 38, fontSize: FONT_SIZE, tickSize: 4, ...(category ? {} : { tickFormat: (v: number) => String(v) }) }),
       Plot.line(connected, { x: "x", y: "value", z: "series", stroke: "colour", strokeWidth: 1.6, strokeDasharray: "5 4" }),
       Plot.line(simulated, { x: "x", y: "value", z: "series", stroke: "colour", strokeWidth: 2.2 }),
+      Plot.dot(reported, { x: "x", y: "value", fill: "#ffffff", stroke: "colour", strokeWidth: 1.8, r: 5.5 }),
       Plot.dot(simulated, { x: "x", y: "value", fill: "colour", r: 3.4 }),
-      Plot.dot(reported, { x: "x", y: "value", fill: "#ffffff", stroke: "colour", strokeWidth: 1.8, r: 5 }),
       Plot.text(missing, { x: "x", frameAnchor: "bottom", text: () => "no run", fontSize: FONT_SIZE, fill: "#8a8a8a", rotate: -90, textAnchor: "start", dy: -4 }),
     ],
   });

@@ -1,6 +1,6 @@
 import type { RunRecord } from "../../sim/domain/run.js";
 import { ALL, HALF, casesOf, decode, fromRun, percent, tokensPerSec, type PointHead } from "../cases.js";
-import { numberClaim, ratioOf, shapeClaim, simulatedAt } from "../claims.js";
+import { numberClaim, ratioOf, scaled, shapeClaim, simulatedAt } from "../claims.js";
 import type { Experiment, Panel, PointSpec } from "../experiment.js";
 
 const SYSTEMS = ["powerinfer", "llm-in-a-flash"] as const;
@@ -32,7 +32,7 @@ const points: ReadonlyArray<PointSpec> = COLUMNS.flatMap((c) =>
 );
 
 const kept = (id: string, name: string, system: string, reported: number) =>
-  numberClaim({ id, text: `${name} keeps ${(100 * reported).toFixed(0)} % of its in-memory speed with half of the FFN on flash`, reported, of: (e) => ratioOf(e, `t2.offload.${system}`, `t2.in-memory.${system}`) });
+  numberClaim({ id, text: `${name} keeps ${(100 * reported).toFixed(0)} % of its in-memory speed with half of the FFN on flash`, reported: percent(reported), unit: " %", of: (e) => scaled(100, ratioOf(e, `t2.offload.${system}`, `t2.in-memory.${system}`)) });
 
 export const t2: Experiment = {
   id: "t2",

@@ -198,7 +198,8 @@ export class Executor {
       this.kernel.after(Math.ceil(this.amount[task]! * (group === FLASH ? this.readSlowdown : 1)), group === FLASH ? this.leaveFlash : this.finishTask, task, 0);
       return;
     }
-    const bytes = this.amount[task]!;
+    // Whole bytes, so that what is asked and what is moved are exact sums and must agree to the byte.
+    const bytes = Math.round(this.amount[task]!);
     const kernelKind = this.kernelKind[task]!;
     const free = (kernelKind < 0 ? this.cap[task]! : this.spec.threadRates[kernelKind]![server]!) * this.throttle;
     this.recorder.count(this.spec.dramCounters[group]!, bytes);

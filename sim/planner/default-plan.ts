@@ -10,7 +10,8 @@ import type { Plan } from "../domain/plan.js";
 import type { RunRequest } from "../domain/run.js";
 import type { Mechanisms, SystemSpec } from "../domain/system.js";
 import { bestThreads, threadCount, type Threads } from "../hardware/kernels.js";
-import { sequentialReadBandwidth } from "../hardware/flash.js";
+import { rateBins } from "../neurons/activation.js";
+import { lruMiss, staticMiss } from "../neurons/locality.js";
 import { cachedNeuronBytes, fitMemory } from "./fit.js";
 import { sizesOf } from "../domain/model.js";
 
@@ -45,19 +46,32 @@ const computeThreads = (device: DeviceProfile, system: SystemSpec, mechanisms: M
 };
 
 /**
- * Share of all FFN rows held in the hot segment. All of the rows meant for the NPU when they fit (half of a layer at batch
- * 1); otherwise only what attention can hide a reload of, and the rest of the cache is the cold segment's: the paper bounds
- * the hot set by "prefetch fully hidden by attention" (v3, planner). The tolerance covers the pipeline's own buffers.
+ * Share of the FFN cache given to the hot segment: the split with the fewest expected misses over the layers, by closed
+ * form. Pinning by frequency wins where popularity is steady, recency where consecutive tokens share neurons or experts.
+ * (v3's planner classifies hot and cold by activation frequency and says no more; this is the same quantity, minimised.)
  */
-const hotSegmentShare = (device: DeviceProfile, model: ModelSpec, cachedShare: number, batch: number): number => {
-  const wanted = NPU_ROWS.filter((row) => row.batch <= batch).at(-1)!.share;
-  if (cachedShare >= wanted * (1 - BUFFER_TOLERANCE)) return Math.min(wanted, cachedShare);
-  const sizes = sizesOf(model);
-  const attentionNs = sizes.attentionBytes / device.cpu.bandwidth.value;
-  const rows = (attentionNs * sequentialReadBandwidth(device.flash, STREAM_BLOCK)) / sizes.neuronBytes;
-  return Math.min(cachedShare, rows / (model.ffn * model.experts.active));
+export const bestHotFraction = (model: ModelSpec, cachedShare: number): number => {
+  const { activations, experts } = model;
+  const layers = SAMPLED_LAYERS.map((part) => rateBins(model, Math.floor(part * model.layers)));
+  let best = 1;
+  let fewest = Infinity;
+  for (let tenth = 0; tenth <= 10; tenth++) {
+    const pinnedShare = (cachedShare * tenth) / 10;
+    const capacityShare = cachedShare - pinnedShare;
+    const missing = layers.reduce((sum, bins) => {
+      const beyond = staticMiss(bins, pinnedShare);
+      if (capacityShare <= 0) return sum + beyond;
+      return sum + beyond * lruMiss({ bins, pinnedShare, capacityShare, overlap: activations.tokenOverlap.value, experts: { count: experts.count, active: experts.active, repeat: experts.repeat.value }, tokenVariation: activations.tokenVariation.value }).missOfActive;
+    }, 0);
+    if (missing < fewest * (1 - 1e-9)) {
+      fewest = missing;
+      best = tenth / 10;
+    }
+  }
+  return best;
 };
-const BUFFER_TOLERANCE = 0.02;
+/** Enough layers to see the spread of their skews. */
+const SAMPLED_LAYERS = [0, 0.2, 0.4, 0.6, 0.8];
 
 export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: SystemSpec, request: RunRequest): Either<AppError, Plan> => {
   const mechanisms = mechanismsOf(system, request);
@@ -73,7 +87,7 @@ export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: Sys
       const inFlight = fit.all || mechanisms.overlap !== "cluster" ? 0 : pipelineBytes(model, mechanisms, CLUSTER_NEURONS, DEPTH);
       const cacheBytes = Math.max(0, fit.ffn - inFlight);
       const cachedShare = cacheBytes / fit.ffnAll;
-      const hotFraction = fit.all || mechanisms.cache === "static-hot" ? 1 : mechanisms.cache === "segmented" && cachedShare > 0 ? hotSegmentShare(device, model, cachedShare, request.batch) / cachedShare : 0;
+      const hotFraction = fit.all || mechanisms.cache === "static-hot" ? 1 : mechanisms.cache === "segmented" ? bestHotFraction(model, cachedShare) : 0;
       const keeps = fit.all || mechanisms.cache !== "none";
       // A mapped file is cached by the page, attention weights and all.
       const mapped = mechanisms.cache === "page-cache";

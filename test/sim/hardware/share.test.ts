@@ -180,6 +180,17 @@ describe("a bandwidth share", () => {
     expect(ends).toEqual([100, 150]);
   });
 
+  it("takes the short way again, with no limit in force, once a crowd has gone", () => {
+    const { kernel, share, end } = setUp(dram);
+    const levels = share as unknown as { readonly totalLevel: number; readonly agentLevel: Float64Array };
+    share.start(cpu, 1e6, 10, end, 0, 0);
+    for (let flow = 0; flow < 6; flow++) share.start(flow & 1, 1000, 20, end, 1, 0);
+    expect([levels.totalLevel, levels.agentLevel[cpu]].map(Number.isFinite)).toEqual([true, true]);
+    kernel.run(5000);
+    expect(share.active).toBe(1);
+    expect([levels.totalLevel, levels.agentLevel[cpu]]).toEqual([Infinity, Infinity]);
+  });
+
   it("ends flows that are due together in the order in which they started", () => {
     const kernel = createKernel();
     const order: Array<number> = [];
