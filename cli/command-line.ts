@@ -67,8 +67,8 @@ export const readCommandLine = async (typed: ReadonlyArray<string>, commands: Re
   if (shown !== "") return E.right({ _tag: "Shown", text: withoutTypes(shown) });
   if (chosen !== null) return E.right({ _tag: "Chosen", command: chosen, words: wordsOf(argv) });
   const names = commands.map((command) => command.name);
-  const first = (argv._ as ReadonlyArray<unknown>)[0];
-  if (first !== undefined) return E.left(unknownName("command", String(first), names, nearest(String(first), names)));
+  const first = (argv._ as ReadonlyArray<string>)[0];
+  if (first !== undefined) return E.left(unknownName("command", first, names, nearest(first, names)));
   const flags = Object.keys(wordsOf(argv).named);
   if (flags.length > 0) return E.left(badInput("neuronlab", [{ path: `--${flags[0]}`, message: `stands before a command; write it after one of ${names.join(", ")}` }]));
   return E.right({ _tag: "Shown", text: withoutTypes(await y.getHelp()) });

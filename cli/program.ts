@@ -9,7 +9,10 @@ import type { ModelSpec } from "../sim/domain/model.js";
 import type { RunRecord, RunRequest } from "../sim/domain/run.js";
 import type { SystemSpec } from "../sim/domain/system.js";
 
-export interface OutputFile { readonly path: string; readonly text: string }
+/** What a program wants written; a picture is bytes. */
+export type OutputFile = { readonly path: string; readonly text: string } | { readonly path: string; readonly bytes: Uint8Array };
+
+export const contentOf = (file: OutputFile): string | Uint8Array => ("text" in file ? file.text : file.bytes);
 
 export type ProfileKind = "device" | "model" | "system";
 

@@ -17,12 +17,13 @@ export const reproduceCommand: Command = {
     ["reproduce --format json --out /tmp/paper", "points and claims for a program"],
   ],
   load: async () => {
-    const [{ reproduceProgram }, { experiments }, { evaluate }, { report }] = await Promise.all([
+    const [{ reproduceProgram }, { experiments }, { evaluate }, { report }, { drawingTools }] = await Promise.all([
       import("../programs/reproduce.js"),
       import("../../experiments/index.js"),
       import("../../experiments/evaluate.js"),
       import("../../experiments/report.js"),
+      import("../node/drawing.js"),
     ]);
-    return reproduceProgram({ experiments, evaluate, report })(reproduceCommand);
+    return reproduceProgram({ experiments, evaluate, report: report({ ...drawingTools(), total: experiments.length }) })(reproduceCommand);
   },
 };

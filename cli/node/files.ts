@@ -9,7 +9,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { E, TE, pipe, type TaskEither } from "../../sim/base/fp.js";
 import { parseJson } from "../../sim/base/decode.js";
 import { disk, badInput, type AppError } from "../../sim/base/errors.js";
-import type { Loaded, OutputFile } from "../program.js";
+import { contentOf, type Loaded, type OutputFile } from "../program.js";
 
 const codeOf = (fault: unknown): string => (fault as NodeJS.ErrnoException | null)?.code ?? "";
 
@@ -45,14 +45,14 @@ export const readJson = (path: string): TaskEither<AppError, Loaded> =>
 /** What writing needs from the machine; a test hands in one that fails. */
 export interface WriteSteps {
   readonly makeFolder: (path: string) => Promise<unknown>;
-  readonly writeText: (path: string, text: string) => Promise<void>;
+  readonly writeContent: (path: string, content: string | Uint8Array) => Promise<void>;
   readonly rename: (from: string, to: string) => void;
   readonly remove: (path: string) => void;
 }
 
 const onDisk: WriteSteps = {
   makeFolder: (path) => mkdir(path, { recursive: true }),
-  writeText: (path, text) => writeFile(path, text, { encoding: "utf8", flag: "wx" }),
+  writeContent: (path, content) => writeFile(path, content, { encoding: "utf8", flag: "wx" }),
   rename: renameSync,
   remove: (path) => rmSync(path, { force: true }),
 };
@@ -91,7 +91,7 @@ export const writeFilesWith = (steps: WriteSteps) => (files: ReadonlyArray<Outpu
         await steps.makeFolder(dirname(at));
         const temporary = join(dirname(at), `.${basename(at)}.${process.pid}-${serial++}.tmp`);
         waiting.set(temporary, at);
-        await steps.writeText(temporary, file.text);
+        await steps.writeContent(temporary, contentOf(file));
       }
       for (const [temporary, target] of waiting) {
         at = target;

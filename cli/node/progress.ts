@@ -9,7 +9,7 @@ export interface Progress { readonly step: () => void; readonly end: () => void 
 const silent: Progress = { step: () => undefined, end: () => undefined };
 
 export const progressOf = (total: number, stream: NodeJS.WriteStream = process.stderr): Progress => {
-  if (stream.isTTY !== true || total < 2) return silent;
+  if (!stream.isTTY || total < 2) return silent;
   const bar = new SingleBar({ stream, format: "{bar} {value}/{total} runs, {duration_formatted} gone, about {eta_formatted} left", barsize: 30, hideCursor: false, linewrap: true, clearOnComplete: true });
   bar.start(total, 0);
   return { step: () => bar.increment(), end: () => bar.stop() };

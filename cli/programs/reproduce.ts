@@ -187,7 +187,7 @@ const placesOf = (out: string | null) => (capabilities: Capabilities): Places =>
 
 const checkStored = (files: ReadonlyArray<OutputFile>, places: Places): Program<ReadonlyArray<string>> => (capabilities) =>
   pipe(
-    files.filter((file) => /(^|\/)points\.json$/.test(file.path)),
+    files.flatMap((file) => ("text" in file && /(^|\/)points\.json$/.test(file.path) ? [file] : [])),
     TE.traverseSeqArray((file) =>
       pipe(
         capabilities.readStored(join(places.folder, file.path)),
@@ -201,7 +201,7 @@ const finish = (results: ReadonlyArray<Result>, files: ReadonlyArray<OutputFile>
   const places = placesOf(args.out)(capabilities);
   const says = describe(results);
   if (!args.check) {
-    const placed = files.map((file) => ({ path: join(places.folder, file.path), text: file.text }));
+    const placed = files.map((file) => ({ ...file, path: join(places.folder, file.path) }));
     return TE.right({ stdout: inFormat(args.format, says), files: placed, notes: [`wrote ${placed.length} files under ${places.shown}`] });
   }
   return pipe(

@@ -38,7 +38,7 @@ const decodeRecord = ({ where, raw }: Loaded): Either<AppError, Part> => {
 
 const describe = (part: Part, to: { readonly file: string; readonly out: string | null; readonly format: "table" | "json" }): Answer => {
   const lanes = summariseLanes(part.lanes, part.spans, part.wallNs);
-  const text = [
+  const lines = [
     part.title,
     `${part.spans.length} spans over ${showNs(part.wallNs)}`,
     "",
@@ -50,7 +50,7 @@ const describe = (part: Part, to: { readonly file: string; readonly out: string 
     to.out === null ? `timeline: neuronlab trace ${to.file} --out timeline.json   (open it at ui.perfetto.dev)` : `timeline: ${to.out}   (open it at ui.perfetto.dev)`,
   ];
   return {
-    stdout: inFormat(to.format, { text: text.join("\n"), json: { title: part.title, origin: part.origin, wallMs: part.wallNs / 1e6, spans: part.spans.length, lanes } }),
+    stdout: inFormat(to.format, { text: lines.join("\n"), json: { title: part.title, origin: part.origin, wallMs: part.wallNs / 1e6, spans: part.spans.length, lanes } }),
     files: to.out === null ? [] : [{ path: to.out, text: timelineText(timeline(part)) }],
     notes: to.out === null ? [] : [`wrote ${to.out}`],
   };

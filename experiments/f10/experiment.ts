@@ -10,7 +10,7 @@ const idOf = (system: string, gb: number): string => `f10.${system}.${gb}GB`;
 /** The curve is drawn in v1, whose decoding ran on the CPU alone; v3 repeats its ends without a new curve. */
 const ROWS: ReadonlyArray<readonly [string, number, string, Pick<PointHead, "role" | "note">]> = [
   ["powerinfer-2-v1", 7, "2.13", {}],
-  ["powerinfer-2-v1", 10, "3.58", { role: "calibration" }],
+  ["powerinfer-2-v1", 10, "3.58", {}],
   ["powerinfer-2-v1", 13, "6.40", {}],
   ["powerinfer-2-v1", 16, "9.65", {}],
   ["powerinfer-2-v1", 19, "11.68", {}],
@@ -18,10 +18,10 @@ const ROWS: ReadonlyArray<readonly [string, number, string, Pick<PointHead, "rol
   ["powerinfer-2", 19, "11.68", { note: "the headline; v3 states v1's value again, although its engine adds the NPU" }],
   ["llm-in-a-flash", 7, "1.16", {}],
   ["llm-in-a-flash", 10, "1.61", {}],
-  ["llm-in-a-flash", 13, "1.96", {}],
+  ["llm-in-a-flash", 13, "1.96", { role: "calibration" }],
   ["llm-in-a-flash", 16, "2.53", {}],
   ["llm-in-a-flash", 19, "3.74", {}],
-  ["llama.cpp", 7, "0.30", { role: "calibration" }],
+  ["llama.cpp", 7, "0.30", {}],
   ["llama.cpp", 19, "0.55", {}],
 ];
 

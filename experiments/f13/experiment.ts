@@ -8,10 +8,10 @@ const BATCHES = [4, 3, 2, 1] as const;
 const ITERATIONS = 4;
 const caseOf = (system: string, batch: number) => decode({ device: "oneplus-12", model: "bamboo-7b", system, memory: ALL }, { batch });
 
-const ratio = (batch: number, under: (typeof SYSTEMS)[number], reported: string) =>
-  fromRatio({ id: `f13.N${batch}.${under}`, panel: "ratio", series: under, x: `N = ${batch}`, unit: "×", reported }, caseOf("powerinfer-2", batch), caseOf(under, batch), tokensPerSec);
+const ratio = (batch: number, under: (typeof SYSTEMS)[number], reported: string, role: "calibration" | "check" = "check") =>
+  fromRatio({ role, id: `f13.N${batch}.${under}`, panel: "ratio", series: under, x: `N = ${batch}`, unit: "×", reported }, caseOf("powerinfer-2", batch), caseOf(under, batch), tokensPerSec);
 
-const points = [ratio(4, "qnn", "1.84"), ratio(4, "powerinfer-2-cpu-only", "1.28"), ratio(1, "qnn", "1.77"), ratio(1, "powerinfer-2-cpu-only", "1.1")];
+const points = [ratio(4, "qnn", "1.84"), ratio(4, "powerinfer-2-cpu-only", "1.28"), ratio(1, "qnn", "1.77"), ratio(1, "powerinfer-2-cpu-only", "1.1", "calibration")];
 
 const curveCases = SYSTEMS.flatMap((system) => BATCHES.map((batch, phase) => ({ system, phase, of: caseOf(system, batch) })));
 const curves = (lab: Lab): ReadonlyArray<CurvePoint> =>

@@ -58,7 +58,7 @@ export const f2: Experiment = {
   ],
   chart: {
     panels: [
-      { key: "bamboo", kind: "lines", title: `Bamboo-7B: neurons active in ≥ ${100 * HIGHLY} % of steps`, yLabel: "% of a layer's neurons", xLabel: "batch size", xScale: "log", ticks: [...BATCHES], columns: 2, max: 100 },
+      { key: "bamboo", kind: "lines", title: `Bamboo-7B: active in ≥ ${100 * HIGHLY} % of steps`, yLabel: "% of a layer's neurons", xLabel: "batch size", xScale: "log", ticks: [...BATCHES], columns: 2, max: 100 },
       { key: "mixtral", kind: "lines", title: "Mixtral-47B: chance to be active", yLabel: "%, mean over neurons", xLabel: "batch size", xScale: "log", ticks: [1, 2, 4, 8, 16, 32, 64, 128], columns: 2, max: 100 },
     ],
   },

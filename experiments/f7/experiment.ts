@@ -1,4 +1,4 @@
-import { HALF, THREE_QUARTERS, casesOf, decode, fromRun, tokensPerSec, type PointHead } from "../cases.js";
+import { ACE_2_LIMIT, HALF, casesOf, decode, fromRun, tokensPerSec, type PointHead } from "../cases.js";
 import { max, mean, numberClaim, over, ratioOf, shapeClaim, simulatedAt } from "../claims.js";
 import type { Evidence, Experiment } from "../experiment.js";
 
@@ -17,12 +17,16 @@ const REPORTED: Readonly<Record<Device, Readonly<Record<System, readonly [string
 const idOf = (device: Device, model: Model, system: System): string => `f7.${device}.${model}.${system}`;
 
 const FITTED: Readonly<Record<string, Pick<PointHead, "role" | "note">>> = {
+  [idOf("oneplus-12", "prosparse-llama-2-13b", "powerinfer-2")]: { role: "calibration" },
   [idOf("oneplus-12", "prosparse-llama-2-13b", "llm-in-a-flash")]: { role: "calibration" },
-  [idOf("oneplus-12", "qwen2-7b-sparse", "llm-in-a-flash")]: { role: "calibration" },
+  [idOf("oneplus-12", "qwen2-7b-sparse", "powerinfer-2")]: { role: "calibration" },
+  [idOf("oneplus-12", "qwen2-7b-sparse", "llama.cpp")]: { role: "calibration" },
+  [idOf("oneplus-12", "bamboo-7b", "llama.cpp")]: { role: "calibration" },
+  [idOf("oneplus-ace-2", "prosparse-llama-2-13b", "llm-in-a-flash")]: { role: "calibration" },
   [idOf("oneplus-ace-2", "bamboo-7b", "powerinfer-2")]: { role: "calibration" },
   [idOf("oneplus-ace-2", "bamboo-7b", "llm-in-a-flash")]: { role: "calibration" },
   [idOf("oneplus-12", "turbosparse-mixtral-47b", "powerinfer-2")]: { role: "calibration", note: "the same measurement as Table 5's mean, which is fitted" },
-  [idOf("oneplus-12", "bamboo-7b", "powerinfer-2")]: { note: "the text has 11.07; Table 5's 90.32 ms give the same" },
+  [idOf("oneplus-12", "bamboo-7b", "powerinfer-2")]: { role: "calibration", note: "the same measurement as Figure 14's last step, which is fitted; the text has 11.07" },
 };
 
 const points = DEVICES.flatMap((device) =>
@@ -30,14 +34,14 @@ const points = DEVICES.flatMap((device) =>
     MODELS.map((model, i) =>
       fromRun(
         { id: idOf(device, model, system), panel: device, series: system, x: model, unit: "tokens/s", reported: REPORTED[device][system][i], ...FITTED[idOf(device, model, system)] },
-        decode({ device, model, system, memory: device === "oneplus-ace-2" && model === "turbosparse-mixtral-47b" ? THREE_QUARTERS : HALF }),
+        decode({ device, model, system, memory: device === "oneplus-ace-2" && model === "turbosparse-mixtral-47b" ? ACE_2_LIMIT : HALF }),
         tokensPerSec,
       ),
     ),
   ),
 );
 
-const gains = (e: Evidence, device: Device, over: System, under: System): ReadonlyArray<number | null> => MODELS.map((model) => ratioOf(e, idOf(device, model, over), idOf(device, model, under)));
+const gains = (e: Evidence, device: Device, ours: System, theirs: System): ReadonlyArray<number | null> => MODELS.map((model) => ratioOf(e, idOf(device, model, ours), idOf(device, model, theirs)));
 
 const gain = (id: string, text: string, reported: number, device: Device, under: System, fold: (values: ReadonlyArray<number>) => number) =>
   numberClaim({ id, text, reported, of: (e) => over(fold, gains(e, device, "powerinfer-2", under)) });

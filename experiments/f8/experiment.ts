@@ -1,4 +1,4 @@
-import { HALF, THREE_QUARTERS, casesOf, fromRun, prefill, tokensPerSec, type PointHead } from "../cases.js";
+import { ACE_2_LIMIT, HALF, casesOf, fromRun, prefill, tokensPerSec, type PointHead } from "../cases.js";
 import { max, mean, min, numberClaim, over, ratioOf, shapeClaim, simulatedAt } from "../claims.js";
 import type { Evidence, Experiment } from "../experiment.js";
 
@@ -37,7 +37,7 @@ const SPECIAL: Readonly<Record<string, Pick<PointHead, "role" | "note">>> = {
 };
 
 const caseOf = (group: Group, model: Model, system: System) =>
-  prefill({ device: group.device, model, system, memory: group.device === "oneplus-ace-2" && model === "turbosparse-mixtral-47b" ? THREE_QUARTERS : HALF }, group.prompt);
+  prefill({ device: group.device, model, system, memory: group.device === "oneplus-ace-2" && model === "turbosparse-mixtral-47b" ? ACE_2_LIMIT : HALF }, group.prompt);
 
 const points = GROUPS.flatMap((group) =>
   SYSTEMS.flatMap((system) =>

@@ -22,9 +22,9 @@ export const drawBars = (document: Document, rows: PanelRows, names: Readonly<Re
   const missing = bars.filter((b) => b.value === null);
 
   const slotWidth = ((width - MARGIN.left - MARGIN.right) / categories.length) * (1 - MARGIN.gap) / slots.length;
-  const upright = drawn.some((b) => textWidth(b.label) > slotWidth - 3);
   // Air between two series is taken from the outer sides of their bars, which are then a hair apart within a series.
   const air = Math.min(12, slotWidth * 0.24);
+  const upright = drawn.some((b) => textWidth(b.label) + 4 > slotWidth - (sources.length === 1 ? 0 : air));
   const sides = (source: Source): { readonly insetLeft: number; readonly insetRight: number } => {
     const outer = sources.length === 1 ? { reported: [air, air], simulated: [air, air] } : { reported: [air, 1], simulated: [1, air] };
     const [insetLeft, insetRight] = outer[source];

@@ -49,7 +49,7 @@ const legendKeys = (document: Document, result: Result, panels: ReadonlyArray<Pa
 
 /** Why runs are missing, once each. */
 const footnotes = ({ experiment, points }: Result): ReadonlyArray<string> => {
-  const panelOf = (key: string): string => (experiment.chart.panels.length < 2 ? "" : ` (${experiment.chart.panels.find((p) => p.key === key)?.title ?? key})`);
+  const panelOf = (key: string): string => (experiment.chart.panels.length < 2 ? "" : `, ${experiment.chart.panels.find((p) => p.key === key)?.title ?? key}`);
   const missing = points.filter((p) => p.simulated === null).map((p) => `${styleOf(p.series).name}, ${nameOf(experiment.chart.names, p.x)}${panelOf(p.panel)}: ${p.note.replace(/^no value: /, "")}`);
   const gaps = (experiment.gaps ?? []).map((g) => `${styleOf(g.series).name}, ${g.x}: ${g.reason}`);
   return [...new Set([...missing, ...gaps])];
@@ -108,8 +108,11 @@ export const drawFigure = (document: Document, result: Result): string => {
       root.append(element(document, "text", { x: left, y: y + 14 + titleLines * 15, fill: MUTED }, panel.yLabel));
       const shown = panelRows(result, panel);
       const svg = panel.kind === "bars" ? drawBars(document, shown, names ?? {}, width) : drawLines(document, shown, width);
-      // Plot's style sheet needs a browser; what matters is set on the elements.
-      for (const style of [...svg.querySelectorAll("style")]) style.remove();
+      // Plot's style sheet and inline style need a browser; what matters of them is set as attributes.
+      for (const style of svg.querySelectorAll("style")) style.remove();
+      svg.removeAttribute("style");
+      svg.setAttribute("font-family", FONT);
+      svg.setAttribute("font-size", String(FONT_SIZE));
       svg.setAttribute("x", String(left));
       svg.setAttribute("y", String(y + titleLines * 15 + 20));
       root.append(svg);

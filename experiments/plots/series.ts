@@ -19,6 +19,7 @@ const STYLES: Readonly<Record<string, SeriesStyle>> = {
   powerinfer: { name: "PowerInfer", colour: GREEN },
   qnn: { name: "QNN", colour: SKY },
   "mlc-llm": { name: "MLC-LLM", colour: BROWN },
+  "UFS 4.0": { name: "UFS 4.0", colour: BLUE },
   "sequential I/O": { name: "sequential I/O", colour: BLUE },
   computation: { name: "computation", colour: VERMILION },
   "random within 128 MB": { name: "random within 128 MB", colour: BLUE },
@@ -36,5 +37,7 @@ const STYLES: Readonly<Record<string, SeriesStyle>> = {
   "layer 31": { name: "layer 31", colour: PURPLE },
   "mean neuron": { name: "mean neuron", colour: BLUE },
 };
+
+export const KNOWN_SERIES: ReadonlyArray<string> = Object.keys(STYLES);
 
 export const styleOf = (series: string): SeriesStyle => STYLES[series] ?? { name: series, colour: BLUE };

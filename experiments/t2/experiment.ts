@@ -1,11 +1,11 @@
-import type { RunRecord } from "../../sim/domain/run.js";
+import type { MemoryRequest, RunRecord } from "../../sim/domain/run.js";
 import { ALL, HALF, casesOf, decode, fromRun, percent, tokensPerSec, type PointHead } from "../cases.js";
 import { numberClaim, ratioOf, scaled, shapeClaim, simulatedAt } from "../claims.js";
 import type { Experiment, Panel, PointSpec } from "../experiment.js";
 
 const SYSTEMS = ["powerinfer", "llm-in-a-flash"] as const;
 
-interface Column { readonly panel: Panel; readonly key: string; readonly unit: string; readonly memory: typeof ALL | typeof HALF; readonly pick: (r: RunRecord) => number; readonly reported: readonly [string, string] }
+interface Column { readonly panel: Panel; readonly key: string; readonly unit: string; readonly memory: MemoryRequest; readonly pick: (r: RunRecord) => number; readonly reported: readonly [string, string] }
 
 const COLUMNS: ReadonlyArray<Column> = [
   { key: "in-memory", panel: { key: "in-memory", kind: "bars", title: "In memory", yLabel: "tokens/s", columns: 3 }, unit: "tokens/s", memory: ALL, pick: tokensPerSec, reported: ["12.4", "12.9"] },
@@ -17,8 +17,7 @@ const COLUMNS: ReadonlyArray<Column> = [
 
 const roleOf = (key: string, system: string): Pick<PointHead, "role" | "note"> => {
   if (system !== "llm-in-a-flash") return {};
-  if (key === "in-memory") return { role: "calibration" };
-  return key === "bandwidth" ? { role: "calibration", note: "the CPU's bandwidth is an input of the device profile" } : {};
+  return key === "in-memory" ? { role: "calibration" } : {};
 };
 
 const points: ReadonlyArray<PointSpec> = COLUMNS.flatMap((c) =>

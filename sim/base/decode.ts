@@ -8,7 +8,7 @@ import { E, type Either } from "./fp.js";
 import { badInput, type AppError, type Mistake } from "./errors.js";
 import { nearest } from "./nearest.js";
 
-export type Codec<A> = t.Type<A, unknown, unknown>;
+export type Codec<A> = t.Type<A, unknown>;
 export type TypeOf<C extends t.Any> = t.TypeOf<C>;
 
 const fail = <A>(value: unknown, context: t.Context, message: string): t.Validation<A> => t.failure(value, context, message);
@@ -19,7 +19,7 @@ const show = (value: unknown): string => {
 
 /** A codec from a plain function that explains itself on failure. */
 export const custom = <A>(name: string, read: (raw: unknown) => Either<string, A>): Codec<A> =>
-  new t.Type<A, unknown, unknown>(name, (_u): _u is A => true, (raw, context) => {
+  new t.Type<A, unknown>(name, (_u): _u is A => true, (raw, context) => {
     if (raw === undefined) return fail(raw, context, "is missing");
     const result = read(raw);
     return E.isLeft(result) ? fail(raw, context, result.left) : t.success(result.right);
@@ -43,7 +43,7 @@ export const oneOf = <const S extends ReadonlyArray<string>>(...allowed: S): Cod
   });
 
 export const list = <A>(item: Codec<A>, atLeast = 0): Codec<ReadonlyArray<A>> =>
-  new t.Type<ReadonlyArray<A>, unknown, unknown>("list", (_u): _u is ReadonlyArray<A> => true, (raw, context) => {
+  new t.Type<ReadonlyArray<A>, unknown>("list", (_u): _u is ReadonlyArray<A> => true, (raw, context) => {
     if (raw === undefined) return fail(raw, context, "is missing");
     if (!Array.isArray(raw)) return fail(raw, context, `should be a list, got ${show(raw)}`);
     if (raw.length < atLeast) return fail(raw, context, `should have at least ${atLeast} entries, got ${raw.length}`);
@@ -58,7 +58,7 @@ export const list = <A>(item: Codec<A>, atLeast = 0): Codec<ReadonlyArray<A>> =>
   }, (a) => a);
 
 export const nullable = <A>(inner: Codec<A>): Codec<A | null> =>
-  new t.Type<A | null, unknown, unknown>("nullable", (_u): _u is A | null => true, (raw, context) => (raw === null ? t.success(null) : inner.validate(raw, context)), (a) => a);
+  new t.Type<A | null, unknown>("nullable", (_u): _u is A | null => true, (raw, context) => (raw === null ? t.success(null) : inner.validate(raw, context)), (a) => a);
 
 /** A key that may be left out, with the value it then takes. */
 export interface Optional<C extends t.Any> { readonly codec: C; readonly otherwise: t.TypeOf<C> }
@@ -74,7 +74,7 @@ const isOptional = (field: Field): field is Optional<t.Any> => "otherwise" in fi
 /** An object with exactly these keys; an unknown one is refused with the nearest allowed key. */
 export const exactly = <P extends Fields>(fields: P): Codec<Exact<P>> => {
   const allowed = Object.keys(fields);
-  return new t.Type<Exact<P>, unknown, unknown>("object", (_u): _u is Exact<P> => true, (raw, context) => {
+  return new t.Type<Exact<P>, unknown>("object", (_u): _u is Exact<P> => true, (raw, context) => {
     if (raw === undefined) return fail(raw, context, "is missing");
     if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return fail(raw, context, `should be an object with ${allowed.join(", ")}, got ${show(raw)}`);
     const errors: t.Errors = [];
@@ -102,7 +102,7 @@ export const exactly = <P extends Fields>(fields: P): Codec<Exact<P>> => {
 
 /** A further condition over a decoded value; its mistakes name a path below the value. */
 export const refined = <A>(codec: Codec<A>, check: (value: A) => ReadonlyArray<Mistake>): Codec<A> =>
-  new t.Type<A, unknown, unknown>("refined", (_u): _u is A => true, (raw, context) => {
+  new t.Type<A, unknown>("refined", (_u): _u is A => true, (raw, context) => {
     const result = codec.validate(raw, context);
     if (E.isLeft(result)) return result;
     const mistakes = check(result.right);

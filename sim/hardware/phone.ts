@@ -24,6 +24,9 @@ export interface Phone {
   readonly lane: { readonly threads: ReadonlyArray<number>; readonly allThreads: number; readonly npu: number; readonly gpu: number; readonly flash: number; readonly flight: number; readonly anyTime: number };
 }
 
+/** Core kinds of the plan's compute threads, fastest first. */
+export const threadKinds = (plan: Plan): ReadonlyArray<CoreKind> => (["big", "mid", "little"] as const).flatMap((kind) => Array.from({ length: plan.compute.threads[kind] }, () => kind));
+
 const UNLIMITED = 1 << 20;
 
 export const assemblePhone = (device: DeviceProfile, plan: Plan, keepSpans: boolean): Phone => {
@@ -37,8 +40,7 @@ export const assemblePhone = (device: DeviceProfile, plan: Plan, keepSpans: bool
       { name: "flash", cap: Infinity },
     ],
   });
-  const threads: Array<CoreKind> = [];
-  for (const kind of ["big", "mid", "little"] as const) for (let i = 0; i < plan.compute.threads[kind]; i++) threads.push(kind);
+  const threads = threadKinds(plan);
   const names: Array<{ name: string; capacity: number }> = [];
   const seen: Record<CoreKind, number> = { big: 0, mid: 0, little: 0 };
   for (const kind of threads) names.push({ name: `cpu ${kind} ${seen[kind]++}`, capacity: 1 });

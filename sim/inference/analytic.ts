@@ -1,6 +1,9 @@
 /**
- * The closed form: means in, means out, no events. Beside it two bounds that hold for every plan of the same settings:
- * `upper` overlaps all parts perfectly, `lower` overlaps nothing. (docs/model.md gives each term)
+ * The closed form: means in, means out, no events. Beside every result stand two bounds:
+ *   upper: the flash, the CPU and the NPU each work without a pause, in perfect overlap (only attention goes before its FFN);
+ *   lower: nothing overlaps anything, and the last clusters of every layer find all other cores idle.
+ * Both are theorems about the executor's schedules (docs/model-fidelity.md gives the argument), so for a run with events
+ * they are worked out from what that run's tokens really asked for, and a run outside them is a fault of the model.
  */
 import type { DeviceProfile } from "../domain/device.js";
 import { sizesOf, type ModelSpec } from "../domain/model.js";
@@ -9,7 +12,10 @@ import type { Activity, RunRecord, RunRequest } from "../domain/run.js";
 import type { SystemSpec } from "../domain/system.js";
 import { energyOf, totalJoules } from "../hardware/energy.js";
 import { gemmCpuRate, threadCount } from "../hardware/kernels.js";
-import { batchExperts } from "../neurons/experts.js";
+import { batchExperts, type ExpertUse } from "../neurons/experts.js";
+import { lruMiss } from "../neurons/locality.js";
+import { clustersPerExpert } from "../neurons/sampling.js";
+import { threadRatesOf } from "./decode.js";
 import { limitsOf } from "./describe.js";
 import type { LayerRates } from "./layer-rates.js";
 import type { LayerLaw } from "./sparse-draws.js";
@@ -24,168 +30,411 @@ export interface Setting {
   readonly request: RunRequest;
 }
 
-/** Time of one token (decode) or of the whole prompt (prefill) by part, ns; and bytes. */
+/** What one decode step asks of all layers together, on average. */
+export interface Demand {
+  /** Rows computed sparsely: the union over the batch, and as work of single tokens. */
+  readonly active: number;
+  readonly work: number;
+  readonly missing: number;
+  /** Clusters of active neurons, resident ones included. */
+  readonly clusters: number;
+  /** Longest chains: in each layer, clusters that wait for one another at the pipeline's depth, times its largest cluster's work and misses. */
+  readonly chainClusters: number;
+  readonly chainWork: number;
+  readonly chainMissing: number;
+  /** Dense FFN weights, and weights outside the random reads that come from flash first. */
+  readonly denseBytes: number;
+  readonly denseMissingBytes: number;
+  readonly otherMissingBytes: number;
+}
+
+/** The worst that heat did to a run: the lowest clock ratio and the longest read, as a ratio. */
+export interface Heat { readonly throttle: number; readonly readSlowdown: number }
+const COOL: Heat = { throttle: 1, readSlowdown: 1 };
+
+/** Events last whole ns and move whole bytes: a thousandth covers both in any task longer than a microsecond. */
+const ROUNDING = 1e-3;
+
+const expertUse = (model: ModelSpec, batch: number): ExpertUse => batchExperts({ count: model.experts.count, active: model.experts.active, repeat: model.experts.repeat.value }, batch);
+
+/** Clusters of a layer that must follow one another: no more than `depth` flash-backed ones are in flight. */
+export const chainedClusters = (coldClusters: number, depth: number): number => Math.max(1, Math.ceil(coldClusters / depth));
+
+const expectedDemand = ({ model, plan, rates, laws, request }: Setting): Demand => {
+  const sizes = sizesOf(model);
+  const use = expertUse(model, request.batch);
+  const ffnBytes = (sizes.ffnBytes / model.experts.count) * use.active;
+  const none = { active: 0, work: 0, missing: 0, clusters: 0, chainClusters: 0, chainWork: 0, chainMissing: 0 };
+  if (plan.mechanisms.computation === "dense") {
+    if (plan.mechanisms.cache !== "page-cache") return { ...none, denseBytes: ffnBytes, denseMissingBytes: rates.allResident ? 0 : ffnBytes, otherMissingBytes: 0 };
+    // A mapped file under LRU. What every token touches stays if one token's pages fit; experts are found as neurons are that
+    // are active whenever their expert is in use. Below one token's demand a scan finds nothing: the cliff.
+    const others = sizes.attentionBytes * model.layers + sizes.headBytes;
+    const fits = plan.cache.cold >= others + ffnBytes;
+    const bins = { share: Float64Array.of(1), rate: Float64Array.of(1) };
+    const missShare = fits ? lruMiss({ bins, pinnedShare: 0, capacityShare: (plan.cache.cold - others) / sizes.ffnBytes, overlap: 0, experts: use, tokenVariation: 0 }).missOfActive : 1;
+    return { ...none, denseBytes: ffnBytes, denseMissingBytes: ffnBytes * missShare, otherMissingBytes: fits ? 0 : others };
+  }
+  const sum = { ...none };
+  for (const law of laws) {
+    const warm = law.warmPerExpert * law.warmRate * use.active;
+    const cold = law.cold.coldPerExpert * law.cold.activeRate * use.active;
+    const coldClusters = law.cold.coldPerExpert === 0 ? 0 : clustersPerExpert(law.cold) * use.active;
+    const warmClusters = Math.ceil(law.warmPerExpert / plan.cluster.neurons) * use.active;
+    const chained = chainedClusters(coldClusters, plan.pipeline.depth);
+    // The largest of some clusters: three deviations of the binomial above the mean.
+    const mean = coldClusters > 0 ? cold / coldClusters : warm / Math.max(1, warmClusters);
+    const largest = mean + 3 * Math.sqrt(mean);
+    const missing = cold * law.missOfActive;
+    sum.active += warm + cold;
+    sum.work += (warm + cold) * law.workPerActive;
+    sum.missing += missing;
+    sum.clusters += warmClusters + coldClusters;
+    sum.chainClusters += chained;
+    sum.chainWork += chained * largest * law.workPerActive;
+    sum.chainMissing += chained * largest * law.missOfActive;
+  }
+  return { ...sum, denseBytes: model.ffn * rates.npuShare * sizes.neuronBytes * use.active * model.layers, denseMissingBytes: 0, otherMissingBytes: 0 };
+};
+
+/** Time of one step by part, ns, each part on its own; and bytes. */
 interface Parts {
   readonly attention: number;
+  readonly head: number;
   readonly predictor: number;
   readonly sparse: number;
+  readonly cache: number;
   readonly denseFfn: number;
-  readonly head: number;
   readonly launches: number;
   readonly barriers: number;
+  /** Random reads, sequential reads of what a step cannot do without, and reads ahead of need. */
   readonly reads: number;
+  readonly stream: number;
+  readonly prefetch: number;
+  /** Time for which each layer's last clusters may run alone. */
+  readonly alone: number;
   readonly dramCpuBytes: number;
   readonly dramNpuBytes: number;
   readonly dramGpuBytes: number;
   readonly flashBytes: number;
-  readonly lookups: number;
-  readonly misses: number;
   readonly rows: number;
+  /** The shortest time for the processors' work of the CPU, and of what goes before any FFN. */
+  readonly cpuAtBest: number;
+  readonly beforeAtBest: number;
 }
 
-const decodeParts = ({ device, model, plan, rates, laws, request }: Setting): Parts => {
-  const sizes = sizesOf(model);
-  const { layers, experts } = model;
-  const inUse = batchExperts({ count: experts.count, active: experts.active, repeat: experts.repeat.value }, request.batch).active;
+/** How the CPU's threads share sparse and dense kernels: together, the best and the worst mixture of cores, and the slowest core. */
+const threadSums = ({ device, system, plan, rates }: Setting) => {
+  const [dense, sparse] = threadRatesOf(device, plan, rates, { dense: system.software.denseEfficiency.value, sparse: system.software.sparseEfficiency.value });
+  const sum = (of: Float64Array): number => of.reduce((total, v) => total + v, 0);
+  const denseSum = Math.min(device.cpu.bandwidth.value, sum(dense)) || 1;
+  const sparseSum = Math.min(device.cpu.bandwidth.value, sum(sparse)) || 1;
+  let best = 0;
+  let worst = 0;
+  for (let i = 0; i < dense.length; i++) {
+    best += Math.max(dense[i] / sum(dense), sparse[i] / sum(sparse));
+    worst += Math.min(dense[i] / sum(dense), sparse[i] / sum(sparse));
+  }
+  const fastest = Math.max(1e-9, ...sparse);
+  return { dense: denseSum, sparse: sparseSum, best: best || 1, worst: worst || 1, slowestDense: Math.min(...dense, Infinity), slowestSparse: Math.min(...sparse, Infinity), evenThreads: Math.max(1, sparseSum / fastest) };
+};
+
+/** Two flows that start together on one bus, max-min fair: when the first and when both have ended. */
+const twoFlowsNs = (bytesA: number, rateA: number, bytesB: number, rateB: number, capacity: number): number => {
+  if (bytesA <= 0) return bytesB <= 0 ? 0 : bytesB / Math.min(rateB, capacity);
+  if (bytesB <= 0) return bytesA / Math.min(rateA, capacity);
+  const even = capacity / 2;
+  const a = rateA + rateB <= capacity ? rateA : rateA <= even ? rateA : rateB <= even ? Math.min(rateA, capacity - rateB) : even;
+  const b = rateA + rateB <= capacity ? rateB : Math.min(rateB, capacity - a);
+  const first = Math.min(bytesA / a, bytesB / b);
+  const leftA = bytesA - a * first;
+  const leftB = bytesB - b * first;
+  return first + (leftA > leftB ? leftA / Math.min(rateA, capacity) : leftB / Math.min(rateB, capacity));
+};
+
+/** One layer's attention, launches and barriers included, ns. */
+const attentionNs = ({ device, plan, rates }: Setting): number => {
+  const bytes = rates.attentionBytes;
+  switch (plan.compute.attentionOn) {
+    case "cpu":
+      return bytes / rates.denseCpu + rates.barrierNs;
+    case "gpu":
+      return bytes / rates.denseGpu + rates.gpuLaunchNs;
+    case "npu":
+      return bytes / rates.denseNpu + rates.npuLaunchNs;
+    case "cpu+npu":
+      return rates.npuLaunchNs + twoFlowsNs(bytes * rates.attentionCpuShare, rates.denseCpu, bytes * (1 - rates.attentionCpuShare), rates.denseNpu, device.dram.sustained.value) + 2 * rates.barrierNs;
+  }
+};
+
+const decodeParts = (setting: Setting, demand: Demand): Parts => {
+  const { device, model, plan, rates } = setting;
+  const { layers } = model;
+  const { sustained } = device.dram;
   const on = plan.compute.attentionOn;
-  const denseRate = on === "cpu" ? rates.denseCpu : on === "gpu" ? rates.denseGpu : on === "npu" ? rates.denseNpu : Math.min(device.dram.sustained.value, rates.denseCpu + rates.denseNpu);
+  const headRate = on === "cpu" ? rates.denseCpu : on === "gpu" ? rates.denseGpu : rates.denseNpu;
+  const launchNs = on === "cpu" ? 0 : on === "gpu" ? rates.gpuLaunchNs : rates.npuLaunchNs;
+  const attention = attentionNs(setting) * layers;
   const attentionBytes = rates.attentionBytes * layers;
-  const launchEach = on === "cpu" ? 0 : on === "gpu" ? rates.gpuLaunchNs : rates.npuLaunchNs;
-  const isDense = plan.mechanisms.computation === "dense";
-  if (isDense) {
-    const ffnBytes = (sizes.ffnBytes / experts.count) * inUse;
-    const mapped = plan.mechanisms.cache === "page-cache";
-    const file = sizes.nonFfnBytes - sizes.embeddingBytes + sizes.ffnBytes;
-    // LRU under a scan: nothing survives unless what one token touches fits; experts that return within the cache's span are found.
-    const touched = attentionBytes + sizes.headBytes + ffnBytes;
-    const span = plan.cache.cold / touched;
-    const again = experts.count === 1 ? (span >= 1 ? 1 : 0) : 1 - (1 - experts.repeat.value) * (1 - experts.active / experts.count) ** Math.max(0, span - 1);
-    const missing = mapped ? (plan.cache.cold >= file ? 0 : span < 1 ? touched : ffnBytes * (1 - again)) : rates.allResident ? 0 : ffnBytes;
-    const cpuBytes = on === "cpu" ? touched : 0;
+  const attentionRate = on === "cpu+npu" ? Math.min(sustained.value, rates.denseCpu + rates.denseNpu) : headRate;
+  const head = rates.headBytes / headRate + (on === "cpu" ? rates.barrierNs : launchNs);
+  const onNpu = on === "npu" ? 1 : on === "cpu+npu" ? 1 - rates.attentionCpuShare : 0;
+  const beforeAtBest = attentionBytes / attentionRate + rates.headBytes / headRate;
+  const missingBytes = demand.denseMissingBytes + demand.otherMissingBytes;
+  if (plan.mechanisms.computation === "dense") {
+    const unit = plan.mechanisms.decodeOn;
+    const rate = unit === "npu" ? rates.denseNpu : unit === "gpu" ? rates.denseGpu : rates.denseCpu;
+    const ffnLaunch = unit === "npu" ? rates.npuLaunchNs : unit === "gpu" ? rates.gpuLaunchNs : 0;
+    const bytes = attentionBytes + rates.headBytes;
     return {
-      attention: attentionBytes / denseRate, predictor: 0, sparse: 0, denseFfn: ffnBytes / denseRate, head: rates.headBytes / denseRate, launches: launchEach * (2 * layers + 1),
-      barriers: on === "cpu" ? rates.barrierNs * (2 * layers + 1) : 0, reads: rates.sequentialNs(missing), dramCpuBytes: cpuBytes, dramNpuBytes: on === "npu" ? touched : 0, dramGpuBytes: on === "gpu" ? touched : 0,
-      flashBytes: missing, lookups: 0, misses: 0, rows: inUse * model.ffn * layers,
+      attention, head, predictor: 0, sparse: 0, cache: 0, denseFfn: demand.denseBytes / rate, launches: ffnLaunch * layers, barriers: ffnLaunch === 0 ? rates.barrierNs * layers : 0,
+      reads: 0, stream: rates.sequentialNs(missingBytes), prefetch: 0, alone: 0,
+      dramCpuBytes: (on === "cpu" || on === "cpu+npu" ? bytes * (1 - onNpu) : 0) + (unit === "cpu" || unit === "cpu+npu" ? demand.denseBytes : 0), dramNpuBytes: bytes * onNpu + (unit === "npu" ? demand.denseBytes : 0), dramGpuBytes: (on === "gpu" ? bytes : 0) + (unit === "gpu" ? demand.denseBytes : 0),
+      flashBytes: missingBytes, rows: demand.denseBytes / sizesOf(model).neuronBytes, cpuAtBest: 0, beforeAtBest: beforeAtBest + demand.denseBytes / rate,
     };
   }
-  let warm = 0;
-  let cold = 0;
-  let missing = 0;
-  for (const law of laws) {
-    warm += law.warmPerExpert * law.warmRate * inUse;
-    const active = law.cold.coldPerExpert * law.cold.activeRate * inUse;
-    cold += active;
-    missing += active * law.missOfActive;
-  }
-  const work = (warm + cold) * (laws[0]?.workPerActive ?? 1);
+  const threads = threadSums(setting);
   const rowBytes = rates.gateBytes + rates.upDownBytes;
-  const predictorBytes = (rates.predictorSharedBytes + rates.predictorBytesPerRow * rates.predictedRows) * layers;
-  const hotBytes = model.ffn * rates.npuShare * sizes.neuronBytes * inUse * layers;
+  const sharedBytes = rates.predictorSharedBytes * layers;
+  const predictedBytes = rates.predictorBytesPerRow * rates.predictedRows * layers;
+  const byCluster = plan.mechanisms.overlap === "cluster";
+  const whole = plan.mechanisms.overlap === "none";
+  const sparseRate = whole ? rates.sparseCpu : threads.sparse;
   const perMiss = rates.firstReadNs + rates.gateFires * rates.secondReadNs;
   const missBytes = rates.reads.firstBytes + (rates.secondReadNs > 0 ? rates.gateFires * rates.reads.secondBytes : 0);
-  const onNpu = on === "npu" ? 1 : on === "cpu+npu" ? 1 - rates.attentionCpuShare : 0;
+  const stages = byCluster ? 3 : whole ? 0 : 2;
+  const overheads = stages * demand.clusters * rates.dispatchNs + demand.missing * rates.insertNs;
+  const reading = demand.missing > 0 ? (rates.secondReadNs > 0 ? 2 : 1) * rates.readLatencyNs : 0;
+  // On the slowest core: the clusters of a layer that wait for one another, with their reads' latencies.
+  const chainPredictor = byCluster && demand.clusters > 0 ? (predictedBytes / demand.clusters) * demand.chainClusters : 0;
+  const alone = whole ? reading * layers
+    : chainPredictor / threads.slowestDense + (demand.chainWork * rowBytes) / threads.slowestSparse + demand.chainClusters * (stages * rates.dispatchNs + reading) + demand.chainMissing * rates.insertNs;
   const dense = attentionBytes + rates.headBytes;
   return {
-    attention: attentionBytes / denseRate, predictor: predictorBytes / rates.denseCpu, sparse: (work * rowBytes) / rates.sparseCpu + missing * rates.insertNs * (plan.mechanisms.overlap === "none" ? 1 : 1 / Math.max(1, threadCount(plan.compute.threads))),
-    denseFfn: hotBytes === 0 ? 0 : hotBytes / rates.denseNpu, head: rates.headBytes / (on === "cpu" ? rates.denseCpu : rates.denseNpu), launches: launchEach * (layers + 1) + (hotBytes > 0 ? rates.npuLaunchNs * layers : 0),
-    barriers: rates.barrierNs * 3 * layers, reads: missing * perMiss, dramCpuBytes: dense * (1 - onNpu) + predictorBytes + work * rowBytes, dramNpuBytes: dense * onNpu + hotBytes, dramGpuBytes: 0,
-    flashBytes: missing * missBytes + rates.prefetchNs * rates.reads.streamBandwidth * layers, lookups: warm + cold, misses: missing, rows: warm + cold + hotBytes / sizes.neuronBytes,
+    attention, head,
+    predictor: sharedBytes / rates.denseCpu + predictedBytes / (byCluster ? threads.dense : rates.denseCpu),
+    sparse: (demand.work * rowBytes) / sparseRate,
+    cache: whole ? overheads : overheads / threads.evenThreads,
+    denseFfn: demand.denseBytes === 0 ? 0 : demand.denseBytes / rates.denseNpu,
+    launches: demand.denseBytes > 0 ? rates.npuLaunchNs * layers : 0,
+    // Shared predictor and merge; with barriers between matrices, or one after each of predictor, gate, and up and down, two more.
+    barriers: rates.barrierNs * layers * (byCluster ? 2 : 4),
+    reads: demand.missing * perMiss, stream: 0, prefetch: rates.prefetchNs * layers, alone,
+    dramCpuBytes: dense * (1 - onNpu) + sharedBytes + predictedBytes + demand.work * rowBytes, dramNpuBytes: dense * onNpu + demand.denseBytes, dramGpuBytes: 0,
+    flashBytes: demand.missing * missBytes + rates.prefetchNs * rates.reads.streamBandwidth * layers, rows: demand.active + demand.denseBytes / sizesOf(model).neuronBytes,
+    cpuAtBest: sharedBytes / rates.denseCpu + (predictedBytes / threads.dense + (demand.work * rowBytes) / Math.max(sparseRate, threads.sparse)) / threads.best, beforeAtBest,
   };
 };
 
+/** Prefill as prefill.ts runs it: products bound by weights or by arithmetic, whichever takes longer, pass by pass. */
 const prefillParts = ({ device, model, system, plan, rates, request }: Setting): Parts => {
   const sizes = sizesOf(model);
   const unit = plan.mechanisms.prefillOn;
   const rate = (unit === "npu" ? device.npu!.prefillRate.value : unit === "gpu" ? device.gpu!.prefillRate.value : gemmCpuRate(device, plan.compute.threads)) * system.software.gemmEfficiency.value;
-  const passes = Math.ceil(request.prompt / system.software.prefillChunk);
-  const used = batchExperts({ count: model.experts.count, active: model.experts.active, repeat: model.experts.repeat.value }, request.prompt).active;
-  const ffnBytes = (sizes.ffnBytes / model.experts.count) * used;
+  const bandwidth = unit === "npu" ? device.npu!.bulkBandwidth.value : unit === "gpu" ? device.gpu!.bandwidth.value : rates.denseCpu;
+  const chunk = system.software.prefillChunk;
+  const passes = Math.ceil(request.prompt / chunk);
+  const ffnBytes = (sizes.ffnBytes / model.experts.count) * expertUse(model, request.prompt).active;
   const streamed = rates.allResident ? 0 : ffnBytes * passes;
   const ratio = streamed > 0 && unit === "npu" ? device.npu!.streamedRatio.value : 1;
-  const scoreOps = (2 * model.hidden * request.prompt ** 2) * model.layers;
-  const launch = unit === "npu" ? rates.npuLaunchNs : unit === "gpu" ? rates.gpuLaunchNs : rates.barrierNs;
+  const launchNs = unit === "npu" ? rates.npuLaunchNs : unit === "gpu" ? rates.gpuLaunchNs : rates.barrierNs;
+  const launchOf = launchNs * (2 * model.layers * passes + 1);
+  let attention = 0;
+  let denseFfn = 0;
+  for (let done = 0; done < request.prompt; done += chunk) {
+    const tokens = Math.min(chunk, request.prompt - done);
+    const scoreOps = 4 * model.hidden * (done + tokens / 2) * tokens;
+    attention += model.layers * Math.max(sizes.attentionBytes / bandwidth, (sizes.attentionOps * tokens + scoreOps) / (rate * ratio));
+    denseFfn += model.layers * Math.max(ffnBytes / model.layers / bandwidth, (sizes.ffnOps * tokens) / (rate * ratio));
+  }
+  const head = Math.max(sizes.headBytes / bandwidth, sizes.headOps / rate);
   const bytes = (ffnBytes + sizes.attentionBytes * model.layers) * passes + sizes.headBytes;
   return {
-    attention: (sizes.attentionOps * model.layers * request.prompt + scoreOps) / (rate * ratio), predictor: 0, sparse: 0, denseFfn: (sizes.ffnOps * model.layers * request.prompt) / (rate * ratio), head: sizes.headOps / rate,
-    launches: launch * (2 * model.layers * passes + 1), barriers: 0, reads: rates.sequentialNs(streamed), dramCpuBytes: unit === "cpu" ? bytes : 0, dramNpuBytes: unit === "npu" ? bytes : 0, dramGpuBytes: unit === "gpu" ? bytes : 0,
-    flashBytes: streamed, lookups: 0, misses: 0, rows: 0,
+    attention, head, predictor: 0, sparse: 0, cache: 0, denseFfn, launches: launchOf, barriers: 0, reads: 0, stream: rates.sequentialNs(streamed), prefetch: 0, alone: 0,
+    dramCpuBytes: unit === "cpu" ? bytes : 0, dramNpuBytes: unit === "npu" ? bytes : 0, dramGpuBytes: unit === "gpu" ? bytes : 0,
+    flashBytes: streamed, rows: 0, cpuAtBest: 0, beforeAtBest: attention + denseFfn + head,
   };
 };
 
-const partsOf = (setting: Setting): Parts => (setting.request.phase === "decode" ? decodeParts(setting) : prefillParts(setting));
+const partsOf = (setting: Setting, demand: Demand): Parts => (setting.request.phase === "decode" ? decodeParts(setting, demand) : prefillParts(setting));
 
-const serial = (p: Parts): number => p.attention + p.predictor + p.sparse + p.denseFfn + p.head + p.launches + p.barriers + p.reads;
+const readsOf = (p: Parts): number => p.reads + p.stream + p.prefetch;
+const computeOf = (p: Parts): number => p.attention + p.head + p.predictor + p.sparse + p.cache + p.denseFfn + p.launches + p.barriers;
 
 const producedPerStep = (request: RunRequest): number => (request.phase === "decode" ? request.batch : request.prompt);
 
-/** tokens/s between which every plan of these settings must lie, up to the draw of single tokens. */
-export const bounds = (setting: Setting): RunRecord["bound"] => {
-  const p = partsOf(setting);
-  const { device, plan, request } = setting;
+/** tokens/s between which a run that met this demand must lie; without one, the expected demand. */
+export const bounds = (setting: Setting, demand: Demand = expectedDemand(setting), heat: Heat = COOL): RunRecord["bound"] => {
+  const p = partsOf(setting, demand);
+  const { device, request } = setting;
   const dram = (p.dramCpuBytes + p.dramNpuBytes + p.dramGpuBytes) / device.dram.sustained.value;
-  const isHybrid = request.phase === "decode" && plan.mechanisms.decodeOn === "cpu+npu";
-  const attentionPart = p.attention + p.head;
-  // What one unit does cannot overlap itself; on a hybrid the CPU's sparse work and the NPU's dense work can.
-  const units = isHybrid ? attentionPart + Math.max(p.predictor + p.sparse, p.denseFfn) : attentionPart + p.predictor + p.sparse + p.denseFfn;
-  const fastest = Math.max(dram, p.reads, units);
-  return { lower: (producedPerStep(request) / serial(p)) * 1e9, upper: (producedPerStep(request) / fastest) * 1e9 };
+  const isDense = request.phase === "prefill" || setting.plan.mechanisms.computation === "dense";
+  // The CPU's clusters and the NPU's dense one overlap; both come after attention.
+  const units = isDense ? p.beforeAtBest : p.beforeAtBest + Math.max(p.cpuAtBest, p.denseFfn);
+  const fastest = Math.max(dram, readsOf(p), units) * (1 - ROUNDING);
+  const slowest = ((computeOf(p) + p.alone) / heat.throttle + readsOf(p) * heat.readSlowdown) * (1 + ROUNDING);
+  return { lower: (producedPerStep(request) / slowest) * 1e9, upper: (producedPerStep(request) / fastest) * 1e9 };
 };
 
-/** The estimate between the bounds: parts that the plan overlaps count with the longest, a layer's fill with one cluster's reads. */
-const estimateNs = (setting: Setting, p: Parts): number => {
-  const { model, plan, rates, request } = setting;
+/** Five-point Gauss-Hermite rule for the standard normal: tokens of little and of much activity. */
+const NODES = [-2.8569700138728056, -1.3556261799742657, 0, 1.3556261799742657, 2.8569700138728056];
+const WEIGHTS = [0.011257411327720689, 0.22207592200561266, 0.5333333333333333, 0.22207592200561266, 0.011257411327720689];
+
+/** How many of the experts in use were in use for the last token, with probabilities; for a batch just the mean. */
+const repeatedExperts = (use: ExpertUse, batch: number): ReadonlyArray<{ readonly share: number; readonly weight: number }> => {
+  if (batch > 1 || use.repeat >= 1 || use.active <= 1) return [{ share: use.repeat, weight: 1 }];
+  let choices = 1;
+  return Array.from({ length: use.active + 1 }, (_, k) => {
+    const weight = choices * use.repeat ** k * (1 - use.repeat) ** (use.active - k);
+    choices = (choices * (use.active - k)) / (k + 1);
+    return { share: k / use.active, weight };
+  });
+};
+
+/** What one layer asks in one case of token and experts. */
+interface LayerCase { readonly warm: number; readonly cold: number; readonly missing: number; readonly workPerActive: number; readonly warmClusters: number; readonly coldClusters: number }
+
+/** The FFN of one layer from the end of attention to its merge, ns. */
+const ffnNs = (setting: Setting, threads: ReturnType<typeof threadSums>, denseBytes: number, c: LayerCase): number => {
+  const { device, plan, rates } = setting;
+  const count = Math.max(1, threadCount(plan.compute.threads));
+  const sustained = device.dram.sustained.value;
+  const work = (c.warm + c.cold) * c.workPerActive;
+  const rowBytes = rates.gateBytes + rates.upDownBytes;
+  const predictedBytes = rates.predictorBytesPerRow * rates.predictedRows;
+  const shared = rates.predictorSharedBytes / rates.denseCpu + rates.barrierNs;
+  const reads = c.missing * (rates.firstReadNs + rates.gateFires * rates.secondReadNs);
+  const latency = c.missing > 0.5 ? rates.readLatencyNs : 0;
+  const hot = (cpuNs: number, cpuBytes: number): number => {
+    if (denseBytes <= 0) return 0;
+    // While the CPU works it takes its part of the bus; what is left of the NPU's work then runs alone.
+    const taken = Math.min(cpuBytes / Math.max(1, cpuNs), sustained / 2);
+    const beside = Math.min(rates.denseNpu, sustained - taken);
+    const during = Math.min(denseBytes, beside * Math.max(0, cpuNs - rates.npuLaunchNs));
+    return rates.npuLaunchNs + during / beside + (denseBytes - during) / rates.denseNpu;
+  };
+  const cpuBytes = rates.predictorSharedBytes + predictedBytes + work * rowBytes;
+  if (plan.mechanisms.overlap === "none") {
+    const firstLatency = reads > 0 ? Math.max(0, latency - c.missing * rates.firstReadNs) : 0;
+    const secondLatency = rates.secondReadNs > 0 && reads > 0 ? Math.max(0, latency - c.missing * rates.gateFires * rates.secondReadNs) : 0;
+    const cpu = shared + predictedBytes / rates.denseCpu + (work * rowBytes) / rates.sparseCpu + 2 * rates.barrierNs + c.missing * rates.insertNs + reads + firstLatency + secondLatency;
+    return Math.max(cpu + rates.barrierNs, hot(cpu, cpuBytes) + rates.barrierNs);
+  }
+  const clusters = Math.max(1, c.warmClusters + c.coldClusters);
+  const perCluster = (work / clusters) * rowBytes;
+  const stages = plan.mechanisms.overlap === "cluster" ? 3 : 2;
+  const meanSparse = threads.sparse / count;
+  const meanDense = threads.dense / count;
+  // A cluster's time on one core, by stage.
+  const predictNs = predictedBytes / clusters / meanDense + rates.dispatchNs;
+  const gateNs = (perCluster * rates.gateBytes) / rowBytes / meanSparse + rates.dispatchNs + (c.missing / clusters) * rates.insertNs;
+  const upDownNs = (perCluster * rates.upDownBytes) / rowBytes / meanSparse + rates.dispatchNs;
+  // The last of `tasks` tasks on so many cores end together only where they divide evenly.
+  const uneven = (taskNs: number): number => (Math.ceil(clusters / count) - clusters / count) * taskNs;
+  if (plan.mechanisms.overlap === "matrix") {
+    const phase = (taskNs: number, readNs: number): number => {
+      const cpu = (clusters * taskNs) / count + uneven(taskNs);
+      return readNs > 0 ? Math.max(cpu, readNs + Math.max(0, latency - readNs / clusters) + taskNs) : cpu;
+    };
+    const cpu = shared + predictedBytes / rates.denseCpu + phase(gateNs, c.missing * rates.firstReadNs) + rates.barrierNs + phase(upDownNs, c.missing * rates.gateFires * rates.secondReadNs) + rates.barrierNs;
+    return Math.max(cpu + rates.barrierNs, hot(cpu, cpuBytes) + rates.barrierNs);
+  }
+  const chainNs = predictNs + gateNs + upDownNs;
+  const cpuNs = (clusters * chainNs) / count + uneven(stages === 3 ? upDownNs : chainNs);
+  let inner = cpuNs;
+  if (reads > 0 && c.coldClusters > 0) {
+    const readEach = reads / c.coldClusters;
+    const firstEach = (c.missing / c.coldClusters) * rates.firstReadNs;
+    const secondEach = readEach - firstEach;
+    // The device begins when the first cluster is predicted and has its last cluster's end to wait for.
+    const fill = predictNs + Math.max(0, latency - (secondEach > 0 ? secondEach : firstEach)) + upDownNs + (secondEach > 0 ? 0 : gateNs);
+    // A round trip of one cluster alone; `depth` of them share it.
+    const trip = chainNs + Math.max(firstEach, latency) + (secondEach > 0 ? Math.max(secondEach, latency) : 0);
+    const rounds = (c.coldClusters / Math.min(plan.pipeline.depth, c.coldClusters)) * trip;
+    inner = Math.max(cpuNs, reads + fill, rounds);
+  }
+  return Math.max(shared + inner + rates.barrierNs, hot(shared + inner, cpuBytes) + rates.barrierNs);
+};
+
+/** The estimate between the bounds: layer by layer, averaged over tokens of little and much activity and over returning experts. */
+const estimateNs = (setting: Setting, p: Parts, demand: Demand): number => {
+  const { model, plan, rates, laws, request } = setting;
   const { layers } = model;
   if (request.phase === "prefill") {
     const compute = p.attention + p.denseFfn + p.launches;
-    return plan.mechanisms.prefillOverlap === "next-layer" ? Math.max(compute, p.reads) + p.head + Math.min(compute, p.reads) / layers : compute + p.reads + p.head;
+    if (plan.mechanisms.prefillOverlap === "off") return compute + p.stream + p.head;
+    // The first layer's read has only its own attention to hide behind, the last layer's product nothing.
+    const passLayers = layers * Math.ceil(request.prompt / setting.system.software.prefillChunk);
+    return p.stream > compute ? p.stream + (p.denseFfn + p.launches / 2) / passLayers + p.head : compute + Math.max(0, p.stream - p.attention) / passLayers + p.head;
   }
-  const before = p.attention + p.head + p.launches + p.barriers;
-  if (plan.mechanisms.computation === "dense") return before + p.denseFfn + p.reads;
-  const cpu = p.predictor + p.sparse;
-  const side = Math.max(cpu, p.denseFfn);
-  if (plan.mechanisms.overlap === "none") return before + Math.max(cpu + p.reads, p.denseFfn) + (p.misses > 0 ? rates.readLatencyNs * layers : 0);
-  const clusters = Math.max(1, Math.ceil((rates.predictedRows * (1 - rates.hotShare)) / plan.cluster.neurons));
-  const fill = p.misses > 0 ? Math.min(cpu, p.reads) / clusters + rates.readLatencyNs * layers : 0;
-  if (plan.mechanisms.overlap === "cluster") return before + Math.max(side, p.reads) + fill;
-  // A barrier between gate and up+down: each phase overlaps only within itself.
-  return before + p.predictor + Math.max(p.denseFfn - p.predictor, 0.5 * Math.max(p.sparse, p.reads) + 0.5 * Math.max(p.sparse, p.reads)) + 2 * fill;
+  if (plan.mechanisms.computation === "dense") return computeOf(p) + p.stream;
+  const use = expertUse(model, request.batch);
+  const threads = threadSums(setting);
+  const variation = model.activations.tokenVariation.value / Math.sqrt(request.batch);
+  const swing = (response: number, z: number): number => Math.exp(response * variation * z - (response * response * variation * variation) / 2);
+  const experts = repeatedExperts(use, request.batch);
+  const denseBytes = demand.denseBytes / layers;
+  let ffn = 0;
+  for (const law of laws) {
+    const warm = law.warmPerExpert * law.warmRate * use.active;
+    const cold = law.cold.coldPerExpert * law.cold.activeRate * use.active;
+    const warmClusters = Math.ceil(law.warmPerExpert / plan.cluster.neurons) * use.active;
+    const coldClusters = law.cold.coldPerExpert === 0 ? 0 : clustersPerExpert(law.cold) * use.active;
+    NODES.forEach((z, i) => {
+      const coldNow = cold * swing(law.cold.response ?? 1, z);
+      for (const { share, weight } of experts) {
+        const miss = share * law.cold.missIfExpertRepeats + (1 - share) * law.cold.missIfExpertSwitches;
+        ffn += WEIGHTS[i] * weight * ffnNs(setting, threads, denseBytes, { warm: warm * swing(law.warmResponse, z), cold: coldNow, missing: coldNow * miss, workPerActive: law.workPerActive, warmClusters, coldClusters });
+      }
+    });
+  }
+  return Math.max(p.attention, p.prefetch) + p.head + ffn;
 };
 
 export const analyticRecord = (setting: Setting): RunRecord => {
-  const p = partsOf(setting);
+  const demand = expectedDemand(setting);
+  const p = partsOf(setting, demand);
   const { device, plan, request } = setting;
   const isDecode = request.phase === "decode";
-  const stepNs = estimateNs(setting, p);
-  const wallNs = Math.ceil(isDecode ? stepNs * request.tokens : stepNs);
-  const produced = isDecode ? request.tokens * request.batch : request.prompt;
+  const stepNs = estimateNs(setting, p, demand);
   const steps = isDecode ? request.tokens : 1;
+  const wallNs = Math.ceil(stepNs * steps);
+  const produced = isDecode ? request.tokens * request.batch : request.prompt;
   const divisor = isDecode ? 1 : request.prompt;
+  const loading = plan.mechanisms.loading;
+  const gateShare = setting.rates.gateBytes / (setting.rates.gateBytes + setting.rates.upDownBytes);
+  const firstShare = setting.rates.secondReadNs > 0 ? setting.rates.firstReadNs / (setting.rates.firstReadNs + setting.rates.gateFires * setting.rates.secondReadNs) : 1;
   const shown: ReadonlyArray<readonly [Activity, number]> = [
-    ["attention", p.attention], ["predictor", p.predictor], ["gate", p.sparse / 2.6], ["up+down", (p.sparse * 1.6) / 2.6], ["dense FFN", p.denseFfn], ["head", p.head], ["launch", p.launches], ["merge", p.barriers],
-    [plan.mechanisms.loading === "mmap" ? "page fault" : plan.mechanisms.loading === "bundle" ? "read bundle" : plan.mechanisms.loading === "rows" ? "read rows" : plan.mechanisms.computation === "dense" || !isDecode ? "stream" : "read gate", p.reads],
+    ["attention", p.attention], ["predictor", p.predictor], ["gate", p.sparse * gateShare], ["up+down", p.sparse * (1 - gateShare)], ["dense FFN", p.denseFfn], ["head", p.head], ["launch", p.launches], ["merge", p.barriers], ["cache", p.cache],
+    ["read gate", loading === "two-phase" ? p.reads * firstShare : 0], ["read up+down", loading === "two-phase" ? p.reads * (1 - firstShare) : 0], ["read bundle", loading === "bundle" ? p.reads : 0], ["read rows", loading === "rows" || loading === "stream" || loading === "mmap" ? p.reads : 0],
+    ["stream", loading === "mmap" ? 0 : p.stream], ["page fault", loading === "mmap" ? p.stream : 0],
   ];
-  // Closed form has no critical path: parts are shown in proportion to their serial length.
+  // A closed form has no critical path: parts are shown in proportion to their length on their own.
   const total = shown.reduce((sum, [, ns]) => sum + ns, 0);
   const breakdown = shown.filter(([, ns]) => ns > 0).map(([activity, ns]) => ({ activity, nsPerToken: ((ns / total) * stepNs) / divisor }));
-  const cpuNs = p.predictor + p.sparse + (plan.compute.attentionOn === "cpu" || plan.compute.attentionOn === "cpu+npu" ? p.attention : 0) + (plan.mechanisms.decodeOn === "cpu" && plan.mechanisms.computation === "dense" ? p.denseFfn : 0);
-  const busy = (kind: "big" | "mid" | "little"): number => plan.compute.threads[kind] * cpuNs * steps + (plan.compute.ioCore === kind ? p.reads * steps : 0);
-  const npuNs = (p.dramNpuBytes > 0 ? p.denseFfn + (plan.compute.attentionOn === "cpu" ? 0 : p.attention) : 0) * steps;
+  const onCpu = plan.compute.attentionOn === "cpu" || plan.compute.attentionOn === "cpu+npu";
+  const unit = isDecode ? plan.mechanisms.decodeOn : plan.mechanisms.prefillOn;
+  const denseOnCpu = plan.mechanisms.computation === "dense" ? unit === "cpu" || unit === "cpu+npu" : false;
+  const cpuNs = isDecode ? p.predictor + p.sparse + p.cache + (onCpu ? p.attention + (plan.compute.attentionOn === "cpu" ? p.head : 0) : 0) + (denseOnCpu ? p.denseFfn : 0) : unit === "cpu" ? computeOf(p) : 0;
+  const busy = (kind: "big" | "mid" | "little"): number => plan.compute.threads[kind] * cpuNs * steps + (plan.compute.ioCore === kind ? readsOf(p) * steps : 0);
+  const npuNs = (p.dramNpuBytes > 0 ? (isDecode ? p.denseFfn * (unit === "cpu+npu" || unit === "npu" ? 1 : 0) + (plan.compute.attentionOn === "cpu" ? 0 : p.attention) : p.attention + p.denseFfn + p.head) : 0) * steps;
+  const gpuNs = p.dramGpuBytes > 0 ? (p.attention + p.denseFfn + p.head) * steps : 0;
   const dramBytes = (p.dramCpuBytes + p.dramNpuBytes + p.dramGpuBytes + p.flashBytes) * steps;
-  const parts = energyOf(device, { wallNs, bigNs: busy("big"), midNs: busy("mid"), littleNs: busy("little"), npuNs, gpuNs: p.dramGpuBytes > 0 ? wallNs : 0, dramBytes, flashBytes: p.flashBytes * steps });
+  const parts = energyOf(device, { wallNs, bigNs: busy("big"), midNs: busy("mid"), littleNs: busy("little"), npuNs, gpuNs, dramBytes, flashBytes: p.flashBytes * steps });
   const joules = totalJoules(parts);
   const ms = stepNs / divisor / 1e6;
-  const exposed = Math.max(0, isDecode ? stepNs - (serial(p) - p.reads) : stepNs - (serial(p) - p.reads));
+  const exposed = Math.max(0, stepNs - computeOf(p));
   const flat = { mean: ms, p50: ms, p90: ms, p99: ms, max: ms };
-  const missShare = p.rows > 0 ? p.misses / p.rows : 0;
+  const missShare = p.rows > 0 ? demand.missing / p.rows : 0;
   const watts = joules / (wallNs * 1e-9);
   return {
     schema: "neuronlab/run@1", origin: "simulated", inputs: request, plan,
     tokensPerSec: (produced / wallNs) * 1e9, wallNs, msPerToken: flat, tokens: [], bytesReadPerToken: p.flashBytes / divisor,
-    cacheHitRate: p.lookups > 0 ? 1 - p.misses / p.lookups : p.flashBytes > 0 ? 0 : 1,
+    cacheHitRate: isDecode && demand.active > 0 ? 1 - demand.missing / demand.active : p.flashBytes > 0 ? 0 : 1,
     missOfComputed: { mean: missShare, p50: missShare, p90: missShare, p99: missShare, max: missShare },
     breakdown, exposedIoShare: Math.min(1, exposed / stepNs), lanes: [], cpuUtilisation: Math.min(1, cpuNs / stepNs),
     dramBytesPerToken: dramBytes / steps / divisor, dramBandwidth: dramBytes / wallNs,
     energy: { joulesPerToken: joules / produced, peakWatts: watts, meanWatts: watts, byPart: parts, hottestC: device.thermal.ambient.value },
-    bound: bounds(setting), limits: limitsOf(breakdown), violations: [], spans: [],
+    bound: bounds(setting, demand), limits: limitsOf(breakdown), violations: [], spans: [],
   };
 };

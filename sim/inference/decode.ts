@@ -9,10 +9,11 @@ import type { ModelSpec } from "../domain/model.js";
 import type { Plan } from "../domain/plan.js";
 import { ACTIVITIES, type RunRequest, type TokenRow } from "../domain/run.js";
 import { energyOf, totalJoules, type Activity } from "../hardware/energy.js";
-import { AGENT, assemblePhone, counter, type Phone } from "../hardware/phone.js";
+import { AGENT, assemblePhone, counter, threadKinds, type Phone } from "../hardware/phone.js";
 import { createThermal } from "../hardware/thermal.js";
 import { criticalPathInto } from "../kernel/critical-path.js";
 import { noCause } from "../kernel/recorder.js";
+import { chainedClusters, type Demand, type Heat } from "./analytic.js";
 import { headTask, layerBuilder, type LayerDraw } from "./decode-layer.js";
 import { denseWeights } from "./dense-weights.js";
 import { Executor } from "./executor.js";
@@ -34,6 +35,9 @@ export interface Finished {
   readonly activity: Activity;
   readonly peakWatts: number;
   readonly hottestC: number;
+  /** What a mean step asked for (decode), and the worst that heat did: what the bounds are worked out from. */
+  readonly demand: Demand | null;
+  readonly heat: Heat;
 }
 
 /** Where a token's draws come from: statistics, every neuron, or the dense weights. */
@@ -42,10 +46,15 @@ export interface Draws {
   readonly fillLayer: (layer: number, out: LayerDraw) => void;
 }
 
-export const createExecutor = (phone: Phone, device: DeviceProfile, rates: Pick<LayerRates, "denseCpu">, efficiency: { readonly dense: number; readonly sparse: number }): Executor => {
+/** Bytes/ns of each compute thread, in the order of `phone.threads`: through dense and through sparse kernels. Side by side the cores share what the cluster streams. */
+export const threadRatesOf = (device: DeviceProfile, plan: Plan, rates: Pick<LayerRates, "denseCpu">, efficiency: { readonly dense: number; readonly sparse: number }): readonly [Float64Array, Float64Array] => {
+  const threads = threadKinds(plan);
   const perCore = (of: (c: DeviceProfile["cpu"]["clusters"][number]) => number): Float64Array =>
-    Float64Array.from(phone.threads, (kind) => of(device.cpu.clusters.find((c) => c.kind === kind)!));
-  const threads = Math.max(1, phone.threads.length);
+    Float64Array.from(threads, (kind) => of(device.cpu.clusters.find((c) => c.kind === kind)!));
+  return [perCore((c) => Math.min(c.denseBandwidth.value * efficiency.dense, rates.denseCpu / threads.length)), perCore((c) => c.sparseBandwidth.value * efficiency.sparse)];
+};
+
+export const createExecutor = (phone: Phone, device: DeviceProfile, plan: Plan, rates: Pick<LayerRates, "denseCpu">, efficiency: { readonly dense: number; readonly sparse: number }): Executor => {
   return new Executor({
     kernel: phone.kernel,
     recorder: phone.recorder,
@@ -53,21 +62,18 @@ export const createExecutor = (phone: Phone, device: DeviceProfile, rates: Pick<
     lanes: [phone.lane.threads, [phone.lane.allThreads], [phone.lane.npu], [phone.lane.gpu], [phone.lane.flash], [phone.lane.anyTime]],
     flightLane: phone.lane.flight,
     agents: [AGENT.cpu, AGENT.cpu, AGENT.npu, AGENT.gpu, AGENT.flash, AGENT.cpu],
-    threadRates: [
-      // Side by side the cores share what the cluster streams.
-      perCore((c) => Math.min(c.denseBandwidth.value * efficiency.dense, rates.denseCpu / threads)),
-      perCore((c) => c.sparseBandwidth.value * efficiency.sparse),
-    ],
+    threadRates: threadRatesOf(device, plan, rates, efficiency),
     dramCounters: [counter("dram cpu asked"), counter("dram cpu asked"), counter("dram npu asked"), counter("dram gpu asked"), counter("flash bytes"), counter("dram cpu asked")],
   });
 };
 
-/** Busy time of cores, parts and bytes so far. The I/O core is busy in the driver while the device serves its reads. */
+/** Busy time of cores, parts and bytes so far. While the device serves reads, one core is busy in the driver: the I/O core, or one compute thread. */
 export const activityOf = (phone: Phone, plan: Plan, wallNs: number, flashBytes: number): Activity => {
   const busy = phone.recorder.laneBusyNs;
   const byKind = { big: 0, mid: 0, little: 0 };
   phone.threads.forEach((kind, i) => (byKind[kind] += busy[phone.lane.threads[i]!]! + busy[phone.lane.allThreads]!));
-  if (plan.compute.ioCore !== "none") byKind[plan.compute.ioCore] += busy[phone.lane.flash]!;
+  const driver = plan.compute.ioCore !== "none" ? plan.compute.ioCore : (phone.threads.at(-1) ?? "mid");
+  byKind[driver] += busy[phone.lane.flash]!;
   const counted = phone.recorder.counted;
   const dramBytes = counted[counter("dram cpu asked")]! + counted[counter("dram npu asked")]! + counted[counter("dram gpu asked")]! + flashBytes;
   return { wallNs, bigNs: byKind.big, midNs: byKind.mid, littleNs: byKind.little, npuNs: busy[phone.lane.npu]!, gpuNs: busy[phone.lane.gpu]!, dramBytes, flashBytes };
@@ -88,7 +94,7 @@ export interface DecodeInputs {
 export const decode = ({ device, model, plan, rates, laws, request, efficiency, draws }: DecodeInputs): Either<AppError, Finished> => {
   const phone = assemblePhone(device, plan, request.trace === true);
   const { kernel, recorder } = phone;
-  const executor = createExecutor(phone, device, rates, efficiency);
+  const executor = createExecutor(phone, device, plan, rates, efficiency);
   const build = layerBuilder(rates, plan);
   const isDense = plan.mechanisms.computation === "dense";
   const weights = isDense ? denseWeights(model, plan, request.batch, rates.allResident, request.seed) : null;
@@ -100,6 +106,8 @@ export const decode = ({ device, model, plan, rates, laws, request, efficiency, 
   const rows: Array<TokenRow> = [];
   const { reads } = rates;
 
+  const total = { active: 0, work: 0, missing: 0, clusters: 0, chainClusters: 0, chainWork: 0, chainMissing: 0, denseBytes: 0, denseMissingBytes: 0, otherMissingBytes: 0 };
+  const heat = { throttle: 1, readSlowdown: 1 };
   let flashBytes = 0;
   let pathViolations = 0;
   let peakWatts = 0;
@@ -113,16 +121,35 @@ export const decode = ({ device, model, plan, rates, laws, request, efficiency, 
   const countReads = (): void => {
     let missing = 0;
     let active = 0;
+    let work = 0;
+    let mostWork = 0;
+    let mostMissing = 0;
     for (let c = 0; c < draw.coldClusters; c++) {
       missing += draw.coldMissing[c]!;
       active += draw.coldActive[c]!;
-      rowsComputed[token]! += draw.coldActive[c]!;
+      work += draw.coldWork[c]!;
+      if (draw.coldWork[c]! > mostWork) mostWork = draw.coldWork[c]!;
+      if (draw.coldMissing[c]! > mostMissing) mostMissing = draw.coldMissing[c]!;
     }
     for (let c = 0; c < draw.warmClusters; c++) {
       active += draw.warmActive[c]!;
-      rowsComputed[token]! += draw.warmActive[c]!;
+      work += draw.warmWork[c]!;
+      if (draw.warmWork[c]! > mostWork) mostWork = draw.warmWork[c]!;
     }
-    rowsComputed[token]! += draw.denseBytes / (3 * rates.gateBytes);
+    rowsComputed[token]! += active + draw.denseBytes / (3 * rates.gateBytes);
+    if (draw.coldClusters + draw.warmClusters > 0) {
+      const chained = chainedClusters(draw.coldClusters, plan.pipeline.depth);
+      total.clusters += draw.coldClusters + draw.warmClusters;
+      total.chainClusters += chained;
+      total.chainWork += chained * mostWork;
+      total.chainMissing += chained * mostMissing;
+    }
+    total.active += active;
+    total.work += work;
+    total.missing += missing;
+    total.denseBytes += draw.denseBytes;
+    total.denseMissingBytes += draw.denseMissingBytes;
+    total.otherMissingBytes += draw.attentionMissingBytes;
     lookups += active;
     misses += missing;
     flashBytes += missing * (reads.firstBytes + (reads.secondNs > 0 ? rates.gateFires * reads.secondBytes : 0)) + draw.denseMissingBytes + draw.attentionMissingBytes + rates.prefetchNs * reads.streamBandwidth;
@@ -133,6 +160,7 @@ export const decode = ({ device, model, plan, rates, laws, request, efficiency, 
     if (layer === model.layers) {
       const missing = weights === null ? 0 : weights.headMissing();
       flashBytes += missing;
+      total.otherMissingBytes += missing;
       headTask(executor, rates, plan, -1, layer, missing);
       executor.launch(cause, endToken);
       return;
@@ -153,6 +181,10 @@ export const decode = ({ device, model, plan, rates, laws, request, efficiency, 
     if (watts > peakWatts) peakWatts = watts;
     executor.throttle = thermal.step(watts, latencyNs);
     executor.readSlowdown = thermal.temperature() > device.flash.hotAt.value ? 1 / device.flash.hotRatio.value : 1;
+    if (token + 1 < request.tokens) {
+      heat.throttle = Math.min(heat.throttle, executor.throttle);
+      heat.readSlowdown = Math.max(heat.readSlowdown, executor.readSlowdown);
+    }
     joulesBefore = joules;
     flashBytesBefore = flashBytes;
     lookups = 0;
@@ -179,5 +211,11 @@ export const decode = ({ device, model, plan, rates, laws, request, efficiency, 
   return E.right({
     phone, tokens: rows, wallNs: kernel.now, path, pathViolations, exposedReadNs: executor.exposedReadNs, rowsComputed, flashBytes,
     activity: activityOf(phone, plan, kernel.now, flashBytes), peakWatts, hottestC: thermal.hottest(),
+    demand: meanOf(total, request.tokens), heat,
   });
 };
+
+const meanOf = (total: Demand, steps: number): Demand => ({
+  active: total.active / steps, work: total.work / steps, missing: total.missing / steps, clusters: total.clusters / steps, chainClusters: total.chainClusters / steps,
+  chainWork: total.chainWork / steps, chainMissing: total.chainMissing / steps, denseBytes: total.denseBytes / steps, denseMissingBytes: total.denseMissingBytes / steps, otherMissingBytes: total.otherMissingBytes / steps,
+});

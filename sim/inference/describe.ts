@@ -59,7 +59,9 @@ export const describeRun = (done: Finished, plan: Plan, request: RunRequest, bou
   const parts = energyOf(device, done.activity);
   const joules = totalJoules(parts);
   const threads = threadCount(plan.compute.threads);
-  const cpuBusyNs = phone.lane.threads.reduce((sum, lane) => sum + recorder.laneBusyNs[lane]!, 0) + recorder.laneBusyNs[phone.lane.allThreads]! * threads;
+  // Where compute threads submit reads themselves, one of them at a time is in the driver while the device serves.
+  const driverNs = plan.mechanisms.submitters === "compute-threads" ? recorder.laneBusyNs[phone.lane.flash]! : 0;
+  const cpuBusyNs = driverNs + phone.lane.threads.reduce((sum, lane) => sum + recorder.laneBusyNs[lane]!, 0) + recorder.laneBusyNs[phone.lane.allThreads]! * threads;
   const violations = [
     ...checkRecording(recorder, wallNs, [
       { into: "dram cpu asked", outOf: "dram cpu moved" },
@@ -83,7 +85,7 @@ export const describeRun = (done: Finished, plan: Plan, request: RunRequest, bou
     breakdown,
     exposedIoShare: done.exposedReadNs / wallNs,
     lanes: recorder.lanes.map((lane, i) => ({ lane: lane.name, busyNs: recorder.laneBusyNs[i]!, servers: lane.capacity })),
-    cpuUtilisation: threads === 0 ? 0 : cpuBusyNs / (wallNs * threads),
+    cpuUtilisation: threads === 0 ? 0 : Math.min(1, cpuBusyNs / (wallNs * threads)),
     dramBytesPerToken: done.activity.dramBytes * perToken,
     dramBandwidth: done.activity.dramBytes / wallNs,
     energy: { joulesPerToken: joules / produced, peakWatts: done.peakWatts, meanWatts: joules / (wallNs * 1e-9), byPart: parts, hottestC: done.hottestC },

@@ -36,7 +36,7 @@ const capOf = (bytes: number, ns: number): number => bytes / Math.max(1, ns);
 export const prefill = (device: DeviceProfile, model: ModelSpec, system: SystemSpec, plan: Plan, rates: LayerRates, request: RunRequest): Either<AppError, Finished> => {
   const phone = assemblePhone(device, plan, request.trace === true);
   const { kernel, recorder } = phone;
-  const executor = createExecutor(phone, device, rates, { dense: 1, sparse: 1 });
+  const executor = createExecutor(phone, device, plan, rates, { dense: 1, sparse: 1 });
   const sizes = sizesOf(model);
   const unit = plan.mechanisms.prefillOn;
   const group = unit === "npu" ? NPU : unit === "gpu" ? GPU : ALL_THREADS;
@@ -120,6 +120,6 @@ export const prefill = (device: DeviceProfile, model: ModelSpec, system: SystemS
   thermal.step(watts, kernel.now);
   return E.right({
     phone, tokens: [{ latencyNs: kernel.now, bytesRead: flashBytes, lookups: 0, misses: 0 }], wallNs: kernel.now, path, pathViolations,
-    exposedReadNs: executor.exposedReadNs, rowsComputed: Float64Array.of(0), flashBytes, activity, peakWatts: watts, hottestC: thermal.hottest(),
+    exposedReadNs: executor.exposedReadNs, rowsComputed: Float64Array.of(0), flashBytes, activity, peakWatts: watts, hottestC: thermal.hottest(), demand: null, heat: { throttle: 1, readSlowdown: 1 },
   });
 };

@@ -10,9 +10,10 @@ import type { RunRecord, RunRequest } from "../domain/run.js";
 import type { SystemSpec } from "../domain/system.js";
 import { defaultPlan } from "../planner/default-plan.js";
 import { analyticRecord, bounds, type Setting } from "./analytic.js";
-import { decode } from "./decode.js";
+import { decode, type Finished } from "./decode.js";
 import { describeRun } from "./describe.js";
 import { layerRates } from "./layer-rates.js";
+import { neuronDraws } from "./neuron-draws.js";
 import { prefill } from "./prefill.js";
 import { layerLaws, sparseDraws } from "./sparse-draws.js";
 
@@ -31,10 +32,11 @@ export const simulate = ({ device, model, system, request }: SimulationInputs): 
       const laws = layerLaws(model, plan, rates, request);
       const setting: Setting = { device, model, system, plan, rates, laws, request };
       if (request.fidelity === "analytic") return E.right(analyticRecord(setting));
-      const bound = bounds(setting);
-      if (request.phase === "prefill") return pipe(prefill(device, model, system, plan, rates, request), E.map((done) => describeRun(done, plan, request, bound, device)));
-      const draws = plan.mechanisms.computation === "dense" ? null : sparseDraws(model, plan, rates, request, laws);
+      const described = (done: Finished): RunRecord => describeRun(done, plan, request, bounds(setting, done.demand ?? undefined, done.heat), device);
+      if (request.phase === "prefill") return pipe(prefill(device, model, system, plan, rates, request), E.map(described));
+      // A dense system touches every neuron of every token: there is nothing to draw, and `neuron` and `cluster` are one.
+      const draws = plan.mechanisms.computation === "dense" ? null : request.fidelity === "neuron" ? neuronDraws(model, plan, rates, request) : sparseDraws(model, plan, rates, request, laws);
       const efficiency = { dense: system.software.denseEfficiency.value, sparse: system.software.sparseEfficiency.value };
-      return pipe(decode({ device, model, plan, rates, laws, request, efficiency, draws }), E.map((done) => describeRun(done, plan, request, bound, device)));
+      return pipe(decode({ device, model, plan, rates, laws, request, efficiency, draws }), E.map(described));
     }),
   );

@@ -6,9 +6,11 @@ import { sizesOf, type ModelSpec } from "../domain/model.js";
 import type { Plan } from "../domain/plan.js";
 import type { RunRequest } from "../domain/run.js";
 import { batchUnion, rateBins, sliceBins, type RateBins } from "../neurons/activation.js";
-import { batchExperts } from "../neurons/experts.js";
-import { lruMissOfLayers } from "../neurons/locality.js";
-import { clustersPerExpert, createClusterDraws, createTokenSampler, type ClusterTable } from "../neurons/sampling.js";
+import { relativeResponse } from "../neurons/activity.js";
+import { batchExperts, type ExpertUse } from "../neurons/experts.js";
+import type { GapMiss } from "../neurons/idle-gap.js";
+import { lruMissOfLayers, windowMiss, windowOccupancy } from "../neurons/locality.js";
+import { clustersPerExpert, coldResponse, createClusterDraws, createTokenSampler, type ClusterTable } from "../neurons/sampling.js";
 import type { LayerDraw } from "./decode-layer.js";
 import type { LayerRates } from "./layer-rates.js";
 
@@ -16,6 +18,8 @@ import type { LayerRates } from "./layer-rates.js";
 export interface LayerLaw {
   readonly warmPerExpert: number;
   readonly warmRate: number;
+  /** How much more or less than the whole token the warm rows swing (`coldResponse` of theirs). */
+  readonly warmResponse: number;
   /** Tokens' worth of work per active row: 1 for a single token, more when a batch shares rows. */
   readonly workPerActive: number;
   readonly cold: ClusterTable;
@@ -27,7 +31,7 @@ export interface LayerLaw {
  * A row that several tokens of a batch activate is read once and multiplied for each: a further token costs half of the
  * first, the other half being the row's way through the cache and its dequantisation. Estimated; only batches see it.
  */
-const FURTHER_TOKEN_COST = 0.5;
+export const FURTHER_TOKEN_COST = 0.5;
 
 const work = (single: RateBins, union: RateBins, from: number, to: number, batch: number): number => {
   const each = sliceBins(single, from, to).meanRate * batch;
@@ -35,22 +39,61 @@ const work = (single: RateBins, union: RateBins, from: number, to: number, batch
   return any <= 0 ? 1 : 1 + FURTHER_TOKEN_COST * (each / any - 1);
 };
 
+const EVERY_MISS: GapMiss = { missOfActive: 1, missIfExpertRepeats: 1, missIfExpertSwitches: 1 };
+const NO_MISS: GapMiss = { missOfActive: 0, missIfExpertRepeats: 0, missIfExpertSwitches: 0 };
+
+/** Shares of the FFN kept before any cold neuron is looked up: the hot segment and what is streamed under attention. */
+const residentShare = (rates: LayerRates): number => Math.min(1, rates.hotShare + rates.prefetchShare);
+
+/** The longest window, in tokens and the same for all layers, whose neurons fill the cold segment on average. */
+export const windowTokensOf = (model: ModelSpec, rates: LayerRates, union: ReadonlyArray<RateBins>, request: RunRequest): number => {
+  const { experts, activations } = model;
+  const use = batchExperts({ count: experts.count, active: experts.active, repeat: experts.repeat.value }, request.batch);
+  const pinnedShare = residentShare(rates);
+  const held = (windowTokens: number): number =>
+    union.reduce((sum, bins) => sum + windowOccupancy({ bins, pinnedShare, overlap: activations.tokenOverlap.value, experts: use, windowTokens }), 0) / union.length;
+  if (held(LONGEST_WINDOW) <= rates.coldShare) return LONGEST_WINDOW;
+  let low = 0;
+  let high = LONGEST_WINDOW;
+  // Held bytes grow with the window: halved until the window is known to a thousandth of a token.
+  while (high - low > 1e-3) {
+    const middle = (low + high) / 2;
+    if (held(middle) <= rates.coldShare) low = middle;
+    else high = middle;
+  }
+  return low;
+};
+/** A window that long holds whatever a prompt has used. */
+const LONGEST_WINDOW = 2 ** 18;
+
+/** Misses of the cold neurons, by layer, in the cache that the plan's mechanism names. `static-hot` and `none` keep no cold neuron: coldShare is 0. */
+const missesOf = (model: ModelSpec, plan: Plan, rates: LayerRates, request: RunRequest, union: ReadonlyArray<RateBins>, experts: ExpertUse): ReadonlyArray<GapMiss> => {
+  if (rates.allResident) return union.map(() => NO_MISS);
+  if (rates.coldShare <= 0) return union.map(() => EVERY_MISS);
+  const { tokenOverlap, tokenVariation } = model.activations;
+  const pinnedShare = residentShare(rates);
+  if (plan.mechanisms.cache === "window") {
+    const windowTokens = windowTokensOf(model, rates, union, request);
+    return union.map((bins) => windowMiss({ bins, pinnedShare, overlap: tokenOverlap.value, experts, windowTokens }));
+  }
+  return lruMissOfLayers(union, { pinnedShare, capacityShare: rates.coldShare, overlap: tokenOverlap.value, experts, tokenVariation: tokenVariation.value / Math.sqrt(request.batch) });
+};
+
 export const layerLaws = (model: ModelSpec, plan: Plan, rates: LayerRates, request: RunRequest): ReadonlyArray<LayerLaw> => {
   const { batch } = request;
-  const { experts, activations } = model;
+  const { experts } = model;
   const use = batchExperts({ count: experts.count, active: experts.active, repeat: experts.repeat.value }, batch);
   const perSequence = experts.active / experts.count;
   const single = Array.from({ length: model.layers }, (_, layer) => rateBins(model, layer));
   const union = batch === 1 ? single : single.map((bins) => batchUnion(bins, batch, 0, perSequence));
-  const resident = Math.min(1, rates.hotShare + rates.prefetchShare);
-  const misses = rates.allResident || rates.coldShare <= 0
-    ? single.map(() => ({ missOfActive: rates.allResident ? 0 : 1, missIfExpertRepeats: rates.allResident ? 0 : 1, missIfExpertSwitches: rates.allResident ? 0 : 1 }))
-    : lruMissOfLayers(union, { pinnedShare: resident, capacityShare: rates.coldShare, overlap: activations.tokenOverlap.value, experts: use, tokenVariation: activations.tokenVariation.value / Math.sqrt(batch) });
+  const resident = residentShare(rates);
+  const misses = missesOf(model, plan, rates, request, union, use);
   const coldPerExpert = rates.allResident ? 0 : Math.round(model.ffn * (1 - resident));
   const warmPerExpert = Math.max(0, model.ffn - coldPerExpert - Math.round(model.ffn * rates.npuShare));
   return single.map((bins, layer): LayerLaw => ({
     warmPerExpert,
     warmRate: sliceBins(union[layer]!, rates.npuShare, rates.allResident ? 1 : resident).meanRate,
+    warmResponse: relativeResponse([sliceBins(union[layer]!, rates.npuShare, rates.allResident ? 1 : resident).bins], [union[layer]!]),
     workPerActive: work(bins, union[layer]!, rates.npuShare, 1, (batch * perSequence) / (use.active / use.count)),
     cold: {
       coldPerExpert,
@@ -58,6 +101,7 @@ export const layerLaws = (model: ModelSpec, plan: Plan, rates: LayerRates, reque
       activeRate: sliceBins(union[layer]!, resident, 1).meanRate,
       missIfExpertRepeats: misses[layer]!.missIfExpertRepeats,
       missIfExpertSwitches: misses[layer]!.missIfExpertSwitches,
+      response: coldResponse(union[layer]!, resident),
     },
     missOfActive: misses[layer]!.missOfActive,
   }));
@@ -72,6 +116,8 @@ export const sparseDraws = (model: ModelSpec, plan: Plan, rates: LayerRates, req
   const tables = laws.map((law) => law.cold);
   const sampler = createTokenSampler(model, request.seed, tables, request.batch);
   const draws = createClusterDraws(model, tables);
+  // The mean of a lognormal's power is brought back to 1 (as in sampling.ts).
+  const variance = model.activations.tokenVariation.value ** 2 / request.batch;
   const denseBytesPerExpert = model.ffn * rates.npuShare * sizesOf(model).neuronBytes;
   return {
     nextToken: sampler.nextToken,
@@ -80,7 +126,7 @@ export const sparseDraws = (model: ModelSpec, plan: Plan, rates: LayerRates, req
       const inUse = sampler.expertsInUse(layer);
       const activity = sampler.activity();
       const perExpert = Math.ceil(law.warmPerExpert / plan.cluster.neurons);
-      const activeEach = perExpert === 0 ? 0 : (law.warmPerExpert / perExpert) * Math.min(1, law.warmRate * activity);
+      const activeEach = perExpert === 0 ? 0 : (law.warmPerExpert / perExpert) * Math.min(1, law.warmRate * activity ** law.warmResponse * Math.exp((law.warmResponse * (1 - law.warmResponse) * variance) / 2));
       out.warmClusters = perExpert * inUse;
       for (let c = 0; c < out.warmClusters; c++) {
         out.warmActive[c] = activeEach;

@@ -19,6 +19,8 @@ import { sizesOf } from "../domain/model.js";
 const CLUSTER_NEURONS = 1024;
 /** Clusters in flight: Figure 6 draws eight per matrix. */
 const DEPTH = 8;
+/** Compute threads beside an I/O thread: Figure 6 shows four and one. */
+const COMPUTE_BESIDE_IO = 4;
 const STREAM_BLOCK = 512 * 1024;
 /** Rows on the NPU by batch size: half at batch 1, 70 % at large batches; the planner takes more hot at batch 3-4 (v3, sections 4.1.2 and 5). */
 const NPU_ROWS = [{ batch: 1, share: 0.5 }, { batch: 3, share: 0.7 }];
@@ -42,7 +44,9 @@ const computeThreads = (device: DeviceProfile, system: SystemSpec, mechanisms: M
   // The big core drives the most commands per second (Table 1), so it reads and the mid cores compute.
   const ioCore = threads.big > 0 ? "big" : threads.mid > 1 ? "mid" : "little";
   const less = { ...threads, [ioCore]: Math.max(0, threads[ioCore] - 1) };
-  return { threads: threadCount(less) > 0 ? less : threads, ioCore };
+  if (threadCount(less) === 0) return { threads, ioCore };
+  const mid = Math.min(less.mid, COMPUTE_BESIDE_IO);
+  return { threads: { big: Math.min(less.big, COMPUTE_BESIDE_IO - mid), mid, little: 0 }, ioCore };
 };
 
 /**

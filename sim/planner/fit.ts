@@ -23,7 +23,7 @@ export interface Fit {
   readonly all: boolean;
 }
 
-/** Bytes of one neuron in the cache: its useful bytes, without the scales when those are kept apart. */
+/** Bytes of one neuron in the cache: its useful bytes, without the scales when those are kept apart (the paper counts 400 MB as 65 K neurons). */
 export const cachedNeuronBytes = (model: ModelSpec, mechanisms: Mechanisms): number => {
   const sizes = sizesOf(model);
   return mechanisms.scalesResident === "yes" ? 3 * sizes.rowBytes : sizes.neuronBytes;

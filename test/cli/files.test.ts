@@ -13,7 +13,7 @@ const at = (...parts: ReadonlyArray<string>): string => join(folder, ...parts);
 const real = async (): Promise<WriteSteps> => {
   const { mkdir, writeFile } = await import("node:fs/promises");
   const { renameSync } = await import("node:fs");
-  return { makeFolder: (p) => mkdir(p, { recursive: true }), writeText: (p, t) => writeFile(p, t), rename: renameSync, remove: (p) => rmSync(p, { force: true }) };
+  return { makeFolder: (p) => mkdir(p, { recursive: true }), writeContent: (p, t) => writeFile(p, t), rename: renameSync, remove: (p) => rmSync(p, { force: true }) };
 };
 
 describe("writing files", () => {
@@ -35,8 +35,8 @@ describe("writing files", () => {
   it("when a later file cannot be written, an earlier one is not changed", async () => {
     writeFileSync(at("a.txt"), "old");
     const good = await real();
-    const steps: WriteSteps = { ...good, writeText: async (path, text) => {
-      await good.writeText(path, text.slice(0, 1));
+    const steps: WriteSteps = { ...good, writeContent: async (path, text) => {
+      await good.writeContent(path, String(text).slice(0, 1));
       if (path.includes("b.txt")) throw Object.assign(new Error("x"), { code: "ENOSPC" });
     } };
     expect(await writeFilesWith(steps)([{ path: at("a.txt"), text: "new" }, { path: at("b.txt"), text: "b" }])()).toMatchObject({ left: { path: at("b.txt") } });
@@ -53,8 +53,8 @@ describe("writing files", () => {
     const before = process.listenerCount("SIGINT");
     let during = 0;
     let left: ReadonlyArray<string> = ["?"];
-    const steps: WriteSteps = { ...good, writeText: async (path, text) => {
-      await good.writeText(path, text);
+    const steps: WriteSteps = { ...good, writeContent: async (path, text) => {
+      await good.writeContent(path, text);
       during = process.listenerCount("SIGINT");
       // What the handler does first; the signal itself would end the test run.
       const kill = process.kill;

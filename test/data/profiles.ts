@@ -45,7 +45,7 @@ export const factsOf = (raw: unknown, path = ""): ReadonlyArray<RawFact> => {
   if (typeof raw !== "object" || raw === null) return [];
   const record = raw as Readonly<Record<string, unknown>>;
   if ("value" in record && "kind" in record && "source" in record)
-    return [{ path, value: record["value"], kind: record["kind"] as Kind, source: String(record["source"]), note: String(record["note"] ?? "") }];
+    return [{ path, value: record["value"], kind: record["kind"] as Kind, source: String(record["source"]), note: typeof record["note"] === "string" ? record["note"] : "" }];
   return Object.entries(record).flatMap(([key, value]) => factsOf(value, path === "" ? key : Array.isArray(raw) ? `${path}[${key}]` : `${path}.${key}`));
 };
 

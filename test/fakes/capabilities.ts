@@ -8,7 +8,7 @@ import type { Plan } from "../../sim/domain/plan.js";
 import type { RunRecord, RunRequest } from "../../sim/domain/run.js";
 import { commands } from "../../cli/commands/index.js";
 import type { Words } from "../../cli/command.js";
-import type { Capabilities, HostFacts, Loaded, Outcome, ProfileKind, RunInputs } from "../../cli/program.js";
+import { contentOf, type Capabilities, type HostFacts, type Loaded, type Outcome, type ProfileKind, type RunInputs } from "../../cli/program.js";
 
 const FOLDER = { device: "devices", model: "models", system: "systems" } as const;
 
@@ -106,7 +106,7 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
       },
       write: (given) => {
         if (options.diskIsFull === true) return TE.left(disk(given[0].path, "the disk is full"));
-        for (const file of given) files.set(file.path, file.text);
+        for (const file of given) files.set(file.path, String(contentOf(file)));
         return TE.right(undefined);
       },
       print: (text) => () => void out.push(text),
