@@ -16,6 +16,7 @@ import { batchExperts, type ExpertUse } from "../neurons/experts.js";
 import { lruMiss } from "../neurons/locality.js";
 import { clustersPerExpert } from "../neurons/sampling.js";
 import { threadRatesOf } from "./decode.js";
+import { chainedClusters, COOL, NO_DEMAND, type Demand, type Heat } from "./demand.js";
 import { limitsOf } from "./describe.js";
 import type { LayerRates } from "./layer-rates.js";
 import type { LayerLaw } from "./sparse-draws.js";
@@ -30,52 +31,26 @@ export interface Setting {
   readonly request: RunRequest;
 }
 
-/** What one decode step asks of all layers together, on average. */
-export interface Demand {
-  /** Rows computed sparsely: the union over the batch, and as work of single tokens. */
-  readonly active: number;
-  readonly work: number;
-  readonly missing: number;
-  /** Clusters of active neurons, resident ones included. */
-  readonly clusters: number;
-  /** Longest chains: in each layer, clusters that wait for one another at the pipeline's depth, times its largest cluster's work and misses. */
-  readonly chainClusters: number;
-  readonly chainWork: number;
-  readonly chainMissing: number;
-  /** Dense FFN weights, and weights outside the random reads that come from flash first. */
-  readonly denseBytes: number;
-  readonly denseMissingBytes: number;
-  readonly otherMissingBytes: number;
-}
-
-/** The worst that heat did to a run: the lowest clock ratio and the longest read, as a ratio. */
-export interface Heat { readonly throttle: number; readonly readSlowdown: number }
-const COOL: Heat = { throttle: 1, readSlowdown: 1 };
-
 /** Events last whole ns and move whole bytes: a thousandth covers both in any task longer than a microsecond. */
 const ROUNDING = 1e-3;
 
 const expertUse = (model: ModelSpec, batch: number): ExpertUse => batchExperts({ count: model.experts.count, active: model.experts.active, repeat: model.experts.repeat.value }, batch);
 
-/** Clusters of a layer that must follow one another: no more than `depth` flash-backed ones are in flight. */
-export const chainedClusters = (coldClusters: number, depth: number): number => Math.max(1, Math.ceil(coldClusters / depth));
-
 const expectedDemand = ({ model, plan, rates, laws, request }: Setting): Demand => {
   const sizes = sizesOf(model);
   const use = expertUse(model, request.batch);
   const ffnBytes = (sizes.ffnBytes / model.experts.count) * use.active;
-  const none = { active: 0, work: 0, missing: 0, clusters: 0, chainClusters: 0, chainWork: 0, chainMissing: 0 };
   if (plan.mechanisms.computation === "dense") {
-    if (plan.mechanisms.cache !== "page-cache") return { ...none, denseBytes: ffnBytes, denseMissingBytes: rates.allResident ? 0 : ffnBytes, otherMissingBytes: 0 };
+    if (plan.mechanisms.cache !== "page-cache") return { ...NO_DEMAND, denseBytes: ffnBytes, denseMissingBytes: rates.allResident ? 0 : ffnBytes, otherMissingBytes: 0 };
     // A mapped file under LRU. What every token touches stays if one token's pages fit; experts are found as neurons are that
     // are active whenever their expert is in use. Below one token's demand a scan finds nothing: the cliff.
     const others = sizes.attentionBytes * model.layers + sizes.headBytes;
     const fits = plan.cache.cold >= others + ffnBytes;
     const bins = { share: Float64Array.of(1), rate: Float64Array.of(1) };
     const missShare = fits ? lruMiss({ bins, pinnedShare: 0, capacityShare: (plan.cache.cold - others) / sizes.ffnBytes, overlap: 0, experts: use, tokenVariation: 0 }).missOfActive : 1;
-    return { ...none, denseBytes: ffnBytes, denseMissingBytes: ffnBytes * missShare, otherMissingBytes: fits ? 0 : others };
+    return { ...NO_DEMAND, denseBytes: ffnBytes, denseMissingBytes: ffnBytes * missShare, otherMissingBytes: fits ? 0 : others };
   }
-  const sum = { ...none };
+  const sum = { active: 0, work: 0, missing: 0, clusters: 0, chainClusters: 0, chainWork: 0, chainMissing: 0 };
   for (const law of laws) {
     const warm = law.warmPerExpert * law.warmRate * use.active;
     const cold = law.cold.coldPerExpert * law.cold.activeRate * use.active;
@@ -94,7 +69,7 @@ const expectedDemand = ({ model, plan, rates, laws, request }: Setting): Demand 
     sum.chainWork += chained * largest * law.workPerActive;
     sum.chainMissing += chained * largest * law.missOfActive;
   }
-  return { ...sum, denseBytes: model.ffn * rates.npuShare * sizes.neuronBytes * use.active * model.layers, denseMissingBytes: 0, otherMissingBytes: 0 };
+  return { ...NO_DEMAND, ...sum, denseBytes: model.ffn * rates.npuShare * sizes.neuronBytes * use.active * model.layers };
 };
 
 /** Time of one step by part, ns, each part on its own; and bytes. */
@@ -152,8 +127,8 @@ const twoFlowsNs = (bytesA: number, rateA: number, bytesB: number, rateB: number
   return first + (leftA > leftB ? leftA / Math.min(rateA, capacity) : leftB / Math.min(rateB, capacity));
 };
 
-/** One layer's attention, launches and barriers included, ns. */
-const attentionNs = ({ device, plan, rates }: Setting): number => {
+/** One layer's attention, launches and barriers included, ns; with heads on both units, at the latest or as it mostly goes. */
+const attentionNs = ({ device, plan, rates }: Setting, atTheLatest: boolean): number => {
   const bytes = rates.attentionBytes;
   switch (plan.compute.attentionOn) {
     case "cpu":
@@ -163,7 +138,10 @@ const attentionNs = ({ device, plan, rates }: Setting): number => {
     case "npu":
       return bytes / rates.denseNpu + rates.npuLaunchNs;
     case "cpu+npu":
-      return rates.npuLaunchNs + twoFlowsNs(bytes * rates.attentionCpuShare, rates.denseCpu, bytes * (1 - rates.attentionCpuShare), rates.denseNpu, device.dram.sustained.value) + 2 * rates.barrierNs;
+      return atTheLatest
+        ? rates.npuLaunchNs + twoFlowsNs(bytes * rates.attentionCpuShare, rates.denseCpu, bytes * (1 - rates.attentionCpuShare), rates.denseNpu, device.dram.sustained.value) + 2 * rates.barrierNs
+        // The CPU works while the NPU is being started.
+        : rates.npuLaunchNs + twoFlowsNs(Math.max(0, bytes * rates.attentionCpuShare - (rates.npuLaunchNs - rates.barrierNs) * rates.denseCpu), rates.denseCpu, bytes * (1 - rates.attentionCpuShare), rates.denseNpu, device.dram.sustained.value) + rates.barrierNs;
   }
 };
 
@@ -174,7 +152,7 @@ const decodeParts = (setting: Setting, demand: Demand): Parts => {
   const on = plan.compute.attentionOn;
   const headRate = on === "cpu" ? rates.denseCpu : on === "gpu" ? rates.denseGpu : rates.denseNpu;
   const launchNs = on === "cpu" ? 0 : on === "gpu" ? rates.gpuLaunchNs : rates.npuLaunchNs;
-  const attention = attentionNs(setting) * layers;
+  const attention = attentionNs(setting, true) * layers;
   const attentionBytes = rates.attentionBytes * layers;
   const attentionRate = on === "cpu+npu" ? Math.min(sustained.value, rates.denseCpu + rates.denseNpu) : headRate;
   const head = rates.headBytes / headRate + (on === "cpu" ? rates.barrierNs : launchNs);
@@ -358,7 +336,7 @@ const ffnNs = (setting: Setting, threads: ReturnType<typeof threadSums>, denseBy
 
 /** The estimate between the bounds: layer by layer, averaged over tokens of little and much activity and over returning experts. */
 const estimateNs = (setting: Setting, p: Parts, demand: Demand): number => {
-  const { model, plan, rates, laws, request } = setting;
+  const { model, plan, laws, request } = setting;
   const { layers } = model;
   if (request.phase === "prefill") {
     const compute = p.attention + p.denseFfn + p.launches;
@@ -388,7 +366,7 @@ const estimateNs = (setting: Setting, p: Parts, demand: Demand): number => {
       }
     });
   }
-  return Math.max(p.attention, p.prefetch) + p.head + ffn;
+  return Math.max(attentionNs(setting, false) * layers, p.prefetch) + p.head + ffn;
 };
 
 export const analyticRecord = (setting: Setting): RunRecord => {

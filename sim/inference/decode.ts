@@ -13,8 +13,8 @@ import { AGENT, assemblePhone, counter, threadKinds, type Phone } from "../hardw
 import { createThermal } from "../hardware/thermal.js";
 import { criticalPathInto } from "../kernel/critical-path.js";
 import { noCause } from "../kernel/recorder.js";
-import { chainedClusters, type Demand, type Heat } from "./analytic.js";
 import { headTask, layerBuilder, type LayerDraw } from "./decode-layer.js";
+import { createDemandMeter, type Demand, type Heat } from "./demand.js";
 import { denseWeights } from "./dense-weights.js";
 import { Executor } from "./executor.js";
 import type { LayerRates } from "./layer-rates.js";
@@ -106,7 +106,7 @@ export const decode = ({ device, model, plan, rates, laws, request, efficiency, 
   const rows: Array<TokenRow> = [];
   const { reads } = rates;
 
-  const total = { active: 0, work: 0, missing: 0, clusters: 0, chainClusters: 0, chainWork: 0, chainMissing: 0, denseBytes: 0, denseMissingBytes: 0, otherMissingBytes: 0 };
+  const meter = createDemandMeter(plan.pipeline.depth);
   const heat = { throttle: 1, readSlowdown: 1 };
   let flashBytes = 0;
   let pathViolations = 0;
@@ -119,37 +119,11 @@ export const decode = ({ device, model, plan, rates, laws, request, efficiency, 
   let misses = 0;
 
   const countReads = (): void => {
-    let missing = 0;
-    let active = 0;
-    let work = 0;
-    let mostWork = 0;
-    let mostMissing = 0;
-    for (let c = 0; c < draw.coldClusters; c++) {
-      missing += draw.coldMissing[c]!;
-      active += draw.coldActive[c]!;
-      work += draw.coldWork[c]!;
-      if (draw.coldWork[c]! > mostWork) mostWork = draw.coldWork[c]!;
-      if (draw.coldMissing[c]! > mostMissing) mostMissing = draw.coldMissing[c]!;
-    }
-    for (let c = 0; c < draw.warmClusters; c++) {
-      active += draw.warmActive[c]!;
-      work += draw.warmWork[c]!;
-      if (draw.warmWork[c]! > mostWork) mostWork = draw.warmWork[c]!;
-    }
+    const { active: activeBefore, missing: missingBefore } = meter.total;
+    meter.addLayer(draw);
+    const active = meter.total.active - activeBefore;
+    const missing = meter.total.missing - missingBefore;
     rowsComputed[token]! += active + draw.denseBytes / (3 * rates.gateBytes);
-    if (draw.coldClusters + draw.warmClusters > 0) {
-      const chained = chainedClusters(draw.coldClusters, plan.pipeline.depth);
-      total.clusters += draw.coldClusters + draw.warmClusters;
-      total.chainClusters += chained;
-      total.chainWork += chained * mostWork;
-      total.chainMissing += chained * mostMissing;
-    }
-    total.active += active;
-    total.work += work;
-    total.missing += missing;
-    total.denseBytes += draw.denseBytes;
-    total.denseMissingBytes += draw.denseMissingBytes;
-    total.otherMissingBytes += draw.attentionMissingBytes;
     lookups += active;
     misses += missing;
     flashBytes += missing * (reads.firstBytes + (reads.secondNs > 0 ? rates.gateFires * reads.secondBytes : 0)) + draw.denseMissingBytes + draw.attentionMissingBytes + rates.prefetchNs * reads.streamBandwidth;
@@ -160,7 +134,7 @@ export const decode = ({ device, model, plan, rates, laws, request, efficiency, 
     if (layer === model.layers) {
       const missing = weights === null ? 0 : weights.headMissing();
       flashBytes += missing;
-      total.otherMissingBytes += missing;
+      meter.addHead(missing);
       headTask(executor, rates, plan, -1, layer, missing);
       executor.launch(cause, endToken);
       return;
@@ -211,11 +185,6 @@ export const decode = ({ device, model, plan, rates, laws, request, efficiency, 
   return E.right({
     phone, tokens: rows, wallNs: kernel.now, path, pathViolations, exposedReadNs: executor.exposedReadNs, rowsComputed, flashBytes,
     activity: activityOf(phone, plan, kernel.now, flashBytes), peakWatts, hottestC: thermal.hottest(),
-    demand: meanOf(total, request.tokens), heat,
+    demand: meter.mean(request.tokens), heat,
   });
 };
-
-const meanOf = (total: Demand, steps: number): Demand => ({
-  active: total.active / steps, work: total.work / steps, missing: total.missing / steps, clusters: total.clusters / steps, chainClusters: total.chainClusters / steps,
-  chainWork: total.chainWork / steps, chainMissing: total.chainMissing / steps, denseBytes: total.denseBytes / steps, denseMissingBytes: total.denseMissingBytes / steps, otherMissingBytes: total.otherMissingBytes / steps,
-});

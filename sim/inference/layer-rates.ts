@@ -9,6 +9,7 @@ import { ACTIVITIES, type RunRequest } from "../domain/run.js";
 import type { SystemSpec } from "../domain/system.js";
 import { denseCpuBandwidth, sparseCpuBandwidth, threadCount } from "../hardware/kernels.js";
 import { faultInNs } from "../hardware/page-cache.js";
+import { pipelineBytes } from "../planner/default-plan.js";
 import { cachedNeuronBytes } from "../planner/fit.js";
 import { readCosts, type ReadCosts } from "./read-costs.js";
 
@@ -72,8 +73,14 @@ export const layerRates = (device: DeviceProfile, model: ModelSpec, system: Syst
   const npuBandwidth = device.npu === null ? 0 : software.npuStream === "bulk" ? device.npu.bulkBandwidth.value : device.npu.matvecBandwidth.value;
   const ffnAll = cachedNeuronBytes(model, mechanisms) * sizes.neurons;
   const allResident = plan.cache.hot + plan.cache.cold >= ffnAll * (1 - 1e-9);
-  const hotShare = allResident ? 1 : Math.min(1, plan.cache.hot / ffnAll);
-  const coldShare = allResident ? 0 : Math.min(1 - hotShare, plan.cache.cold / ffnAll);
+  // Clusters in flight need buffers. What the plan did not set aside for them among its runtime comes out of the cold segment,
+  // and then out of the hot one: depth and cluster size are paid for in neurons that miss.
+  const buffers = allResident || mechanisms.computation === "dense" ? 0 : pipelineBytes(model, mechanisms, plan.cluster.neurons, mechanisms.overlap === "cluster" ? plan.pipeline.depth : 0);
+  const owed = Math.max(0, buffers - Math.max(0, plan.cache.runtime - software.runtimeBytes.value));
+  const coldBytes = Math.max(0, plan.cache.cold - owed);
+  const hotBytes = Math.max(0, plan.cache.hot - Math.max(0, owed - plan.cache.cold));
+  const hotShare = allResident ? 1 : Math.min(1, hotBytes / ffnAll);
+  const coldShare = allResident ? 0 : Math.min(1 - hotShare, coldBytes / ffnAll);
   const usesNpu = mechanisms.decodeOn === "cpu+npu";
 
   const denseNpu = npuBandwidth * (device.npu === null ? 0 : dense);

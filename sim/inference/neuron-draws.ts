@@ -166,7 +166,6 @@ const gather = (activeOf: Float64Array, workOf: Float64Array, missingOf: Float64
 
 /**
  * The cold neurons in the order of their last use, longest ago first, each with an age drawn from its own rate. A cache that
- * 
  * takes them in this order stands close to its steady state, which hundreds of tokens would be needed to reach from empty.
  */
 const eachByRecency = (seed: number, bins: ReadonlyArray<RateBins>, experts: number, ffn: number, residentRows: number, expertUse: number, visit: (neuron: number, tokensAgo: number) => void): void => {

@@ -1,14 +1,32 @@
 /** Runs the benches: `npm run bench`, or `node dist/test/bench/main.js kernel` for those whose name contains a word. */
 import { cpus } from "node:os";
+import { benchInference } from "./inference.js";
 import { benchKernel } from "./kernel.js";
+import { benchNeurons } from "./neurons.js";
 
 interface Bench {
   readonly name: string;
   readonly run: () => Promise<void>;
 }
 
+interface Row {
+  readonly what: string;
+  readonly unit: string;
+  readonly best: number;
+  readonly median: number;
+}
+
+/** A bench that hands its figures back, as one that prints them. */
+const printed = (rows: () => ReadonlyArray<Row>) => async (): Promise<void> => {
+  for (const { what, unit, best, median } of rows()) console.log(`  ${what.padEnd(58)}${median.toPrecision(4).padStart(9)}  best ${best.toPrecision(4).padStart(8)}  ${unit}`);
+};
+
 /** To add a bench, write its file beside this one and name it here. */
-const benches: ReadonlyArray<Bench> = [{ name: "kernel", run: benchKernel }];
+const benches: ReadonlyArray<Bench> = [
+  { name: "kernel", run: benchKernel },
+  { name: "neurons", run: printed(benchNeurons) },
+  { name: "inference", run: printed(benchInference) },
+];
 
 const wanted = process.argv[2] ?? "";
 const chosen = benches.filter(({ name }) => name.includes(wanted));
