@@ -8,7 +8,7 @@ import { inFormat, type Answer, type HostFacts, type Program } from "../program.
 
 export interface Finding { readonly check: string; readonly found: string; readonly ok: boolean; readonly enables: string }
 
-const MIN_NODE = [20, 11] as const;
+const MIN_NODE = [20, 19] as const;
 
 const nodeIsNew = (version: string): boolean => {
   const [major, minor] = version.split(".").map(Number);

@@ -8,6 +8,12 @@ const busyMs = (lane: string) => (record: RunRecord): number | null => {
   return used === undefined ? null : used.busyNs / 1e6;
 };
 
+/**
+ * The FFN's computation: both bars of the figure are shorter than the whole prefill by 0.3 s, which only what lies outside
+ * the FFN can take. The NPU computes the FFN on the critical path, so the path's part is its whole time.
+ */
+const ffnMs = (record: RunRecord): number => (record.breakdown.find((b) => b.activity === "dense FFN")?.nsPerToken ?? 0) * record.inputs.prompt * 1e-6;
+
 const MODELS = [
   { model: "bamboo-7b", x: "Bamboo-7B", io: "916", compute: "962" },
   { model: "qwen2-7b-sparse", x: "Qwen2-7B", io: "778", compute: "820" },
@@ -19,7 +25,7 @@ const points = MODELS.flatMap(({ model, x, io, compute }) => {
   const run = prefill({ device: "oneplus-12", model, system: "powerinfer-2", memory: HALF }, 512);
   return [
     fromRun({ id: `f9.${model}.io`, series: "sequential I/O", x, unit: "ms", reported: io, note: NOTE }, run, busyMs("flash")),
-    fromRun({ id: `f9.${model}.compute`, series: "computation", x, unit: "ms", reported: compute, note: NOTE }, run, busyMs("npu")),
+    fromRun({ id: `f9.${model}.compute`, series: "computation", x, unit: "ms", reported: compute, note: NOTE }, run, ffnMs),
   ];
 });
 

@@ -130,5 +130,6 @@ export const drawFigure = (document: Document, result: Result): string => {
   return shortened(root.outerHTML);
 };
 
-/** Coordinates to a hundredth of a pixel: the same picture in half the bytes, and the same bytes on every machine. */
-const shortened = (svg: string): string => `${svg.replace(/-?\d+\.\d{3,}(?:e-?\d+)?/g, (n) => String(Number(Number(n).toFixed(2))))}\n`;
+/** Coordinates to a hundredth of a pixel: the same picture in half the bytes, and the same bytes on every machine. Text is left alone. */
+const shortened = (svg: string): string =>
+  `${svg.replace(/<[^>]*>/g, (tag) => tag.replace(/-?\d+\.\d{3,}(?:e-?\d+)?/g, (n) => String(Number(Number(n).toFixed(2)))))}\n`;

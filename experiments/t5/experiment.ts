@@ -36,10 +36,10 @@ export const t5: Experiment = {
   ],
   chart: {
     panels: [
-      { key: "mixtral", kind: "bars", title: "Mixtral-47B, latency", yLabel: "ms/token", columns: 4 },
-      { key: "spread", kind: "bars", title: "Mixtral-47B, over the mean", yLabel: "ratio", columns: 4 },
-      { key: "bamboo", kind: "bars", title: "Bamboo-7B, latency", yLabel: "ms/token", columns: 4 },
-      { key: "miss", kind: "bars", title: "Mixtral-47B, cache misses", yLabel: "% of neurons", columns: 4 },
+      { key: "mixtral", kind: "bars", title: "Mixtral-47B, latency", yLabel: "ms/token", columns: 2 },
+      { key: "spread", kind: "bars", title: "Mixtral-47B, over the mean", yLabel: "ratio", columns: 2 },
+      { key: "bamboo", kind: "bars", title: "Bamboo-7B, latency", yLabel: "ms/token", columns: 2 },
+      { key: "miss", kind: "bars", title: "Mixtral-47B, cache misses", yLabel: "% of neurons", columns: 2 },
     ],
   },
 };

@@ -12,8 +12,8 @@ const points = ROWS.flatMap(({ model, x, values }) =>
     fromRun(
       {
         id: `t6.${model}.${system}`, series: system, x, unit: "tokens/s", reported,
-        ...(model === "mistral-7b" && system === "powerinfer-2" ? { role: "calibration" as const } : {}),
-        ...(model === "bamboo-7b" ? { note: "the same bar as in Figure 7" } : {}),
+        ...(system === "powerinfer-2" ? { role: "calibration" as const } : {}),
+        ...(model === "bamboo-7b" ? { note: "the same bar as in Figure 7, which is fitted for PowerInfer-2" } : {}),
       },
       decode({ device: "oneplus-12", model, system, memory: HALF }),
       tokensPerSec,

@@ -98,20 +98,36 @@ interface Parts {
   readonly beforeAtBest: number;
 }
 
-/** How the CPU's threads share sparse and dense kernels: together, the best and the worst mixture of cores, and the slowest core. */
+/** The same setting with no unit faster than the DRAM that feeds it. */
+const fedByDram = (setting: Setting): Setting => {
+  const most = setting.device.dram.sustained.value;
+  const { rates } = setting;
+  return { ...setting, rates: { ...rates, denseCpu: Math.min(most, rates.denseCpu), sparseCpu: Math.min(most, rates.sparseCpu), denseNpu: Math.min(most, rates.denseNpu), denseGpu: Math.min(most, rates.denseGpu) } };
+};
+
+/**
+ * What the CPU's threads do together. Cores differ, and differently for dense and for sparse kernels: however the two are
+ * dealt out, all cores busy for a time t get between `worst` and `best` times t of the work done, each kernel's work counted
+ * in the time that all cores together need for it.
+ */
 const threadSums = ({ device, system, plan, rates }: Setting) => {
   const [dense, sparse] = threadRatesOf(device, plan, rates, { dense: system.software.denseEfficiency.value, sparse: system.software.sparseEfficiency.value });
-  const sum = (of: Float64Array): number => of.reduce((total, v) => total + v, 0);
-  const denseSum = Math.min(device.cpu.bandwidth.value, sum(dense)) || 1;
-  const sparseSum = Math.min(device.cpu.bandwidth.value, sum(sparse)) || 1;
+  const sum = (of: Float64Array): number => of.reduce((total, v) => total + v, 0) || 1;
+  const denseAll = sum(dense);
+  const sparseAll = sum(sparse);
   let best = 0;
   let worst = 0;
   for (let i = 0; i < dense.length; i++) {
-    best += Math.max(dense[i] / sum(dense), sparse[i] / sum(sparse));
-    worst += Math.min(dense[i] / sum(dense), sparse[i] / sum(sparse));
+    best += Math.max(dense[i] / denseAll, sparse[i] / sparseAll);
+    worst += Math.min(dense[i] / denseAll, sparse[i] / sparseAll);
   }
-  const fastest = Math.max(1e-9, ...sparse);
-  return { dense: denseSum, sparse: sparseSum, best: best || 1, worst: worst || 1, slowestDense: Math.min(...dense, Infinity), slowestSparse: Math.min(...sparse, Infinity), evenThreads: Math.max(1, sparseSum / fastest) };
+  const most = Math.min(device.cpu.bandwidth.value, device.dram.sustained.value);
+  return {
+    denseAll, sparseAll, dense: Math.min(most, denseAll), sparse: Math.min(most, sparseAll), best: best || 1, worst: worst || 1,
+    slowestDense: Math.min(most, ...dense), slowestSparse: Math.min(most, ...sparse),
+    /** Threads as fast as the fastest that do as much together: an overhead on any of them holds back no more than one of these. */
+    evenThreads: Math.max(1, sparseAll / Math.max(1e-9, ...sparse)),
+  };
 };
 
 /** Two flows that start together on one bus, max-min fair: when the first and when both have ended. */
@@ -185,8 +201,9 @@ const decodeParts = (setting: Setting, demand: Demand): Parts => {
   const reading = demand.missing > 0 ? (rates.secondReadNs > 0 ? 2 : 1) * rates.readLatencyNs : 0;
   // On the slowest core: the clusters of a layer that wait for one another, with their reads' latencies.
   const chainPredictor = byCluster && demand.clusters > 0 ? (predictedBytes / demand.clusters) * demand.chainClusters : 0;
+  const mixed = byCluster ? (predictedBytes / threads.dense + (demand.work * rowBytes) / threads.sparse) * (1 / threads.worst - 1) : 0;
   const alone = whole ? reading * layers
-    : chainPredictor / threads.slowestDense + (demand.chainWork * rowBytes) / threads.slowestSparse + demand.chainClusters * (stages * rates.dispatchNs + reading) + demand.chainMissing * rates.insertNs;
+    : mixed + chainPredictor / threads.slowestDense + (demand.chainWork * rowBytes) / threads.slowestSparse + demand.chainClusters * (stages * rates.dispatchNs + reading) + demand.chainMissing * rates.insertNs;
   const dense = attentionBytes + rates.headBytes;
   return {
     attention, head,
@@ -200,7 +217,7 @@ const decodeParts = (setting: Setting, demand: Demand): Parts => {
     reads: demand.missing * perMiss, stream: 0, prefetch: rates.prefetchNs * layers, alone,
     dramCpuBytes: dense * (1 - onNpu) + sharedBytes + predictedBytes + demand.work * rowBytes, dramNpuBytes: dense * onNpu + demand.denseBytes, dramGpuBytes: 0,
     flashBytes: demand.missing * missBytes + rates.prefetchNs * rates.reads.streamBandwidth * layers, rows: demand.active + demand.denseBytes / sizesOf(model).neuronBytes,
-    cpuAtBest: sharedBytes / rates.denseCpu + (predictedBytes / threads.dense + (demand.work * rowBytes) / Math.max(sparseRate, threads.sparse)) / threads.best, beforeAtBest,
+    cpuAtBest: sharedBytes / rates.denseCpu + (predictedBytes / Math.max(rates.denseCpu, threads.denseAll) + (demand.work * rowBytes) / Math.max(sparseRate, threads.sparseAll)) / threads.best, beforeAtBest,
   };
 };
 
@@ -209,7 +226,7 @@ const prefillParts = ({ device, model, system, plan, rates, request }: Setting):
   const sizes = sizesOf(model);
   const unit = plan.mechanisms.prefillOn;
   const rate = (unit === "npu" ? device.npu!.prefillRate.value : unit === "gpu" ? device.gpu!.prefillRate.value : gemmCpuRate(device, plan.compute.threads)) * system.software.gemmEfficiency.value;
-  const bandwidth = unit === "npu" ? device.npu!.bulkBandwidth.value : unit === "gpu" ? device.gpu!.bandwidth.value : rates.denseCpu;
+  const bandwidth = Math.min(device.dram.sustained.value, unit === "npu" ? device.npu!.bulkBandwidth.value : unit === "gpu" ? device.gpu!.bandwidth.value : rates.denseCpu);
   const chunk = system.software.prefillChunk;
   const passes = Math.ceil(request.prompt / chunk);
   const ffnBytes = (sizes.ffnBytes / model.experts.count) * expertUse(model, request.prompt).active;
@@ -234,7 +251,7 @@ const prefillParts = ({ device, model, system, plan, rates, request }: Setting):
   };
 };
 
-const partsOf = (setting: Setting, demand: Demand): Parts => (setting.request.phase === "decode" ? decodeParts(setting, demand) : prefillParts(setting));
+const partsOf = (setting: Setting, demand: Demand): Parts => (setting.request.phase === "decode" ? decodeParts(fedByDram(setting), demand) : prefillParts(fedByDram(setting)));
 
 const readsOf = (p: Parts): number => p.reads + p.stream + p.prefetch;
 const computeOf = (p: Parts): number => p.attention + p.head + p.predictor + p.sparse + p.cache + p.denseFfn + p.launches + p.barriers;
@@ -243,7 +260,12 @@ const producedPerStep = (request: RunRequest): number => (request.phase === "dec
 
 /** tokens/s between which a run that met this demand must lie; without one, the expected demand. */
 export const bounds = (setting: Setting, demand: Demand = expectedDemand(setting), heat: Heat = COOL): RunRecord["bound"] => {
-  const p = partsOf(setting, demand);
+  const { fastest, slowest } = stepBounds(setting, partsOf(setting, demand), heat);
+  return { lower: (producedPerStep(setting.request) / slowest) * 1e9, upper: (producedPerStep(setting.request) / fastest) * 1e9 };
+};
+
+/** Shortest and longest time of a step, ns. */
+const stepBounds = (setting: Setting, p: Parts, heat: Heat): { readonly fastest: number; readonly slowest: number } => {
   const { device, request } = setting;
   const dram = (p.dramCpuBytes + p.dramNpuBytes + p.dramGpuBytes) / device.dram.sustained.value;
   const isDense = request.phase === "prefill" || setting.plan.mechanisms.computation === "dense";
@@ -251,7 +273,7 @@ export const bounds = (setting: Setting, demand: Demand = expectedDemand(setting
   const units = isDense ? p.beforeAtBest : p.beforeAtBest + Math.max(p.cpuAtBest, p.denseFfn);
   const fastest = Math.max(dram, readsOf(p), units) * (1 - ROUNDING);
   const slowest = ((computeOf(p) + p.alone) / heat.throttle + readsOf(p) * heat.readSlowdown) * (1 + ROUNDING);
-  return { lower: (producedPerStep(request) / slowest) * 1e9, upper: (producedPerStep(request) / fastest) * 1e9 };
+  return { fastest, slowest };
 };
 
 /** Five-point Gauss-Hermite rule for the standard normal: tokens of little and of much activity. */
@@ -289,7 +311,7 @@ const ffnNs = (setting: Setting, threads: ReturnType<typeof threadSums>, denseBy
     const taken = Math.min(cpuBytes / Math.max(1, cpuNs), sustained / 2);
     const beside = Math.min(rates.denseNpu, sustained - taken);
     const during = Math.min(denseBytes, beside * Math.max(0, cpuNs - rates.npuLaunchNs));
-    return rates.npuLaunchNs + during / beside + (denseBytes - during) / rates.denseNpu;
+    return Math.max(rates.npuLaunchNs + during / beside + (denseBytes - during) / rates.denseNpu, (cpuBytes + denseBytes) / sustained);
   };
   const cpuBytes = rates.predictorSharedBytes + predictedBytes + work * rowBytes;
   if (plan.mechanisms.overlap === "none") {
@@ -335,7 +357,8 @@ const ffnNs = (setting: Setting, threads: ReturnType<typeof threadSums>, denseBy
 };
 
 /** The estimate between the bounds: layer by layer, averaged over tokens of little and much activity and over returning experts. */
-const estimateNs = (setting: Setting, p: Parts, demand: Demand): number => {
+const estimateNs = (asked: Setting, p: Parts, demand: Demand): number => {
+  const setting = fedByDram(asked);
   const { model, plan, laws, request } = setting;
   const { layers } = model;
   if (request.phase === "prefill") {
@@ -374,7 +397,8 @@ export const analyticRecord = (setting: Setting): RunRecord => {
   const p = partsOf(setting, demand);
   const { device, plan, request } = setting;
   const isDecode = request.phase === "decode";
-  const stepNs = estimateNs(setting, p, demand);
+  const { fastest, slowest } = stepBounds(setting, p, COOL);
+  const stepNs = Math.min(slowest, Math.max(fastest, estimateNs(setting, p, demand)));
   const steps = isDecode ? request.tokens : 1;
   const wallNs = Math.ceil(stepNs * steps);
   const produced = isDecode ? request.tokens * request.batch : request.prompt;

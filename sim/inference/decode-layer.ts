@@ -146,14 +146,14 @@ const matrixOverlap: (rates: LayerRates, plan: Plan) => LayerBuilder = (rates, p
 const clusterOverlap: (rates: LayerRates, plan: Plan) => LayerBuilder = (rates, plan) => {
   const depth = plan.pipeline.depth;
   // Ends of the flash-backed clusters so far, by position: cluster c may begin when cluster c - depth has ended.
-  const ends: Array<number> = [];
+  let ends = new Int32Array(256);
   return (executor, layer, previous, draw) => {
     const { attended, hot } = begin(executor, rates, plan, layer, previous, draw);
     const shared = chain(executor, executor.flow(ALL_THREADS, WHAT.predictor, rates.predictorSharedBytes, rates.denseCpu, rates.barrierNs, layer), attended);
     const merge = executor.fixed(ANY_TIME, WHAT.merge, rates.barrierNs, 0, layer);
     const clusters = draw.warmClusters + draw.coldClusters;
     const predictorBytes = clusters === 0 ? 0 : (rates.predictorBytesPerRow * rates.predictedRows) / clusters;
-    ends.length = 0;
+    if (draw.coldClusters > ends.length) ends = new Int32Array(2 * draw.coldClusters);
     // Flash-backed clusters go first, so that their reads are under way while resident ones compute.
     for (let c = 0; c < draw.coldClusters; c++) {
       const predict = chain(executor, executor.threadWork(WHAT.predictor, DENSE, predictorBytes, rates.dispatchNs, layer), shared);
@@ -165,7 +165,7 @@ const clusterOverlap: (rates: LayerRates, plan: Plan) => LayerBuilder = (rates, 
       const second = missing * rates.gateFires * rates.secondReadNs;
       if (second > 0) last = chain(executor, executor.fixed(FLASH, WHAT["read up+down"], second, rates.readLatencyNs, layer), last);
       last = chain(executor, executor.threadWork(WHAT["up+down"], SPARSE, draw.coldWork[c]! * rates.upDownBytes, rates.dispatchNs, layer), last);
-      ends.push(last);
+      ends[c] = last;
       executor.after(merge, last);
     }
     for (let c = 0; c < draw.warmClusters; c++) {

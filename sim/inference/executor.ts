@@ -45,6 +45,11 @@ const FLOW_WORK = 1;
 export class Executor {
   private readonly kernel: Kernel;
   private readonly recorder: Recorder;
+  private readonly dram: Share;
+  private readonly lanes: ReadonlyArray<ReadonlyArray<number>>;
+  private readonly agents: ReadonlyArray<number>;
+  private readonly threadRates: ReadonlyArray<Float64Array>;
+  private readonly dramCounters: ReadonlyArray<number>;
   private readonly finishTask: HandlerId;
   private readonly leaveFlash: HandlerId;
   private readonly freeServers: Array<Array<number>>;
@@ -89,6 +94,11 @@ export class Executor {
   constructor(private readonly spec: ExecutorSpec) {
     this.kernel = spec.kernel;
     this.recorder = spec.recorder;
+    this.dram = spec.dram;
+    this.lanes = spec.lanes;
+    this.agents = spec.agents;
+    this.threadRates = spec.threadRates;
+    this.dramCounters = spec.dramCounters;
     this.finishTask = this.kernel.register((task) => this.finish(task));
     this.leaveFlash = this.kernel.register((task) => this.servedByFlash(task));
     this.freeServers = spec.lanes.map((lanes) => lanes.map((_, i) => lanes.length - 1 - i));
@@ -201,15 +211,15 @@ export class Executor {
     // Whole bytes, so that what is asked and what is moved are exact sums and must agree to the byte.
     const bytes = Math.round(this.amount[task]!);
     const kernelKind = this.kernelKind[task]!;
-    const free = (kernelKind < 0 ? this.cap[task]! : this.spec.threadRates[kernelKind]![server]!) * this.throttle;
-    this.recorder.count(this.spec.dramCounters[group]!, bytes);
+    const free = (kernelKind < 0 ? this.cap[task]! : this.threadRates[kernelKind]![server]!) * this.throttle;
+    this.recorder.count(this.dramCounters[group]!, bytes);
     if (bytes <= 0) {
       this.kernel.after(Math.ceil(this.overheadNs[task]!), this.finishTask, task, 0);
       return;
     }
     // The task's own overhead is folded into its cap: over the whole task it moves no faster than this.
     const cap = bytes / (bytes / free + this.overheadNs[task]!);
-    this.spec.dram.start(this.spec.agents[group]!, bytes, cap, this.finishTask, task, 0);
+    this.dram.start(this.agents[group]!, bytes, cap, this.finishTask, task, 0);
   }
 
   private release(group: number, server: number, span: number): void {
@@ -226,7 +236,7 @@ export class Executor {
   /** The device has served a read; its completion reaches the reader once the command's latency has passed. */
   private servedByFlash(task: number): void {
     const nowNs = this.kernel.now;
-    const span = this.record(task, this.spec.lanes[FLASH]![this.server[task]!]!, this.startNs[task]!, this.causeSpan[task]!);
+    const span = this.record(task, this.lanes[FLASH]![this.server[task]!]!, this.startNs[task]!, this.causeSpan[task]!);
     const flightNs = Math.ceil(this.startNs[task]! + this.overheadNs[task]! - nowNs);
     this.release(FLASH, this.server[task]!, span);
     this.causeSpan[task] = span;
@@ -240,7 +250,7 @@ export class Executor {
       this.complete(task, this.record(task, this.spec.flightLane, this.recorder.endNsAt(this.causeSpan[task]!), this.causeSpan[task]!));
       return;
     }
-    const span = this.record(task, this.spec.lanes[group]![this.server[task]!]!, this.startNs[task]!, this.causeSpan[task]!);
+    const span = this.record(task, this.lanes[group]![this.server[task]!]!, this.startNs[task]!, this.causeSpan[task]!);
     if (group !== ANY_TIME) {
       this.noteUnit(0, -1);
       this.release(group, this.server[task]!, span);
@@ -267,10 +277,11 @@ export class Executor {
     if (--this.unfinished === 0) this.onDone!(this.lastSpan);
   }
 
-  /** `kind` 0 computes, 1 reads. Settles the clocks of exposed reads and of computing before the change. */
+  /** `kind` 0 computes, 1 reads. Settles the clocks of exposed reads and of computing when a first unit starts or a last one stops. */
   private noteUnit(kind: number, change: number): void {
-    this.settleExposure();
-    this.busyUnits[kind]! += change;
+    const before = this.busyUnits[kind]!;
+    if (before === 0 || before + change === 0) this.settleExposure();
+    this.busyUnits[kind] = before + change;
   }
 
   settleExposure(): void {

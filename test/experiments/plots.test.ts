@@ -65,6 +65,10 @@ describe("figures together", () => {
     expect([...series].filter((s) => !KNOWN_SERIES.includes(s))).toEqual([]);
   });
 
+  it("leave printed digits alone when coordinates are shortened", () => {
+    expect(drawFigure(document, evaluate(experiments.find((e) => e.id === "t8")!, fakeLab()))).toContain(">5.095<");
+  });
+
   it("store Turbo Sparse's two bars as they are", async () => {
     const experiment = experiments.find((e) => e.id === "ts-t9")!;
     const svg = drawFigure(document, evaluate(experiment, fakeLab()));
