@@ -20,7 +20,7 @@ describe("a device profile", () => {
     expect(device.cpu.bandwidth.value).toBe(43.9);
     expect(device.npu?.prefillRate.value).toBeCloseTo(10_750, 6);
     expect(device.npu?.launch.value).toBe(88_000);
-    expect(device.dram.usable.value).toBe(19e9);
+    expect(device.dram.usable.value).toBe(19 * 2 ** 30);
     expect(device.dram.energy.value).toBeCloseTo(0.032, 9);
     expect(device.gpu?.duty.value).toBe(0.5);
   });
@@ -51,7 +51,7 @@ describe("a device profile", () => {
     ["no clusters", ["cpu", "clusters"], [], "cpu.clusters: should have at least 1 entries, got 0"],
     ["a cluster kind that does not exist", ["cpu", "clusters", 0, "kind"], "huge", 'cpu.clusters[0].kind: should be one of big, mid, little, got "huge"'],
     ["an unknown schema", ["schema"], "neuronlab/device@2", 'schema: should be one of neuronlab/device@1, got "neuronlab/device@2"; did you mean neuronlab/device@1?'],
-    ["more usable memory than there is", ["dram", "usable"], fact("25GB"), "dram.usable: must not exceed dram.total (24000000000 bytes)"],
+    ["more usable memory than there is", ["dram", "usable"], fact("25GiB"), "dram.usable: must not exceed dram.total (25769803776 bytes)"],
     ["more sustained than theory", ["dram", "sustained"], fact("70GB/s"), "dram.sustained: must not exceed dram.theory (68.3 bytes/ns)"],
     ["a throttle that ends before it begins", ["thermal", "throttleFull"], fact("40C"), "thermal.throttleFull: should lie above throttleStart"],
     ["blocks out of order", ["flash", "sequential"], [{ block: fact("8KiB"), rate: fact("1GB/s") }, { block: fact("4KiB"), rate: fact("1GB/s") }], "flash.sequential: blocks should ascend"],
