@@ -13,7 +13,6 @@ import type { SystemSpec } from "../domain/system.js";
 import { energyOf, totalJoules } from "../hardware/energy.js";
 import { gemmCpuRate, threadCount } from "../hardware/kernels.js";
 import { batchExperts, type ExpertUse } from "../neurons/experts.js";
-import { lruMiss } from "../neurons/locality.js";
 import { clustersPerExpert } from "../neurons/sampling.js";
 import { threadRatesOf } from "./decode.js";
 import { chainedClusters, COOL, NO_DEMAND, type Demand, type Heat } from "./demand.js";
@@ -42,12 +41,14 @@ const expectedDemand = ({ model, plan, rates, laws, request }: Setting): Demand 
   const ffnBytes = (sizes.ffnBytes / model.experts.count) * use.active;
   if (plan.mechanisms.computation === "dense") {
     if (plan.mechanisms.cache !== "page-cache") return { ...NO_DEMAND, denseBytes: ffnBytes, denseMissingBytes: rates.allResident ? 0 : ffnBytes, otherMissingBytes: 0 };
-    // A mapped file under LRU. What every token touches stays if one token's pages fit; experts are found as neurons are that
-    // are active whenever their expert is in use. Below one token's demand a scan finds nothing: the cliff.
+    // A mapped file under two-list reclaim. Below one token's demand a scan finds nothing: the cliff. Beyond it what every
+    // token touches stays, and of the experts those that became active first: all of the cache but its inactive list.
     const others = sizes.attentionBytes * model.layers + sizes.headBytes;
-    const fits = plan.cache.cold >= others + ffnBytes;
-    const bins = { share: Float64Array.of(1), rate: Float64Array.of(1) };
-    const missShare = fits ? lruMiss({ bins, pinnedShare: 0, capacityShare: (plan.cache.cold - others) / sizes.ffnBytes, overlap: 0, experts: use, tokenVariation: 0 }).missOfActive : 1;
+    const capacity = plan.cache.cold;
+    const fits = capacity >= others + ffnBytes;
+    const activePerInactive = Math.max(1, Math.floor(Math.sqrt((10 * capacity) / 2 ** 30)));
+    const kept = capacity >= others + sizes.ffnBytes ? sizes.ffnBytes : (capacity * activePerInactive) / (activePerInactive + 1) - others;
+    const missShare = fits ? Math.min(1, Math.max(0, 1 - kept / sizes.ffnBytes)) : 1;
     return { ...NO_DEMAND, denseBytes: ffnBytes, denseMissingBytes: ffnBytes * missShare, otherMissingBytes: fits ? 0 : others };
   }
   const sum = { active: 0, work: 0, missing: 0, clusters: 0, chainClusters: 0, chainWork: 0, chainMissing: 0 };
@@ -351,7 +352,11 @@ const ffnNs = (setting: Setting, threads: ReturnType<typeof threadSums>, denseBy
     // A round trip of one cluster alone; `depth` of them share it.
     const trip = chainNs + Math.max(firstEach, latency) + (secondEach > 0 ? Math.max(secondEach, latency) : 0);
     const rounds = (c.coldClusters / Math.min(plan.pipeline.depth, c.coldClusters)) * trip;
-    inner = Math.max(cpuNs, reads + fill, rounds);
+    // Threads serve in order of arrival: what the first clusters read waits behind the resident clusters' work, and the
+    // clusters beyond the depth begin to read only after that.
+    const beyondDepth = Math.max(0, 1 - plan.pipeline.depth / c.coldClusters);
+    const late = beyondDepth > 0 && c.warmClusters > 0 ? cpuNs * (1 - (beyondDepth * c.cold) / (c.warm + c.cold)) + beyondDepth * reads + fill : 0;
+    inner = Math.max(cpuNs, reads + fill, rounds, late);
   }
   return Math.max(shared + inner + rates.barrierNs, hot(shared + inner, cpuBytes) + rates.barrierNs);
 };

@@ -15,8 +15,8 @@ const ANOMALY = 0.01;
  * most rows anyhow) the token can take longer. A planner that streams on past attention would not lose this.
  */
 const LESS_PREFETCHED = 0.1;
-/** A faster flash streams more rows; they leave the cold clusters for the resident ones, which may then divide less evenly among the cores. */
-const MORE_PREFETCHED = 0.01;
+/** A faster flash streams more rows; they leave the cold clusters for the resident ones, which may then divide less evenly among the cores: at most one more round of clusters a layer. */
+const MORE_PREFETCHED = 0.05;
 
 const faster: ReadonlyArray<{ readonly what: string; readonly change: (device: DeviceProfile, factor: number) => DeviceProfile }> = [
   { what: "flash", change: withFasterFlash },

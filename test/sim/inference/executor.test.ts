@@ -1,0 +1,155 @@
+import { describe, expect, it } from "vitest";
+import { ACTIVITIES } from "../../../sim/domain/run.js";
+import { createShare } from "../../../sim/hardware/share.js";
+import { ALL_THREADS, ANY_TIME, Executor, FLASH, NPU, SPARSE } from "../../../sim/inference/executor.js";
+import { criticalPath } from "../../../sim/kernel/critical-path.js";
+import { createKernel, type Kernel } from "../../../sim/kernel/kernel.js";
+import { createRecorder, noCause, type Recorder } from "../../../sim/kernel/recorder.js";
+
+const WHAT = (name: (typeof ACTIVITIES)[number]): number => ACTIVITIES.indexOf(name);
+
+/** A phone of two cores of 4 and 2 bytes/ns, an NPU, one flash, and a bus of 10 bytes/ns. */
+const tinyPhone = (): { readonly kernel: Kernel; readonly recorder: Recorder; readonly executor: Executor; readonly moved: (agent: number) => number } => {
+  const kernel = createKernel();
+  const dram = createShare(kernel, { capacity: 10, agents: [{ name: "cpu", cap: 6 }, { name: "npu", cap: 8 }, { name: "gpu", cap: 5 }, { name: "flash", cap: Infinity }] });
+  const names = ["core 0", "core 1", "all", "npu", "gpu", "flash", "flight", "any"];
+  const recorder = createRecorder({ lanes: names.map((name, i) => ({ name, capacity: i < 6 ? 1 : 1000 })), whats: [...ACTIVITIES], counters: ["cpu", "npu", "gpu", "flash"], keep: true });
+  const executor = new Executor({
+    kernel, recorder, dram,
+    lanes: [[0, 1], [2], [3], [4], [5], [7]],
+    flightLane: 6,
+    agents: [0, 0, 1, 2, 3, 0],
+    threadRates: [Float64Array.of(4, 2), Float64Array.of(4, 2)],
+    dramCounters: [0, 0, 1, 2, 3, 0],
+  });
+  return { kernel, recorder, executor, moved: (agent) => dram.bytesMoved(agent) };
+};
+
+/** Runs the graph and tells when it ended. */
+const ending = (phone: ReturnType<typeof tinyPhone>): number => {
+  let endNs = -1;
+  phone.executor.launch(noCause, () => {
+    endNs = phone.kernel.now;
+  });
+  phone.kernel.run();
+  return endNs;
+};
+
+/** One tick before the time it has not ended; at the time it has. */
+const expectEndsAt = (build: (executor: Executor) => void, atNs: number): void => {
+  for (const untilNs of [atNs - 1, atNs]) {
+    const phone = tinyPhone();
+    build(phone.executor);
+    let hasEnded = false;
+    phone.executor.launch(noCause, () => {
+      hasEnded = true;
+    });
+    phone.kernel.run(untilNs);
+    expect(hasEnded, `at ${untilNs} ns`).toBe(untilNs === atNs);
+  }
+};
+
+describe("a task", () => {
+  it("of fixed length ends then, and not a tick before", () => expectEndsAt((e) => e.fixed(ANY_TIME, WHAT("launch"), 70.2, 0, 0), 71));
+  it("that moves bytes takes bytes over its cap, after its own overhead", () => expectEndsAt((e) => e.flow(ALL_THREADS, WHAT("attention"), 500, 5, 33, 0), 133));
+  it("is held to its agent's cap: 800 bytes on the NPU at 8 bytes/ns", () => expectEndsAt((e) => e.flow(NPU, WHAT("attention"), 800, 100, 0, 0), 100));
+  it("without bytes still takes its overhead", () => expectEndsAt((e) => e.threadWork(WHAT("gate"), SPARSE, 0, 12, 0), 12));
+  it("of a throttled phone takes longer in proportion", () =>
+    expectEndsAt((e) => {
+      e.throttle = 0.5;
+      e.threadWork(WHAT("gate"), SPARSE, 400, 0, 0);
+    }, 200));
+});
+
+describe("servers", () => {
+  it("take tasks in order of arrival, the fastest free one first", () => {
+    const phone = tinyPhone();
+    // 400 bytes: 100 ns on core 0, 200 ns on core 1; the third waits for core 0 and then takes another 100.
+    for (let i = 0; i < 3; i++) phone.executor.threadWork(WHAT("gate"), SPARSE, 400, 0, 0);
+    expect(ending(phone)).toBe(200);
+    expect([...phone.recorder.laneBusyNs].slice(0, 2)).toEqual([200, 200]);
+  });
+
+  it("share the bus: 5 bytes/ns of one core group and 8 of the NPU make 10, not 13", () => {
+    const phone = tinyPhone();
+    phone.executor.flow(ALL_THREADS, WHAT("attention"), 500, 6, 0, 0);
+    phone.executor.flow(NPU, WHAT("attention"), 500, 8, 0, 0);
+    expect(ending(phone)).toBe(100);
+    expect([phone.moved(0), phone.moved(1)]).toEqual([500, 500]);
+    expect([phone.recorder.total("cpu"), phone.recorder.total("npu")]).toEqual([500, 500]);
+  });
+});
+
+describe("a read", () => {
+  it("completes no sooner than its latency after it began, though the device is free before", () => {
+    expectEndsAt((e) => e.fixed(FLASH, WHAT("read gate"), 10, 60, 0), 60);
+    // Two reads of 10 ns: the second is served from 10 to 20 and is complete at 70.
+    expectEndsAt((e) => {
+      e.fixed(FLASH, WHAT("read gate"), 10, 60, 0);
+      e.fixed(FLASH, WHAT("read gate"), 10, 60, 0);
+    }, 70);
+  });
+  it("longer than its latency ends with its service", () => expectEndsAt((e) => e.fixed(FLASH, WHAT("read gate"), 90, 60, 0), 90));
+  it("of a hot flash takes longer", () =>
+    expectEndsAt((e) => {
+      e.readSlowdown = 1.5;
+      e.fixed(FLASH, WHAT("read gate"), 90, 60, 0);
+    }, 135));
+  it("counts as exposed just while nothing computes", () => {
+    const phone = tinyPhone();
+    phone.executor.fixed(FLASH, WHAT("read gate"), 90, 0, 0);
+    phone.executor.threadWork(WHAT("gate"), SPARSE, 200, 0, 0);
+    expect(ending(phone)).toBe(90);
+    phone.executor.settleExposure();
+    expect([phone.executor.computingNs, phone.executor.exposedReadNs]).toEqual([50, 40]);
+  });
+});
+
+describe("a graph", () => {
+  it("starts a task when the last of its predecessors ends, and names that one as the cause", () => {
+    const phone = tinyPhone();
+    const quick = phone.executor.fixed(ANY_TIME, WHAT("launch"), 30, 0, 0);
+    const slow = phone.executor.fixed(FLASH, WHAT("stream"), 80, 0, 0);
+    const last = phone.executor.flow(NPU, WHAT("dense FFN"), 160, 8, 0, 0);
+    phone.executor.after(last, quick);
+    phone.executor.after(last, slow);
+    let lastSpan = -1;
+    phone.executor.launch(noCause, (span) => {
+      lastSpan = span;
+    });
+    phone.kernel.run();
+    expect(phone.kernel.now).toBe(100);
+    const path = criticalPath(phone.recorder, lastSpan, 0);
+    expect(path).toMatchObject({ right: [{ what: WHAT("stream"), startNs: 0, endNs: 80 }, { what: WHAT("dense FFN"), startNs: 80, endNs: 100 }] });
+  });
+
+  it("names the server's last task as the cause of one that waited for the server", () => {
+    const phone = tinyPhone();
+    const first = phone.executor.flow(NPU, WHAT("attention"), 800, 8, 0, 0);
+    phone.executor.flow(NPU, WHAT("dense FFN"), 800, 8, 0, 0);
+    expect(first).toBe(0);
+    expect(ending(phone)).toBe(200);
+    const second = phone.recorder.spanCount - 1;
+    expect(phone.recorder.causeAt(second)).toBe(second - 1);
+  });
+
+  it("may be empty, and ends at once with the cause it was given", () => {
+    const phone = tinyPhone();
+    let ended = -2;
+    phone.executor.launch(noCause, (span) => {
+      ended = span;
+    });
+    expect(ended).toBe(noCause);
+  });
+
+  it("grows beyond its first room without a difference", () => {
+    const phone = tinyPhone();
+    const end = phone.executor.fixed(ANY_TIME, WHAT("merge"), 1, 0, 0);
+    for (let i = 0; i < 3000; i++) phone.executor.after(end, phone.executor.threadWork(WHAT("gate"), SPARSE, 60, 0, 0));
+    // Six bytes/ns together on 180,000 bytes: the cores end within one task of each other.
+    const endNs = ending(phone);
+    expect(endNs).toBeGreaterThanOrEqual(30_000);
+    expect(endNs).toBeLessThanOrEqual(30_000 + 30 + 1);
+    expect(phone.executor.waiting).toBe(0);
+  });
+});
