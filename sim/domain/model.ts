@@ -17,6 +17,8 @@ const activations = exactly({
   tokenVariation: fact("ratio", 0, 2),
   /** Share of predicted neurons whose gate then fires (the rest need no up and down). 1 where the activation has no exact zeros. */
   gateFires: share,
+  /** Share of the neurons that would fire which the predictor selects; the rest are lost to the output. Does not change the time. */
+  predictorRecall: fact("ratio", 0.01, 1),
 });
 
 const experts = exactly({

@@ -2,6 +2,7 @@
  * One run: what was asked and what came of it. The engine and the simulator emit the same record, told apart by
  * `origin`, so that a table or a figure can show both and never mix them.
  */
+import type { PredictorAccount } from "./predictor-account.js";
 import type { Plan } from "./plan.js";
 import type { Mechanisms } from "./system.js";
 
@@ -64,10 +65,12 @@ export interface RunRecord {
   readonly msPerToken: Latency;
   readonly tokens: ReadonlyArray<TokenRow>;
   readonly bytesReadPerToken: number;
-  /** Of active neurons looked up in the cache: share found. 1 when all is resident. */
+  /** Of the active neurons that a token needs, on whatever unit: share found in memory. 1 when all is resident. */
   readonly cacheHitRate: number;
   /** Misses over ALL neurons computed, the dense hot rows included: the paper's Table 5 and Figure 14 read so (docs/model.md). */
   readonly missOfComputed: Latency;
+  /** Per token, of the rows that the CPU computes by prediction; null where all are computed. */
+  readonly predictor: PredictorAccount | null;
   /** Critical path by activity, ns per token; sums to the mean token time. */
   readonly breakdown: ReadonlyArray<{ readonly activity: Activity; readonly nsPerToken: number }>;
   /** Wall time in which no unit computes while a read is under way, as a share of the wall time. */

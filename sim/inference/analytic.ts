@@ -6,6 +6,7 @@
  * they are worked out from what that run's tokens really asked for, and a run outside them is a fault of the model.
  */
 import type { DeviceProfile } from "../domain/device.js";
+import { predictorAccount } from "../neurons/coactivation.js";
 import { sizesOf, type ModelSpec } from "../domain/model.js";
 import type { Plan } from "../domain/plan.js";
 import type { Activity, RunRecord, RunRequest } from "../domain/run.js";
@@ -432,12 +433,15 @@ export const analyticRecord = (setting: Setting): RunRecord => {
   const ms = stepNs / divisor / 1e6;
   const exposed = Math.max(0, stepNs - computeOf(p));
   const flat = { mean: ms, p50: ms, p90: ms, p99: ms, max: ms };
+  const inUse = expertUse(setting.model, request.batch).active;
+  const needed = demand.active + setting.laws.reduce((sum, law) => sum + law.hotActivePerExpert, 0) * inUse;
   const missShare = p.rows > 0 ? demand.missing / p.rows : 0;
   const watts = joules / (wallNs * 1e-9);
   return {
     schema: "neuronlab/run@1", origin: "simulated", inputs: request, plan,
     tokensPerSec: (produced / wallNs) * 1e9, wallNs, msPerToken: flat, tokens: [], bytesReadPerToken: p.flashBytes / divisor,
-    cacheHitRate: isDecode && demand.active > 0 ? 1 - demand.missing / demand.active : p.flashBytes > 0 ? 0 : 1,
+    predictor: isDecode && plan.mechanisms.computation === "predicted" ? predictorAccount(demand.active, setting.rates.predictedRows * setting.model.layers, setting.rates.gateFires, setting.model.activations.predictorRecall.value) : null,
+    cacheHitRate: isDecode && needed > 0 ? 1 - demand.missing / needed : p.flashBytes > 0 ? 0 : 1,
     missOfComputed: { mean: missShare, p50: missShare, p90: missShare, p99: missShare, max: missShare },
     breakdown, exposedIoShare: Math.min(1, exposed / stepNs), lanes: [], cpuUtilisation: Math.min(1, cpuNs / stepNs),
     dramBytesPerToken: dramBytes / steps / divisor, dramBandwidth: dramBytes / wallNs,

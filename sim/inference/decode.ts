@@ -31,6 +31,8 @@ export interface Finished {
   readonly exposedReadNs: number;
   /** Rows computed, the dense ones included, by token. */
   readonly rowsComputed: Float64Array;
+  /** Neurons that the predictor selected over the whole run. */
+  readonly selected: number;
   readonly flashBytes: number;
   readonly activity: Activity;
   readonly peakWatts: number;
@@ -115,6 +117,7 @@ export const decode = ({ device, model, plan, rates, laws, request, efficiency, 
   let token = 0;
   let tokenStartNs = 0;
   let flashBytesBefore = 0;
+  let selected = 0;
   let lookups = 0;
   let misses = 0;
 
@@ -124,7 +127,8 @@ export const decode = ({ device, model, plan, rates, laws, request, efficiency, 
     const active = meter.total.active - activeBefore;
     const missing = meter.total.missing - missingBefore;
     rowsComputed[token]! += active + draw.denseBytes / (3 * rates.gateBytes);
-    lookups += active;
+    selected += active;
+    lookups += active + draw.hotActive;
     misses += missing;
     flashBytes += missing * (reads.firstBytes + (reads.secondNs > 0 ? rates.gateFires * reads.secondBytes : 0)) + draw.denseMissingBytes + draw.attentionMissingBytes + rates.prefetchNs * reads.streamBandwidth;
   };
@@ -183,7 +187,7 @@ export const decode = ({ device, model, plan, rates, laws, request, efficiency, 
   recorder.count(counter("dram npu moved"), phone.dram.bytesMoved(AGENT.npu));
   recorder.count(counter("dram gpu moved"), phone.dram.bytesMoved(AGENT.gpu));
   return E.right({
-    phone, tokens: rows, wallNs: kernel.now, path, pathViolations, exposedReadNs: executor.exposedReadNs, rowsComputed, flashBytes,
+    phone, tokens: rows, wallNs: kernel.now, path, pathViolations, exposedReadNs: executor.exposedReadNs, rowsComputed, selected, flashBytes,
     activity: activityOf(phone, plan, kernel.now, flashBytes), peakWatts, hottestC: thermal.hottest(),
     demand: meter.mean(request.tokens), heat,
   });

@@ -3,6 +3,8 @@ import type { Plan } from "../domain/plan.js";
 import { ACTIVITIES, type Activity, type Latency, type RunRecord, type RunRequest, type SpanRow } from "../domain/run.js";
 import { energyOf, totalJoules } from "../hardware/energy.js";
 import type { DeviceProfile } from "../domain/device.js";
+import type { ModelSpec } from "../domain/model.js";
+import { predictorAccount } from "../neurons/coactivation.js";
 import { checkRecording } from "../kernel/checks.js";
 import { threadCount } from "../hardware/kernels.js";
 import type { Finished } from "./decode.js";
@@ -46,7 +48,7 @@ const spansOf = (done: Finished): ReadonlyArray<SpanRow> => {
   return rows;
 };
 
-export const describeRun = (done: Finished, plan: Plan, request: RunRequest, bound: RunRecord["bound"], device: DeviceProfile): RunRecord => {
+export const describeRun = (done: Finished, plan: Plan, request: RunRequest, bound: RunRecord["bound"], device: DeviceProfile, model: ModelSpec, predictedRows: number): RunRecord => {
   const { phone, wallNs } = done;
   const { recorder } = phone;
   const isDecode = request.phase === "decode";
@@ -56,6 +58,8 @@ export const describeRun = (done: Finished, plan: Plan, request: RunRequest, bou
   const breakdown = ACTIVITIES.map((activity, i) => ({ activity, nsPerToken: (done.path[i]! + (activity === "wait" ? done.path[ACTIVITIES.length]! : 0)) * perToken })).filter((b) => b.nsPerToken > 0);
   const lookups = done.tokens.reduce((sum, t) => sum + t.lookups, 0);
   const misses = done.tokens.reduce((sum, t) => sum + t.misses, 0);
+  const { gateFires, predictorRecall } = model.activations;
+  const predictor = isDecode && plan.mechanisms.computation === "predicted" ? predictorAccount(done.selected / request.tokens, predictedRows * model.layers, gateFires.value, predictorRecall.value) : null;
   const parts = energyOf(device, done.activity);
   const joules = totalJoules(parts);
   const threads = threadCount(plan.compute.threads);
@@ -82,6 +86,7 @@ export const describeRun = (done: Finished, plan: Plan, request: RunRequest, bou
     bytesReadPerToken: done.flashBytes / (isDecode ? steps : request.prompt),
     cacheHitRate: lookups > 0 ? 1 - misses / lookups : done.flashBytes > 0 ? 0 : 1,
     missOfComputed: latencyOf(done.tokens.map((t, i) => ((done.rowsComputed[i] ?? 0) > 0 ? t.misses / done.rowsComputed[i]! : 0))),
+    predictor,
     breakdown,
     exposedIoShare: done.exposedReadNs / wallNs,
     lanes: recorder.lanes.map((lane, i) => ({ lane: lane.name, busyNs: recorder.laneBusyNs[i]!, servers: lane.capacity })),

@@ -113,11 +113,15 @@ export const neuronDraws = (model: ModelSpec, plan: Plan, rates: LayerRates, req
     out.coldWork.fill(0);
     out.coldMissing.fill(0);
     isUsed.fill(0);
+    out.hotActive = 0;
     drawLayer(layer, (neuron, again) => {
       const rank = neuron % ffn;
       const expert = (neuron - layer * perLayer - rank) / ffn;
       isUsed[expert] = 1;
-      if (rank < npuRows) return;
+      if (rank < npuRows) {
+        if (!again) out.hotActive++;
+        return;
+      }
       const share = again ? FURTHER_TOKEN_COST : 1;
       if (rank < residentRows) {
         // Dealt like cards, so that all clusters of an expert have one law.

@@ -120,6 +120,6 @@ export const prefill = (device: DeviceProfile, model: ModelSpec, system: SystemS
   thermal.step(watts, kernel.now);
   return E.right({
     phone, tokens: [{ latencyNs: kernel.now, bytesRead: flashBytes, lookups: 0, misses: 0 }], wallNs: kernel.now, path, pathViolations,
-    exposedReadNs: executor.exposedReadNs, rowsComputed: Float64Array.of(0), flashBytes, activity, peakWatts: watts, hottestC: thermal.hottest(), demand: null, heat: { throttle: 1, readSlowdown: 1 },
+    exposedReadNs: executor.exposedReadNs, rowsComputed: Float64Array.of(0), selected: 0, flashBytes, activity, peakWatts: watts, hottestC: thermal.hottest(), demand: null, heat: { throttle: 1, readSlowdown: 1 },
   });
 };

@@ -32,7 +32,7 @@ export const simulate = ({ device, model, system, request }: SimulationInputs): 
       const laws = layerLaws(model, plan, rates, request);
       const setting: Setting = { device, model, system, plan, rates, laws, request };
       if (request.fidelity === "analytic") return E.right(analyticRecord(setting));
-      const described = (done: Finished): RunRecord => describeRun(done, plan, request, bounds(setting, done.demand ?? undefined, done.heat), device);
+      const described = (done: Finished): RunRecord => describeRun(done, plan, request, bounds(setting, done.demand ?? undefined, done.heat), device, model, rates.predictedRows);
       if (request.phase === "prefill") return pipe(prefill(device, model, system, plan, rates, request), E.map(described));
       // A dense system touches every neuron of every token: there is nothing to draw, and `neuron` and `cluster` are one.
       const draws = plan.mechanisms.computation === "dense" ? null : request.fidelity === "neuron" ? neuronDraws(model, plan, rates, request) : sparseDraws(model, plan, rates, request, laws);

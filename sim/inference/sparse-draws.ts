@@ -16,6 +16,8 @@ import type { LayerRates } from "./layer-rates.js";
 
 /** One layer's populations: rows dense on the NPU, resident rows computed sparsely, and those backed by flash. */
 export interface LayerLaw {
+  /** Active neurons among one expert's rows on the NPU, on average. */
+  readonly hotActivePerExpert: number;
   readonly warmPerExpert: number;
   readonly warmRate: number;
   /** How much more or less than the whole token the warm rows swing (`coldResponse` of theirs). */
@@ -91,6 +93,7 @@ export const layerLaws = (model: ModelSpec, plan: Plan, rates: LayerRates, reque
   const coldPerExpert = rates.allResident ? 0 : Math.round(model.ffn * (1 - resident));
   const warmPerExpert = Math.max(0, model.ffn - coldPerExpert - Math.round(model.ffn * rates.npuShare));
   return single.map((bins, layer): LayerLaw => ({
+    hotActivePerExpert: rates.npuShare <= 0 ? 0 : model.ffn * rates.npuShare * sliceBins(union[layer]!, 0, rates.npuShare).meanRate,
     warmPerExpert,
     warmRate: sliceBins(union[layer]!, rates.npuShare, rates.allResident ? 1 : resident).meanRate,
     warmResponse: relativeResponse([sliceBins(union[layer]!, rates.npuShare, rates.allResident ? 1 : resident).bins], [union[layer]!]),
@@ -138,6 +141,7 @@ export const sparseDraws = (model: ModelSpec, plan: Plan, rates: LayerRates, req
         out.coldWork[c] = draws.active[c]! * law.workPerActive;
         out.coldMissing[c] = draws.missing[c]!;
       }
+      out.hotActive = law.hotActivePerExpert * inUse;
       out.denseBytes = denseBytesPerExpert * inUse;
       out.denseMissingBytes = 0;
       out.attentionMissingBytes = 0;
@@ -157,6 +161,7 @@ export const createLayerDraw = (model: ModelSpec, laws: ReadonlyArray<LayerLaw>,
     coldActive: new Float64Array(cold),
     coldWork: new Float64Array(cold),
     coldMissing: new Float64Array(cold),
+    hotActive: 0,
     denseBytes: 0,
     denseMissingBytes: 0,
     attentionMissingBytes: 0,

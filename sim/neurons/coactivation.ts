@@ -3,6 +3,8 @@
  * of the neurons predicted, a share `gateFires` (80 % in the paper) has a non-zero gate and then needs up and down; the
  * rest were read in vain (powerinfer2.md 3.4, 4.5).
  */
+import type { PredictorAccount } from "../domain/predictor-account.js";
+
 export interface PredictorSkill {
   /** Share of the truly active neurons that it predicts (LLM in a flash: 0.95; powerinfer2.md 8.3). */
   readonly recall: number;
@@ -36,6 +38,13 @@ export const gateFiresOf = (activeRate: number, skill: PredictorSkill): number =
 /** The false positives at which a predictor of this recall has the given share of gates firing: gateFires is what the paper gives. At most 1, when all is predicted. */
 export const falsePositivesAt = (activeRate: number, recall: number, gateFires: number): number =>
   activeRate >= 1 ? 0 : Math.min(1, (activeRate * recall * (1 / gateFires - 1)) / (1 - activeRate));
+
+/** The account of `selected` neurons out of `lookedAt`, for a predictor of this recall of which `gateFires` of the selected fire. */
+export const predictorAccount = (selected: number, lookedAt: number, gateFires: number, recall: number): PredictorAccount => {
+  const fires = selected * gateFires;
+  const truly = fires / recall;
+  return { selected, fires, inVain: selected - fires, lost: truly - fires, falsePositives: lookedAt > 0 ? falsePositivesAt(truly / lookedAt, recall, gateFires) : 0 };
+};
 
 /** Rows that a missing predicted neuron makes one read, on average. */
 export interface ReadRows {

@@ -89,6 +89,7 @@ const headline = (record: RunRecord): string => {
     ["speed", `${showNumber(of("tokensPerSec"))} tokens/s; bounds ${showNumber(of("lowerBound"))} (nothing overlaps) to ${showNumber(upper)} (everything does)${upper > 0 ? `, ${showShare(of("tokensPerSec") / upper)} of the upper` : ""}`],
     ["latency", `mean ${showNumber(of("meanLatency"))} ms; p50 ${showNumber(of("p50Latency"))}, p90 ${showNumber(of("p90Latency"))}, p99 ${showNumber(of("p99Latency"))}, max ${showNumber(record.msPerToken.max)}`],
     ["flash", `${showBytes(of("bytesReadPerToken"))} read per token; cache hits ${showShare(of("cacheHitRate"))} of active neurons, misses ${showShare(of("missOfComputed"))} of computed; exposed I/O ${showShare(of("exposedIoShare"))}`],
+    ...(record.predictor === null ? [] : [["neurons", `predictor selects ${showNumber(record.predictor.selected)} of the CPU's rows a token; ${showNumber(record.predictor.inVain)} in vain, ${showNumber(record.predictor.lost)} that would fire are lost`] as const]),
     ["dram", `${showBytes(of("dramBytesPerToken"))} per token, ${showNumber(of("dramBandwidth"))} GB/s; compute threads busy ${showShare(of("cpuUtilisation"))}`],
     ["energy", `${showNumber(of("joulesPerToken"))} J/token; ${showNumber(of("meanWatts"))} W mean, ${showNumber(of("peakWatts"))} W peak; hottest ${showNumber(record.energy.hottestC)} C`],
   ];

@@ -66,7 +66,7 @@ export const testModel = (choices: TestModelChoices = {}): ModelSpec => {
     activation: "dReLU", shapesSource: "test", quantisation: { weightBits: estimated(4), scaleBits: estimated(0.5) }, predictorParameters: null,
     activations: {
       activeShare: estimated(choices.activeShare ?? 0.148), skew: { source: "facts 3.5", note: "", points: choices.points ?? BAMBOO_POINTS },
-      tokenOverlap: estimated(choices.overlap ?? 0), tokenVariation: estimated(choices.variation ?? 0), gateFires: estimated(0.8),
+      tokenOverlap: estimated(choices.overlap ?? 0), tokenVariation: estimated(choices.variation ?? 0), gateFires: estimated(0.8), predictorRecall: estimated(0.95),
     },
   };
 };

@@ -6,7 +6,7 @@ import { fit, solve } from "../../experiments/calibration/fit.js";
 import { expandPath, formatProfile, valueAt, withValueAt } from "../../experiments/calibration/profile-json.js";
 import { factsOf, filesIn, rawOf } from "../data/profiles.js";
 
-const profiles = new Map(["devices", "models", "systems"].flatMap((folder) => filesIn(folder).map((file) => [`${folder}/${file.replace(/\.json$/, "")}`, rawOf(`${folder}/${file}`)] as const)));
+const profiles: ReadonlyMap<string, unknown> = new Map<string, unknown>(["devices", "models", "systems"].flatMap((folder) => filesIn(folder).map((file) => [`${folder}/${file.replace(/\.json$/, "")}`, rawOf(`${folder}/${file}`)] as const)));
 
 describe("the calibrated constants", () => {
   it("are at most fifteen", () => {

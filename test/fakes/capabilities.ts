@@ -43,6 +43,7 @@ export const aRecord = (request: RunRequest, more: Partial<RunRecord> = {}): Run
     tokens: [],
     bytesReadPerToken: 12.5e6,
     cacheHitRate: 0.9,
+    predictor: { selected: 1000, fires: 800, inVain: 200, lost: 42, falsePositives: 0.03 },
     missOfComputed: { mean: 0.05, p50: 0.05, p90: 0.06, p99: 0.07, max: 0.08 },
     breakdown: [{ activity: "attention", nsPerToken: latency * 0.25e6 }, { activity: "read gate", nsPerToken: latency * 0.75e6 }],
     exposedIoShare: 0.5,

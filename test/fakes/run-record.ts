@@ -36,6 +36,7 @@ export const fakeRunRecord = (request: RunRequest, tokensPerSec: number, changes
   tokens: [],
   bytesReadPerToken: 3e7,
   cacheHitRate: 0.8,
+  predictor: null,
   missOfComputed: latency(0.035),
   breakdown: [{ activity: "dense FFN", nsPerToken: 1e9 / tokensPerSec }],
   exposedIoShare: 0.137,
