@@ -103,3 +103,33 @@ describe("bytes from flash", () => {
     expectWithin("two phases, bytes per token", phases.bytesReadPerToken, gates * (gate + model.activations.gateFires.value * upDown), 1e-9);
   });
 });
+
+describe("the order within a layer", () => {
+  it("is attention, clusters, merge: no task of a layer ends after its merge, and none starts before the layer before has merged", () => {
+    for (const overlap of ["none", "matrix", "cluster"] as const) {
+      const { spans } = run({ gib: 3, tokens: 1, trace: true, mechanisms: { overlap } });
+      let mergedNs = 0;
+      for (let layer = 0; layer < model.layers; layer++) {
+        const own = spans.filter((span) => span.layer === layer);
+        const startNs = Math.min(...own.map((span) => span.startNs));
+        const last = own.reduce((latest, span) => (span.endNs > latest.endNs || (span.endNs === latest.endNs && span.what === "merge") ? span : latest));
+        expect(startNs, `${overlap}, layer ${layer}`).toBe(mergedNs);
+        expect(last.what, `${overlap}, layer ${layer}`).toBe("merge");
+        const others = own.filter((span) => span !== last);
+        expect(last.startNs, `${overlap}, layer ${layer}`).toBe(Math.max(...others.map((span) => span.endNs)));
+        mergedNs = last.endNs;
+      }
+    }
+  });
+
+  it("never holds more flash-backed clusters in flight than the depth", () => {
+    const { plan } = run({ gib: 3, tokens: 1 });
+    for (const depth of [1, 3]) {
+      const { spans } = run({ gib: 3, tokens: 1, trace: true, plan: { ...plan, pipeline: { depth } } });
+      const reads = spans.filter((span) => span.layer === 4 && (span.what === "read gate" || span.what === "read up+down"));
+      expect(reads.length).toBeGreaterThan(4);
+      const atOnce = reads.map((read) => reads.filter((other) => other.startNs <= read.startNs && read.startNs < other.endNs).length);
+      expect(Math.max(...atOnce), `depth ${depth}`).toBeLessThanOrEqual(depth);
+    }
+  });
+});
