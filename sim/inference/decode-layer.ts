@@ -20,6 +20,8 @@ export interface LayerDraw {
   readonly coldActive: Float64Array;
   readonly coldWork: Float64Array;
   readonly coldMissing: Float64Array;
+  /** Neurons active among the rows that the NPU computes densely: needed and found, though nobody looks them up. */
+  hotActive: number;
   /** Bytes of dense FFN weights to compute, and of them those that must be read first (QNN's streaming, llama.cpp's faults). */
   denseBytes: number;
   denseMissingBytes: number;
