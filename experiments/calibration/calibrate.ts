@@ -96,7 +96,7 @@ const residualsOf = (points: ReadonlyArray<ResultPoint>): Float64Array =>
 const percent = (share: number | null): string => (share === null ? "no value" : `${share >= 0 ? "+" : ""}${(100 * share).toFixed(1)} %`);
 const digits = (value: number): string => String(Number(value.toPrecision(4)));
 
-const howWell = (d: Determined): string => (d.atLimit ? "at its limit" : d.rise10 < 0.01 ? "hardly seen by the points" : d.to / d.from < 1.5 ? "well determined" : "determined");
+const howWell = (d: Determined): string => (d.atLimit ? "at its limit" : d.rise10 < 0.01 ? "hardly seen by the points" : d.to / d.from < 1.5 ? "well determined" : d.to / d.from < 4 ? "determined" : "poorly determined beside the others");
 
 const account = (result: FitResult, points: ReadonlyArray<ResultPoint>, inAll: number): string =>
   [

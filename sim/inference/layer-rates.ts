@@ -60,6 +60,12 @@ export interface LayerRates {
 /** Prefetch has to end with attention: the share of that time it may plan for, the rest being slack for jitter. (planner, v3) */
 const PREFETCH_SLACK = 0.9;
 
+/** The first unit's part of work that two units share so that both end together, at the rates that a fair bus gives them side by side. */
+const sideBySide = (first: number, second: number, total: number): number => {
+  const fair = (own: number, other: number): number => Math.min(own, Math.max(total / 2, total - other));
+  return fair(first, second) / (fair(first, second) + fair(second, first) || 1);
+};
+
 export const layerRates = (device: DeviceProfile, model: ModelSpec, system: SystemSpec, plan: Plan, request: RunRequest): LayerRates => {
   const sizes = sizesOf(model);
   const { software } = system;
@@ -105,7 +111,7 @@ export const layerRates = (device: DeviceProfile, model: ModelSpec, system: Syst
   return {
     attentionBytes,
     headBytes: sizes.headBytes,
-    attentionCpuShare: denseCpu / (denseCpu + denseNpu || 1),
+    attentionCpuShare: sideBySide(denseCpu, denseNpu, device.dram.sustained.value),
     predictorSharedBytes: activePredictorBytes * sharedPart,
     predictorBytesPerRow: (activePredictorBytes * (1 - sharedPart)) / rows,
     predictedRows: rows * (1 - npuShare),

@@ -19,7 +19,7 @@ describe("a device profile", () => {
     const device = loadDevice("devices/oneplus-12.json");
     expect(device.cpu.bandwidth.value).toBe(43.9);
     expect(device.npu?.prefillRate.value).toBeCloseTo(10_750, 6);
-    expect(device.npu?.launch.value).toBe(88_000);
+    expect(device.npu?.launch.value).toBe(50_000);
     expect(device.dram.usable.value).toBe(19 * 2 ** 30);
     expect(device.dram.energy.value).toBeCloseTo(0.032, 9);
     expect(device.gpu?.duty.value).toBe(0.5);
