@@ -71,20 +71,23 @@ const dense: (rates: LayerRates, plan: Plan) => LayerBuilder = (rates, plan) => 
 
 /** Attention, the hot rows on the NPU, and the sequential prefetch of further hot rows while attention runs. */
 const begin = (executor: Executor, rates: LayerRates, plan: Plan, layer: number, previous: number, draw: LayerDraw): { readonly attended: number; readonly hot: number } => {
+  // The first pass runs another static graph than what came before it. It is loaded while attention runs, which hides it
+  // unless attention is shorter; the hot rows wait for both. (v3, section 4.1.2: "asynchronously")
+  const swap = executor.token === 0 && draw.denseBytes > 0 ? chain(executor, executor.fixed(ANY_TIME, WHAT.launch, rates.graphSwapNs, 0, layer), previous) : -1;
   if (rates.prefetchNs > 0) {
     // Prefetched rows are needed by the FFN: the stream has attention's time to arrive, the rest of it would delay the layer.
     const prefetch = chain(executor, executor.fixed(FLASH, WHAT.stream, rates.prefetchNs, 0, layer), previous);
     const attended = attention(executor, rates, plan, layer, previous);
     const both = chain(executor, chain(executor, executor.fixed(ANY_TIME, WHAT.merge, 0, 0, layer), attended), prefetch);
-    return { attended: both, hot: hotRows(executor, rates, layer, both, draw) };
+    return { attended: both, hot: hotRows(executor, rates, layer, both, swap, draw) };
   }
   const attended = attention(executor, rates, plan, layer, previous);
-  return { attended, hot: hotRows(executor, rates, layer, attended, draw) };
+  return { attended, hot: hotRows(executor, rates, layer, attended, swap, draw) };
 };
 
-const hotRows = (executor: Executor, rates: LayerRates, layer: number, attended: number, draw: LayerDraw): number => {
+const hotRows = (executor: Executor, rates: LayerRates, layer: number, attended: number, swap: number, draw: LayerDraw): number => {
   if (draw.denseBytes <= 0) return -1;
-  const launch = chain(executor, executor.fixed(ANY_TIME, WHAT.launch, rates.npuLaunchNs, 0, layer), attended);
+  const launch = chain(executor, chain(executor, executor.fixed(ANY_TIME, WHAT.launch, rates.npuLaunchNs, 0, layer), attended), swap);
   return chain(executor, executor.flow(NPU, WHAT["dense FFN"], draw.denseBytes, rates.denseNpu, 0, layer), launch);
 };
 

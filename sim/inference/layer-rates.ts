@@ -34,6 +34,8 @@ export interface LayerRates {
   readonly denseGpu: number;
   readonly npuLaunchNs: number;
   readonly gpuLaunchNs: number;
+  /** Loading another static graph for the hot rows. */
+  readonly graphSwapNs: number;
   readonly barrierNs: number;
   /** Hand-over of one cluster to a thread through the work queue. */
   readonly dispatchNs: number;
@@ -124,6 +126,7 @@ export const layerRates = (device: DeviceProfile, model: ModelSpec, system: Syst
     denseGpu: device.gpu === null ? 0 : device.gpu.bandwidth.value * device.gpu.duty.value * dense,
     npuLaunchNs: device.npu?.launch.value ?? 0,
     gpuLaunchNs: device.gpu?.launch.value ?? 0,
+    graphSwapNs: device.npu?.graphSwap.value ?? 0,
     barrierNs: device.cpu.barrier.value,
     dispatchNs: device.cpu.barrier.value / Math.max(1, threadCount(threads)),
     insertNs: device.cpu.cacheInsert.value,
