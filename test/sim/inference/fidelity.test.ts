@@ -1,6 +1,6 @@
 /**
  * How far the three fidelities differ, on OnePlus 12: every neuron looked up in the real caches, clusters by statistics, and
- * the closed form; and whether every result lies between its bounds. Prints the table of docs/model-fidelity.md.
+ * the closed form; and whether every result lies between its bounds. Prints the table of docs/model.md, section 6.
  */
 import { describe, expect, it } from "vitest";
 import type { RunRecord } from "../../../sim/domain/run.js";
