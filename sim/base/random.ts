@@ -30,18 +30,31 @@ export const stream = (seed: number, name: string): RandomStream => {
   };
 };
 
+/** Mean up to which walking up the distribution is as cheap as a normal draw. */
+const LARGEST_WALK = 12;
+
 /**
- * Number of successes in `n` trials of probability `p`. Exact by counting for small n; above that the normal
- * approximation, rounded and clamped: its error is far under the spread of the thing counted.
+ * Number of successes in `trials` of the given probability. Small counts are drawn exactly, by walking up the distribution
+ * from zero with one uniform number: a rounded normal cut off at zero would raise their mean by several percent. Above that
+ * the normal approximation, rounded and clamped, is off by far less than the spread of the thing counted.
  */
-export const binomial = (random: RandomStream, n: number, p: number): number => {
-  if (n <= 0 || p <= 0) return 0;
-  if (p >= 1) return n;
-  if (n < 16) {
-    let count = 0;
-    for (let i = 0; i < n; i++) if (random.uniform() < p) count++;
-    return count;
+export const binomial = (random: RandomStream, trials: number, probability: number): number => {
+  if (trials <= 0 || probability <= 0) return 0;
+  if (probability >= 1) return trials;
+  if (probability > 0.5) return trials - binomial(random, trials, 1 - probability);
+  const mean = trials * probability;
+  if (mean > LARGEST_WALK) {
+    const draw = Math.round(mean + Math.sqrt(mean * (1 - probability)) * random.normal());
+    return draw < 0 ? 0 : draw > trials ? trials : draw;
   }
-  const draw = Math.round(n * p + Math.sqrt(n * p * (1 - p)) * random.normal());
-  return draw < 0 ? 0 : draw > n ? n : draw;
+  const odds = probability / (1 - probability);
+  let term = (1 - probability) ** trials;
+  let left = random.uniform() - term;
+  let count = 0;
+  while (left >= 0 && count < trials) {
+    term *= (odds * (trials - count)) / (count + 1);
+    left -= term;
+    count++;
+  }
+  return count;
 };

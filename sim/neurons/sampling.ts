@@ -5,10 +5,9 @@
  * expert was not in use for the last token misses more often than one whose expert stayed.
  */
 import type { ModelSpec } from "../domain/model.js";
-import { stream } from "../base/random.js";
+import { binomial, stream } from "../base/random.js";
 import { sliceBins, type RateBins } from "./activation.js";
 import { drawActivity, relativeResponse } from "./activity.js";
-import { drawCount } from "./counts.js";
 import { createExpertChain } from "./experts.js";
 
 /** The law of one layer's cold neurons. */
@@ -107,11 +106,11 @@ export const createTokenSampler = (model: Pick<ModelSpec, "experts" | "activatio
         const end = Math.floor(((c + 1) * table.coldPerExpert) / perExpert);
         const neurons = end - dealt;
         dealt = end;
-        const fired = drawCount(random, neurons, rate);
+        const fired = binomial(random, neurons, rate);
         out.neurons[cluster] = neurons;
         out.expert[cluster] = expert;
         out.active[cluster] = fired;
-        out.missing[cluster] = drawCount(random, fired, miss);
+        out.missing[cluster] = binomial(random, fired, miss);
         cluster++;
       }
     }

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { stream } from "../../../sim/base/random.js";
+import { binomial, stream } from "../../../sim/base/random.js";
 import { rateBins, sliceBins } from "../../../sim/neurons/activation.js";
-import { drawCount } from "../../../sim/neurons/counts.js";
 import { lruMiss } from "../../../sim/neurons/locality.js";
 import { clustersPerExpert, coldResponse, createClusterDraws, createTokenSampler, type ClusterTable } from "../../../sim/neurons/sampling.js";
 import { testModel } from "../../arb/neurons.js";
@@ -98,7 +97,7 @@ describe("draws per cluster", () => {
 describe("counts", () => {
   it.each([[64, 0.01], [64, 0.05], [64, 0.3], [512, 0.02], [512, 0.1], [3, 0.4], [200, 0.97], [1, 0.5]])("of %i trials at %f have the binomial's mean and variance", (trials, probability) => {
     const random = stream(1, `counts/${trials}/${probability}`);
-    const draws = Array.from({ length: 60_000 }, () => drawCount(random, trials, probability));
+    const draws = Array.from({ length: 60_000 }, () => binomial(random, trials, probability));
     const mean = draws.reduce((sum, n) => sum + n, 0) / draws.length;
     const variance = draws.reduce((sum, n) => sum + (n - mean) ** 2, 0) / draws.length;
     expect(draws.every((n) => n >= 0 && n <= trials)).toBe(true);
@@ -109,6 +108,6 @@ describe("counts", () => {
 
   it("are certain at the ends", () => {
     const random = stream(1, "counts/ends");
-    expect([drawCount(random, 9, 0), drawCount(random, 9, 1), drawCount(random, 0, 0.5), drawCount(random, 9, 1.2)]).toEqual([0, 9, 0, 9]);
+    expect([binomial(random, 9, 0), binomial(random, 9, 1), binomial(random, 0, 0.5), binomial(random, 9, 1.2)]).toEqual([0, 9, 0, 9]);
   });
 });
