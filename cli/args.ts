@@ -7,11 +7,11 @@ import { parseQuantity } from "../sim/base/units.js";
 import type { Command, Words } from "./command.js";
 
 /** yargs makes a list of a flag that is given twice; no flag here means two things. */
-const once = <A>(name: string, read: (typed: string) => Either<string, A>): Codec<A> =>
+const once = <A>(name: string, read: (typed: string) => Either<string, A>, whenEmpty = "has no value"): Codec<A> =>
   custom(name, (raw) => {
     if (Array.isArray(raw)) return E.left(`is given ${raw.length} times; give it once`);
     if (typeof raw !== "string") return E.left("has no value");
-    return raw.trim() === "" ? E.left("has no value") : read(raw.trim());
+    return raw.trim() === "" ? E.left(whenEmpty) : read(raw.trim());
   });
 
 export const word: Codec<string> = once("word", E.right);
@@ -33,8 +33,8 @@ export const choice = <const S extends ReadonlyArray<string>>(...allowed: S): Co
 
 export const size: Codec<number> = once("size", (typed) => {
   const parsed = parseQuantity("bytes", typed);
-  return E.isRight(parsed) && parsed.right <= 0 ? E.left(`should be more than nothing, got ${typed}`) : parsed;
-});
+  return E.isRight(parsed) && parsed.right <= 0 ? E.left(`${parsed.right < 0 ? "must not be negative" : "must be above zero"}: ${typed}`) : parsed;
+}, 'is empty; write it like "19GB" or "19GiB"');
 
 export const shareOf = (low: number, high: number): Codec<number> =>
   once("share", (typed) => {

@@ -34,7 +34,21 @@ const wordsOf = (argv: Readonly<Record<string, unknown>>): Words => ({
 /** Every flag here is text or a switch, so yargs' type column says nothing. */
 const withoutTypes = (help: string): string => help.replaceAll(/ +\[(?:string|boolean)\]$/gm, "").trimEnd();
 
-export const readCommandLine = async (typed: ReadonlyArray<string>, commands: ReadonlyArray<Command>, version: string): Promise<Either<AppError, Reading>> => {
+/** yargs takes "-3GB" for the switches -3, -G and -B; behind a flag that wants a value it is that value. */
+const withNegatives = (typed: ReadonlyArray<string>, commands: ReadonlyArray<Command>): ReadonlyArray<string> => {
+  const command = commands.find((one) => one.name === typed.find((given) => !given.startsWith("-")));
+  const takesValue = new Set([...(command?.flags ?? []), ...sharedFlags].flatMap((flag) => (flag.value === null ? [] : [`--${flag.name}`])));
+  const end = typed.includes("--") ? typed.indexOf("--") : typed.length;
+  const joined: Array<string> = [];
+  for (let i = 0; i < typed.length; i++) {
+    const negative = i + 1 < end && takesValue.has(typed[i]) && /^-\.?\d/.test(typed[i + 1]);
+    joined.push(negative ? `${typed[i]}=${typed[++i]}` : typed[i]);
+  }
+  return joined;
+};
+
+export const readCommandLine = async (given: ReadonlyArray<string>, commands: ReadonlyArray<Command>, version: string): Promise<Either<AppError, Reading>> => {
+  const typed = withNegatives(given, commands);
   let chosen: Command | null = null;
   const y = yargs([...typed])
     .scriptName("neuronlab")

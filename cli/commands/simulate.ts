@@ -18,6 +18,7 @@ export const simulateCommand: Command = {
     { name: "set", value: "KEY=VALUE", help: "switch one mechanism of the system, such as overlap=none; may repeat; `neuronlab systems NAME` lists them" },
     { name: "trace", value: "FILE", help: "write a timeline that opens in Perfetto" },
     { name: "save", value: "FILE", help: "write the whole run record, spans included, for `neuronlab trace`" },
+    { name: "save-plan", value: "FILE", help: "write the plan that ran, for --plan to run again or to change" },
   ],
   examples: [
     ["simulate", "the paper's largest model on its first phone"],

@@ -1,10 +1,11 @@
 /**
  * Files in and out. Writing goes to a temporary file in the same folder and then renames, so that a reader sees the old
  * file or the new one and never a half. Several files are all written before the first is renamed, and the renames run
- * in one turn of the event loop, where no signal handler can come between.
+ * in one turn of the event loop, where no signal handler can come between. A rename would put a plain file in the place
+ * of a device or of a link, so links are followed first and whatever is not a regular file is refused.
  */
-import { renameSync, rmSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { renameSync, rmSync, rmdirSync } from "node:fs";
+import { lstat, mkdir, readFile, readlink, realpath, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { E, TE, pipe, type TaskEither } from "../../sim/base/fp.js";
 import { parseJson } from "../../sim/base/decode.js";
@@ -42,19 +43,61 @@ export const readJson = (path: string): TaskEither<AppError, Loaded> =>
     TE.map((raw) => ({ where: path, raw })),
   );
 
+const statOrNull = async (path: string) => {
+  try {
+    return await stat(path);
+  } catch (fault) {
+    if (codeOf(fault) === "ENOENT") return null;
+    throw fault;
+  }
+};
+
+/** Where a link leads that has nothing at its end yet; the path itself when it is no link. */
+const endOfLink = async (path: string, left = 40): Promise<string> => {
+  try {
+    if (left > 0 && (await lstat(path)).isSymbolicLink()) return await endOfLink(resolve(dirname(path), await readlink(path)), left - 1);
+  } catch (fault) {
+    if (codeOf(fault) !== "ENOENT") throw fault;
+  }
+  return path;
+};
+
+/** The path that a file is renamed to: at the end of all links, and absent or a regular file. */
+const targetOf = async (path: string): Promise<string> => {
+  const there = await statOrNull(path);
+  if (there === null) return endOfLink(path);
+  if (!there.isFile()) throw new Error("is not a regular file");
+  return realpath(path);
+};
+
+/** Folders that have to be made before `folder` is there, outermost first. Node's own recursive mkdir spins for ever below /proc. */
+const missingFolders = async (folder: string): Promise<ReadonlyArray<string>> => {
+  const there = await statOrNull(folder);
+  if (there === null) return [...(await missingFolders(dirname(folder))), folder];
+  if (!there.isDirectory()) throw Object.assign(new Error(), { code: "ENOTDIR" });
+  return [];
+};
+
+/** When writing, ENOENT comes from a place such as /proc that takes no new files. */
+const writeReasonOf = (fault: unknown): string => (codeOf(fault) === "ENOENT" ? "nothing can be made there" : reasonOf(fault));
+
 /** What writing needs from the machine; a test hands in one that fails. */
 export interface WriteSteps {
+  /** One folder, in one that is there. */
   readonly makeFolder: (path: string) => Promise<unknown>;
   readonly writeContent: (path: string, content: string | Uint8Array) => Promise<void>;
   readonly rename: (from: string, to: string) => void;
   readonly remove: (path: string) => void;
+  /** Only an empty one; fails on any other. */
+  readonly removeFolder: (path: string) => void;
 }
 
 const onDisk: WriteSteps = {
-  makeFolder: (path) => mkdir(path, { recursive: true }),
+  makeFolder: (path) => mkdir(path),
   writeContent: (path, content) => writeFile(path, content, { encoding: "utf8", flag: "wx" }),
   rename: renameSync,
   remove: (path) => rmSync(path, { force: true }),
+  removeFolder: rmdirSync,
 };
 
 let serial = 0;
@@ -79,29 +122,52 @@ const guarded = async <A>(cleanUp: () => void, work: () => Promise<A>): Promise<
 };
 
 export const writeFilesWith = (steps: WriteSteps) => (files: ReadonlyArray<OutputFile>): TaskEither<AppError, void> => async () => {
-  const waiting = new Map<string, string>();
+  const waiting = new Map<string, { readonly named: string; readonly target: string }>();
+  const made: Array<string> = [];
   let at = "";
   const cleanUp = (): void => {
     for (const temporary of waiting.keys()) steps.remove(temporary);
+    for (const folder of made.toReversed()) {
+      try {
+        steps.removeFolder(folder);
+      } catch {
+        // Something else is in it by now, so it stays.
+      }
+    }
+  };
+  const makeFolders = async (folder: string): Promise<void> => {
+    for (const missing of await missingFolders(folder)) {
+      try {
+        await steps.makeFolder(missing);
+        made.push(missing);
+      } catch (fault) {
+        if (codeOf(fault) !== "EEXIST" || (await statOrNull(missing))?.isDirectory() !== true) throw fault;
+      }
+    }
   };
   return guarded(cleanUp, async () => {
     try {
+      const placed: Array<{ readonly file: OutputFile; readonly named: string; readonly target: string }> = [];
       for (const file of files) {
         at = resolve(file.path);
-        await steps.makeFolder(dirname(at));
-        const temporary = join(dirname(at), `.${basename(at)}.${process.pid}-${serial++}.tmp`);
-        waiting.set(temporary, at);
+        placed.push({ file, named: at, target: await targetOf(at) });
+      }
+      for (const { file, named, target } of placed) {
+        at = named;
+        await makeFolders(dirname(target));
+        const temporary = join(dirname(target), `.${basename(target)}.${process.pid}-${serial++}.tmp`);
+        waiting.set(temporary, { named, target });
         await steps.writeContent(temporary, contentOf(file));
       }
-      for (const [temporary, target] of waiting) {
-        at = target;
+      for (const [temporary, { named, target }] of waiting) {
+        at = named;
         steps.rename(temporary, target);
         waiting.delete(temporary);
       }
       return E.right(undefined);
     } catch (fault) {
       cleanUp();
-      return E.left(disk(at, reasonOf(fault)));
+      return E.left(disk(at, writeReasonOf(fault)));
     }
   });
 };

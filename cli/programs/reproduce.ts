@@ -163,6 +163,7 @@ const rowsIn = (text: string): ReadonlyArray<Readonly<Record<string, unknown>>> 
 export const differences = (path: string, stored: string | null, now: string): ReadonlyArray<string> => {
   if (stored === null) return [`${path}: not stored yet`];
   if (stored === now) return [];
+  if (path.endsWith(".svg")) return [`${path}: another picture than the stored one`];
   const name = (row: Readonly<Record<string, unknown>>): string => [row.id, row.panel, row.series, row.x].filter((part) => part !== undefined && part !== "").join(" ");
   const byName = (text: string): ReadonlyMap<string, Readonly<Record<string, unknown>>> => new Map(rowsIn(text).map((row) => [name(row), row]));
   const before = byName(stored);
@@ -187,7 +188,7 @@ const placesOf = (out: string | null) => (capabilities: Capabilities): Places =>
 
 const checkStored = (files: ReadonlyArray<OutputFile>, places: Places): Program<ReadonlyArray<string>> => (capabilities) =>
   pipe(
-    files.flatMap((file) => ("text" in file && /(^|\/)points\.json$/.test(file.path) ? [file] : [])),
+    files.flatMap((file) => ("text" in file && /(^|\/)(points\.json|figure\.svg)$/.test(file.path) ? [file] : [])),
     TE.traverseSeqArray((file) =>
       pipe(
         capabilities.readStored(join(places.folder, file.path)),

@@ -5,7 +5,7 @@ import type { Mistake } from "../../sim/base/errors.js";
 import { mechanismsCodec, type Mechanisms } from "../../sim/domain/system.js";
 import type { MemoryRequest, RunRecord, RunRequest } from "../../sim/domain/run.js";
 import type { DeviceProfile } from "../../sim/domain/device.js";
-import type { Plan } from "../../sim/domain/plan.js";
+import { encodePlan, type Plan } from "../../sim/domain/plan.js";
 import { describeRun, summaryOf } from "../../sim/report/describe-run.js";
 import { timeline, timelineText } from "../../sim/report/timeline.js";
 import { absent, choice, decodeWords, knownName, optional, shared, shareOf, size, wholeNumber, word, words } from "../args.js";
@@ -57,6 +57,7 @@ const fieldsWith = (names: Names) => ({
   set: optional(switches, {} as Partial<Mechanisms>),
   trace: absent(word),
   save: absent(word),
+  "save-plan": absent(word),
 });
 
 const decodeArgs = (command: Command, names: Names) =>
@@ -68,6 +69,7 @@ const decodeArgs = (command: Command, names: Names) =>
     ...(args.phase === "prefill" && args.batch !== null && args.batch > 1 ? [{ path: "--batch", message: "is for decode: prefill runs one prompt; leave it out, or say --phase decode" }] : []),
     ...(args.trace !== null && args.fidelity === "analytic" ? [{ path: "--trace", message: "needs events, and the closed form has none; say --fidelity cluster" }] : []),
     ...(args.trace !== null && args.trace === args.save ? [{ path: "--save", message: `names the same file as --trace: ${args.save}` }] : []),
+    ...(args["save-plan"] === null ? [] : (["trace", "save"] as const).filter((other) => args[other] === args["save-plan"]).map((other) => ({ path: "--save-plan", message: `names the same file as --${other}: ${args["save-plan"]}` }))),
   ]);
 type DecodedArgs = ReturnType<ReturnType<typeof decodeArgs>> extends E.Either<unknown, infer A> ? A : never;
 
@@ -128,6 +130,7 @@ const describe = (command: Command, given: Words, args: DecodedArgs) => (record:
   const files: ReadonlyArray<OutputFile> = [
     ...(args.trace === null ? [] : [{ path: args.trace, text: timelineText(timeline({ title: titleOf(record), lanes: record.lanes, spans: record.spans })) }]),
     ...(args.save === null ? [] : [{ path: args.save, text: `${JSON.stringify(record)}\n` }]),
+    ...(args["save-plan"] === null ? [] : [{ path: args["save-plan"], text: `${JSON.stringify(encodePlan(record.plan), null, 2)}\n` }]),
   ];
   const line = args.trace === null ? `${typedCommand(command, given)} --trace timeline.json   (open it at ui.perfetto.dev)` : `${args.trace}   (open it at ui.perfetto.dev)`;
   return {

@@ -28,6 +28,23 @@ export const currentValue = (profiles: RawProfiles, constant: Constant): number 
   return read(valueAt(profiles.get(target.file), `${target.path}.value`), constant.unit);
 };
 
+/** Facts beside a constant's own that move with it say so in their notes, so that their arithmetic is not taken for today's. */
+export const withFollowersNoted = (profiles: RawProfiles, constants: ReadonlyArray<Constant>): RawProfiles => {
+  const changed = new Map(profiles);
+  for (const constant of constants) {
+    const mark = `moves with the constant ${constant.id} of \`neuronlab calibrate\``;
+    for (const target of constant.targets) {
+      if (!changed.has(target.file)) continue;
+      for (const path of expandPath(changed.get(target.file), target.path)) {
+        const fact = valueAt(changed.get(target.file), path) as { readonly note?: string; readonly kind: string } | undefined;
+        if (fact === undefined || fact.kind === "calibrated" || (fact.note ?? "").includes(mark)) continue;
+        changed.set(target.file, withValueAt(changed.get(target.file), `${path}.note`, fact.note === undefined ? mark : `${fact.note}; ${mark}`));
+      }
+    }
+  }
+  return changed;
+};
+
 export const applyConstants = (profiles: RawProfiles, constants: ReadonlyArray<Constant>, values: ArrayLike<number>): RawProfiles => {
   const changed = new Map(profiles);
   constants.forEach((constant, i) => {

@@ -11,7 +11,7 @@ import type { RunRecord, RunRequest } from "../../sim/domain/run.js";
 import { systemCodec, type SystemSpec } from "../../sim/domain/system.js";
 import { evaluate } from "../evaluate.js";
 import type { Experiment, ResultPoint } from "../experiment.js";
-import { applyConstants, currentValue, type RawProfiles } from "./apply.js";
+import { applyConstants, currentValue, withFollowersNoted, type RawProfiles } from "./apply.js";
 import { constants } from "./constants.js";
 import { fit, type Determined, type Evaluate, type FitResult } from "./fit.js";
 import { formatProfile } from "./profile-json.js";
@@ -105,6 +105,8 @@ const account = (result: FitResult, points: ReadonlyArray<ResultPoint>, inAll: n
     "Written by `neuronlab calibrate`; do not edit. These are all the constants that are fitted, over all devices, models and systems. Every other",
     "number of the simulator stands in a profile with its source. Intervals are 95 % of the linearised fit; `rise` is how much the sum of squares",
     "grows when the constant alone is 10 % off, so a small one means that the points hardly determine it.",
+    `Decode runs are cut to ${TOKENS} tokens here, so percentiles and means differ a little from the results page. Residuals are logarithms of simulated`,
+    `over reported, each in units of its print's rounding or ${100 * CLOSEST} %, whichever is larger, and count linearly beyond ${HUBER} of them.`,
     "",
     `${constants.length} constants; ${points.length} calibration points of ${inAll} points in all; sum of squares ${result.sumOfSquares.toFixed(2)} after ${result.rounds} rounds and ${result.evaluations} evaluations.`,
     "",
@@ -136,7 +138,7 @@ export const calibrate = (options: CalibrateOptions): TaskEither<AppError, Calib
       pipe(
         pointsWith(options, experiments, [result.values]),
         TE.map(([points]): Calibrated => {
-          const changed = applyConstants(options.profiles, constants, result.values);
+          const changed = withFollowersNoted(applyConstants(options.profiles, constants, result.values), constants);
           const files = [...changed].filter(([file, raw]) => raw !== options.profiles.get(file)).map(([file, raw]) => ({ path: `${file}.json`, text: formatProfile(raw) }));
           const text = account(result, points!, inAll);
           const json = result.determined.map((d, i) => ({ ...d, unit: constants[i]!.unit, what: constants[i]!.what }));

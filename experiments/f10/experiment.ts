@@ -79,5 +79,5 @@ export const f10: Experiment = {
       found: (values) => (known(values) === null ? "" : `${values.filter((own, i) => i % 3 === 0 && own > values[i + 1] && own > values[i + 2]).length} of ${MEMORY.length}`),
     }),
   ],
-  chart: { panels: [{ key: "", kind: "lines", title: "OnePlus 12, TurboSparse-Mixtral-47B", yLabel: "tokens/s", xLabel: "memory, GB", xScale: "linear", ticks: [...MEMORY] }] },
+  chart: { panels: [{ key: "", kind: "lines", title: "OnePlus 12, TurboSparse-Mixtral-47B", yLabel: "tokens/s", xLabel: "memory, GB (2³⁰ bytes)", xScale: "linear", ticks: [...MEMORY] }] },
 };

@@ -11,7 +11,7 @@ const RATIO = "the label is truncated or contradicts the text; 20 over the state
 const GROUPS: ReadonlyArray<{ readonly panel: "prefill" | "decode"; readonly x: string; readonly key: string; readonly bars: ReadonlyArray<Bar>; readonly of: (system: string) => Case }> = [
   {
     panel: "prefill", x: "in memory", key: "prefill.all", of: (system) => prefill({ device: "oneplus-12", model: "bamboo-7b", system, memory: ALL }, 512),
-    bars: [["powerinfer-2", "721"], ["qnn", "772", INPUT], ["llama.cpp", "8", INPUT], ["mlc-llm", "37", INPUT]],
+    bars: [["powerinfer-2", "721", INPUT], ["qnn", "772", INPUT], ["llama.cpp", "8", INPUT], ["mlc-llm", "37", INPUT]],
   },
   {
     panel: "prefill", x: "half on flash", key: "prefill.half", of: (system) => prefill({ device: "oneplus-12", model: "bamboo-7b", system, memory: HALF }, 512),

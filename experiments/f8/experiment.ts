@@ -31,6 +31,7 @@ const SWAP = "labels 7 and 3 of this group cannot be told apart; 3 for LLM in a 
 const SPECIAL: Readonly<Record<string, Pick<PointHead, "role" | "note">>> = {
   [idOf("oneplus-12-512", "bamboo-7b", "powerinfer-2")]: { role: "calibration" },
   [idOf("oneplus-12-512", "bamboo-7b", "qnn")]: { role: "calibration" },
+  [idOf("oneplus-12-512", "bamboo-7b", "llm-in-a-flash")]: { role: "calibration", note: "an input: the system's gemmEfficiency is derived from it" },
   [idOf("oneplus-ace-2-512", "bamboo-7b", "powerinfer-2")]: { role: "calibration" },
   [idOf("oneplus-12-128", "turbosparse-mixtral-47b", "llm-in-a-flash")]: { note: SWAP },
   [idOf("oneplus-12-128", "turbosparse-mixtral-47b", "llama.cpp")]: { note: SWAP },

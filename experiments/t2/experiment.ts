@@ -15,15 +15,14 @@ const COLUMNS: ReadonlyArray<Column> = [
   { key: "cpu", panel: { key: "cpu", kind: "bars", title: "CPU utilisation", yLabel: "% of time", columns: 3, max: 100 }, unit: "%", memory: HALF, pick: (r) => percent(r.cpuUtilisation), reported: ["31", "41"] },
 ];
 
-const roleOf = (key: string, system: string): Pick<PointHead, "role" | "note"> => {
-  if (system !== "llm-in-a-flash") return {};
+const roleOf = (key: string): Pick<PointHead, "role" | "note"> => {
   return key === "in-memory" ? { role: "calibration" } : {};
 };
 
 const points: ReadonlyArray<PointSpec> = COLUMNS.flatMap((c) =>
   SYSTEMS.map((system, i) =>
     fromRun(
-      { id: `t2.${c.key}.${system}`, panel: c.key, series: system, x: "Bamboo-7B", unit: c.unit, reported: c.reported[i], ...roleOf(c.key, system) },
+      { id: `t2.${c.key}.${system}`, panel: c.key, series: system, x: "Bamboo-7B", unit: c.unit, reported: c.reported[i], ...roleOf(c.key) },
       decode({ device: "oneplus-12", model: "bamboo-7b", system, memory: c.memory }),
       c.pick,
     ),

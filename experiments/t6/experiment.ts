@@ -1,6 +1,6 @@
-import { HALF, casesOf, decode, fromRun, tokensPerSec } from "../cases.js";
+import { HALF, casesOf, decode, fromRun, percent, tokensPerSec } from "../cases.js";
 import { numberClaim, ratioOf, shapeClaim } from "../claims.js";
-import type { Experiment } from "../experiment.js";
+import type { Evidence, Experiment } from "../experiment.js";
 
 const ROWS = [
   { model: "mistral-7b", x: "Mistral-7B (SiLU)", values: { "powerinfer-2": "5.3", "llm-in-a-flash": "2.18" } },
@@ -21,6 +21,8 @@ const points = ROWS.flatMap(({ model, x, values }) =>
   ),
 );
 
+const activeShare = (e: Evidence, model: string): number => e.lab.model(model).activations.activeShare.value;
+
 export const t6: Experiment = {
   id: "t6",
   paper: "Table 6",
@@ -33,10 +35,10 @@ export const t6: Experiment = {
     numberClaim({ id: "t6.bamboo", text: "Bamboo-7B: 4.6× over LLM in a Flash", reported: 4.6, of: (e) => ratioOf(e, "t6.bamboo-7b.powerinfer-2", "t6.bamboo-7b.llm-in-a-flash") }),
     shapeClaim({
       id: "t6.sparser-gains-more",
-      text: "The sparser model gains more",
-      of: (e) => [ratioOf(e, "t6.bamboo-7b.powerinfer-2", "t6.bamboo-7b.llm-in-a-flash"), ratioOf(e, "t6.mistral-7b.powerinfer-2", "t6.mistral-7b.llm-in-a-flash")],
-      judge: ([sparse, silu]) => sparse > silu,
-      found: ([sparse, silu]) => `${sparse.toFixed(2)}× against ${silu.toFixed(2)}×`,
+      text: "The sparser model gains more: Bamboo-7B, if its active share is the smaller one",
+      of: (e) => [ratioOf(e, "t6.bamboo-7b.powerinfer-2", "t6.bamboo-7b.llm-in-a-flash"), ratioOf(e, "t6.mistral-7b.powerinfer-2", "t6.mistral-7b.llm-in-a-flash"), activeShare(e, "bamboo-7b"), activeShare(e, "mistral-7b")],
+      judge: ([bamboo, silu, bambooShare, siluShare]) => bamboo > silu && bambooShare < siluShare,
+      found: ([bamboo, silu, bambooShare, siluShare]) => `${bamboo.toFixed(2)}× at ${percent(bambooShare).toFixed(1)} % active against ${silu.toFixed(2)}× at ${percent(siluShare).toFixed(1)} %`,
     }),
   ],
   chart: { panels: [{ key: "", kind: "bars", title: "OnePlus 12, half of the FFN on flash", yLabel: "tokens/s" }] },

@@ -14,8 +14,13 @@ export const editDistance = (a: string, b: string): number => {
   return row[b.length]!;
 };
 
+const lettersAndDigits = (name: string): string => name.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, "");
+
 /** The known name closest to what was typed, or null when nothing is close enough to be a plausible slip. */
 export const nearest = (typed: string, known: ReadonlyArray<string>): string | null => {
+  const bare = lettersAndDigits(typed);
+  const same = bare === "" ? undefined : known.find((name) => lettersAndDigits(name) === bare);
+  if (same !== undefined) return same;
   let best: string | null = null;
   let bestDistance = Infinity;
   for (const name of known) {

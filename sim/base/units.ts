@@ -4,6 +4,7 @@
  * "GB" is 10^9 bytes and "GiB" 2^30; a bare number is refused where a unit is due, so that nobody has to guess.
  */
 import { E, type Either } from "./fp.js";
+import { editDistance, nearest } from "./nearest.js";
 
 export type Dimension = "bytes" | "time" | "bandwidth" | "rate" | "frequency" | "power" | "energyPerByte" | "ratio" | "count" | "temperature" | "thermalResistance";
 
@@ -38,6 +39,14 @@ const EXAMPLE: Readonly<Record<Dimension, string>> = {
   energyPerByte: '"4pJ/bit"', ratio: '0.4 or "40%"', count: "6", temperature: '"42C"', thermalResistance: '"3.4K/W"',
 };
 
+/** Units are short, so any two are near each other: what is suggested must share something with what was typed. */
+const nearUnit = (typed: string, known: ReadonlyArray<string>): string => {
+  const near = nearest(typed, known);
+  if (near === null) return "";
+  const [a, b] = [typed.toLowerCase(), near.toLowerCase()];
+  return editDistance(a, b) < a.length || (a.length > 1 && b.startsWith(a)) ? ` did you mean ${near}?` : "";
+};
+
 /** Parses a quantity of the given dimension to its base unit; the message says what would be right. */
 export const parseQuantity = (dimension: Dimension, raw: unknown): Either<string, number> => {
   const units = UNITS[dimension];
@@ -51,8 +60,8 @@ export const parseQuantity = (dimension: Dimension, raw: unknown): Either<string
   const unit = match[2]!;
   const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
   if (factor === undefined) {
-    const known = Object.keys(units).filter((u) => u !== "").join(", ");
-    return E.left(unit === "" ? `has no unit: ${raw.trim()}; write it like ${EXAMPLE[dimension]}` : `has an unknown unit "${unit}"; known: ${known}`);
+    const known = Object.keys(units).filter((u) => u !== "");
+    return E.left(unit === "" ? `has no unit: ${raw.trim()}; write it like ${EXAMPLE[dimension]}` : `has an unknown unit "${unit}";${nearUnit(unit, known)} known: ${known.join(", ")}`);
   }
   const value = Number(match[1]) * factor;
   return Number.isFinite(value) ? E.right(value) : E.left(`is not a finite number: ${raw}`);

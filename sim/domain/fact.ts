@@ -19,11 +19,14 @@ export interface Fact {
 
 export const mayBeFitted = (fact: Fact): boolean => fact.kind === "calibrated" || fact.kind === "estimated";
 
+/** The lowest bound that zero does not meet. */
+const ABOVE_ZERO = Number.MIN_VALUE;
+
 const bounded = (dimension: Dimension, low: number, high: number): Codec<number> =>
   custom(dimension, (raw) => {
     const parsed = parseQuantity(dimension, raw);
     if (E.isLeft(parsed)) return parsed;
-    if (parsed.right < low) return E.left(low === 0 && parsed.right < 0 ? `must not be negative: ${String(raw)}` : `is too small: ${String(raw)}`);
+    if (parsed.right < low) return E.left(`${low === ABOVE_ZERO ? "must be above zero" : low === 0 ? "must not be negative" : "is too small"}: ${String(raw)}`);
     return parsed.right > high ? E.left(`is too large: ${String(raw)}`) : parsed;
   });
 
@@ -32,6 +35,6 @@ export const fact = (dimension: Dimension, low = 0, high = Infinity): Codec<Fact
   exactly({ value: bounded(dimension, low, high), kind: oneOf(...KINDS), source: text, note: optional(text, "") });
 
 /** A fact that must be above zero: a rate or a size that is divided by. */
-export const positive = (dimension: Dimension, high = Infinity): Codec<Fact> => fact(dimension, Number.MIN_VALUE, high);
+export const positive = (dimension: Dimension, high = Infinity): Codec<Fact> => fact(dimension, ABOVE_ZERO, high);
 
 export const share: Codec<Fact> = fact("ratio", 0, 1);

@@ -55,3 +55,14 @@ export const npuShareAt = (plan: Plan, batch: number): number => {
 
 /** What the process holds, by part; the parts sum to what `memory` must cover. */
 export const residentBytes = (plan: Plan): number => Object.values(plan.cache).reduce((sum, bytes) => sum + bytes, 0);
+
+/** Whole bytes, rounded down: what fits in the plan's memory still does. */
+const sizeText = (bytes: number): string => `${BigInt(Math.floor(bytes))}B`;
+
+/** The plan as its file has it, for the decoder to read again. */
+export const encodePlan = (plan: Plan): unknown => ({
+  ...plan,
+  memory: sizeText(plan.memory),
+  cache: Object.fromEntries(Object.entries(plan.cache).map(([part, bytes]) => [part, sizeText(bytes)])),
+  io: { ...plan.io, streamBlock: sizeText(plan.io.streamBlock) },
+});

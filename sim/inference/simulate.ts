@@ -8,6 +8,7 @@ import type { DeviceProfile } from "../domain/device.js";
 import type { ModelSpec } from "../domain/model.js";
 import type { RunRecord, RunRequest } from "../domain/run.js";
 import type { SystemSpec } from "../domain/system.js";
+import { checkPlan } from "../planner/check-plan.js";
 import { defaultPlan } from "../planner/default-plan.js";
 import { bounds } from "./analytic-estimate.js";
 import type { Setting } from "./analytic-parts.js";
@@ -28,7 +29,7 @@ export interface SimulationInputs {
 
 export const simulate = ({ device, model, system, request }: SimulationInputs): Either<AppError, RunRecord> =>
   pipe(
-    request.plan === undefined ? defaultPlan(device, model, system, request) : E.right(request.plan),
+    request.plan === undefined ? defaultPlan(device, model, system, request) : checkPlan(device, model, system, request, request.plan),
     E.chain((plan) => {
       const rates = layerRates(device, model, system, plan, request);
       const laws = layerLaws(model, plan, rates, request);

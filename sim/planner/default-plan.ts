@@ -27,7 +27,8 @@ const NPU_ROWS = [{ batch: 1, share: 0.5 }, { batch: 3, share: 0.7 }];
 
 export const mechanismsOf = (system: SystemSpec, request: RunRequest): Mechanisms => ({ ...system.mechanisms, ...request.mechanisms });
 
-const unitsMissing = (device: DeviceProfile, system: SystemSpec, mechanisms: Mechanisms, request: RunRequest): ReadonlyArray<string> => {
+/** The units that the mechanisms run this phase on and the phone lacks, each as a sentence. */
+export const unitsMissing = (device: DeviceProfile, system: SystemSpec, mechanisms: Mechanisms, request: RunRequest): ReadonlyArray<string> => {
   const needed = request.phase === "prefill" ? [mechanisms.prefillOn] : mechanisms.decodeOn.split("+");
   return needed.filter((unit) => (unit === "npu" && device.npu === null) || (unit === "gpu" && device.gpu === null)).map((unit) => `${system.title} needs ${unit === "npu" ? "an NPU" : "a GPU"}; ${device.title} has none`);
 };

@@ -56,6 +56,25 @@ describe("the command line", () => {
       }
   });
 
+  it.each([
+    [["--memory", "-3GB"], { memory: "-3GB" }, []],
+    [["--memory", "-.5GB", "--seed", "-1"], { memory: "-.5GB", seed: "-1" }, []],
+    [["--memory=-3GB"], { memory: "-3GB" }, []],
+    [["--seed", "1", "--", "--memory", "-3GB"], { seed: "1" }, ["--memory", "-3GB"]],
+  ])("a negative value is a value: %j", async (flags, named, extra) => {
+    expect(await readCommandLine(["simulate", ...flags], commands, "0")).toMatchObject({ right: { words: { named, extra } } });
+  });
+
+  it.each([
+    [["--memory", "-3GB"], "must not be negative: -3GB"],
+    [["--memory", "0GB"], "must be above zero: 0GB"],
+    [["--memory", ""], 'is empty; write it like "19GB" or "19GiB"'],
+    [["--memory", "19gb"], 'has an unknown unit "gb"; did you mean GB? known: B, KB, MB, GB, TB, KiB, MiB, GiB, TiB'],
+  ])("says what is wrong with the size in %j", async (flags, message) => {
+    // Not the end of the line: simulate adds that "all" would do too.
+    expect((await typed("simulate", ...flags)).stderr).toContain(`neuronlab simulate: 1 mistake\n  --memory: ${message}`);
+  });
+
   it("keeps numbers, dots and a leading zero as they were typed", async () => {
     expect(await readCommandLine(["simulate", "--seed", "007", "--memory", "19", "--set", "a.b=c", "--set", "no-x=1"], commands, "0")).toMatchObject({ right: { words: { named: { seed: "007", memory: "19", set: ["a.b=c", "no-x=1"] }, extra: [] } } });
   });

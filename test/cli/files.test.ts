@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, rmdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -13,7 +14,7 @@ const at = (...parts: ReadonlyArray<string>): string => join(folder, ...parts);
 const real = async (): Promise<WriteSteps> => {
   const { mkdir, writeFile } = await import("node:fs/promises");
   const { renameSync } = await import("node:fs");
-  return { makeFolder: (p) => mkdir(p, { recursive: true }), writeContent: (p, t) => writeFile(p, t), rename: renameSync, remove: (p) => rmSync(p, { force: true }) };
+  return { makeFolder: (p) => mkdir(p), writeContent: (p, t) => writeFile(p, t), rename: renameSync, remove: (p) => rmSync(p, { force: true }), removeFolder: rmdirSync };
 };
 
 describe("writing files", () => {
@@ -46,6 +47,59 @@ describe("writing files", () => {
   it("below something that is not a folder is a disk fault with the path", async () => {
     writeFileSync(at("a"), "");
     expect(await writeFiles([{ path: at("a", "b.txt"), text: "" }])()).toMatchObject({ left: { _tag: "Disk", path: at("a", "b.txt") } });
+  });
+
+  it("what is there and is not a regular file is refused before anything is written", async () => {
+    execFileSync("mkfifo", [at("fifo")]);
+    mkdirSync(at("folder"));
+    symlinkSync("fifo", at("link"));
+    for (const name of ["fifo", "folder", "link"])
+      expect(await writeFiles([{ path: at("new", "a.txt"), text: "a" }, { path: at(name), text: "b" }])()).toEqual({ _tag: "Left", left: { _tag: "Disk", path: at(name), reason: "is not a regular file" } });
+    expect(readdirSync(folder).sort()).toEqual(["fifo", "folder", "link"]);
+    expect(lstatSync(at("fifo")).isFIFO()).toBe(true);
+  });
+
+  it("writes to where a link leads, also when nothing is there yet, and the link stays", async () => {
+    mkdirSync(at("far"));
+    writeFileSync(at("far", "a.txt"), "old");
+    symlinkSync("far/a.txt", at("a"));
+    symlinkSync("a", at("again"));
+    symlinkSync("far/b.txt", at("b"));
+    expect(await writeFiles([{ path: at("again"), text: "new" }, { path: at("b"), text: "b" }])()).toMatchObject({ _tag: "Right" });
+    expect([readFileSync(at("far", "a.txt"), "utf8"), readFileSync(at("far", "b.txt"), "utf8")]).toEqual(["new", "b"]);
+    expect(["a", "again", "b"].map((name) => lstatSync(at(name)).isSymbolicLink())).toEqual([true, true, true]);
+    expect(readdirSync(at("far")).sort()).toEqual(["a.txt", "b.txt"]);
+  });
+
+  it("folders are made one at a time, and where none can be made that is a disk fault", async () => {
+    const asked: Array<string> = [];
+    const steps: WriteSteps = { ...(await real()), makeFolder: (path) => {
+      asked.push(path);
+      return Promise.reject(Object.assign(new Error("x"), { code: "ENOENT" }));
+    } };
+    expect(await writeFilesWith(steps)([{ path: at("x", "y", "a.txt"), text: "a" }])()).toEqual({ _tag: "Left", left: { _tag: "Disk", path: at("x", "y", "a.txt"), reason: "nothing can be made there" } });
+    expect(asked).toEqual([at("x")]);
+  });
+
+  it("a folder that someone else makes meanwhile is used, and stays when the write then fails", async () => {
+    const good = await real();
+    const steps: WriteSteps = { ...good, makeFolder: async (path) => {
+      if (path === at("x")) mkdirSync(path);
+      await good.makeFolder(path);
+    }, rename: () => { throw Object.assign(new Error("x"), { code: "EROFS" }); } };
+    expect(await writeFilesWith(steps)([{ path: at("x", "y", "z", "a.txt"), text: "a" }])()).toMatchObject({ left: { reason: "the disk is read-only" } });
+    expect([readdirSync(folder), readdirSync(at("x"))]).toEqual([["x"], []]);
+  });
+
+  it("folders made for a write that fails are removed, others and what is in them are not", async () => {
+    mkdirSync(at("old"));
+    const good = await real();
+    const steps: WriteSteps = { ...good, rename: (from, to) => {
+      if (to.endsWith("b.txt")) throw Object.assign(new Error("x"), { code: "ENOSPC" });
+      good.rename(from, to);
+    } };
+    expect(await writeFilesWith(steps)([{ path: at("kept", "a.txt"), text: "a" }, { path: at("old", "new", "er", "b.txt"), text: "b" }])()).toMatchObject({ left: { path: at("old", "new", "er", "b.txt"), reason: "the disk is full" } });
+    expect([existsSync(at("kept", "a.txt")), readdirSync(at("old"))]).toEqual([true, []]);
   });
 
   it("an interrupt while writing removes what is unfinished, and no handler stays behind", async () => {

@@ -112,6 +112,7 @@ describe("differences of points files", () => {
     expect(differences("p", JSON.stringify([row("a")]), JSON.stringify([row("b")]))).toEqual(["p: a: gone", "p: b: new"]);
     expect(differences("p", JSON.stringify({ points: [row("a")] }), JSON.stringify({ points: [row("a")] }, null, 1))).toEqual(["p: the same points, but not the same bytes"]);
     expect(differences("p", "x", "x")).toEqual([]);
+    expect(differences("f/figure.svg", "<svg/>", "<svg><g/></svg>")).toEqual(["f/figure.svg: another picture than the stored one"]);
   });
 });
 

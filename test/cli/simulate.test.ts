@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { stuck, unsupported } from "../../sim/base/errors.js";
+import { simulate } from "../../sim/inference/simulate.js";
 import type { RunRecord } from "../../sim/domain/run.js";
 import { simulateProgram, typedCommand } from "../../cli/programs/simulate.js";
 import { execute } from "../../cli/run.js";
@@ -80,6 +81,24 @@ describe("simulate", () => {
     const { f, code } = await run({ plan: "p.json", set: "overlap=none" }, { files: { "p.json": JSON.stringify({ ...aPlan, memory: "4GB", cache: Object.fromEntries(Object.entries(aPlan.cache).map(([k, v]) => [k, `${v}B`])), io: { streamBlock: "512KiB", lanes: 1 } }) } });
     expect(code).toBe(0);
     expect(f.ran[0].request).toMatchObject({ model: "bamboo-7b", memory: { _tag: "Bytes", bytes: 4e9 }, plan: { memory: 4e9, mechanisms: { ...aPlan.mechanisms, overlap: "none" } } });
+  });
+
+  it("the plan that ran, saved or printed, runs again to the same result", async () => {
+    const real = { simulate };
+    const asked = { model: "bamboo-7b", memory: "3GiB", tokens: "4", format: "json" };
+    const first = await run({ ...asked, "save-plan": "p.json" }, real);
+    expect([first.code, first.stderr]).toEqual([0, "wrote p.json\n"]);
+    const saved = first.f.files.get("p.json")!;
+    const printed = JSON.parse(first.stdout) as { plan: unknown; tokensPerSec: number; cacheHitRate: number };
+    expect(printed.plan).toEqual(JSON.parse(saved));
+    expect(printed.plan).toMatchObject({ memory: `${3 * 2 ** 30}B`, io: { streamBlock: "524288B" } });
+    const again = await run({ plan: "p.json", tokens: "4", format: "json", "save-plan": "q.json" }, { ...real, files: { "p.json": saved } });
+    expect([again.code, again.stderr]).toEqual([0, "wrote q.json\n"]);
+    expect(again.f.files.get("q.json")).toBe(saved);
+    const repeated = JSON.parse(again.stdout) as typeof printed;
+    expect(repeated.tokensPerSec).toBeCloseTo(printed.tokensPerSec, 6);
+    expect(repeated.cacheHitRate).toBeCloseTo(printed.cacheHitRate, 9);
+    expect((await run({ save: "a.json", "save-plan": "a.json" })).stderr).toBe("neuronlab simulate: 1 mistake\n  --save-plan: names the same file as --save: a.json\n");
   });
 
   it("a faulty plan or profile is named with the path inside it, exit 2", async () => {

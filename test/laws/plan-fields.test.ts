@@ -58,6 +58,6 @@ describe("buffers of the clusters in flight", () => {
     // The default plan sets its own buffers aside; with three times as much more, the deeper one is paid for.
     const ownBuffers = plan.cache.runtime - 0.3 * 2 ** 30;
     expect(ownBuffers).toBeGreaterThan(0);
-    expect(missing({ ...deeper, cache: { ...plan.cache, runtime: plan.cache.runtime + 3 * ownBuffers } })).toBeCloseTo(missing(plan), 12);
+    expect(missing({ ...deeper, memory: plan.memory + 3 * ownBuffers, cache: { ...plan.cache, runtime: plan.cache.runtime + 3 * ownBuffers } })).toBeCloseTo(missing(plan), 12);
   });
 });

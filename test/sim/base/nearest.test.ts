@@ -27,6 +27,11 @@ describe("nearest", () => {
     expect(nearest("OnePlus-Ace2", DEVICES)).toBe("oneplus-ace-2");
     expect(nearest("rasberry-pi-5", DEVICES)).toBe("raspberry-pi-5");
   });
+  it("prefers what differs only in punctuation", () => {
+    expect(nearest("powerinfer2", ["powerinfer", "powerinfer-2"])).toBe("powerinfer-2");
+    expect(nearest("PowerInfer_2", ["powerinfer", "powerinfer-2"])).toBe("powerinfer-2");
+    expect(nearest("--", ["%", "qnn"])).toBe("%");
+  });
   it("says nothing when nothing is close", () => {
     expect(nearest("nokia-3310-classic", DEVICES)).toBeNull();
     expect(nearest("anything", [])).toBeNull();

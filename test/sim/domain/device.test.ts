@@ -37,10 +37,10 @@ describe("a device profile", () => {
 
   it.each([
     ["a bare number where a unit is due", ["cpu", "bandwidth"], fact(43.9), 'cpu.bandwidth.value: has no unit: 43.9; write it like "43.9GB/s"'],
-    ["a size for a rate", ["cpu", "bandwidth"], fact("43.9GB"), 'cpu.bandwidth.value: has an unknown unit "GB"; known: B/s, KB/s, MB/s, GB/s, TB/s, KiB/s, MiB/s, GiB/s, TiB/s'],
-    ["a negative rate", ["npu", "bulkBandwidth"], fact("-56GB/s"), "npu.bulkBandwidth.value: is too small: -56GB/s"],
-    ["a rate of nothing", ["npu", "bulkBandwidth"], fact("0GB/s"), "npu.bulkBandwidth.value: is too small: 0GB/s"],
-    ["a negative time", ["npu", "launch"], fact("-88us"), "npu.launch.value: is too small: -88us"],
+    ["a size for a rate", ["cpu", "bandwidth"], fact("43.9GB"), 'cpu.bandwidth.value: has an unknown unit "GB"; did you mean GB/s? known: B/s, KB/s, MB/s, GB/s, TB/s, KiB/s, MiB/s, GiB/s, TiB/s'],
+    ["a negative rate", ["npu", "bulkBandwidth"], fact("-56GB/s"), "npu.bulkBandwidth.value: must be above zero: -56GB/s"],
+    ["a rate of nothing", ["npu", "bulkBandwidth"], fact("0GB/s"), "npu.bulkBandwidth.value: must be above zero: 0GB/s"],
+    ["a negative time", ["npu", "launch"], fact("-88us"), "npu.launch.value: must be above zero: -88us"],
     ["a negative cost", ["pageCache", "faultCost"], fact("-1us"), "pageCache.faultCost.value: must not be negative: -1us"],
     ["a share above one", ["gpu", "duty"], fact("120%"), "gpu.duty.value: is too large: 120%"],
     ["a number without its provenance", ["dram", "sustained"], "59.6GB/s", 'dram.sustained: should be an object with value, kind, source, note, got "59.6GB/s"'],

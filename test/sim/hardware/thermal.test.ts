@@ -31,6 +31,7 @@ describe("clocks", () => {
     expect(clockRatio(thermal, throttleStart.value)).toBe(1);
     expect(clockRatio(thermal, throttleFull.value)).toBe(floor.value);
     expect(clockRatio(thermal, throttleFull.value + 50)).toBe(floor.value);
+    for (const beyond of [1e-6, 1, 2, 5]) expect(clockRatio(thermal, throttleFull.value + beyond)).toBe(floor.value);
     expect(clockRatio(thermal, (throttleStart.value + throttleFull.value) / 2)).toBeCloseTo((1 + floor.value) / 2, 12);
     expect(clockRatio(thermal, throttleStart.value + 1e-6)).toBeLessThan(1);
   });

@@ -19,8 +19,8 @@ const expectWithin = (what: string, got: number, expected: number, tolerance: nu
 const attentionBytes = (prompt: number, tokens: number): number => sizes.attentionBytes + (sizes.kvBytesPerToken / model.layers) * (prompt + tokens / 2);
 
 /** A plan with attention on these units, all weights in memory. */
-const planOn = (attentionOn: Plan["compute"]["attentionOn"]): Plan => {
-  const { plan } = run({ tokens: 1 });
+const planOn = (attentionOn: Plan["compute"]["attentionOn"], asked: Parameters<typeof run>[0]): Plan => {
+  const { plan } = run({ ...asked, fidelity: "analytic", trace: false });
   return { ...plan, compute: { ...plan.compute, attentionOn } };
 };
 
@@ -29,7 +29,7 @@ describe("the bandwidths of the paper emerge from runs of the assembled phone", 
   const free = { ...device, cpu: { ...device.cpu, barrier: { ...device.cpu.barrier, value: 0 } }, npu: { ...device.npu!, launch: { ...device.npu!.launch, value: 0 } } };
   const asked: Asked = { device: free, model, prompt: 4096, tokens: 2 };
   const bandwidth = (attentionOn: Plan["compute"]["attentionOn"]): number => {
-    const record = run({ ...asked, plan: planOn(attentionOn) });
+    const record = run({ ...asked, plan: planOn(attentionOn, asked) });
     return (attentionBytes(4096, 2) * model.layers) / spent(record, "attention");
   };
   it("CPU alone: 43.9 GB/s", () => {
