@@ -72,7 +72,7 @@ const flash = refined(
     latency: positive("time"),
     /** Rate that is left when `contentionSubmitters` or more cores submit at once, as a ratio of one submitter's. */
     contentionFloor: fact("ratio", 0.05, 1),
-    contentionSubmitters: number(2, 64, true),
+    contentionSubmitters: fact("count", 2, 64),
     /** Second 4 KiB of a bundle read soon after its first, as a ratio of a first read's device time: the NAND page is then in the device's buffer. */
     secondPhaseRatio: fact("ratio", 0.01, 1.5),
     /** Rate that is left when the device is hot, and the device temperature at which that begins. */

@@ -49,7 +49,7 @@ const randomAtRange = (flash: FlashProfile, blockBytes: number, rangeBytes: numb
 export const contentionRatio = (flash: FlashProfile, submitters: number): number => {
   const sharers = Math.ceil(submitters / flash.queues);
   if (sharers <= 1) return 1;
-  const step = Math.min(1, (sharers - 1) / (flash.contentionSubmitters - 1));
+  const step = Math.min(1, (sharers - 1) / (flash.contentionSubmitters.value - 1));
   return 1 - (1 - flash.contentionFloor.value) * step;
 };
 

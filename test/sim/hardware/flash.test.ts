@@ -8,7 +8,7 @@ const { flash } = deviceNamed("oneplus-12");
 const fact = (value: number): FlashProfile["latency"] => ({ value, kind: "estimated", source: "test", note: "" });
 /** 4 KiB at 1 and 16 KiB at 2 bytes/ns over 100 MB; half of both over 10 GB. One queue, 0.6 left when four submit. */
 const drawn: FlashProfile = {
-  ...flash, queues: 1, contentionFloor: fact(0.6), contentionSubmitters: 4,
+  ...flash, queues: 1, contentionFloor: fact(0.6), contentionSubmitters: fact(4),
   sequential: [{ block: fact(4096), rate: fact(1) }, { block: fact(65536), rate: fact(4) }],
   random: [{ block: fact(4096), range: fact(1e8), rate: fact(1) }, { block: fact(16384), range: fact(1e8), rate: fact(2) }, { block: fact(4096), range: fact(1e10), rate: fact(0.5) }, { block: fact(16384), range: fact(1e10), rate: fact(1) }],
 };
