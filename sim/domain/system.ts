@@ -50,7 +50,7 @@ export const systemCodec = exactly({
     /** Share of the flash's sequential rate when it streams whole layers. */
     streamEfficiency: fact("ratio", 0.01, 1),
     /** Tokens per forward pass in prefill. */
-    prefillChunk: number(1, 65536, true),
+    prefillChunk: fact("count", 1, 65536),
     runtimeBytes: fact("bytes"),
     /** Compute threads by cluster kind when the plan does not say; null = the device's best set. */
     threads: nullable(number(1, 64, true)),

@@ -117,7 +117,7 @@ export const estimateNs = (asked: Setting, p: Parts, demand: Demand): number => 
     const compute = p.attention + p.denseFfn + p.launches;
     if (plan.mechanisms.prefillOverlap === "off") return compute + p.stream + p.head;
     // The first layer's read has only its own attention to hide behind, the last layer's product nothing.
-    const passLayers = layers * Math.ceil(request.prompt / setting.system.software.prefillChunk);
+    const passLayers = layers * Math.ceil(request.prompt / setting.system.software.prefillChunk.value);
     return p.stream > compute ? p.stream + (p.denseFfn + p.launches / 2) / passLayers + p.head : compute + Math.max(0, p.stream - p.attention) / passLayers + p.head;
   }
   if (plan.mechanisms.computation === "dense") return computeOf(p) + p.stream;

@@ -220,7 +220,7 @@ const prefillParts = ({ device, model, system, plan, rates, request }: Setting):
   const unit = plan.mechanisms.prefillOn;
   const rate = (unit === "npu" ? device.npu!.prefillRate.value : unit === "gpu" ? device.gpu!.prefillRate.value : gemmCpuRate(device, plan.compute.threads)) * system.software.gemmEfficiency.value;
   const bandwidth = Math.min(device.dram.sustained.value, unit === "npu" ? device.npu!.bulkBandwidth.value : unit === "gpu" ? device.gpu!.bandwidth.value : rates.denseCpu);
-  const chunk = system.software.prefillChunk;
+  const chunk = system.software.prefillChunk.value;
   const passes = Math.ceil(request.prompt / chunk);
   const ffnBytes = (sizes.ffnBytes / model.experts.count) * expertUse(model, request.prompt).active;
   const streamed = rates.allResident ? 0 : ffnBytes * passes;

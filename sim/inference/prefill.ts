@@ -94,8 +94,8 @@ export const prefill = (device: DeviceProfile, model: ModelSpec, system: SystemS
   executor.token = 0;
   let computed = -1;
   let passes = 0;
-  for (let done = 0; done < request.prompt; done += system.software.prefillChunk) {
-    computed = addPass(Math.min(system.software.prefillChunk, request.prompt - done), done, computed);
+  for (let done = 0; done < request.prompt; done += system.software.prefillChunk.value) {
+    computed = addPass(Math.min(system.software.prefillChunk.value, request.prompt - done), done, computed);
     passes++;
   }
   // Only the last position goes through the head.
