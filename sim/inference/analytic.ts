@@ -11,7 +11,7 @@ import { predictorAccount } from "../neurons/coactivation.js";
 import { bounds, estimateNs, stepBounds } from "./analytic-estimate.js";
 import { computeOf, expectedDemand, expertUse, partsOf, readsOf, type Setting } from "./analytic-parts.js";
 import { COOL } from "./demand.js";
-import { limitsOf } from "./describe.js";
+import { limitsOf } from "./run-record.js";
 
 export const analyticRecord = (setting: Setting): RunRecord => {
   const demand = expectedDemand(setting);

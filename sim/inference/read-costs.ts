@@ -23,19 +23,17 @@ export interface ReadCosts {
   readonly streamBandwidth: number;
 }
 
+/** Bytes of one weight row on flash: its scales lie elsewhere when they are kept in memory. */
+const storedRowBytes = (model: ModelSpec, plan: Plan): number => (plan.mechanisms.scalesResident === "yes" ? sizesOf(model).rowBytes : sizesOf(model).rowBytesWithScales);
+
 /** Bytes of one neuron on flash under a plan: whole pages for bundles, bare rows otherwise. */
 export const slotBytes = (model: ModelSpec, plan: Plan): number => {
-  const sizes = sizesOf(model);
-  const neuron = plan.mechanisms.scalesResident === "yes" ? 3 * sizes.rowBytes : sizes.neuronBytes;
-  if (plan.mechanisms.loading === "two-phase") {
-    const row = plan.mechanisms.scalesResident === "yes" ? sizes.rowBytes : sizes.rowBytesWithScales;
-    return (pagesFor(row) + pagesFor(2 * row)) * PAGE_BYTES;
-  }
-  return plan.mechanisms.loading === "bundle" ? pagesFor(neuron) * PAGE_BYTES : neuron;
+  const row = storedRowBytes(model, plan);
+  if (plan.mechanisms.loading === "two-phase") return (pagesFor(row) + pagesFor(2 * row)) * PAGE_BYTES;
+  return plan.mechanisms.loading === "bundle" ? pagesFor(3 * row) * PAGE_BYTES : 3 * row;
 };
 
 export const readCosts = (device: DeviceProfile, model: ModelSpec, plan: Plan): ReadCosts => {
-  const sizes = sizesOf(model);
   const { mechanisms } = plan;
   const slot = slotBytes(model, plan);
   const fromThreads = mechanisms.submitters === "compute-threads" || plan.compute.ioCore === "none";
@@ -45,7 +43,7 @@ export const readCosts = (device: DeviceProfile, model: ModelSpec, plan: Plan): 
   // address range at work between one change of the device's map and the next.
   const rangeBytes = slot * model.ffn;
   const read = (pages: number): number => randomReadNs(device.flash, { blockBytes: pages * PAGE_BYTES, rangeBytes, coreRatio: issuer, submitters });
-  const row = mechanisms.scalesResident === "yes" ? sizes.rowBytes : sizes.rowBytesWithScales;
+  const row = storedRowBytes(model, plan);
   const common = { latencyNs: device.flash.latency.value, slotBytes: slot, streamBandwidth: sequentialReadBandwidth(device.flash, plan.io.streamBlock) };
   if (mechanisms.loading === "two-phase") {
     const gatePages = pagesFor(row);

@@ -14,7 +14,7 @@ import { bounds } from "./analytic-estimate.js";
 import type { Setting } from "./analytic-parts.js";
 import { analyticRecord } from "./analytic.js";
 import { decode, type Finished } from "./decode.js";
-import { describeRun } from "./describe.js";
+import { runRecordOf } from "./run-record.js";
 import { layerRates } from "./layer-rates.js";
 import { neuronDraws } from "./neuron-draws.js";
 import { prefill } from "./prefill.js";
@@ -35,7 +35,7 @@ export const simulate = ({ device, model, system, request }: SimulationInputs): 
       const laws = layerLaws(model, plan, rates, request);
       const setting: Setting = { device, model, system, plan, rates, laws, request };
       if (request.fidelity === "analytic") return E.right(analyticRecord(setting));
-      const described = (done: Finished): RunRecord => describeRun(done, plan, request, bounds(setting, done.demand ?? undefined, done.heat), device, model, rates.predictedRows);
+      const described = (done: Finished): RunRecord => runRecordOf(done, plan, request, bounds(setting, done.demand ?? undefined, done.heat), device, model, rates.predictedRows);
       if (request.phase === "prefill") return pipe(prefill(device, model, system, plan, rates, request), E.map(described));
       // A dense system touches every neuron of every token: there is nothing to draw, and `neuron` and `cluster` are one.
       const draws = plan.mechanisms.computation === "dense" ? null : request.fidelity === "neuron" ? neuronDraws(model, plan, rates, request) : sparseDraws(model, plan, rates, request, laws);

@@ -48,7 +48,7 @@ const spansOf = (done: Finished): ReadonlyArray<SpanRow> => {
   return rows;
 };
 
-export const describeRun = (done: Finished, plan: Plan, request: RunRequest, bound: RunRecord["bound"], device: DeviceProfile, model: ModelSpec, predictedRows: number): RunRecord => {
+export const runRecordOf = (done: Finished, plan: Plan, request: RunRequest, bound: RunRecord["bound"], device: DeviceProfile, model: ModelSpec, predictedRows: number): RunRecord => {
   const { phone, wallNs } = done;
   const { recorder } = phone;
   const isDecode = request.phase === "decode";
