@@ -107,6 +107,14 @@ export const fromProfile = (h: PointHead, simulated: PointSpec["simulated"]): Po
 
 export const tokensPerSec = (record: RunRecord): number => record.tokensPerSec;
 export const percent = (share: number): number => 100 * share;
+/**
+ * Share of the time that goes to getting weights, as the paper's tables split a token in two and no third part: reads behind
+ * which nothing computes, and placing in the cache what was read.
+ */
+export const loadingShare = (record: RunRecord): number => {
+  const placing = record.breakdown.find((part) => part.activity === "cache")?.nsPerToken ?? 0;
+  return record.exposedIoShare + placing / record.breakdown.reduce((sum, part) => sum + part.nsPerToken, 0);
+};
 
 /** Each run once, in order of first use. */
 export const casesOf = (points: ReadonlyArray<PointSpec>, more: ReadonlyArray<Case> = []): ReadonlyArray<Case> => [

@@ -1,4 +1,4 @@
-import { HALF, casesOf, decode, fromRun, percent } from "../cases.js";
+import { HALF, casesOf, decode, fromRun, loadingShare, percent } from "../cases.js";
 import { numberClaim, ratioOf } from "../claims.js";
 import type { Experiment } from "../experiment.js";
 
@@ -10,8 +10,8 @@ const ROWS = [
 const points = ROWS.flatMap(({ system, compute, io }) => {
   const run = decode({ device: "oneplus-12", model: "bamboo-7b", system, memory: HALF });
   return [
-    fromRun({ id: `t4.${system}.compute`, series: system, x: "compute", unit: "%", reported: compute, note: "the complement of I/O" }, run, (r) => percent(1 - r.exposedIoShare)),
-    fromRun({ id: `t4.${system}.io`, series: system, x: "I/O", unit: "%", reported: io }, run, (r) => percent(r.exposedIoShare)),
+    fromRun({ id: `t4.${system}.compute`, series: system, x: "compute", unit: "%", reported: compute, note: "the complement of I/O" }, run, (r) => percent(1 - loadingShare(r))),
+    fromRun({ id: `t4.${system}.io`, series: system, x: "I/O", unit: "%", reported: io }, run, (r) => percent(loadingShare(r))),
   ];
 });
 

@@ -52,6 +52,8 @@ export const systemCodec = exactly({
     /** Tokens per forward pass in prefill. */
     prefillChunk: fact("count", 1, 65536),
     runtimeBytes: fact("bytes"),
+    /** Loaded bytes that the CPU packs into the neuron cache per second, for systems that keep it compact; null where a read lands in its slot. */
+    cacheUpkeep: nullable(fact("bandwidth", 0.01)),
     /** Compute threads by cluster kind when the plan does not say; null = the device's best set. */
     threads: nullable(number(1, 64, true)),
   }),

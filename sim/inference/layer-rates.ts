@@ -109,6 +109,9 @@ export const layerRates = (device: DeviceProfile, model: ModelSpec, system: Syst
   const sharedPart = model.hidden / (model.hidden + model.ffn);
   const activePredictorBytes = (predictorBytes * model.experts.active) / model.experts.count;
   const rows = model.ffn * model.experts.active;
+  // A neuron taken in is also packed where the cache is kept compact. What is read for one use only is not.
+  const keepsRecent = mechanisms.cache === "neuron-lru" || mechanisms.cache === "window";
+  const upkeepNs = keepsRecent && software.cacheUpkeep !== null ? cachedNeuronBytes(model, mechanisms) / software.cacheUpkeep.value : 0;
   const firstWhat = mechanisms.loading === "two-phase" ? "read gate" : mechanisms.loading === "bundle" ? "read bundle" : "read rows";
   return {
     attentionBytes,
@@ -129,7 +132,7 @@ export const layerRates = (device: DeviceProfile, model: ModelSpec, system: Syst
     graphSwapNs: device.npu?.graphSwap.value ?? 0,
     barrierNs: device.cpu.barrier.value,
     dispatchNs: device.cpu.barrier.value / Math.max(1, threadCount(threads)),
-    insertNs: device.cpu.cacheInsert.value,
+    insertNs: device.cpu.cacheInsert.value + upkeepNs,
     reads,
     firstReadNs: reads.firstNs,
     firstReadWhat: ACTIVITIES.indexOf(firstWhat),

@@ -28,7 +28,7 @@ const expectInterior = (points: ReadonlyArray<Point>): void => {
 describe("a plan field has its best value between its ends", () => {
   it("cluster size: small ones pay for hand-overs, large ones for idle cores, a late first read and buffers", () => {
     for (const fidelity of ["cluster", "analytic"] as const)
-      expectInterior(sweep(`neurons of a cluster (${fidelity})`, { ...asked, fidelity }, [64, 128, 256, 512, 1024, 2048, 4096, 14336], (plan, neurons) => ({ ...plan, cluster: { neurons } })));
+      expectInterior(sweep(`neurons of a cluster (${fidelity})`, { ...asked, fidelity }, [16, 64, 256, 512, 1024, 2048, 4096, 14336], (plan, neurons) => ({ ...plan, cluster: { neurons } })));
   });
 
   it("pipeline depth: a shallow one lets the flash wait for the cores, a deep one takes memory from the cache", () => {

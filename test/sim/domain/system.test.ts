@@ -12,7 +12,7 @@ const mechanisms = {
 };
 const raw = {
   schema: "neuronlab/system@1", name: "toy", title: "Toy", source: "test", mechanisms,
-  software: { denseEfficiency: fact(1), sparseEfficiency: fact(1), gemmEfficiency: fact(1), npuStream: "bulk", streamEfficiency: fact(1), prefillChunk: fact(512), runtimeBytes: fact("0.3GiB"), threads: null },
+  software: { denseEfficiency: fact(1), sparseEfficiency: fact(1), gemmEfficiency: fact(1), npuStream: "bulk", streamEfficiency: fact(1), prefillChunk: fact(512), runtimeBytes: fact("0.3GiB"), cacheUpkeep: null, threads: null },
 };
 const told = (document: unknown): string => {
   const result = decode(systemCodec, "systems/toy.json")(document);
