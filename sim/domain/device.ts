@@ -3,6 +3,7 @@
  * base units: bytes/ns (= GB/s), operations/ns, ns, bytes, watts.
  */
 import { exactly, list, nullable, number, oneOf, optional, refined, text, type TypeOf } from "../base/decode.js";
+import { showBytes } from "../base/units.js";
 import { fact, positive, share } from "./fact.js";
 
 const CORE_KINDS = ["big", "mid", "little"] as const;
@@ -137,8 +138,8 @@ export const deviceCodec = refined(
     power: exactly({ idle: fact("power") }),
   }),
   (d) => [
-    ...(d.dram.usable.value <= d.dram.total.value ? [] : [{ path: "dram.usable", message: `must not exceed dram.total (${d.dram.total.value} bytes)` }]),
-    ...(d.dram.sustained.value <= d.dram.theory.value ? [] : [{ path: "dram.sustained", message: `must not exceed dram.theory (${d.dram.theory.value} bytes/ns)` }]),
+    ...(d.dram.usable.value <= d.dram.total.value ? [] : [{ path: "dram.usable", message: `must not exceed dram.total (${showBytes(d.dram.total.value)}), got ${showBytes(d.dram.usable.value)}` }]),
+    ...(d.dram.sustained.value <= d.dram.theory.value ? [] : [{ path: "dram.sustained", message: `must not exceed dram.theory (${d.dram.theory.value}GB/s), got ${d.dram.sustained.value}GB/s` }]),
     ...(d.thermal.throttleStart.value < d.thermal.throttleFull.value ? [] : [{ path: "thermal.throttleFull", message: "should lie above throttleStart" }]),
   ],
 );

@@ -42,7 +42,7 @@ describe("a device profile", () => {
     ["a rate of nothing", ["npu", "bulkBandwidth"], fact("0GB/s"), "npu.bulkBandwidth.value: must be above zero: 0GB/s"],
     ["a negative time", ["npu", "launch"], fact("-88us"), "npu.launch.value: must be above zero: -88us"],
     ["a negative cost", ["pageCache", "faultCost"], fact("-1us"), "pageCache.faultCost.value: must not be negative: -1us"],
-    ["a share above one", ["gpu", "duty"], fact("120%"), "gpu.duty.value: is too large: 120%"],
+    ["a share above one", ["gpu", "duty"], fact("120%"), "gpu.duty.value: is too large: 120%; should be at most 100%"],
     ["a number without its provenance", ["dram", "sustained"], "59.6GB/s", 'dram.sustained: should be an object with value, kind, source, note, got "59.6GB/s"'],
     ["a kind of provenance that does not exist", ["dram", "sustained"], { value: "59.6GB/s", kind: "guessed", source: "me" }, 'dram.sustained.kind: should be one of printed, measured, derived, calibrated, estimated, got "guessed"'],
     ["a mistyped kind", ["dram", "sustained"], { value: "59.6GB/s", kind: "mesured", source: "me" }, 'dram.sustained.kind: should be one of printed, measured, derived, calibrated, estimated, got "mesured"; did you mean measured?'],
@@ -51,8 +51,8 @@ describe("a device profile", () => {
     ["no clusters", ["cpu", "clusters"], [], "cpu.clusters: should have at least 1 entries, got 0"],
     ["a cluster kind that does not exist", ["cpu", "clusters", 0, "kind"], "huge", 'cpu.clusters[0].kind: should be one of big, mid, little, got "huge"'],
     ["an unknown schema", ["schema"], "neuronlab/device@2", 'schema: should be one of neuronlab/device@1, got "neuronlab/device@2"; did you mean neuronlab/device@1?'],
-    ["more usable memory than there is", ["dram", "usable"], fact("25GiB"), "dram.usable: must not exceed dram.total (25769803776 bytes)"],
-    ["more sustained than theory", ["dram", "sustained"], fact("70GB/s"), "dram.sustained: must not exceed dram.theory (68.3 bytes/ns)"],
+    ["more usable memory than there is", ["dram", "usable"], fact("25GiB"), "dram.usable: must not exceed dram.total (25.77GB), got 26.84GB"],
+    ["more sustained than theory", ["dram", "sustained"], fact("70GB/s"), "dram.sustained: must not exceed dram.theory (68.3GB/s), got 70GB/s"],
     ["a throttle that ends before it begins", ["thermal", "throttleFull"], fact("40C"), "thermal.throttleFull: should lie above throttleStart"],
     ["blocks out of order", ["flash", "sequential"], [{ block: fact("8KiB"), rate: fact("1GB/s") }, { block: fact("4KiB"), rate: fact("1GB/s") }], "flash.sequential: blocks should ascend"],
   ] as const)("refuses %s", (_what, path, value, message) => {
@@ -62,7 +62,7 @@ describe("a device profile", () => {
   it("refuses a mistyped key with the one that was meant", () => {
     const document = edited(edited(raw, ["cpu", "bandwith"], fact("43.9GB/s")), ["cpu", "bandwidth"], undefined);
     expect(told(document)).toBe(
-      ["devices/toy.json: 2 mistakes", "  cpu.bandwith: unknown key, did you mean bandwidth?; allowed: isa, clusters, bandwidth, barrier, cacheInsert", "  cpu.bandwidth: is missing"].join("\n"),
+      ["devices/toy.json: 2 mistakes", "  cpu.bandwith: unknown key; did you mean bandwidth? allowed: isa, clusters, bandwidth, barrier, cacheInsert", "  cpu.bandwidth: is missing"].join("\n"),
     );
   });
 

@@ -29,8 +29,8 @@ describe("a system", () => {
     ["yes as a truth value", ["mechanisms", "offload"], true, "mechanisms.offload: should be one of yes, no, got true"],
     ["a missing mechanism", ["mechanisms", "overlap"], undefined, "mechanisms.overlap: is missing"],
     ["prefill on two units", ["mechanisms", "prefillOn"], "cpu+npu", 'mechanisms.prefillOn: should be one of cpu, npu, gpu, got "cpu+npu"'],
-    ["an efficiency far above one", ["software", "denseEfficiency"], fact(2), "software.denseEfficiency.value: is too large: 2"],
-    ["a stream above the flash's own rate", ["software", "streamEfficiency"], fact("101%"), "software.streamEfficiency.value: is too large: 101%"],
+    ["an efficiency far above one", ["software", "denseEfficiency"], fact(2), "software.denseEfficiency.value: is too large: 2; should be at most 1.2"],
+    ["a stream above the flash's own rate", ["software", "streamEfficiency"], fact("101%"), "software.streamEfficiency.value: is too large: 101%; should be at most 100%"],
     ["a size without a unit", ["software", "runtimeBytes"], fact(300), 'software.runtimeBytes.value: has no unit: 300; write it like "19GB" or "19GiB"'],
     ["no threads", ["software", "threads"], 0, "software.threads: should be between 1 and 64, got 0"],
   ] as const)("refuses %s", (_what, path, value, message) => {
