@@ -34,6 +34,11 @@ describe("trace", () => {
     expect(await says({ ...aRecord(request), lanes: [{ lane: "npu", busyNs: -1, servers: 1 }] })).toMatch(/lanes\[0\]\.busyNs: should be between 0/);
   });
 
+  it("tells mistakes in arguments and in the file together, and never writes over what it reads", async () => {
+    const { code, stderr } = await run({ ...aRecord(request), wallNs: -1 }, { out: "./r.json", seed: "x" });
+    expect([code, stderr]).toEqual([2, ["neuronlab trace: 2 mistakes", "  --seed: should be a whole number between 0 and 4294967295, got x", "  --out: names the file that is read: r.json", "r.json: 1 mistake", "  wallNs: should be between 0 and 9007199254740991, got -1", ""].join("\n")]);
+  });
+
   it("needs a file", async () => {
     const f = fake();
     expect(await execute(traceProgram(commandNamed("trace"))(given({})), f.capabilities)).toBe(2);
