@@ -3,7 +3,7 @@ import { E, RTE, TE, pipe, type Either } from "../../sim/base/fp.js";
 import { custom, decode, type Codec, type Exact } from "../../sim/base/decode.js";
 import { badInput, type AppError, type Mistake } from "../../sim/base/errors.js";
 import { mechanismsCodec, type Mechanisms } from "../../sim/domain/system.js";
-import type { MemoryRequest, RunRecord, RunRequest } from "../../sim/domain/run.js";
+import { encodeRecord, type MemoryRequest, type RunRecord, type RunRequest } from "../../sim/domain/run.js";
 import type { DeviceProfile } from "../../sim/domain/device.js";
 import { encodePlan, type Plan } from "../../sim/domain/plan.js";
 import { describeRun, summaryOf } from "../../sim/report/describe-run.js";
@@ -157,7 +157,7 @@ const titleOf = (record: RunRecord): string => `${record.inputs.model} on ${reco
 const describe = (command: Command, given: Words, args: Args) => (record: RunRecord): Answer => {
   const files: ReadonlyArray<OutputFile> = [
     ...(args.trace === null ? [] : [{ path: args.trace, text: timelineText(timeline({ title: titleOf(record), lanes: record.lanes, spans: record.spans })) }]),
-    ...(args.save === null ? [] : [{ path: args.save, text: `${JSON.stringify(record)}\n` }]),
+    ...(args.save === null ? [] : [{ path: args.save, text: `${JSON.stringify(encodeRecord(record))}\n` }]),
     ...(args["save-plan"] === null ? [] : [{ path: args["save-plan"], text: `${JSON.stringify(encodePlan(record.plan), null, 2)}\n` }]),
   ];
   const line = args.trace === null ? `${typedCommand(command, given)} --trace timeline.json   (open it at ui.perfetto.dev)` : `${args.trace}   (open it at ui.perfetto.dev)`;

@@ -185,6 +185,10 @@ describe("simulate", () => {
     const repeated = JSON.parse(again.stdout) as typeof printed;
     expect(repeated.tokensPerSec).toBeCloseTo(printed.tokensPerSec, 6);
     expect(repeated.cacheHitRate).toBeCloseTo(printed.cacheHitRate, 9);
+    const kept = await run({ plan: "p.json", tokens: "1", format: "json", save: "r.json" }, { ...real, files: { "p.json": saved } });
+    const record = JSON.parse(kept.f.files.get("r.json")!) as { plan: unknown; inputs: { plan: unknown } };
+    expect([record.plan, record.inputs.plan]).toEqual([JSON.parse(saved), JSON.parse(saved)]);
+    expect(JSON.parse(kept.stdout)).toMatchObject({ plan: record.plan, inputs: record.inputs });
     expect((await run({ save: "a.json", "save-plan": "a.json" })).stderr).toBe("neuronlab simulate: 1 mistake\n  --save-plan: names the same file as --save: a.json\n");
   });
 
