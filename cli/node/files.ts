@@ -121,7 +121,11 @@ const writeInto: WriteSteps["writeInto"] = async (to, content) => {
   try {
     if (to._tag === "Path") {
       const file = await open(to.path, constants.O_WRONLY);
-      await file.writeFile(content).finally(() => file.close());
+      try {
+        await file.writeFile(content);
+      } finally {
+        await file.close();
+      }
     } else if (to.number === 1 || to.number === 2) {
       const stream = tolerant(to.number === 1 ? process.stdout : process.stderr);
       await new Promise<void>((done, fail) => stream.write(content, (fault) => (fault instanceof Error ? fail(fault) : done())));
