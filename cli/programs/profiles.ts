@@ -60,7 +60,7 @@ const devices: Shelf<DeviceProfile> = {
   kind: "device",
   load: loadDevice,
   columns: [{ title: "device" }, { title: "what" }, { title: "chip" }, { title: "cores" }, { title: "npu" }, { title: "memory", align: "right" }, { title: "for an app", align: "right" }, { title: "flash" }],
-  row: (d) => [d.name, d.title, d.soc, d.cpu.clusters.map((c) => `${c.count} ${c.kind}`).join(" + "), d.npu?.name ?? "none", showBytes(d.dram.total.value), showBytes(d.dram.usable.value), d.flash.name],
+  row: (d) => [d.name, d.title, d.soc, d.cpu.clusters.map((c) => `${c.count.value} ${c.kind}`).join(" + "), d.npu?.name ?? "none", showBytes(d.dram.total.value), showBytes(d.dram.usable.value), d.flash.name],
 };
 
 const models: Shelf<ModelSpec> = {

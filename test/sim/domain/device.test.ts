@@ -48,6 +48,10 @@ describe("a device profile", () => {
     ["a mistyped kind", ["dram", "sustained"], { value: "59.6GB/s", kind: "mesured", source: "me" }, 'dram.sustained.kind: should be one of printed, measured, derived, calibrated, estimated, got "mesured"; did you mean measured?'],
     ["a fact without a source", ["dram", "sustained"], { value: "59.6GB/s", kind: "printed" }, "dram.sustained.source: is missing"],
     ["a missing NPU", ["npu"], undefined, "npu: is missing"],
+    ["a count without its provenance", ["cpu", "clusters", 0, "count"], 1, "cpu.clusters[0].count: should be an object with value, kind, source, note, got 1"],
+    ["half a core", ["cpu", "clusters", 0, "count", "value"], 1.5, "cpu.clusters[0].count.value: should be a whole number, got 1.5"],
+    ["a count with a unit", ["flash", "depth", "value"], "32KiB", 'flash.depth.value: takes no unit, got "32KiB"; write it like 6'],
+    ["more cores than a phone can have", ["cpu", "clusters", 0, "count", "value"], 65, "cpu.clusters[0].count.value: is too large: 65; should be at most 64"],
     ["no clusters", ["cpu", "clusters"], [], "cpu.clusters: should have at least 1 entries, got 0"],
     ["a cluster kind that does not exist", ["cpu", "clusters", 0, "kind"], "huge", 'cpu.clusters[0].kind: should be one of big, mid, little, got "huge"'],
     ["an unknown schema", ["schema"], "neuronlab/device@2", 'schema: should be one of neuronlab/device@1, got "neuronlab/device@2"; did you mean neuronlab/device@1?'],
@@ -67,13 +71,13 @@ describe("a device profile", () => {
   });
 
   it("tells all mistakes at once", () => {
-    const document = edited(edited(edited(raw, ["dram", "total"], fact("24")), ["flash", "queues"], 0), ["cpu", "clusters", 1, "clock"], fact("3m"));
+    const document = edited(edited(edited(raw, ["dram", "total"], fact("24")), ["flash", "queues", "value"], 0), ["cpu", "clusters", 1, "clock"], fact("3m"));
     expect(told(document)).toBe(
       [
         "devices/toy.json: 3 mistakes",
         '  cpu.clusters[1].clock.value: has an unknown unit "m"; known: GHz, MHz',
         '  dram.total.value: has no unit: 24; write it like "19GB" or "19GiB"',
-        "  flash.queues: should be between 1 and 64, got 0",
+        "  flash.queues.value: is too small: 0; should be at least 1",
       ].join("\n"),
     );
   });
