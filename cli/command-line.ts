@@ -24,24 +24,31 @@ const withFlags = (y: Argv, command: Command): Argv => {
 /** yargs' own notation; presence of a required one is the decoder's to check, with all other mistakes. */
 const pattern = (command: Command): string => (command.positional === undefined ? command.name : `${command.name} [${command.positional.key}${command.positional.many ? ".." : ""}]`);
 
-const NOT_FLAGS = ["_", "$0", "--", "help", "version"];
+const NOT_FLAGS = ["_", "$0", "--", "help", "h", "version"];
 
-const wordsOf = (argv: Readonly<Record<string, unknown>>): Words => ({
-  named: Object.fromEntries(Object.entries(argv).filter(([key, value]) => !NOT_FLAGS.includes(key) && value !== undefined && !(Array.isArray(value) && value.length === 0))),
+const wordsOf = (argv: Readonly<Record<string, unknown>>, behindSwitches: Readonly<Record<string, string>> = {}): Words => ({
+  named: Object.fromEntries(Object.entries({ ...argv, ...behindSwitches }).filter(([key, value]) => !NOT_FLAGS.includes(key) && value !== undefined && !(Array.isArray(value) && value.length === 0))),
   extra: [...(argv._ as ReadonlyArray<unknown>).slice(1), ...((argv["--"] as ReadonlyArray<unknown> | undefined) ?? [])].map(String),
 });
 
 /** Every flag here is text or a switch, so yargs' type column says nothing. */
 const withoutTypes = (help: string): string => help.replaceAll(/ +\[(?:string|boolean)\]$/gm, "").trimEnd();
 
-/** yargs takes "-3GB" for the switches -3, -G and -B; behind a flag that wants a value it is that value. */
+/** yargs reads "--check=yes" as false; what stands behind a switch is kept, for the decoder to refuse. */
+const switchValues = (typed: ReadonlyArray<string>, command: Command): Readonly<Record<string, string>> => {
+  const end = typed.includes("--") ? typed.indexOf("--") : typed.length;
+  const switches = command.flags.filter((flag) => flag.value === null);
+  return Object.fromEntries(typed.slice(0, end).flatMap((word) => switches.filter((flag) => word.startsWith(`--${flag.name}=`)).map((flag) => [flag.name, word.slice(flag.name.length + 3)])));
+};
+
+/** yargs takes "-3GB" for the switches -3, -G and -B, and "-" for a word of its own; behind a flag that wants a value it is that value. */
 const withNegatives = (typed: ReadonlyArray<string>, commands: ReadonlyArray<Command>): ReadonlyArray<string> => {
   const command = commands.find((one) => one.name === typed.find((given) => !given.startsWith("-")));
   const takesValue = new Set([...(command?.flags ?? []), ...sharedFlags].flatMap((flag) => (flag.value === null ? [] : [`--${flag.name}`])));
   const end = typed.includes("--") ? typed.indexOf("--") : typed.length;
   const joined: Array<string> = [];
   for (let i = 0; i < typed.length; i++) {
-    const negative = i + 1 < end && takesValue.has(typed[i]) && /^-\.?\d/.test(typed[i + 1]);
+    const negative = i + 1 < end && takesValue.has(typed[i]) && /^-(?:\.?\d|$)/.test(typed[i + 1]);
     joined.push(negative ? `${typed[i]}=${typed[++i]}` : typed[i]);
   }
   return joined;
@@ -79,11 +86,12 @@ export const readCommandLine = async (given: ReadonlyArray<string>, commands: Re
     return E.left(badInput("neuronlab", [{ path: "(command line)", message: `${fault instanceof Error ? fault.message : String(fault)}; see neuronlab --help` }]));
   }
   if (shown !== "") return E.right({ _tag: "Shown", text: withoutTypes(shown) });
-  if (chosen !== null) return E.right({ _tag: "Chosen", command: chosen, words: wordsOf(argv) });
+  if (chosen !== null) return E.right({ _tag: "Chosen", command: chosen, words: wordsOf(argv, switchValues(typed, chosen)) });
   const names = commands.map((command) => command.name);
   const first = (argv._ as ReadonlyArray<string>)[0];
+  if (first?.trim() === "") return E.left(badInput("neuronlab", [{ path: "(command)", message: `is empty; known: ${names.join(", ")}` }]));
   if (first !== undefined) return E.left(unknownName("command", first, names, nearest(first, names)));
   const flags = Object.keys(wordsOf(argv).named);
-  if (flags.length > 0) return E.left(badInput("neuronlab", [{ path: `--${flags[0]}`, message: `stands before a command; write it after one of ${names.join(", ")}` }]));
+  if (flags.length > 0) return E.left(badInput("neuronlab", flags.map((flag) => ({ path: flag.length === 1 ? `-${flag}` : `--${flag}`, message: `stands before a command; write it after one of ${names.join(", ")}` }))));
   return E.right({ _tag: "Shown", text: withoutTypes(await y.getHelp()) });
 };

@@ -2,8 +2,8 @@
  * A program is what a command does: a description of effects over one record of functions. Tests pass a record of
  * fakes (test/fakes/capabilities.ts); cli/node/ has the real ones. Outputs leave as values, in an Answer.
  */
-import { TE, pipe, type Either, type IO, type ReaderTaskEither, type TaskEither } from "../sim/base/fp.js";
-import type { AppError } from "../sim/base/errors.js";
+import { A, E, RTE, T, TE, pipe, sequenceS, type Either, type IO, type ReaderTaskEither, type TaskEither } from "../sim/base/fp.js";
+import { together, type AppError } from "../sim/base/errors.js";
 import type { DeviceProfile } from "../sim/domain/device.js";
 import type { ModelSpec } from "../sim/domain/model.js";
 import type { RunRecord, RunRequest } from "../sim/domain/run.js";
@@ -61,6 +61,14 @@ export interface Capabilities {
 }
 
 export type Program<A> = ReaderTaskEither<Capabilities, AppError, A>;
+
+/** Tries every part, and tells the faults of all. */
+const validation = RTE.getApplicativeReaderTaskValidation(T.ApplicativeSeq, { concat: together });
+export const gather = sequenceS(validation);
+export const gatherEach: <X, B>(one: (of: X) => Program<B>) => (all: ReadonlyArray<X>) => Program<ReadonlyArray<B>> = A.traverse(validation);
+
+/** A program that cannot fail: what became of it. */
+export const tried = <B>(program: Program<B>): Program<Either<AppError, B>> => (capabilities) => async () => E.right(await program(capabilities)());
 
 /** What a command gives back. `exit` 70 is for a finding against ourselves: stored results that do not match. */
 export interface Answer {

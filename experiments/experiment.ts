@@ -84,9 +84,11 @@ export interface ClaimSpec {
 }
 export interface ClaimResult { readonly id: string; readonly text: string; readonly holds: boolean; readonly found: string }
 
-/** One coordinate system of a figure. It shows the points and curves of its key. */
+/** One coordinate system of a figure. It shows the points and curves of its key, and of those only `series` where it names some. */
 export interface Panel {
   readonly key: string;
+  /** For values of very different size: each panel has an axis of its own. */
+  readonly series?: ReadonlyArray<string>;
   readonly title: string;
   /** bars: categories on x, a pair of bars (reported, simulated) for each series. lines: x is a quantity, or an ordered category. */
   readonly kind: "bars" | "lines";

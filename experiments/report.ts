@@ -1,7 +1,7 @@
 /** Results to files as values: tables, points, pictures and the page that shows them. Paths are relative to results/paper. Pure but for what is handed in. */
 import type { Panel, Result, ResultPoint } from "./experiment.js";
 import { drawFigure } from "./plots/figure.js";
-import { showReported, showSimulated } from "./plots/panel-rows.js";
+import { inOneLine, showReported, showSimulated, shows } from "./plots/panel-rows.js";
 import { styleOf } from "./plots/series.js";
 import { ofRole, summarise, worstFirst, type Summary } from "./summary.js";
 
@@ -60,8 +60,8 @@ const markdownTable = (columns: ReadonlyArray<readonly [string, Align]>, rows: R
 const percentText = (share: number | null, digits = 1): string => (share === null ? "–" : `${(100 * share).toFixed(digits)} %`);
 const signedText = (error: number | null): string => (error === null ? "–" : `${error < 0 ? "−" : "+"}${(100 * Math.abs(error)).toFixed(1)} %`);
 
-const panelName = (panels: ReadonlyArray<Panel>, key: string): string => panels.find((p) => p.key === key)?.title ?? key;
-const xName = ({ experiment }: Result, x: number | string): string => (experiment.chart.names?.[String(x)] || String(x)).replace("\n", " ");
+const panelName = (panels: ReadonlyArray<Panel>, of: { readonly panel: string; readonly series: string }): string => panels.find((p) => shows(p, of))?.title ?? of.panel;
+const xName = ({ experiment }: Result, x: number | string): string => inOneLine(experiment.chart.names?.[String(x)] || String(x));
 
 const reportedText = (p: ResultPoint): string => showReported(p.reported, p.printed);
 const simulatedText = (p: ResultPoint): string => (p.simulated === null ? "no run" : showSimulated(p.simulated));
@@ -73,13 +73,13 @@ const pointsTable = (result: Result): string => {
   if (experiment.reportedOnly !== undefined)
     return markdownTable(
       [["panel", "left"], ["system", "left"], ["task", "left"], ["reported", "right"]],
-      experiment.reportedOnly.map((r) => [panelName(panels, r.panel), styleOf(r.series).name, String(r.x), `${r.reported} ${r.unit}`]),
+      experiment.reportedOnly.map((r) => [panelName(panels, r), styleOf(r.series).name, String(r.x), `${r.reported} ${r.unit}`]),
     );
   if (points.length === 0) return "The paper's values cannot be read from this figure, only its claims; the simulated curves are in points.json.";
   const manyPanels = panels.length > 1;
   return markdownTable(
     [...(manyPanels ? [["panel", "left"] as const] : []), ["series", "left"], ["x", "left"], ["unit", "left"], ["reported", "right"], ["simulated", "right"], ["error", "right"], ["role", "left"], ["note", "left"]],
-    points.map((p) => [...(manyPanels ? [panelName(panels, p.panel)] : []), styleOf(p.series).name, xName(result, p.x), p.unit, reportedText(p), simulatedText(p), errorText(p), p.role, p.note]),
+    points.map((p) => [...(manyPanels ? [panelName(panels, p)] : []), styleOf(p.series).name, xName(result, p.x), p.unit, reportedText(p), simulatedText(p), errorText(p), p.role, p.note]),
   );
 };
 
@@ -114,7 +114,7 @@ const worstTable = (results: ReadonlyArray<Result>): string => {
     worstFirst([...home.keys()]).map((p) => {
       const result = home.get(p)!;
       const panels = result.experiment.chart.panels;
-      return [errorText(p), `[${result.experiment.paper}](#${result.experiment.id})`, panels.length > 1 ? panelName(panels, p.panel) : "", styleOf(p.series).name, xName(result, p.x), reportedText(p), simulatedText(p), p.unit, p.role];
+      return [errorText(p), `[${result.experiment.paper}](#${result.experiment.id})`, panels.length > 1 ? panelName(panels, p) : "", styleOf(p.series).name, xName(result, p.x), reportedText(p), simulatedText(p), p.unit, p.role];
     }),
   );
 };

@@ -6,14 +6,10 @@ import { hostFacts } from "./host.js";
 import { packageRoot } from "./package.js";
 import { runMany } from "./pool.js";
 import { profileNames, readProfile } from "./profiles.js";
+import { tolerant } from "./streams.js";
 
-/** A reader that has seen enough (`| head`) is no fault of anybody's. */
 const untilClosed = (stream: NodeJS.WriteStream) => (text: string) => (): void => {
-  if (stream.listenerCount("error") === 0)
-    stream.on("error", (fault: NodeJS.ErrnoException) => {
-      if (fault.code !== "EPIPE") throw fault;
-    });
-  stream.write(text);
+  tolerant(stream).write(text);
 };
 
 export const nodeCapabilities = (): Capabilities => {

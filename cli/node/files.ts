@@ -2,15 +2,20 @@
  * Files in and out. Writing goes to a temporary file in the same folder and then renames, so that a reader sees the old
  * file or the new one and never a half. Several files are all written before the first is renamed, and the renames run
  * in one turn of the event loop, where no signal handler can come between. A rename would put a plain file in the place
- * of a device or of a link, so links are followed first and whatever is not a regular file is refused.
+ * of a pipe, a device or a link, so links are followed first. What already stands open, such as /dev/stdout, is written
+ * to as it stands, whatever it leads to: a rename would leave `> file` writing to a file that has no name any more. Pipes
+ * and character devices are opened and written to. These take what they get at once, so they come after all temporary
+ * files and before the first rename.
  */
-import { renameSync, rmSync, rmdirSync } from "node:fs";
-import { lstat, mkdir, readFile, readlink, realpath, stat, writeFile } from "node:fs/promises";
+import { constants, renameSync, rmSync, rmdirSync, writeFile as writeToDescriptor } from "node:fs";
+import { lstat, mkdir, open, readFile, readlink, realpath, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { promisify } from "node:util";
 import { E, TE, pipe, type TaskEither } from "../../sim/base/fp.js";
 import { parseJson } from "../../sim/base/decode.js";
 import { disk, badInput, type AppError } from "../../sim/base/errors.js";
 import { contentOf, type Loaded, type OutputFile } from "../program.js";
+import { tolerant } from "./streams.js";
 
 const codeOf = (fault: unknown): string => (fault as NodeJS.ErrnoException | null)?.code ?? "";
 
@@ -22,6 +27,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: "lies below something that is not a folder",
   ENOSPC: "the disk is full",
   EROFS: "the disk is read-only",
+  EBADF: "is not open for writing",
 };
 
 export const reasonOf = (fault: unknown): string => REASONS[codeOf(fault)] ?? (fault instanceof Error ? fault.message : String(fault));
@@ -62,12 +68,29 @@ const endOfLink = async (path: string, left = 40): Promise<string> => {
   return path;
 };
 
-/** The path that a file is renamed to: at the end of all links, and absent or a regular file. */
-const targetOf = async (path: string): Promise<string> => {
+/** The number of the open descriptor that a path stands for, through any links: 1 for /dev/stdout; null for all others. */
+const descriptorOf = async (path: string, left = 40): Promise<number | null> => {
+  const ours = /^\/(?:dev|proc\/(self|\d+))\/fd\/(\d+)$/.exec(path);
+  if (ours !== null && [undefined, "self", String(process.pid)].includes(ours[1])) return Number(ours[2]);
+  try {
+    if (left > 0 && (await lstat(path)).isSymbolicLink()) return await descriptorOf(resolve(dirname(path), await readlink(path)), left - 1);
+  } catch (fault) {
+    if (codeOf(fault) !== "ENOENT" && codeOf(fault) !== "ENOTDIR") throw fault;
+  }
+  return null;
+};
+
+/** Where content goes: to a path by renaming, or straight into what is there. */
+type Target = { readonly _tag: "Renamed"; readonly path: string } | { readonly _tag: "Path"; readonly path: string } | { readonly _tag: "Descriptor"; readonly number: number };
+
+const targetOf = async (path: string): Promise<Target> => {
+  const descriptor = await descriptorOf(path);
+  if (descriptor !== null) return { _tag: "Descriptor", number: descriptor };
   const there = await statOrNull(path);
-  if (there === null) return endOfLink(path);
-  if (!there.isFile()) throw new Error("is not a regular file");
-  return realpath(path);
+  if (there === null) return { _tag: "Renamed", path: await endOfLink(path) };
+  if (there.isFile()) return { _tag: "Renamed", path: await realpath(path) };
+  if (there.isFIFO() || there.isCharacterDevice()) return { _tag: "Path", path };
+  throw there.isDirectory() ? Object.assign(new Error(), { code: "EISDIR" }) : new Error("is neither a file, nor a pipe, nor a character device");
 };
 
 /** Folders that have to be made before `folder` is there, outermost first. Node's own recursive mkdir spins for ever below /proc. */
@@ -86,13 +109,34 @@ export interface WriteSteps {
   /** One folder, in one that is there. */
   readonly makeFolder: (path: string) => Promise<unknown>;
   readonly writeContent: (path: string, content: string | Uint8Array) => Promise<void>;
+  /** Into what is there or stands open, from where it is. */
+  readonly writeInto: (to: Exclude<Target, { readonly _tag: "Renamed" }>, content: string | Uint8Array) => Promise<void>;
   readonly rename: (from: string, to: string) => void;
   readonly remove: (path: string) => void;
   /** Only an empty one; fails on any other. */
   readonly removeFolder: (path: string) => void;
 }
 
+const writeInto: WriteSteps["writeInto"] = async (to, content) => {
+  try {
+    if (to._tag === "Path") {
+      const file = await open(to.path, constants.O_WRONLY);
+      try {
+        await file.writeFile(content);
+      } finally {
+        await file.close();
+      }
+    } else if (to.number === 1 || to.number === 2) {
+      const stream = tolerant(to.number === 1 ? process.stdout : process.stderr);
+      await new Promise<void>((done, fail) => stream.write(content, (fault) => (fault instanceof Error ? fail(fault) : done())));
+    } else await promisify(writeToDescriptor)(to.number, content);
+  } catch (fault) {
+    if (codeOf(fault) !== "EPIPE") throw fault;
+  }
+};
+
 const onDisk: WriteSteps = {
+  writeInto,
   makeFolder: (path) => mkdir(path),
   writeContent: (path, content) => writeFile(path, content, { encoding: "utf8", flag: "wx" }),
   rename: renameSync,
@@ -147,17 +191,23 @@ export const writeFilesWith = (steps: WriteSteps) => (files: ReadonlyArray<Outpu
   };
   return guarded(cleanUp, async () => {
     try {
-      const placed: Array<{ readonly file: OutputFile; readonly named: string; readonly target: string }> = [];
+      const placed: Array<{ readonly file: OutputFile; readonly named: string; readonly target: Target }> = [];
       for (const file of files) {
         at = resolve(file.path);
         placed.push({ file, named: at, target: await targetOf(at) });
       }
       for (const { file, named, target } of placed) {
+        if (target._tag !== "Renamed") continue;
         at = named;
-        await makeFolders(dirname(target));
-        const temporary = join(dirname(target), `.${basename(target)}.${process.pid}-${serial++}.tmp`);
-        waiting.set(temporary, { named, target });
+        await makeFolders(dirname(target.path));
+        const temporary = join(dirname(target.path), `.${basename(target.path)}.${process.pid}-${serial++}.tmp`);
+        waiting.set(temporary, { named, target: target.path });
         await steps.writeContent(temporary, contentOf(file));
+      }
+      for (const { file, named, target } of placed) {
+        if (target._tag === "Renamed") continue;
+        at = named;
+        await steps.writeInto(target, contentOf(file));
       }
       for (const [temporary, { named, target }] of waiting) {
         at = named;

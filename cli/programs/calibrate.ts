@@ -6,8 +6,8 @@ import type { Experiment } from "../../experiments/experiment.js";
 import type { CalibrateOptions, Calibrated } from "../../experiments/calibration/calibrate.js";
 import { decodeWords, shared, switchedOn, workers } from "../args.js";
 import type { Command, Words } from "../command.js";
-import { inFormat, type Answer, type Program, type ProfileKind } from "../program.js";
-import { knownNames } from "./load.js";
+import { gatherEach, inFormat, type Answer, type Loaded, type Program, type ProfileKind } from "../program.js";
+import { checkProfile, knownNames } from "./load.js";
 
 export type Calibrate = (options: CalibrateOptions) => TaskEither<AppError, Calibrated>;
 
@@ -16,17 +16,19 @@ const ROUNDS = 8;
 
 const FOLDER: Readonly<Record<ProfileKind, string>> = { device: "devices", model: "models", system: "systems" };
 
-/** All profiles as they stand in their files: the fit changes single values and keeps the rest as written. */
+/** A profile as it stands in its file, once it decodes: the fit changes single values and keeps the rest as written. */
+const rawProfile = ({ kind, name }: { readonly kind: ProfileKind; readonly name: string }): Program<readonly [string, unknown]> =>
+  pipe(
+    checkProfile(kind)(name),
+    RTE.chain((): Program<Loaded> => (capabilities) => capabilities.readProfile(kind, name)),
+    RTE.map(({ raw }) => [`${FOLDER[kind]}/${name}`, raw] as const),
+  );
+
 const rawProfiles: Program<ReadonlyMap<string, unknown>> = pipe(
   knownNames,
-  RTE.chain((names) => (capabilities) => {
-    const wanted = (["device", "model", "system"] as const).flatMap((kind) => names[kind].map((name) => ({ kind, name })));
-    return pipe(
-      wanted,
-      TE.traverseSeqArray(({ kind, name }) => pipe(capabilities.readProfile(kind, name), TE.map(({ raw }) => [`${FOLDER[kind]}/${name}`, raw] as const))),
-      TE.map((entries) => new Map(entries)),
-    );
-  }),
+  RTE.map((names) => (["device", "model", "system"] as const).flatMap((kind) => names[kind].map((name) => ({ kind, name })))),
+  RTE.chain(gatherEach(rawProfile)),
+  RTE.map((entries) => new Map(entries)),
 );
 
 export const calibrateProgram = (calibrate: Calibrate, experiments: ReadonlyArray<Experiment>) => (command: Command) => (given: Words): Program<Answer> =>

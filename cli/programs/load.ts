@@ -1,11 +1,11 @@
-/** Profiles by name, decoded; a fault names the file and the path in it. */
-import { E, RTE, TE, pipe } from "../../sim/base/fp.js";
+/** Profiles by name, decoded; a fault names the file and the path in it, and faults of several files are told together. */
+import { RTE, TE, pipe } from "../../sim/base/fp.js";
 import { decode, type Codec } from "../../sim/base/decode.js";
 import { deviceCodec, type DeviceProfile } from "../../sim/domain/device.js";
 import { modelCodec, type ModelSpec } from "../../sim/domain/model.js";
 import { planCodec, type Plan } from "../../sim/domain/plan.js";
 import { systemCodec, type SystemSpec } from "../../sim/domain/system.js";
-import type { Program, ProfileKind } from "../program.js";
+import { gather, gatherEach, type Program, type ProfileKind } from "../program.js";
 
 const load = <A>(kind: ProfileKind, codec: Codec<A>) => (name: string): Program<A> => (capabilities) =>
   pipe(
@@ -17,6 +17,9 @@ export const loadDevice: (name: string) => Program<DeviceProfile> = load("device
 export const loadModel: (name: string) => Program<ModelSpec> = load("model", modelCodec);
 export const loadSystem: (name: string) => Program<SystemSpec> = load("system", systemCodec);
 
+/** For a kind that is only known when the program runs. */
+export const checkProfile = (kind: ProfileKind): ((name: string) => Program<unknown>) => ({ device: loadDevice, model: loadModel, system: loadSystem })[kind];
+
 export const loadPlan = (path: string): Program<Plan> => (capabilities) =>
   pipe(
     capabilities.readJson(path),
@@ -27,12 +30,7 @@ export interface Names { readonly device: ReadonlyArray<string>; readonly model:
 
 const namesOf = (kind: ProfileKind): Program<ReadonlyArray<string>> => (capabilities) => capabilities.profileNames(kind);
 
-export const knownNames: Program<Names> = pipe(
-  RTE.Do,
-  RTE.bind("device", () => namesOf("device")),
-  RTE.bind("model", () => namesOf("model")),
-  RTE.bind("system", () => namesOf("system")),
-);
+export const knownNames: Program<Names> = gather({ device: namesOf("device"), model: namesOf("model"), system: namesOf("system") });
 
 /** Every profile of the package, by name: what experiments choose from. */
 export interface Profiles {
@@ -41,24 +39,14 @@ export interface Profiles {
   readonly systems: ReadonlyMap<string, SystemSpec>;
 }
 
-const loadEach = <A>(names: ReadonlyArray<string>, one: (name: string) => Program<A>): Program<ReadonlyMap<string, A>> => (capabilities) => async () => {
-  const all = new Map<string, A>();
-  for (const name of names) {
-    const loaded = await one(name)(capabilities)();
-    if (E.isLeft(loaded)) return loaded;
-    all.set(name, loaded.right);
-  }
-  return E.right(all);
-};
+const loadEach = <A>(names: ReadonlyArray<string>, one: (name: string) => Program<A>): Program<ReadonlyMap<string, A>> =>
+  pipe(
+    names,
+    gatherEach((name: string) => pipe(one(name), RTE.map((loaded) => [name, loaded] as const))),
+    RTE.map((all) => new Map(all)),
+  );
 
 export const loadProfiles: Program<Profiles> = pipe(
   knownNames,
-  RTE.chain((names) =>
-    pipe(
-      RTE.Do,
-      RTE.bind("devices", () => loadEach(names.device, loadDevice)),
-      RTE.bind("models", () => loadEach(names.model, loadModel)),
-      RTE.bind("systems", () => loadEach(names.system, loadSystem)),
-    ),
-  ),
+  RTE.chain((names) => gather({ devices: loadEach(names.device, loadDevice), models: loadEach(names.model, loadModel), systems: loadEach(names.system, loadSystem) })),
 );

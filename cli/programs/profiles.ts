@@ -1,14 +1,14 @@
 /** What is known of devices, models and systems; with a name, every fact and where it is from, the weakest first. */
-import { E, RTE, pipe } from "../../sim/base/fp.js";
+import { RTE, pipe } from "../../sim/base/fp.js";
 import { showBytes } from "../../sim/base/units.js";
 import type { DeviceProfile } from "../../sim/domain/device.js";
 import { KINDS, type Kind } from "../../sim/domain/fact.js";
 import { sizesOf, type ModelSpec } from "../../sim/domain/model.js";
 import type { SystemSpec } from "../../sim/domain/system.js";
 import { table, type Column } from "../../sim/report/table.js";
-import { absent, decodeWords, shared, word } from "../args.js";
+import { absent, argument, readWords, shared, word } from "../args.js";
 import type { Command, Words } from "../command.js";
-import { inFormat, type Answer, type Program, type ProfileKind } from "../program.js";
+import { gather, gatherEach, inFormat, type Answer, type Loaded, type Program, type ProfileKind } from "../program.js";
 import { loadDevice, loadModel, loadSystem } from "./load.js";
 
 export interface FactRow { readonly path: string; readonly value: number; readonly unit: string; readonly written: string; readonly kind: Kind; readonly source: string; readonly note: string }
@@ -60,7 +60,7 @@ const devices: Shelf<DeviceProfile> = {
   kind: "device",
   load: loadDevice,
   columns: [{ title: "device" }, { title: "what" }, { title: "chip" }, { title: "cores" }, { title: "npu" }, { title: "memory", align: "right" }, { title: "for an app", align: "right" }, { title: "flash" }],
-  row: (d) => [d.name, d.title, d.soc, d.cpu.clusters.map((c) => `${c.count} ${c.kind}`).join(" + "), d.npu?.name ?? "none", showBytes(d.dram.total.value), showBytes(d.dram.usable.value), d.flash.name],
+  row: (d) => [d.name, d.title, d.soc, d.cpu.clusters.map((c) => `${c.count.value} ${c.kind}`).join(" + "), d.npu?.name ?? "none", showBytes(d.dram.total.value), showBytes(d.dram.usable.value), d.flash.name],
 };
 
 const models: Shelf<ModelSpec> = {
@@ -80,32 +80,19 @@ const systems: Shelf<SystemSpec> = {
   row: ({ name, title, mechanisms: m }) => [name, title, m.computation, m.decodeOn, m.prefillOn, m.loading, m.cache, m.overlap, m.offload],
 };
 
-const listAll = <A>(shelf: Shelf<A>, format: "table" | "json"): Program<Answer> => (capabilities) =>
+const listAll = <A>(shelf: Shelf<A>, format: "table" | "json"): Program<Answer> =>
   pipe(
-    (c: typeof capabilities) => c.profileNames(shelf.kind),
-    RTE.chain((names): Program<Answer> =>
-      pipe(
-        async () => {
-          const rows: Array<ReadonlyArray<string>> = [];
-          for (const name of names) {
-            const loaded = await shelf.load(name)(capabilities)();
-            if (E.isLeft(loaded)) return loaded;
-            rows.push(shelf.row(loaded.right));
-          }
-          return E.right(rows);
-        },
-        RTE.fromTaskEither,
-        RTE.map((rows): Answer => ({
-          stdout: inFormat(format, { text: table(shelf.columns, rows), json: rows.map((row) => Object.fromEntries(shelf.columns.map((column, j) => [column.title, row[j]]))) }),
-        })),
-      ),
-    ),
-  )(capabilities);
+    ((capabilities) => capabilities.profileNames(shelf.kind)) as Program<ReadonlyArray<string>>,
+    RTE.chain(gatherEach(shelf.load)),
+    RTE.map((profiles): Answer => {
+      const rows = profiles.map(shelf.row);
+      return { stdout: inFormat(format, { text: table(shelf.columns, rows), json: rows.map((row) => Object.fromEntries(shelf.columns.map((column, j) => [column.title, row[j]]))) }) };
+    }),
+  );
 
 const showOne = <A>(shelf: Shelf<A>, name: string, format: "table" | "json"): Program<Answer> =>
   pipe(
-    shelf.load(name),
-    RTE.chain((): Program<{ readonly raw: unknown }> => (capabilities) => capabilities.readProfile(shelf.kind, name)),
+    ((capabilities) => capabilities.readProfile(shelf.kind, name)) as Program<Loaded>,
     RTE.map(({ raw }): Answer => {
       const facts = factsOf(raw);
       const text = [
@@ -122,11 +109,14 @@ const showOne = <A>(shelf: Shelf<A>, name: string, format: "table" | "json"): Pr
     }),
   );
 
-const programOf = <A>(shelf: Shelf<A>) => (command: Command) => (given: Words): Program<Answer> =>
-  pipe(
-    RTE.fromEither(decodeWords(command, { ...shared, name: absent(word) })(given)),
-    RTE.chain((args) => (args.name === null ? listAll(shelf, args.format) : showOne(shelf, args.name, args.format))),
+const programOf = <A>(shelf: Shelf<A>) => (command: Command) => (given: Words): Program<Answer> => {
+  const reading = readWords(command, { ...shared, name: absent(word(`name a known ${shelf.kind}, or a path to your own .json`)) })(given);
+  const named = pipe(RTE.fromEither(argument(reading, "name")), RTE.chain((name): Program<unknown> => (name === null ? RTE.right(null) : shelf.load(name))));
+  return pipe(
+    gather({ args: RTE.fromEither(reading.args), named }),
+    RTE.chain(({ args }) => (args.name === null ? listAll(shelf, args.format) : showOne(shelf, args.name, args.format))),
   );
+};
 
 export const devicesProgram = programOf(devices);
 export const modelsProgram = programOf(models);

@@ -4,14 +4,14 @@
  */
 import { join, relative } from "node:path";
 import { E, RTE, TE, pipe, type Either } from "../../sim/base/fp.js";
-import { badInput, describeError, unknownName, type AppError, type Mistake } from "../../sim/base/errors.js";
+import { describeError, unknownName, type AppError, type Mistake } from "../../sim/base/errors.js";
 import { nearest } from "../../sim/base/nearest.js";
 import { showBytes } from "../../sim/base/units.js";
 import type { RunRecord, RunRequest } from "../../sim/domain/run.js";
 import { summariseErrors } from "../../sim/report/metrics.js";
 import { showNumber, showShare, showSignedShare, table } from "../../sim/report/table.js";
 import type { Case, ClaimResult, Experiment, Lab, Result, ResultPoint } from "../../experiments/experiment.js";
-import { absent, decodeWords, optional, shared, switchedOn, word, words, workers } from "../args.js";
+import { absent, decodeWords, optional, outputFolder, shared, switchedOn, words, workers } from "../args.js";
 import type { Command, Words } from "../command.js";
 import { inFormat, type Answer, type Capabilities, type OutputFile, type Outcome, type Program, type RunInputs } from "../program.js";
 import { loadProfiles, type Profiles } from "./load.js";
@@ -32,19 +32,15 @@ export const canonical = (value: unknown): string => {
   return `{${entries.map(([k, v]) => `${JSON.stringify(k)}:${canonical(v)}`).join(",")}}`;
 };
 
-const choose = (all: ReadonlyArray<Experiment>, ids: ReadonlyArray<string>): Either<AppError, ReadonlyArray<Experiment>> => {
+const unknownIds = (all: ReadonlyArray<Experiment>, ids: ReadonlyArray<string>): ReadonlyArray<Mistake> => {
   const known = all.map((experiment) => experiment.id);
-  const unknown = [...new Set(ids)].filter((id) => !known.includes(id));
-  if (unknown.length === 1) return E.left(unknownName("experiment", unknown[0], known, nearest(unknown[0], known)));
-  if (unknown.length > 1) {
-    const mistake = (id: string): Mistake => {
-      const near = nearest(id, known);
-      return { path: id, message: `is no known experiment; ${near === null ? "" : `did you mean ${near}? `}known: ${known.join(", ")}` };
-    };
-    return E.left(badInput("neuronlab reproduce", unknown.map(mistake)));
-  }
-  return E.right(ids.length === 0 ? all : all.filter((experiment) => ids.includes(experiment.id)));
+  return [...new Set(ids)].filter((id) => !known.includes(id)).map((id) => {
+    const near = nearest(id, known);
+    return { path: id, message: `unknown experiment;${near === null ? "" : ` did you mean ${near}?`} known: ${known.join(", ")}` };
+  });
 };
+
+const chosenOf = (all: ReadonlyArray<Experiment>, ids: ReadonlyArray<string>): ReadonlyArray<Experiment> => (ids.length === 0 ? all : all.filter((experiment) => ids.includes(experiment.id)));
 
 const among = <A>(what: string, name: string, known: ReadonlyMap<string, A>): Either<AppError, A> => {
   const found = known.get(name);
@@ -214,14 +210,17 @@ const finish = (results: ReadonlyArray<Result>, files: ReadonlyArray<OutputFile>
   );
 };
 
-const fields = { ...shared, ids: optional(words, [] as ReadonlyArray<string>), out: absent(word), check: switchedOn, workers };
+const fields = { ...shared, ids: optional(words("name a figure or table such as f10"), [] as ReadonlyArray<string>), out: absent(outputFolder), check: switchedOn, workers };
 
 export const reproduceProgram = (laboratory: Laboratory) => (command: Command) => (given: Words): Program<Answer> =>
   pipe(
-    decodeWords(command, fields, (args) => (args.seed !== null && args.out === null ? [{ path: "--seed", message: "changes what is published; add --out DIR to write it elsewhere" }] : []))(given),
-    E.bindTo("args"),
-    E.bind("chosen", ({ args }) => choose(laboratory.experiments, args.ids)),
+    decodeWords(command, fields, ({ ids, seed, out }) => [
+      ...unknownIds(laboratory.experiments, ids ?? []),
+      ...(typeof seed === "number" && out === null ? [{ path: "--seed", message: "changes what is published; add --out DIR to write it elsewhere" }] : []),
+    ])(given),
     RTE.fromEither,
+    RTE.bindTo("args"),
+    RTE.let("chosen", ({ args }) => chosenOf(laboratory.experiments, args.ids)),
     RTE.bind("profiles", () => loadProfiles),
     RTE.chain(({ args, chosen, profiles }): Program<Answer> => (capabilities) => {
       const began = capabilities.now();

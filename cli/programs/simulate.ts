@@ -1,121 +1,149 @@
 /** One run: decode the words, load the profiles, simulate, describe. */
-import { E, RTE, TE, pipe } from "../../sim/base/fp.js";
-import { custom, decode, type Codec } from "../../sim/base/decode.js";
-import type { Mistake } from "../../sim/base/errors.js";
+import { E, RTE, TE, pipe, type Either } from "../../sim/base/fp.js";
+import { custom, decode, type Codec, type Exact } from "../../sim/base/decode.js";
+import { badInput, type AppError, type Mistake } from "../../sim/base/errors.js";
 import { mechanismsCodec, type Mechanisms } from "../../sim/domain/system.js";
-import type { MemoryRequest, RunRecord, RunRequest } from "../../sim/domain/run.js";
+import { encodeRecord, type MemoryRequest, type RunRecord, type RunRequest } from "../../sim/domain/run.js";
 import type { DeviceProfile } from "../../sim/domain/device.js";
 import { encodePlan, type Plan } from "../../sim/domain/plan.js";
 import { describeRun, summaryOf } from "../../sim/report/describe-run.js";
 import { timeline, timelineText } from "../../sim/report/timeline.js";
-import { absent, choice, decodeWords, knownName, optional, shared, shareOf, size, wholeNumber, word, words } from "../args.js";
-import { inFormat, type Answer, type OutputFile, type Program, type RunInputs } from "../program.js";
+import { absent, argument, choice, inputFile, isSamePath, nameOrFile, optional, outputFile, readWords, share, shared, size, wholeNumber, words, type Reading, type Sound } from "../args.js";
+import { gather, inFormat, tried, type Answer, type OutputFile, type ProfileKind, type Program, type RunInputs } from "../program.js";
 import type { Command, Words } from "../command.js";
 import { knownNames, loadDevice, loadModel, loadPlan, loadSystem, type Names } from "./load.js";
 
 /** What runs when nothing else is asked for: the paper's headline. Written in --help too. */
 export const DEFAULTS = { device: "oneplus-12", model: "turbosparse-mixtral-47b", system: "powerinfer-2", decodePrompt: 64, prefillPrompt: 512, tokens: 128, batch: 1, seed: 1 } as const;
 
+const someMemory = size('"19GB" or "19GiB", or all');
 const memory: Codec<MemoryRequest> = custom("memory", (raw) => {
   if (raw === "all") return E.right({ _tag: "All" });
-  const bytes = size.decode(raw);
-  return E.isRight(bytes) ? E.right({ _tag: "Bytes", bytes: bytes.right }) : E.left(`${bytes.left[0]?.message ?? "is not a size"}, or all`);
+  const bytes = someMemory.decode(raw);
+  return E.isRight(bytes) ? E.right({ _tag: "Bytes", bytes: bytes.right }) : E.left(bytes.left[0]?.message ?? "is not a size");
 });
+
+const pairs = words("write it like overlap=none");
 
 /** KEY=VALUE words to mechanisms. Only what is given is checked; the system supplies the rest. */
 const switches: Codec<Partial<Mechanisms>> = custom("switches", (raw) => {
-  const typed = words.decode(raw);
-  if (E.isLeft(typed)) return E.left("has no value; write it like overlap=none");
+  const typed = pairs.decode(raw);
+  if (E.isLeft(typed)) return E.left(typed.left[0]?.message ?? "has no value");
   const given = new Map<string, string>();
   const wrong: Array<string> = [];
   for (const pair of typed.right) {
     const at = pair.indexOf("=");
     const key = at < 0 ? pair : pair.slice(0, at);
     if (at <= 0 || at === pair.length - 1) wrong.push(`should be KEY=VALUE such as overlap=none, got ${pair}`);
-    else if (given.has(key)) wrong.push(`${key} is given twice`);
+    else if (given.has(key)) wrong.push(`${key}: is given twice`);
     else given.set(key, pair.slice(at + 1));
   }
   const record = Object.fromEntries(given);
   const decoded = decode(mechanismsCodec, "--set")(record);
-  if (E.isLeft(decoded) && decoded.left._tag === "BadInput") wrong.push(...decoded.left.mistakes.filter((m) => given.has(m.path)).map((m) => `${m.path} ${m.message}`));
+  if (E.isLeft(decoded) && decoded.left._tag === "BadInput") wrong.push(...decoded.left.mistakes.filter((m) => given.has(m.path)).map((m) => `${m.path}: ${m.message}`));
   return wrong.length > 0 ? E.left(wrong.join("; ")) : E.right(record as Partial<Mechanisms>);
 });
 
 const fieldsWith = (names: Names) => ({
   ...shared,
-  device: absent(knownName("device", names.device, true)),
-  model: absent(knownName("model", names.model, true)),
-  system: absent(knownName("system", names.system, true)),
+  device: absent(nameOrFile("device", names.device)),
+  model: absent(nameOrFile("model", names.model)),
+  system: absent(nameOrFile("system", names.system)),
   memory: absent(memory),
-  offload: absent(shareOf(0, 1)),
+  offload: absent(share),
   phase: optional(choice("prefill", "decode"), "decode" as const),
   prompt: absent(wholeNumber(1, 1 << 20)),
   tokens: absent(wholeNumber(1, 1 << 20)),
   batch: absent(wholeNumber(1, 4096)),
-  plan: absent(word),
+  plan: absent(inputFile),
   fidelity: optional(choice("analytic", "cluster", "neuron"), "cluster" as const),
   set: optional(switches, {} as Partial<Mechanisms>),
-  trace: absent(word),
-  save: absent(word),
-  "save-plan": absent(word),
+  trace: absent(outputFile),
+  save: absent(outputFile),
+  "save-plan": absent(outputFile),
 });
 
-const decodeArgs = (command: Command, names: Names) =>
-  decodeWords(command, fieldsWith(names), (args): ReadonlyArray<Mistake> => [
-    ...(args.memory !== null && args.offload !== null ? [{ path: "--offload", message: "says how much memory there is, and so does --memory; give one of them" }] : []),
-    ...(args.plan !== null && args.memory !== null ? [{ path: "--memory", message: "is fixed by the plan; leave it out, or leave out --plan" }] : []),
-    ...(args.plan !== null && args.offload !== null ? [{ path: "--offload", message: "is fixed by the plan; leave it out, or leave out --plan" }] : []),
-    ...(args.phase === "prefill" && args.tokens !== null ? [{ path: "--tokens", message: "is for decode: prefill makes no tokens; leave it out, or say --phase decode" }] : []),
-    ...(args.phase === "prefill" && args.batch !== null && args.batch > 1 ? [{ path: "--batch", message: "is for decode: prefill runs one prompt; leave it out, or say --phase decode" }] : []),
-    ...(args.trace !== null && args.fidelity === "analytic" ? [{ path: "--trace", message: "needs events, and the closed form has none; say --fidelity cluster" }] : []),
-    ...(args.trace !== null && args.trace === args.save ? [{ path: "--save", message: `names the same file as --trace: ${args.save}` }] : []),
-    ...(args["save-plan"] === null ? [] : (["trace", "save"] as const).filter((other) => args[other] === args["save-plan"]).map((other) => ({ path: "--save-plan", message: `names the same file as --${other}: ${args["save-plan"]}` }))),
-  ]);
-type DecodedArgs = ReturnType<ReturnType<typeof decodeArgs>> extends E.Either<unknown, infer A> ? A : never;
+type ArgFields = ReturnType<typeof fieldsWith>;
+
+const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined;
+
+/** What single arguments cannot see of each other; an argument that is wrong by itself, and so undefined, takes no part. */
+const contradictions = (args: Sound<ArgFields>): ReadonlyArray<Mistake> => {
+  const planned = isGiven(args.plan);
+  const outputs = (["trace", "save", "save-plan"] as const).map((name) => ({ name, path: args[name] }));
+  const inputs = (["plan", "device", "model", "system"] as const).map((name) => ({ name, path: args[name] }));
+  const fixed = "is fixed by the plan; leave it out, or leave out --plan";
+  return [
+    ...(isGiven(args.memory) && isGiven(args.offload) ? [{ path: "--offload", message: "says how much memory there is, and so does --memory; give one of them" }] : []),
+    ...(planned && isGiven(args.memory) ? [{ path: "--memory", message: fixed }] : []),
+    ...(planned && isGiven(args.offload) ? [{ path: "--offload", message: fixed }] : []),
+    ...(args.phase === "prefill" && isGiven(args.tokens) ? [{ path: "--tokens", message: "is for decode: prefill makes no tokens; leave it out, or say --phase decode" }] : []),
+    ...(args.phase === "prefill" && typeof args.batch === "number" && args.batch > 1 ? [{ path: "--batch", message: "is for decode: prefill runs one prompt; leave it out, or say --phase decode" }] : []),
+    ...(isGiven(args.trace) && args.fidelity === "analytic" ? [{ path: "--trace", message: "needs events, and the closed form has none; say --fidelity cluster" }] : []),
+    ...outputs.flatMap((output, i) => outputs.slice(0, i).filter((other) => isSamePath(other.path, output.path)).map((other) => ({ path: `--${output.name}`, message: `names the same file as --${other.name}: ${output.path}` }))),
+    ...outputs.flatMap((output) => inputs.filter((input) => isSamePath(input.path, output.path)).map((input) => ({ path: `--${output.name}`, message: `names the file that --${input.name} reads: ${output.path}` }))),
+  ];
+};
+
+type Args = Exact<ArgFields>;
+type Typed = Reading<ArgFields>;
 
 /** Without a word about memory: what the plan was made for, or what the phone gives one app. */
-const memoryOf = (args: DecodedArgs, plan: Plan | null, device: DeviceProfile): MemoryRequest =>
+const memoryOf = (args: Args, plan: Plan | null, device: DeviceProfile): MemoryRequest =>
   args.memory ?? (args.offload !== null ? { _tag: "OffloadFfn", share: args.offload } : { _tag: "Bytes", bytes: plan?.memory ?? device.dram.usable.value });
 
 /** The plan that was named, with the mechanisms that --set switches: a plan carries its own, and a switch must not be without effect. */
-const planOf = (args: DecodedArgs): Program<Plan | null> =>
-  args.plan === null ? RTE.right(null) : pipe(loadPlan(args.plan), RTE.map((plan) => ({ ...plan, mechanisms: { ...plan.mechanisms, ...args.set } })));
+const planOf = ({ plan, set }: Sound<ArgFields>): Program<Plan | null> =>
+  typeof plan !== "string" ? RTE.right(null) : pipe(loadPlan(plan), RTE.map((read) => ({ ...read, mechanisms: { ...read.mechanisms, ...set } })));
 
-const loadInputs = (args: DecodedArgs): Program<RunInputs> =>
+/** What the arguments name, or else the plan, or else the default. A name in a plan is not a flag, so it is looked up here. */
+const nameFor = (kind: ProfileKind, typed: Typed, plan: Either<AppError, Plan | null>, names: Names): Either<AppError, string> =>
   pipe(
-    planOf(args),
-    RTE.chain((plan): Program<RunInputs> =>
-      pipe(
-        RTE.Do,
-        RTE.bind("device", () => loadDevice(args.device ?? plan?.device ?? DEFAULTS.device)),
-        RTE.bind("model", () => loadModel(args.model ?? plan?.model ?? DEFAULTS.model)),
-        RTE.bind("system", () => loadSystem(args.system ?? plan?.system ?? DEFAULTS.system)),
-        RTE.map(({ device, model, system }) => {
-          const request: RunRequest = {
-            device: device.name,
-            model: model.name,
-            system: system.name,
-            memory: memoryOf(args, plan, device),
-            phase: args.phase,
-            prompt: args.prompt ?? (args.phase === "prefill" ? DEFAULTS.prefillPrompt : DEFAULTS.decodePrompt),
-            tokens: args.tokens ?? (args.phase === "prefill" ? 1 : DEFAULTS.tokens),
-            batch: args.batch ?? DEFAULTS.batch,
-            seed: args.seed ?? DEFAULTS.seed,
-            fidelity: args.fidelity,
-            ...(Object.keys(args.set).length === 0 ? {} : { mechanisms: args.set }),
-            ...(plan === null ? {} : { plan }),
-            ...(args.trace === null && args.save === null ? {} : { trace: true }),
-          };
-          return { device, model, system, request };
-        }),
-      ),
-    ),
+    argument(typed, kind),
+    E.chain((name) => (name !== null ? E.right(name) : pipe(plan, E.chain((read) => (read === null ? E.right(DEFAULTS[kind]) : namedInPlan(kind, typed, read, names)))))),
   );
 
-const runOne = (inputs: RunInputs): Program<RunRecord> => (capabilities) =>
+const namedInPlan = (kind: ProfileKind, typed: Typed, plan: Plan, names: Names): Either<AppError, string> => {
+  const read = nameOrFile(kind, names[kind]).decode(plan[kind]);
+  return E.isRight(read) ? read : E.left(badInput(typed.sound.plan ?? "plan", [{ path: kind, message: `${read.left[0]?.message ?? "is unknown"}, with --${kind}` }]));
+};
+
+/** Arguments, plan, device, model and system: each is looked at, whatever is wrong with the others. */
+const loadInputs = (typed: Typed, names: Names): Program<{ readonly args: Args; readonly inputs: RunInputs }> =>
+  pipe(
+    tried(planOf(typed.sound)),
+    RTE.chain((plan) => {
+      const loaded = <A>(kind: ProfileKind, load: (name: string) => Program<A>): Program<A> => pipe(RTE.fromEither(nameFor(kind, typed, plan, names)), RTE.chain(load));
+      return gather({ args: RTE.fromEither(typed.args), plan: RTE.fromEither(plan), device: loaded("device", loadDevice), model: loaded("model", loadModel), system: loaded("system", loadSystem) });
+    }),
+    RTE.map(({ args, plan, device, model, system }) => {
+      const request: RunRequest = {
+        device: device.name,
+        model: model.name,
+        system: system.name,
+        memory: memoryOf(args, plan, device),
+        phase: args.phase,
+        prompt: args.prompt ?? (args.phase === "prefill" ? DEFAULTS.prefillPrompt : DEFAULTS.decodePrompt),
+        tokens: args.tokens ?? (args.phase === "prefill" ? 1 : DEFAULTS.tokens),
+        batch: args.batch ?? DEFAULTS.batch,
+        seed: args.seed ?? DEFAULTS.seed,
+        fidelity: args.fidelity,
+        ...(Object.keys(args.set).length === 0 ? {} : { mechanisms: args.set }),
+        ...(plan === null ? {} : { plan }),
+        ...(args.trace === null && args.save === null ? {} : { trace: true }),
+      };
+      return { args, inputs: { device, model, system, request } };
+    }),
+  );
+
+/** The simulator knows a plan and not its file. */
+const inFile = (plan: string | null) => (error: AppError): AppError =>
+  plan !== null && error._tag === "BadInput" && error.where === "plan" ? badInput(plan, error.mistakes.map((m) => ({ ...m, path: m.path.replace(/^plan\./, "") }))) : error;
+
+const runOne = (args: Args, inputs: RunInputs): Program<RunRecord> => (capabilities) =>
   pipe(
     capabilities.runMany([inputs], { workers: 1 }),
-    TE.chain((outcomes) => TE.fromEither(outcomes[0])),
+    TE.chain((outcomes) => TE.fromEither(pipe(outcomes[0], E.mapLeft(inFile(args.plan))))),
   );
 
 const quoted = (typed: string): string => (/^[\w@%+=:,./-]+$/.test(typed) ? typed : `'${typed.replaceAll("'", "'\\''")}'`);
@@ -126,10 +154,10 @@ export const typedCommand = (command: Command, given: Words): string =>
 
 const titleOf = (record: RunRecord): string => `${record.inputs.model} on ${record.inputs.device} with ${record.inputs.system} (${record.origin} ${record.inputs.phase})`;
 
-const describe = (command: Command, given: Words, args: DecodedArgs) => (record: RunRecord): Answer => {
+const describe = (command: Command, given: Words, args: Args) => (record: RunRecord): Answer => {
   const files: ReadonlyArray<OutputFile> = [
     ...(args.trace === null ? [] : [{ path: args.trace, text: timelineText(timeline({ title: titleOf(record), lanes: record.lanes, spans: record.spans })) }]),
-    ...(args.save === null ? [] : [{ path: args.save, text: `${JSON.stringify(record)}\n` }]),
+    ...(args.save === null ? [] : [{ path: args.save, text: `${JSON.stringify(encodeRecord(record))}\n` }]),
     ...(args["save-plan"] === null ? [] : [{ path: args["save-plan"], text: `${JSON.stringify(encodePlan(record.plan), null, 2)}\n` }]),
   ];
   const line = args.trace === null ? `${typedCommand(command, given)} --trace timeline.json   (open it at ui.perfetto.dev)` : `${args.trace}   (open it at ui.perfetto.dev)`;
@@ -147,6 +175,6 @@ const describe = (command: Command, given: Words, args: DecodedArgs) => (record:
 export const simulateProgram = (command: Command) => (given: Words): Program<Answer> =>
   pipe(
     knownNames,
-    RTE.chain((names) => RTE.fromEither(decodeArgs(command, names)(given))),
-    RTE.chain((args) => pipe(loadInputs(args), RTE.chain(runOne), RTE.map(describe(command, given, args)))),
+    RTE.chain((names) => loadInputs(readWords(command, fieldsWith(names), contradictions)(given), names)),
+    RTE.chain(({ args, inputs }) => pipe(runOne(args, inputs), RTE.map(describe(command, given, args)))),
   );

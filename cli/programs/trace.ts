@@ -1,14 +1,14 @@
 /** A saved run record to a timeline, or to a summary of what each lane did. */
 import { E, RTE, pipe, type Either } from "../../sim/base/fp.js";
 import { decode, exactly, flag, list, number, oneOf, text } from "../../sim/base/decode.js";
-import { badInput, type AppError } from "../../sim/base/errors.js";
+import { badInput, type AppError, type Mistake } from "../../sim/base/errors.js";
 import { showNs } from "../../sim/base/units.js";
 import { ACTIVITIES, type LaneUse, type SpanRow } from "../../sim/domain/run.js";
 import { showNumber, table } from "../../sim/report/table.js";
 import { summariseLanes, timeline, timelineText } from "../../sim/report/timeline.js";
-import { absent, decodeWords, shared, word } from "../args.js";
+import { absent, argument, inputFile, isSamePath, outputFile, readWords, shared } from "../args.js";
 import type { Command, Words } from "../command.js";
-import { inFormat, type Answer, type Loaded, type Program } from "../program.js";
+import { gather, inFormat, type Answer, type Loaded, type Program } from "../program.js";
 
 const timed = number(0, Number.MAX_SAFE_INTEGER);
 
@@ -56,14 +56,20 @@ const describe = (part: Part, to: { readonly file: string; readonly out: string 
   };
 };
 
-export const traceProgram = (command: Command) => (given: Words): Program<Answer> =>
-  pipe(
-    RTE.fromEither(decodeWords(command, { ...shared, file: word, out: absent(word) })(given)),
-    RTE.chain((args) =>
-      pipe(
-        ((capabilities) => capabilities.readJson(args.file)) as Program<Loaded>,
+const fields = { ...shared, file: inputFile, out: absent(outputFile) };
+
+export const traceProgram = (command: Command) => (given: Words): Program<Answer> => {
+  const reading = readWords(command, fields, (sound): ReadonlyArray<Mistake> =>
+    sound.file !== undefined && isSamePath(sound.out, sound.file) ? [{ path: "--out", message: `names the file that is read: ${sound.file}` }] : [])(given);
+  return pipe(
+    gather({
+      args: RTE.fromEither(reading.args),
+      part: pipe(
+        RTE.fromEither(argument(reading, "file")),
+        RTE.chain((path): Program<Loaded> => (capabilities) => capabilities.readJson(path)),
         RTE.chain((loaded) => RTE.fromEither(decodeRecord(loaded))),
-        RTE.map((part) => describe(part, { file: args.file, out: args.out, format: args.format })),
       ),
-    ),
+    }),
+    RTE.map(({ args, part }) => describe(part, { file: args.file, out: args.out, format: args.format })),
   );
+};

@@ -1,8 +1,8 @@
 /** A result to one SVG: title, legend drawn as marks, panels, and the reasons of gaps. The document is handed in; nothing here opens a file. */
-import type { Panel, Result } from "../experiment.js";
+import type { Panel, Result, ResultPoint } from "../experiment.js";
 import { drawBars } from "./bars.js";
 import { drawLines } from "./lines.js";
-import { panelRows, type PanelRows } from "./panel-rows.js";
+import { inOneLine, panelRows, shows, type PanelRows } from "./panel-rows.js";
 import { styleOf } from "./series.js";
 import { FONT, FONT_SIZE, INK, MUTED, WIDTH, textWidth, wrapText } from "./style.js";
 
@@ -27,8 +27,15 @@ const subtitleOf = (result: Result): string => {
   const { experiment, points } = result;
   if ((experiment.reportedOnly ?? []).length > 0) return "As the paper reports it; not simulated.";
   if (points.length === 0) return "Simulated. The paper's values cannot be read from its figure; its claims are tested.";
-  return "Reported by the paper beside simulated by neuronlab.";
+  const unread = experiment.chart.panels.some((panel) => isSimulatedOnly(result, panelRows(result, panel)));
+  return `Reported by the paper beside simulated by neuronlab${unread ? ", where the paper's values can be read" : ""}.`;
 };
+
+/** A panel without reported values in a figure that has some: it says so, lest its marks be taken for the paper's. */
+const isSimulatedOnly = (result: Result, { marks }: PanelRows): boolean => hasReported(result) && !marks.some((m) => m.source === "reported");
+
+const labelOf = (result: Result, rows: PanelRows): string => `${rows.panel.yLabel}${isSimulatedOnly(result, rows) ? ", simulated only" : ""}`;
+
 
 interface Key { readonly text: string; readonly draw: (x: number, y: number) => ReadonlyArray<SVGElement> }
 
@@ -49,13 +56,13 @@ const legendKeys = (document: Document, result: Result, panels: ReadonlyArray<Pa
 
 /** Why runs are missing, once each. */
 const footnotes = ({ experiment, points }: Result): ReadonlyArray<string> => {
-  const panelOf = (key: string): string => (experiment.chart.panels.length < 2 ? "" : `, ${experiment.chart.panels.find((p) => p.key === key)?.title ?? key}`);
-  const missing = points.filter((p) => p.simulated === null).map((p) => `${styleOf(p.series).name}, ${nameOf(experiment.chart.names, p.x)}${panelOf(p.panel)}: ${p.note.replace(/^no value: /, "")}`);
+  const panelOf = (point: ResultPoint): string => (experiment.chart.panels.length < 2 ? "" : `, ${experiment.chart.panels.find((p) => shows(p, point))?.title ?? point.panel}`);
+  const missing = points.filter((p) => p.simulated === null).map((p) => `${styleOf(p.series).name}, ${nameOf(experiment.chart.names, p.x)}${panelOf(p)}: ${p.note.replace(/^no value: /, "")}`);
   const gaps = (experiment.gaps ?? []).map((g) => `${styleOf(g.series).name}, ${g.x}: ${g.reason}`);
   return [...new Set([...missing, ...gaps])];
 };
 
-const nameOf = (names: Readonly<Record<string, string>> | undefined, x: number | string): string => (names?.[String(x)] ?? String(x)).replace("\n", " ");
+const nameOf = (names: Readonly<Record<string, string>> | undefined, x: number | string): string => inOneLine(names?.[String(x)] ?? String(x));
 
 /** Panels in rows: those that share a row name the same number of columns. */
 const rowsOf = (panels: ReadonlyArray<Panel>): ReadonlyArray<ReadonlyArray<Panel>> => {
@@ -105,8 +112,8 @@ export const drawFigure = (document: Document, result: Result): string => {
     row.forEach((panel, i) => {
       const left = EDGE + i * (width + COLUMN_GAP);
       titles[i].forEach((line, at) => root.append(element(document, "text", { x: left, y: y + 14 + at * 15, "font-weight": "bold" }, line)));
-      root.append(element(document, "text", { x: left, y: y + 14 + titleLines * 15, fill: MUTED }, panel.yLabel));
       const shown = panelRows(result, panel);
+      root.append(element(document, "text", { x: left, y: y + 14 + titleLines * 15, fill: MUTED }, labelOf(result, shown)));
       const svg = panel.kind === "bars" ? drawBars(document, shown, names ?? {}, width) : drawLines(document, shown, width);
       // Plot's style sheet and inline style need a browser; what matters of them is set as attributes.
       for (const style of svg.querySelectorAll("style")) style.remove();

@@ -37,10 +37,17 @@ export const showSimulated = (value: number): string => {
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 3);
 };
 
+/** A name that an axis breaks into lines, as text has it: a line that ends in a hyphen goes on without a space. */
+export const inOneLine = (name: string): string => name.replaceAll("-\n", "-").replaceAll("\n", " ");
+
+/** Whether a panel shows this point, curve or gap. */
+export const shows = (panel: Panel, of: { readonly panel?: string; readonly series: string }): boolean => (of.panel ?? "") === panel.key && (panel.series?.includes(of.series) ?? true);
+
 export const panelRows = ({ experiment, points, curves }: Result, panel: Panel): PanelRows => {
-  const inside = points.filter((p) => p.panel === panel.key);
-  const gaps = (experiment.gaps ?? []).filter((g) => g.panel === panel.key);
-  const reportedOnly = (experiment.reportedOnly ?? []).filter((r) => r.panel === panel.key);
+  const isShown = (of: { readonly panel?: string; readonly series: string }): boolean => shows(panel, of);
+  const inside = points.filter(isShown);
+  const gaps = (experiment.gaps ?? []).filter(isShown);
+  const reportedOnly = (experiment.reportedOnly ?? []).filter(isShown);
   const marks: ReadonlyArray<Mark> = [
     ...inside.flatMap((p): ReadonlyArray<Mark> => [
       { series: p.series, x: p.x, source: "reported", value: p.reported, label: showReported(p.reported, p.printed) },
@@ -52,6 +59,6 @@ export const panelRows = ({ experiment, points, curves }: Result, panel: Panel):
     ]),
     ...reportedOnly.map((r): Mark => ({ series: r.series, x: r.x, source: "reported", value: r.reported, label: showSimulated(r.reported) })),
   ];
-  const lines = curves.filter((c) => (c.panel ?? "") === panel.key).map(({ series, x, value }) => ({ series, x, value }));
+  const lines = curves.filter(isShown).map(({ series, x, value }) => ({ series, x, value }));
   return { panel, marks, lines, series: distinct([...marks, ...lines].map((m) => m.series)), categories: distinct([...marks, ...lines].map((m) => String(m.x))) };
 };

@@ -13,7 +13,8 @@ export type TypeOf<C extends t.Any> = t.TypeOf<C>;
 
 const fail = <A>(value: unknown, context: t.Context, message: string): t.Validation<A> => t.failure(value, context, message);
 const show = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? String(value);
+  // JSON has no word for NaN and makes null of it.
+  const text = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 };
 
@@ -82,7 +83,7 @@ export const exactly = <P extends Fields>(fields: P): Codec<Exact<P>> => {
     for (const key of Object.keys(record)) {
       if (Object.hasOwn(fields, key)) continue;
       const near = nearest(key, allowed);
-      errors.push({ value: record[key], context: t.appendContext(context, key, t.unknown, record[key]), message: `unknown key${near === null ? "" : `, did you mean ${near}?`}; allowed: ${allowed.join(", ")}` });
+      errors.push({ value: record[key], context: t.appendContext(context, key, t.unknown, record[key]), message: `unknown key;${near === null ? "" : ` did you mean ${near}?`} allowed: ${allowed.join(", ")}` });
     }
     const values: Record<string, unknown> = {};
     for (const key of allowed) {

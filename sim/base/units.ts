@@ -8,12 +8,6 @@ import { editDistance, nearest } from "./nearest.js";
 
 export type Dimension = "bytes" | "time" | "bandwidth" | "rate" | "frequency" | "power" | "energyPerByte" | "ratio" | "count" | "temperature" | "thermalResistance";
 
-/** Base unit of each dimension, as shown in messages. */
-const BASE: Readonly<Record<Dimension, string>> = {
-  bytes: "bytes", time: "ns", bandwidth: "bytes/ns", rate: "operations/ns", frequency: "GHz", power: "W",
-  energyPerByte: "nJ/byte", ratio: "", count: "", temperature: "C", thermalResistance: "K/W",
-};
-
 const decimal = { "": 1, K: 1e3, M: 1e6, G: 1e9, T: 1e12 } as const;
 const binary = { Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3, Ti: 1024 ** 4 } as const;
 
@@ -47,27 +41,36 @@ const nearUnit = (typed: string, known: ReadonlyArray<string>): string => {
   return editDistance(a, b) < a.length || (a.length > 1 && b.startsWith(a)) ? ` did you mean ${near}?` : "";
 };
 
-/** Parses a quantity of the given dimension to its base unit; the message says what would be right. */
-export const parseQuantity = (dimension: Dimension, raw: unknown): Either<string, number> => {
+/** Parses a quantity of the given dimension to its base unit; the message says what would be right, or `example` where more than the dimension's is. */
+export const parseQuantity = (dimension: Dimension, raw: unknown, example = EXAMPLE[dimension]): Either<string, number> => {
   const units = UNITS[dimension];
+  const right = `write it like ${example}`;
   if (typeof raw === "number") {
-    if (!("" in units)) return E.left(`has no unit: ${raw}; write it like ${EXAMPLE[dimension]}`);
+    if (!("" in units)) return E.left(`has no unit: ${raw}; ${right}`);
     return Number.isFinite(raw) ? E.right(raw) : E.left(`is not a finite number: ${raw}`);
   }
-  if (typeof raw !== "string") return E.left(`should be a quantity like ${EXAMPLE[dimension]}, got ${JSON.stringify(raw)}`);
+  if (typeof raw !== "string") return E.left(`should be a quantity like ${example}, got ${JSON.stringify(raw)}`);
   const match = /^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$/.exec(raw);
-  if (match === null) return E.left(`is not a quantity: "${raw}"; write it like ${EXAMPLE[dimension]}`);
+  // "19,5GB" and "1_000B" are no number with a strange unit.
+  if (match === null || /^[^\p{L}%]/u.test(match[2]!)) return E.left(`is not a quantity: "${raw}"; ${right}`);
   const unit = match[2]!;
   const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
   if (factor === undefined) {
     const known = Object.keys(units).filter((u) => u !== "");
-    return E.left(unit === "" ? `has no unit: ${raw.trim()}; write it like ${EXAMPLE[dimension]}` : `has an unknown unit "${unit}";${nearUnit(unit, known)} known: ${known.join(", ")}`);
+    if (known.length === 0) return E.left(`takes no unit, got "${raw}"; ${right}`);
+    return E.left(unit === "" ? `has no unit: ${raw.trim()}; ${right}` : `has an unknown unit "${unit}";${nearUnit(unit, known)} known: ${known.join(", ")}`);
   }
   const value = Number(match[1]) * factor;
   return Number.isFinite(value) ? E.right(value) : E.left(`is not a finite number: ${raw}`);
 };
 
-export const baseUnit = (dimension: Dimension): string => BASE[dimension];
+export const exampleOf = (dimension: Dimension): string => EXAMPLE[dimension];
+
+/** A value in base units as a file may write it; a share as a percentage beside other percentages. */
+export const writtenLike = (dimension: Dimension, value: number, beside: unknown): string => {
+  if (dimension === "ratio" && typeof beside === "string" && beside.includes("%")) return `${Number((100 * value).toPrecision(12))}%`;
+  return `${value}${Object.entries(UNITS[dimension]).find(([, factor]) => factor === 1)![0]}`;
+};
 
 /** Sizes for people: three significant digits, decimal. */
 export const showBytes = (bytes: number): string => {

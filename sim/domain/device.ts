@@ -2,8 +2,9 @@
  * What a phone can do. One JSON per device in devices/; every number is a fact with its provenance. Rates are held in
  * base units: bytes/ns (= GB/s), operations/ns, ns, bytes, watts.
  */
-import { exactly, list, nullable, number, oneOf, optional, refined, text, type TypeOf } from "../base/decode.js";
-import { fact, positive, share } from "./fact.js";
+import { exactly, list, nullable, oneOf, optional, refined, text, type TypeOf } from "../base/decode.js";
+import { showBytes } from "../base/units.js";
+import { counted, fact, positive, share } from "./fact.js";
 
 const CORE_KINDS = ["big", "mid", "little"] as const;
 export type CoreKind = (typeof CORE_KINDS)[number];
@@ -11,7 +12,7 @@ export type CoreKind = (typeof CORE_KINDS)[number];
 const cpuCluster = exactly({
   kind: oneOf(...CORE_KINDS),
   core: text,
-  count: number(1, 64, true),
+  count: counted(1, 64),
   clock: positive("frequency"),
   /** Weights that one core can stream from DRAM through a dense kernel, bytes/ns. */
   denseBandwidth: positive("bandwidth"),
@@ -62,8 +63,8 @@ const flash = refined(
   exactly({
     name: text,
     /** Hardware command queues. 1 = every submitter shares one, and they slow each other down. */
-    queues: number(1, 64, true),
-    depth: number(1, 1024, true),
+    queues: counted(1, 64),
+    depth: counted(1, 65536),
     /** Sequential reads by block size. */
     sequential: list(flashRate, 1),
     /** Random reads by block size and address range. */
@@ -72,7 +73,7 @@ const flash = refined(
     latency: positive("time"),
     /** Rate that is left when `contentionSubmitters` or more cores submit at once, as a ratio of one submitter's. */
     contentionFloor: fact("ratio", 0.05, 1),
-    contentionSubmitters: fact("count", 2, 64),
+    contentionSubmitters: counted(2, 64),
     /** Second 4 KiB of a bundle read soon after its first, as a ratio of a first read's device time: the NAND page is then in the device's buffer. */
     secondPhaseRatio: fact("ratio", 0.01, 1.5),
     /** Rate that is left when the device is hot, and the device temperature at which that begins. */
@@ -137,8 +138,8 @@ export const deviceCodec = refined(
     power: exactly({ idle: fact("power") }),
   }),
   (d) => [
-    ...(d.dram.usable.value <= d.dram.total.value ? [] : [{ path: "dram.usable", message: `must not exceed dram.total (${d.dram.total.value} bytes)` }]),
-    ...(d.dram.sustained.value <= d.dram.theory.value ? [] : [{ path: "dram.sustained", message: `must not exceed dram.theory (${d.dram.theory.value} bytes/ns)` }]),
+    ...(d.dram.usable.value <= d.dram.total.value ? [] : [{ path: "dram.usable", message: `must not exceed dram.total (${showBytes(d.dram.total.value)}), got ${showBytes(d.dram.usable.value)}` }]),
+    ...(d.dram.sustained.value <= d.dram.theory.value ? [] : [{ path: "dram.sustained", message: `must not exceed dram.theory (${d.dram.theory.value}GB/s), got ${d.dram.sustained.value}GB/s` }]),
     ...(d.thermal.throttleStart.value < d.thermal.throttleFull.value ? [] : [{ path: "thermal.throttleFull", message: "should lie above throttleStart" }]),
   ],
 );

@@ -4,7 +4,7 @@
  */
 import { E } from "../base/fp.js";
 import { custom, exactly, oneOf, optional, text, type Codec } from "../base/decode.js";
-import { parseQuantity, type Dimension } from "../base/units.js";
+import { parseQuantity, writtenLike, type Dimension } from "../base/units.js";
 
 export const KINDS = ["printed", "measured", "derived", "calibrated", "estimated"] as const;
 export type Kind = (typeof KINDS)[number];
@@ -22,17 +22,26 @@ export const mayBeFitted = (fact: Fact): boolean => fact.kind === "calibrated" |
 /** The lowest bound that zero does not meet. */
 const ABOVE_ZERO = Number.MIN_VALUE;
 
-const bounded = (dimension: Dimension, low: number, high: number): Codec<number> =>
+interface Bounds { readonly low: number; readonly high: number; readonly whole: boolean }
+
+const bounded = (dimension: Dimension, { low, high, whole }: Bounds): Codec<number> =>
   custom(dimension, (raw) => {
     const parsed = parseQuantity(dimension, raw);
     if (E.isLeft(parsed)) return parsed;
-    if (parsed.right < low) return E.left(`${low === ABOVE_ZERO ? "must be above zero" : low === 0 ? "must not be negative" : "is too small"}: ${String(raw)}`);
-    return parsed.right > high ? E.left(`is too large: ${String(raw)}`) : parsed;
+    const value = parsed.right;
+    if (value < low) return E.left(low === ABOVE_ZERO ? `must be above zero: ${String(raw)}` : low === 0 ? `must not be negative: ${String(raw)}` : `is too small: ${String(raw)}; should be at least ${writtenLike(dimension, low, raw)}`);
+    if (value > high) return E.left(`is too large: ${String(raw)}; should be at most ${writtenLike(dimension, high, raw)}`);
+    return whole && !Number.isInteger(value) ? E.left(`should be a whole number, got ${String(raw)}`) : parsed;
   });
 
+const factWith = (dimension: Dimension, bounds: Bounds): Codec<Fact> =>
+  exactly({ value: bounded(dimension, bounds), kind: oneOf(...KINDS), source: text, note: optional(text, "") });
+
 /** A fact of the given dimension within [low, high] in base units. */
-export const fact = (dimension: Dimension, low = 0, high = Infinity): Codec<Fact> =>
-  exactly({ value: bounded(dimension, low, high), kind: oneOf(...KINDS), source: text, note: optional(text, "") });
+export const fact = (dimension: Dimension, low = 0, high = Infinity): Codec<Fact> => factWith(dimension, { low, high, whole: false });
+
+/** A fact that counts things. */
+export const counted = (low: number, high: number): Codec<Fact> => factWith("count", { low, high, whole: true });
 
 /** A fact that must be above zero: a rate or a size that is divided by. */
 export const positive = (dimension: Dimension, high = Infinity): Codec<Fact> => fact(dimension, ABOVE_ZERO, high);

@@ -3,7 +3,7 @@
  * `origin`, so that a table or a figure can show both and never mix them.
  */
 import type { PredictorAccount } from "./predictor-account.js";
-import type { Plan } from "./plan.js";
+import { encodePlan, type Plan } from "./plan.js";
 import type { Mechanisms } from "./system.js";
 
 export type Fidelity = "analytic" | "cluster" | "neuron";
@@ -90,3 +90,9 @@ export interface RunRecord {
   readonly violations: ReadonlyArray<string>;
   readonly spans: ReadonlyArray<SpanRow>;
 }
+
+/** A request as a file has it: a plan's sizes carry their units, there as in the plan's own file. */
+export const encodeRequest = (request: RunRequest): unknown => (request.plan === undefined ? request : { ...request, plan: encodePlan(request.plan) });
+
+/** The whole record as its file has it. */
+export const encodeRecord = (record: RunRecord): unknown => ({ ...record, inputs: encodeRequest(record.inputs), plan: encodePlan(record.plan) });

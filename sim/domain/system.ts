@@ -2,8 +2,8 @@
  * A system is a way of running a model: a composition of mechanisms and the constants of its software. One JSON per
  * system in systems/. Nothing else in the simulator knows a system's name: behaviour follows from these fields alone.
  */
-import { exactly, nullable, number, oneOf, optional, text, type TypeOf } from "../base/decode.js";
-import { fact } from "./fact.js";
+import { exactly, nullable, oneOf, optional, text, type TypeOf } from "../base/decode.js";
+import { counted, fact } from "./fact.js";
 
 const UNITS = ["cpu", "npu", "gpu", "cpu+npu"] as const;
 
@@ -50,12 +50,12 @@ export const systemCodec = exactly({
     /** Share of the flash's sequential rate when it streams whole layers. */
     streamEfficiency: fact("ratio", 0.01, 1),
     /** Tokens per forward pass in prefill. */
-    prefillChunk: fact("count", 1, 65536),
+    prefillChunk: counted(1, 65536),
     runtimeBytes: fact("bytes"),
     /** Loaded bytes that the CPU packs into the neuron cache per second, for systems that keep it compact; null where a read lands in its slot. */
     cacheUpkeep: nullable(fact("bandwidth", 0.01)),
     /** Compute threads by cluster kind when the plan does not say; null = the device's best set. */
-    threads: nullable(number(1, 64, true)),
+    threads: nullable(counted(1, 64)),
   }),
 });
 export type SystemSpec = TypeOf<typeof systemCodec>;

@@ -47,7 +47,7 @@ const randomAtRange = (flash: FlashProfile, blockBytes: number, rangeBytes: numb
  * further core costs its share until the floor. With a queue per submitter (MCQ) nobody waits. (PowerInfer-2: up to 40 %)
  */
 export const contentionRatio = (flash: FlashProfile, submitters: number): number => {
-  const sharers = Math.ceil(submitters / flash.queues);
+  const sharers = Math.ceil(submitters / flash.queues.value);
   if (sharers <= 1) return 1;
   const step = Math.min(1, (sharers - 1) / (flash.contentionSubmitters.value - 1));
   return 1 - (1 - flash.contentionFloor.value) * step;

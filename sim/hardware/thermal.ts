@@ -1,6 +1,7 @@
 /**
  * Heat as one resistance and one capacity between the phone's skin and the room, and clocks that fall as it warms. Stepped
- * token by token: the time constant is minutes, a token is a fraction of a second, so the exact exponential step is used.
+ * token by token, in prefill layer by layer: the time constant is minutes, such a step seconds at most, so the exact
+ * exponential step is used.
  */
 import type { DeviceProfile } from "../domain/device.js";
 

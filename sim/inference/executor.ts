@@ -77,6 +77,8 @@ export class Executor {
   private edgeNext = new Int32Array(1024);
   private edges = 0;
   private onDone: ((lastSpan: number) => void) | null = null;
+  /** Told of each task that has ended, before those that waited for it begin. */
+  onEnd: ((task: number) => void) | null = null;
   private lastSpan = noCause;
 
   /** The token that the spans recorded from here on belong to. */
@@ -269,6 +271,7 @@ export class Executor {
   }
 
   private follow(task: number, span: number): void {
+    if (this.onEnd !== null) this.onEnd(task);
     for (let edge = this.firstEdge[task]!; edge !== -1; edge = this.edgeNext[edge]!) {
       const later = this.edgeTo[edge]!;
       if (--this.waitingFor[later]! === 0) this.ready(later, span);

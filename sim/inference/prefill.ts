@@ -46,7 +46,8 @@ export const prefill = (device: DeviceProfile, model: ModelSpec, system: SystemS
   const expertsUsed = batchExperts({ count: model.experts.count, active: model.experts.active, repeat: model.experts.repeat.value }, request.prompt).active;
   const streams = !rates.allResident;
   // The segments of the cache serve decode; prefill goes through all FFN weights in file order. That the whole FFN is
-  // streamed even when half could stay is what Figure 8 shows (powerinfer2.md, F8: times equal whole FFN over 4 GB/s).
+  // streamed even when half could stay is what Figure 8 shows: Mixtral-47B reads 512 tokens at 79 tokens/s and 128 at 20,
+  // 6.4 s either way, which is its whole FFN (25.4 GB) at 4 GB/s. (PowerInfer-2 v3, Figure 8)
   const streamBytes = streams ? (sizes.ffnBytes / model.layers / model.experts.count) * expertsUsed : 0;
   const streamedRatio = streams && unit === "npu" ? device.npu!.streamedRatio.value : 1;
 
@@ -68,6 +69,32 @@ export const prefill = (device: DeviceProfile, model: ModelSpec, system: SystemS
     return { launch, end };
   };
 
+  // Heat by layer, not by prompt: a long one on a slow unit takes minutes, as long as the phone takes to warm.
+  const thermal = createThermal(device.thermal);
+  const heat = { throttle: 1, readSlowdown: 1 };
+  const ffnEnds = new Set<number>();
+  const streamed = new Set<number>();
+  let readSoFar = 0;
+  let warmedAtNs = 0;
+  let joulesBefore = 0;
+  const warm = (): void => {
+    const elapsedNs = kernel.now - warmedAtNs;
+    if (elapsedNs <= 0) return;
+    const joules = totalJoules(energyOf(device, activityOf(phone, plan, kernel.now, readSoFar)));
+    const watts = (joules - joulesBefore) / (elapsedNs * 1e-9);
+    executor.throttle = thermal.step(watts, elapsedNs);
+    executor.readSlowdown = thermal.temperature() > device.flash.hotAt.value ? 1 / device.flash.hotRatio.value : 1;
+    warmedAtNs = kernel.now;
+    joulesBefore = joules;
+  };
+  executor.onEnd = (task) => {
+    if (streamed.has(task)) readSoFar += streamBytes;
+    if (!ffnEnds.has(task)) return;
+    warm();
+    heat.throttle = Math.min(heat.throttle, executor.throttle);
+    heat.readSlowdown = Math.max(heat.readSlowdown, executor.readSlowdown);
+  };
+
   const addPass = (tokens: number, context: number, from: number): number => {
     const phase = phaseOf(tokens, context);
     let computed = from;
@@ -77,6 +104,7 @@ export const prefill = (device: DeviceProfile, model: ModelSpec, system: SystemS
       if (streamBytes > 0) {
         const activity = plan.mechanisms.loading === "mmap" ? "page fault" : "stream";
         loaded = executor.fixed(FLASH, WHAT(activity), rates.sequentialNs(streamBytes), 0, layer);
+        streamed.add(loaded);
         // With overlap one layer is read ahead: its buffer is free once the layer before the last has been computed.
         const waitFor = plan.mechanisms.prefillOverlap === "next-layer" ? before : computed;
         if (waitFor >= 0) executor.after(loaded, waitFor);
@@ -87,6 +115,7 @@ export const prefill = (device: DeviceProfile, model: ModelSpec, system: SystemS
       // Without overlap a layer's read ends before the layer begins; with it, before its FFN does.
       if (loaded >= 0) executor.after(plan.mechanisms.prefillOverlap === "next-layer" ? ffn.launch : attend.launch, loaded);
       computed = ffn.end;
+      ffnEnds.add(ffn.end);
     }
     return computed;
   };
@@ -114,12 +143,10 @@ export const prefill = (device: DeviceProfile, model: ModelSpec, system: SystemS
   recorder.count(counter("dram cpu moved"), phone.dram.bytesMoved(AGENT.cpu));
   recorder.count(counter("dram npu moved"), phone.dram.bytesMoved(AGENT.npu));
   recorder.count(counter("dram gpu moved"), phone.dram.bytesMoved(AGENT.gpu));
+  warm();
   const activity = activityOf(phone, plan, kernel.now, flashBytes);
-  const watts = totalJoules(energyOf(device, activity)) / (kernel.now * 1e-9);
-  const thermal = createThermal(device.thermal);
-  thermal.step(watts, kernel.now);
   return E.right({
     phone, tokens: [{ latencyNs: kernel.now, bytesRead: flashBytes, lookups: 0, misses: 0 }], wallNs: kernel.now, path, pathViolations,
-    exposedReadNs: executor.exposedReadNs, rowsComputed: Float64Array.of(0), selected: 0, flashBytes, activity, peakWatts: watts, hottestC: thermal.hottest(), demand: null, heat: { throttle: 1, readSlowdown: 1 },
+    exposedReadNs: executor.exposedReadNs, rowsComputed: Float64Array.of(0), selected: 0, flashBytes, activity, peakWatts: totalJoules(energyOf(device, activity)) / (kernel.now * 1e-9), hottestC: thermal.hottest(), demand: null, heat,
   });
 };

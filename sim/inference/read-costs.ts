@@ -1,6 +1,7 @@
 /**
  * What it costs on flash to bring one missing neuron in, by loading policy. Times are device service times with a full
- * queue, ns; bytes are whole pages. (PowerInfer-2 v3, sections 4.4 and 4.5; powerinfer2.md 3.3)
+ * queue, ns; bytes are whole pages. (PowerInfer-2 v3, text on neuron bundles and on
+ * two-phase loading)
  */
 import type { DeviceProfile } from "../domain/device.js";
 import { sizesOf, type ModelSpec } from "../domain/model.js";

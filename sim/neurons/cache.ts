@@ -1,5 +1,5 @@
 /**
- * The paper's segmented cache as real structures (powerinfer2.md 4.3): a fixed segment that is never evicted, a hot segment
+ * The paper's segmented cache as real structures (PowerInfer-2 v3, text on the neuron cache): a fixed segment that is never evicted, a hot segment
  * of neuron clusters and a cold segment of single neurons, each evicting its least recently used. What is evicted is
  * dropped, never written back. Segments change size with the batch: when hot grows, the least active cold neurons leave;
  * when it shrinks, the least active hot clusters do.

@@ -1,12 +1,12 @@
 /**
  * What the predictor lets in and what of it is read for nothing. A neuron's gate, up and down rows are wanted together:
  * of the neurons predicted, a share `gateFires` (80 % in the paper) has a non-zero gate and then needs up and down; the
- * rest were read in vain (powerinfer2.md 3.4, 4.5).
+ * rest were read in vain. (PowerInfer-2 v3, text on co-activation and on two-phase loading)
  */
 import type { PredictorAccount } from "../domain/predictor-account.js";
 
 export interface PredictorSkill {
-  /** Share of the truly active neurons that it predicts (LLM in a flash: 0.95; powerinfer2.md 8.3). */
+  /** Share of the truly active neurons that it predicts (LLM in a flash, arXiv 2312.11514, predictors: 5 % false negatives, so 0.95). */
   readonly recall: number;
   /** Share of the truly idle neurons that it predicts too. */
   readonly falsePositives: number;

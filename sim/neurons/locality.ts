@@ -144,7 +144,7 @@ export const lruMiss = (question: LruQuestion): LruMiss => lruMissOfLayers([ques
 export interface WindowQuestion extends Locality {
   readonly bins: RateBins;
   readonly pinnedShare: number;
-  /** Neurons active in the last so many tokens are kept (LLM in a flash: 4-5; powerinfer2.md 8.3). */
+  /** Neurons active in the last so many tokens are kept (LLM in a flash, arXiv 2312.11514, sliding window: 4-5). */
   readonly windowTokens: number;
 }
 

@@ -1,6 +1,6 @@
 /**
  * The skew curve of one layer: what share of all activations the hottest `share` of its neurons carry. A model gives the
- * mean over layers and the range (powerinfer2.md 3.5 for Bamboo); a layer gets a curve of its own between them.
+ * mean over layers and the range (for Bamboo from figures/cdf.svg of https://github.com/SJTU-IPADS/Bamboo); a layer gets a curve of its own between them.
  */
 import type { ModelSpec } from "../domain/model.js";
 

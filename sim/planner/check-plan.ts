@@ -21,7 +21,7 @@ const TOLERANCE = 1e-6;
 const KV_TOLERANCE = 0.05;
 const KINDS = ["big", "mid", "little"] as const satisfies ReadonlyArray<CoreKind>;
 
-const coresOf = (device: DeviceProfile, kind: CoreKind): number => device.cpu.clusters.filter((c) => c.kind === kind).reduce((sum, c) => sum + c.count, 0);
+const coresOf = (device: DeviceProfile, kind: CoreKind): number => device.cpu.clusters.filter((c) => c.kind === kind).reduce((sum, c) => sum + c.count.value, 0);
 
 const mistake = (path: string, message: string): Mistake => ({ path: `plan.${path}`, message });
 

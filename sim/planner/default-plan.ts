@@ -39,7 +39,7 @@ export const unitsMissing = (device: DeviceProfile, system: SystemSpec, mechanis
 /** Compute threads: the best set, less one core for I/O where a thread is dedicated to it. */
 const computeThreads = (device: DeviceProfile, system: SystemSpec, mechanisms: Mechanisms, reading: boolean): { readonly threads: Threads; readonly ioCore: Plan["compute"]["ioCore"] } => {
   let threads = bestThreads(device);
-  const wanted = system.software.threads;
+  const wanted = system.software.threads?.value ?? null;
   if (wanted !== null) {
     const big = Math.min(threads.big, wanted);
     threads = { big, mid: Math.min(threads.mid, wanted - big), little: 0 };

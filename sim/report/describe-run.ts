@@ -1,7 +1,7 @@
 /** A run record to what a person reads (text) and what a program reads (JSON). Pure. */
 import { showBytes } from "../base/units.js";
 import { encodePlan, residentBytes } from "../domain/plan.js";
-import type { LaneUse, MemoryRequest, RunRecord } from "../domain/run.js";
+import { encodeRequest, type LaneUse, type MemoryRequest, type RunRecord } from "../domain/run.js";
 import { METRICS } from "./metrics.js";
 import { indented, showNumber, showShare, table } from "./table.js";
 
@@ -140,7 +140,7 @@ export const summaryOf = (record: RunRecord): Readonly<Record<string, unknown>> 
     memory: memoryByPart(record),
     wallMs: record.wallNs / 1e6,
     violations: record.violations,
-    inputs: record.inputs.plan === undefined ? record.inputs : { ...record.inputs, plan: encodePlan(record.inputs.plan) },
+    inputs: encodeRequest(record.inputs),
     plan: encodePlan(record.plan),
   };
 };

@@ -4,7 +4,7 @@ import type { ModelSpec } from "../../sim/domain/model.js";
 
 type SkewPoint = ModelSpec["activations"]["skew"]["points"][number];
 
-/** Bamboo's decoded CDF as published (facts/powerinfer2.md 3.5): neurons needed for a share of all activations, mean over layers with the range. */
+/** Bamboo's decoded CDF as published (figures/cdf.svg of https://github.com/SJTU-IPADS/Bamboo): neurons needed for a share of all activations, mean over layers with the range. */
 export const BAMBOO_NEEDED = [
   { activations: 0.2, neurons: 0.038, least: 0.029, most: 0.064 },
   { activations: 0.4, neurons: 0.093, least: 0.059, most: 0.173 },

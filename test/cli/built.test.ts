@@ -55,6 +55,18 @@ describe.skipIf(!built)(`the built program${reason}`, () => {
     expect(readdirSync(join(folder, "t"))).toEqual(["a.json", "b.json"]);
   });
 
+  it("writes into what the shell has opened, and the shell's file keeps all of it", async () => {
+    const sh = (script: string): Promise<number | null> => new Promise((done) => spawn("sh", ["-c", script], { cwd: folder, stdio: "ignore" }).on("close", done));
+    const simulate = `"${process.execPath}" "${BIN}" simulate --model bamboo-7b --offload 50% --tokens 2`;
+    expect(await sh(`${simulate} --save /dev/stdout --save-plan /dev/fd/3 --trace u/t.json > both.txt 3> plan.json`)).toBe(0);
+    const [record, ...table] = readFileSync(join(folder, "both.txt"), "utf8").split("\n");
+    expect((JSON.parse(record) as { schema: string }).schema).toBe("neuronlab/run@1");
+    expect(table.join("\n")).toMatch(/\ntimeline: u\/t\.json/);
+    expect((JSON.parse(readFileSync(join(folder, "plan.json"), "utf8")) as { schema: string }).schema).toBe("neuronlab/plan@1");
+    expect(await sh(`${simulate} --save /dev/stdout 2> err.txt | head -c 100 > head.txt`)).toBe(0);
+    expect([readFileSync(join(folder, "head.txt")).length, readFileSync(join(folder, "err.txt"), "utf8")]).toEqual([100, "wrote /dev/stdout\n"]);
+  });
+
   it("lists and explains", async () => {
     for (const words of [["devices"], ["models", "bamboo-7b"], ["systems", "powerinfer-2"], ["doctor"], ["--version"], ["simulate", "--help"]]) expect((await start(...words)).code, words.join(" ")).toBe(0);
   });

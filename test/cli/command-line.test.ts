@@ -68,11 +68,70 @@ describe("the command line", () => {
   it.each([
     [["--memory", "-3GB"], "must not be negative: -3GB"],
     [["--memory", "0GB"], "must be above zero: 0GB"],
-    [["--memory", ""], 'is empty; write it like "19GB" or "19GiB"'],
+    [["--memory", "-0GB"], "must be above zero: -0GB"],
+    [["--memory", ""], 'has no value; write it like "19GB" or "19GiB", or all'],
+    [["--memory"], 'has no value; write it like "19GB" or "19GiB", or all'],
+    [["--memory="], 'has no value; write it like "19GB" or "19GiB", or all'],
+    [["--memory", "19"], 'has no unit: 19; write it like "19GB" or "19GiB", or all'],
     [["--memory", "19gb"], 'has an unknown unit "gb"; did you mean GB? known: B, KB, MB, GB, TB, KiB, MiB, GiB, TiB'],
-  ])("says what is wrong with the size in %j", async (flags, message) => {
-    // Not the end of the line: simulate adds that "all" would do too.
-    expect((await typed("simulate", ...flags)).stderr).toContain(`neuronlab simulate: 1 mistake\n  --memory: ${message}`);
+    [["--memory", "19,5GB"], 'is not a quantity: "19,5GB"; write it like "19GB" or "19GiB", or all'],
+    [["--memory", "Infinity"], 'is not a quantity: "Infinity"; write it like "19GB" or "19GiB", or all'],
+    [["--memory", "NaN"], 'is not a quantity: "NaN"; write it like "19GB" or "19GiB", or all'],
+    [["--memory", "1e400GB"], "is not a finite number: 1e400GB"],
+    [["--memory", "1GB", "--memory", "2GB"], "is given 2 times; give it once"],
+    [["--offload", "50"], "should be between 0% and 100%, got 50; did you mean 50%?"],
+    [["--offload", "150%"], "should be between 0% and 100%, got 150%"],
+    [["--offload", "-10%"], "should be between 0% and 100%, got -10%"],
+    [["--offload", "half"], 'is not a quantity: "half"; write it like 0.4 or "40%"'],
+    [["--offload", ""], 'has no value; write it like 0.4 or "40%"'],
+    [["--tokens", "1e9"], "should be a whole number between 1 and 1048576, got 1e9"],
+    [["--tokens", "many"], "should be a whole number between 1 and 1048576, got many"],
+    [["--tokens", ""], "has no value; should be a whole number between 1 and 1048576"],
+    [["--tokens", "NaN"], "should be a whole number between 1 and 1048576, got NaN"],
+    [["--batch", "0"], "should be a whole number between 1 and 4096, got 0"],
+    [["--batch", "2.5"], "should be a whole number between 1 and 4096, got 2.5"],
+    [["--prompt", "-1"], "should be a whole number between 1 and 1048576, got -1"],
+    [["--prompt", "Infinity"], "should be a whole number between 1 and 1048576, got Infinity"],
+    [["--seed", "x"], "should be a whole number between 0 and 4294967295, got x"],
+    [["--seed", "0x10"], "should be a whole number between 0 and 4294967295, got 0x10"],
+    [["--device", "a", "--device", "b"], "is given 2 times; give it once"],
+    [["--device", ""], /^has no value; known: galaxy-s24-ultra, oneplus-12, .*; or a path to your own \.json$/],
+    [["--fidelity", "NEURON"], 'should be one of analytic, cluster, neuron, got "NEURON"; did you mean neuron?'],
+    [["--fidelity", ""], "has no value; should be one of analytic, cluster, neuron"],
+    [["--set", ""], "has no value; write it like overlap=none"],
+    [["--set", "overlop=none"], /^overlop: unknown key; did you mean overlap\? allowed: computation, /],
+    [["--set", "overlap=some"], 'overlap: should be one of none, matrix, cluster, got "some"; did you mean none?'],
+    [["--trace", ""], "has no value; name a file"],
+    [["--save", "-"], "stdout is for the answer; name a file (/dev/stdout mixes both, ./- is a file of that name)"],
+    [["--devcie", "x"], /^unknown flag; did you mean --device\? known: --device, --model, .*, --format, --seed$/],
+    [["--zzzzzzzzzz"], /^unknown flag; known: --device, /],
+  ] as ReadonlyArray<[ReadonlyArray<string>, string | RegExp]>)("says what is wrong in %j and what would be right", async (flags, message) => {
+    const { code, stderr } = await typed("simulate", ...flags);
+    const head = `neuronlab simulate: 1 mistake\n  ${flags[0].replace("=", "")}: `;
+    expect([code, stderr.slice(0, head.length)]).toEqual([2, head]);
+    if (typeof message === "string") expect(stderr.slice(head.length)).toBe(`${message}\n`);
+    else expect(stderr.slice(head.length).trimEnd()).toMatch(message);
+  });
+
+  it.each([
+    [["reproduce", "--check=yes"], "--check: is a switch and takes no value, got yes"],
+    [["reproduce", "--check="], "--check: is a switch and takes no value"],
+    [["reproduce", "--no-check"], "--no-check: unknown flag; known: --out, --check, --workers, --format, --seed"],
+    [["reproduce", "--out", ""], "--out: has no value; name a folder"],
+    [["devices", "oneplus-12", "oneplus-13"], "oneplus-13: nothing is expected here; see neuronlab devices --help"],
+    [["trace", "--out", "t.json"], "FILE: is missing"],
+    [["doctor", "--workers", "2"], "--workers: unknown flag; known: --format, --seed"],
+  ])("refuses %j before anything is done", async (given, line) => {
+    expect(await typed(...given)).toEqual({ code: 2, stdout: "", stderr: `neuronlab ${given[0]}: 1 mistake\n  ${line}\n` });
+  });
+
+  it("a whole number may be written with an exponent", async () => {
+    expect((await typed("simulate", "--tokens", "1e1", "--seed", "2.0", "--fidelity", "analytic", "--format", "json")).code).toBe(0);
+  });
+
+  it("all flags before a command are named, and an empty command is no command", async () => {
+    expect((await typed("--memory", "7GB", "-x")).stderr).toMatch(/^neuronlab: 2 mistakes\n {2}--memory: stands before a command; write it after one of simulate, .*\n {2}-x: stands before a command; /);
+    expect(await typed("")).toEqual({ code: 2, stdout: "", stderr: "neuronlab: 1 mistake\n  (command): is empty; known: simulate, reproduce, calibrate, devices, models, systems, trace, doctor\n" });
   });
 
   it("keeps numbers, dots and a leading zero as they were typed", async () => {

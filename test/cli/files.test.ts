@@ -1,5 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, rmdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, lstatSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, rmdirSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -14,7 +16,7 @@ const at = (...parts: ReadonlyArray<string>): string => join(folder, ...parts);
 const real = async (): Promise<WriteSteps> => {
   const { mkdir, writeFile } = await import("node:fs/promises");
   const { renameSync } = await import("node:fs");
-  return { makeFolder: (p) => mkdir(p), writeContent: (p, t) => writeFile(p, t), rename: renameSync, remove: (p) => rmSync(p, { force: true }), removeFolder: rmdirSync };
+  return { makeFolder: (p) => mkdir(p), writeContent: (p, t) => writeFile(p, t), writeInto: () => Promise.resolve(), rename: renameSync, remove: (p) => rmSync(p, { force: true }), removeFolder: rmdirSync };
 };
 
 describe("writing files", () => {
@@ -49,14 +51,42 @@ describe("writing files", () => {
     expect(await writeFiles([{ path: at("a", "b.txt"), text: "" }])()).toMatchObject({ left: { _tag: "Disk", path: at("a", "b.txt") } });
   });
 
-  it("what is there and is not a regular file is refused before anything is written", async () => {
-    execFileSync("mkfifo", [at("fifo")]);
+  it("what takes no writing is refused before anything is written", async () => {
     mkdirSync(at("folder"));
+    symlinkSync("socket", at("link"));
+    const server = createServer().listen(at("socket"));
+    await new Promise((done) => server.once("listening", done));
+    for (const [name, reason] of [["folder", "is a folder, not a file"], ["socket", "is neither a file, nor a pipe, nor a character device"], ["link", "is neither a file, nor a pipe, nor a character device"]])
+      expect(await writeFiles([{ path: at("new", "a.txt"), text: "a" }, { path: at(name), text: "b" }])()).toEqual({ _tag: "Left", left: { _tag: "Disk", path: at(name), reason } });
+    expect(readdirSync(folder).sort()).toEqual(["folder", "link", "socket"]);
+    await new Promise((done) => server.close(done));
+  });
+
+  it("a pipe and a device are written into and stay what they are, beside a file that is replaced", async () => {
+    execFileSync("mkfifo", [at("fifo")]);
     symlinkSync("fifo", at("link"));
-    for (const name of ["fifo", "folder", "link"])
-      expect(await writeFiles([{ path: at("new", "a.txt"), text: "a" }, { path: at(name), text: "b" }])()).toEqual({ _tag: "Left", left: { _tag: "Disk", path: at(name), reason: "is not a regular file" } });
-    expect(readdirSync(folder).sort()).toEqual(["fifo", "folder", "link"]);
-    expect(lstatSync(at("fifo")).isFIFO()).toBe(true);
+    const reader = readFile(at("fifo"), "utf8");
+    expect(await writeFiles([{ path: at("link"), text: "into the pipe" }, { path: at("a.txt"), text: "a" }, { path: "/dev/null", bytes: new Uint8Array(9) }])()).toMatchObject({ _tag: "Right" });
+    expect([await reader, readFileSync(at("a.txt"), "utf8")]).toEqual(["into the pipe", "a"]);
+    expect([lstatSync(at("fifo")).isFIFO(), lstatSync(at("link")).isSymbolicLink(), lstatSync("/dev/null").isCharacterDevice(), readdirSync(folder).sort()]).toEqual([true, true, true, ["a.txt", "fifo", "link"]]);
+  });
+
+  it("what stands open is written on from where it is, also when a link leads there", async () => {
+    const file = openSync(at("open.txt"), "w");
+    writeSync(file, "before, ");
+    symlinkSync(`/proc/self/fd/${file}`, at("link"));
+    expect(await writeFiles([{ path: `/dev/fd/${file}`, text: "first, " }, { path: at("link"), text: "second" }])()).toMatchObject({ _tag: "Right" });
+    writeSync(file, ", after");
+    closeSync(file);
+    expect(readFileSync(at("open.txt"), "utf8")).toBe("before, first, second, after");
+    expect(await writeFiles([{ path: `/dev/fd/${file}`, text: "x" }])()).toEqual({ _tag: "Left", left: { _tag: "Disk", path: `/dev/fd/${file}`, reason: "is not open for writing" } });
+  });
+
+  it("nothing is renamed when a pipe takes nothing", async () => {
+    execFileSync("mkfifo", [at("fifo")]);
+    const steps: WriteSteps = { ...(await real()), writeInto: () => Promise.reject(Object.assign(new Error("x"), { code: "EACCES" })) };
+    expect(await writeFilesWith(steps)([{ path: at("a.txt"), text: "a" }, { path: at("fifo"), text: "b" }])()).toEqual({ _tag: "Left", left: { _tag: "Disk", path: at("fifo"), reason: "permission denied" } });
+    expect(readdirSync(folder)).toEqual(["fifo"]);
   });
 
   it("writes to where a link leads, also when nothing is there yet, and the link stays", async () => {

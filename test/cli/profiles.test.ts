@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { TE } from "../../sim/base/fp.js";
 import { devicesProgram, factsOf, modelsProgram, systemsProgram } from "../../cli/programs/profiles.js";
 import { packageRoot } from "../../cli/node/package.js";
 import { profileNames, readProfile } from "../../cli/node/profiles.js";
@@ -42,6 +43,21 @@ describe("devices, models and systems", () => {
     const { code, stderr } = await run("devices", { name: "mine.json" }, { "mine.json": JSON.stringify(mine) });
     expect(code).toBe(2);
     expect(stderr).toMatch(/^mine\.json: 1 mistake\n {2}cpu\.clusters\[1\]\.coers: unknown key.* did you mean core\?/);
+  });
+});
+
+describe("devices, models and systems with several mistakes", () => {
+  it("tell arguments and file together", async () => {
+    expect(await run("devices", { name: "mine.json", format: "yaml" }, { "mine.json": "[]" })).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^neuronlab devices: 1 mistake\n {2}--format: .*\nmine\.json: 1 mistake\n {2}\(whole\): should be an object with /) });
+    expect((await run("systems", { name: "powerinfer2", format: "yaml" })).stderr).toMatch(/^neuronlab systems: 1 mistake\n {2}--format: .*\nunknown system: powerinfer2; did you mean powerinfer-2\?\n {2}known: /);
+    expect((await run("models", { name: " " })).stderr).toBe("neuronlab models: 1 mistake\n  NAME: has no value; name a known model, or a path to your own .json\n");
+  });
+
+  it("list nothing while any file is faulty, and tell the faults of all", async () => {
+    const f = fake();
+    const broken = (name: string) => ({ where: `devices/${name}.json`, raw: {} });
+    const code = await execute(devicesProgram(commandNamed("devices"))(given({})), { ...f.capabilities, profileNames: () => TE.right(["a", "b"]), readProfile: (_kind, name) => TE.right(broken(name)) });
+    expect([code, f.stdout(), f.stderr().match(/^\S.*/gm)]).toEqual([2, "", ["devices/a.json: 12 mistakes", "devices/b.json: 12 mistakes"]]);
   });
 });
 

@@ -44,8 +44,18 @@ describe("reproduce", () => {
   });
 
   it("an unknown ID names the nearest and the known ones, exit 2; several are all named", async () => {
-    expect(await run({ ids: ["f1O"] })).toMatchObject({ code: 2, stderr: "unknown experiment: f1O; did you mean f10?\n  known: f10, t5\n", stdout: "" });
-    expect((await run({ ids: ["f1O", "zzzzz"] })).stderr).toBe("neuronlab reproduce: 2 mistakes\n  f1O: is no known experiment; did you mean f10? known: f10, t5\n  zzzzz: is no known experiment; known: f10, t5\n");
+    expect(await run({ ids: ["f1O"] })).toMatchObject({ code: 2, stderr: "neuronlab reproduce: 1 mistake\n  f1O: unknown experiment; did you mean f10? known: f10, t5\n", stdout: "" });
+    expect((await run({ ids: ["f1O", "zzzzz"] })).stderr).toBe("neuronlab reproduce: 2 mistakes\n  f1O: unknown experiment; did you mean f10? known: f10, t5\n  zzzzz: unknown experiment; known: f10, t5\n");
+    expect((await run({ ids: ["f1O"], workers: "0", seed: "2", chek: true })).stderr).toBe(
+      [
+        "neuronlab reproduce: 4 mistakes",
+        "  --chek: unknown flag; did you mean --check? known: --out, --check, --workers, --format, --seed",
+        "  --workers: should be a whole number between 1 and 1024, got 0",
+        "  f1O: unknown experiment; did you mean f10? known: f10, t5",
+        "  --seed: changes what is published; add --out DIR to write it elsewhere",
+        "",
+      ].join("\n"),
+    );
   });
 
   it("shows errors by experiment and role, the worst points, and the claims that do not hold", async () => {

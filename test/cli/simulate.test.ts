@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { E } from "../../sim/base/fp.js";
-import { stuck, unsupported } from "../../sim/base/errors.js";
+import { E, TE } from "../../sim/base/fp.js";
+import { disk, stuck, unsupported } from "../../sim/base/errors.js";
 import { simulate } from "../../sim/inference/simulate.js";
+import { encodePlan } from "../../sim/domain/plan.js";
 import type { RunRecord } from "../../sim/domain/run.js";
 import { simulateProgram, typedCommand } from "../../cli/programs/simulate.js";
 import { execute } from "../../cli/run.js";
@@ -23,17 +25,17 @@ describe("simulate", () => {
     const lines = stderr.trimEnd().split("\n");
     expect(lines[0]).toBe("neuronlab simulate: 14 mistakes");
     expect(lines.slice(1).map((line) => line.trim().split(":")[0]).sort()).toEqual(["--batch", "--devcie", "--device", "--format", "--memory", "--model", "--offload", "--phase", "--prompt", "--seed", "--set", "--tokens", "--trace", "stray"]);
-    expect(stderr).toMatch(/--devcie: unknown key.*did you mean device\?/);
+    expect(stderr).toMatch(/--devcie: unknown flag; did you mean --device\? known: /);
     expect(stderr).toMatch(/--device: unknown device: oneplus12; did you mean oneplus-12\? known: .*oneplus-12.*; or a path to your own \.json\n/);
     expect(stderr).toMatch(/--model: unknown model: bambo-7b; did you mean bamboo-7b\? known: /);
     expect(stderr).toContain('  --memory: has no unit: 19; write it like "19GB" or "19GiB", or all\n');
     expect(stderr).toContain("  --offload: should be between 0% and 100%, got 150%\n");
     expect(stderr).toContain('  --phase: should be one of prefill, decode, got "decoding"; did you mean decode?\n');
-    expect(stderr).toContain("  --prompt: should be a whole number, got 1.5\n");
-    expect(stderr).toContain("  --tokens: should be a whole number, got abc\n");
-    expect(stderr).toContain("  --batch: should be between 1 and 4096, got 0\n");
-    expect(stderr).toContain("  --set: should be KEY=VALUE such as overlap=none, got cache; loading is given twice; overlap should be one of none, matrix, cluster, got \"matrx\"; did you mean matrix?\n");
-    expect(stderr).toContain("  --trace: has no value\n");
+    expect(stderr).toContain("  --prompt: should be a whole number between 1 and 1048576, got 1.5\n");
+    expect(stderr).toContain("  --tokens: should be a whole number between 1 and 1048576, got abc\n");
+    expect(stderr).toContain("  --batch: should be a whole number between 1 and 4096, got 0\n");
+    expect(stderr).toContain("  --set: should be KEY=VALUE such as overlap=none, got cache; loading: is given twice; overlap: should be one of none, matrix, cluster, got \"matrx\"; did you mean matrix?\n");
+    expect(stderr).toContain("  --trace: has no value; name a file\n");
     expect(stderr).toContain("  --format: is given 2 times; give it once\n");
     expect(stderr).toContain("  stray: nothing is expected here; see neuronlab simulate --help\n");
   });
@@ -42,7 +44,92 @@ describe("simulate", () => {
     const { code, stderr } = await run({ memory: "7GB", offload: "50%", phase: "prefill", tokens: "8", batch: "2", fidelity: "analytic", trace: "a.json", save: "a.json" });
     expect(code).toBe(2);
     expect(stderr.match(/^ {2}--\w+/gm)).toEqual(["  --offload", "  --tokens", "  --batch", "  --trace", "  --save"]);
-    expect((await run({ plan: "p.json", memory: "7GB" })).stderr).toBe("neuronlab simulate: 1 mistake\n  --memory: is fixed by the plan; leave it out, or leave out --plan\n");
+    expect((await run({ plan: "p.json", memory: "7GB" })).stderr).toBe(["neuronlab simulate: 1 mistake", "  --memory: is fixed by the plan; leave it out, or leave out --plan", "p.json: 1 mistake", "  (whole): there is no such file", ""].join("\n"));
+  });
+
+  it("tells a contradiction beside an argument that is wrong by itself, and none that the wrong one would be part of", async () => {
+    expect((await run({ memory: "7GB", offload: "50%", seed: "x" })).stderr.match(/^ {2}--\w+/gm)).toEqual(["  --seed", "  --offload"]);
+    expect((await run({ memory: "7", offload: "50%" })).stderr.match(/^ {2}--\w+/gm)).toEqual(["  --memory"]);
+  });
+
+  it("refuses to write over what it reads, however the path is spelt", async () => {
+    const { stderr } = await run({ device: "d.json", model: "m.json", plan: "p.json", trace: "./d.json", save: "x/../m.json", "save-plan": "p.json" });
+    expect(stderr.split("\n").slice(0, 4)).toEqual([
+      "neuronlab simulate: 3 mistakes",
+      "  --trace: names the file that --device reads: ./d.json",
+      "  --save: names the file that --model reads: x/../m.json",
+      "  --save-plan: names the file that --plan reads: p.json",
+    ]);
+  });
+
+  it("tells mistakes in arguments and in every file that they name at once, arguments first", async () => {
+    const device = JSON.parse(readFileSync("devices/oneplus-12.json", "utf8")) as { dram: { total: { value: unknown } }; npu: { lanch?: unknown } };
+    device.dram.total.value = 24;
+    device.npu.lanch = 1;
+    const files = { "d.json": JSON.stringify(device), "m.json": JSON.stringify({ ...(JSON.parse(readFileSync("models/bamboo-7b.json", "utf8")) as object), layers: 0, hidden: "4096" }), "s.json": "{", "p.json": JSON.stringify({ schema: "neuronlab/plan@1" }) };
+    const { code, stdout, stderr, f } = await run({ device: "d.json", model: "m.json", system: "s.json", plan: "p.json", memory: "19", tokens: "0", format: "yaml" }, { files });
+    expect([code, stdout, f.ran]).toEqual([2, "", []]);
+    expect(stderr).toBe(
+      [
+        "neuronlab simulate: 3 mistakes",
+        '  --format: should be one of table, json, got "yaml"',
+        '  --memory: has no unit: 19; write it like "19GB" or "19GiB", or all',
+        "  --tokens: should be a whole number between 1 and 1048576, got 0",
+        "p.json: 10 mistakes",
+        ...["device", "model", "system", "memory", "mechanisms", "compute", "cluster", "cache", "pipeline", "io"].map((key) => `  ${key}: is missing`),
+        "d.json: 2 mistakes",
+        "  npu.lanch: unknown key; did you mean launch? allowed: name, prefillRate, bulkBandwidth, matvecBandwidth, launch, graphSwap, streamedRatio, activePower",
+        '  dram.total.value: has no unit: 24; write it like "19GB" or "19GiB"',
+        "m.json: 2 mistakes",
+        "  layers: should be between 1 and 1000, got 0",
+        '  hidden: should be a number, got "4096"',
+        "s.json: 1 mistake",
+        stderr.split("\n").find((line) => line.startsWith("  (whole): is not JSON: ")),
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("an unknown name, a size without a unit and a broken plan are told together", async () => {
+    const { code, stderr } = await run({ device: "oneplus-21", memory: "19", plan: "broken.json" }, { files: { "broken.json": "[]" } });
+    expect(code).toBe(2);
+    expect(stderr.split("\n").map((line) => line.replace(/known: .*/, "known: …").replace(/with schema, .*/, "with …"))).toEqual([
+      "neuronlab simulate: 2 mistakes",
+      "  --device: unknown device: oneplus-21; did you mean oneplus-12? known: …",
+      '  --memory: has no unit: 19; write it like "19GB" or "19GiB", or all',
+      "broken.json: 1 mistake",
+      "  (whole): should be an object with …",
+      "",
+    ]);
+  });
+
+  it("unknown names in a plan are mistakes of the plan, told together, with the flags that would mend them", async () => {
+    const plan = { ...(encodePlan(aPlan) as object), device: "oneplus-21", model: "mine", system: "powerinfer2" };
+    const { code, stderr } = await run({ plan: "p.json", seed: "x" }, { files: { "p.json": JSON.stringify(plan) } });
+    expect(code).toBe(2);
+    expect(stderr.split("\n").map((line) => line.replace(/known: .*; or/, "known: …; or"))).toEqual([
+      "neuronlab simulate: 1 mistake",
+      "  --seed: should be a whole number between 0 and 4294967295, got x",
+      "p.json: 3 mistakes",
+      "  device: unknown device: oneplus-21; did you mean oneplus-12? known: …; or a path to your own .json, with --device",
+      "  model: unknown model: mine; known: …; or a path to your own .json, with --model",
+      "  system: unknown system: powerinfer2; did you mean powerinfer-2? known: …; or a path to your own .json, with --system",
+      "",
+    ]);
+  });
+
+  it("what the phone cannot do of a plan is told under the plan's file", async () => {
+    const plan = { ...(encodePlan(aPlan) as object), compute: { ...aPlan.compute, threads: { big: 9, mid: 0, little: 0 }, ioCore: "none" } };
+    const { code, stderr } = await run({ plan: "p.json", system: "llama.cpp" }, { simulate, files: { "p.json": JSON.stringify(plan) } });
+    expect(code).toBe(2);
+    expect(stderr).toBe(["p.json: 2 mistakes", "  system: is for powerinfer-2, the run is with llama.cpp", "  compute.threads.big: is 9, and OnePlus 12 (24 GB) has 1 big core", ""].join("\n"));
+  });
+
+  it("a file that cannot be read is the disk's fault beside other mistakes", async () => {
+    const f = fake();
+    const program = simulateProgram(command)(given({ seed: "x", plan: "p.json" }));
+    const code = await execute(program, { ...f.capabilities, readJson: (path) => TE.left(disk(path, "permission denied")) });
+    expect([code, f.stderr()]).toEqual([74, "neuronlab simulate: 1 mistake\n  --seed: should be a whole number between 0 and 4294967295, got x\np.json: permission denied\n"]);
   });
 
   it("runs the documented defaults when nothing is given, in the memory that the phone gives one app", async () => {
@@ -98,6 +185,10 @@ describe("simulate", () => {
     const repeated = JSON.parse(again.stdout) as typeof printed;
     expect(repeated.tokensPerSec).toBeCloseTo(printed.tokensPerSec, 6);
     expect(repeated.cacheHitRate).toBeCloseTo(printed.cacheHitRate, 9);
+    const kept = await run({ plan: "p.json", tokens: "1", format: "json", save: "r.json" }, { ...real, files: { "p.json": saved } });
+    const record = JSON.parse(kept.f.files.get("r.json")!) as { plan: unknown; inputs: { plan: unknown } };
+    expect([record.plan, record.inputs.plan]).toEqual([JSON.parse(saved), JSON.parse(saved)]);
+    expect(JSON.parse(kept.stdout)).toMatchObject({ plan: record.plan, inputs: record.inputs });
     expect((await run({ save: "a.json", "save-plan": "a.json" })).stderr).toBe("neuronlab simulate: 1 mistake\n  --save-plan: names the same file as --save: a.json\n");
   });
 

@@ -13,6 +13,16 @@ const paths = FOLDERS.flatMap(({ folder, load }) => filesIn(folder).map((file) =
 const devices = filesIn("devices").map((file) => ({ file: `devices/${file}` }));
 const models = filesIn("models").map((file) => ({ file: `models/${file}` }));
 
+/** Numbers of a model that its `shapesSource` gives, all of them together. */
+const SHAPES = ["layers", "hidden", "ffn", "heads", "kvHeads", "vocabulary", "experts.count", "experts.active"];
+
+/** Where numbers stand that are no value of a fact. */
+const bareNumbers = (raw: unknown, path = ""): ReadonlyArray<string> => {
+  if (typeof raw === "number") return [path];
+  if (typeof raw !== "object" || raw === null || factsOf(raw)[0]?.path === "") return [];
+  return Object.entries(raw).flatMap(([key, value]) => bareNumbers(value, path === "" ? key : `${path}.${key}`));
+};
+
 describe.each(paths)("$path", ({ path, load }) => {
   it("decodes, and its name is its file's name", () => {
     expect(`${load(path).name}.json`).toBe(path.split("/")[1]);
@@ -31,6 +41,11 @@ describe.each(paths)("$path", ({ path, load }) => {
   it("never quotes memory as printed", () => {
     const remembered = factsOf(rawOf(path)).filter((fact) => fact.kind !== "estimated" && /from memory/.test(`${fact.source} ${fact.note}`));
     expect(remembered.map((fact) => fact.path)).toEqual([]);
+  });
+
+  it("has no number without its provenance: a fact, or a list or shapes with one source for all", () => {
+    const bare = bareNumbers(rawOf(path)).filter((at) => !at.startsWith("activations.skew.points") && !(path.startsWith("models/") && SHAPES.includes(at)));
+    expect(bare).toEqual([]);
   });
 
   it("uses known kinds only", () => {
@@ -68,7 +83,7 @@ describe.each(devices)("$file", ({ file }) => {
   });
 
   it("has cores enough to saturate the CPU's bandwidth", () => {
-    const all = cpu.clusters.reduce((sum, cluster) => sum + cluster.count * cluster.denseBandwidth.value, 0);
+    const all = cpu.clusters.reduce((sum, cluster) => sum + cluster.count.value * cluster.denseBandwidth.value, 0);
     expect(all).toBeGreaterThanOrEqual(cpu.bandwidth.value);
   });
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { evaluate } from "../../experiments/evaluate.js";
 import { experiments } from "../../experiments/index.js";
 import { drawFigure } from "../../experiments/plots/figure.js";
-import { showReported, showSimulated } from "../../experiments/plots/panel-rows.js";
+import { inOneLine, showReported, showSimulated, shows } from "../../experiments/plots/panel-rows.js";
 import { FONT_FILES, rasterise } from "../../experiments/plots/raster.js";
 import { KNOWN_SERIES } from "../../experiments/plots/series.js";
 import { FONT_SIZE, WIDTH, textWidth, wrapText } from "../../experiments/plots/style.js";
@@ -38,8 +38,14 @@ describe.each(experiments.map((e) => [e.id, e] as const))("the figure of %s", (_
     const texts = [...root.querySelectorAll("text")].map((t) => t.textContent ?? "");
     for (const panel of experiment.chart.panels) {
       expect(texts.join(" ")).toContain(panel.title);
-      expect(texts).toContain(panel.yLabel);
+      const reported = [...experiment.points, ...(experiment.reportedOnly ?? [])].filter((of) => shows(panel, of));
+      const elsewhere = experiment.points.length + (experiment.reportedOnly ?? []).length > 0;
+      expect(texts).toContain(`${panel.yLabel}${elsewhere && reported.length === 0 ? ", simulated only" : ""}`);
     }
+  });
+
+  it("shows each point in one panel", () => {
+    for (const point of experiment.points) expect(experiment.chart.panels.filter((panel) => shows(panel, point)).map((panel) => panel.title), point.id).toHaveLength(1);
   });
 
   it("becomes a PNG of twice its size", () => {
@@ -82,6 +88,9 @@ describe("labels", () => {
   });
   it("show about three digits of a simulated one", () => {
     expect([445.1, 48.11, 3.632, 0.5634, 0.0421].map(showSimulated)).toEqual(["445", "48.1", "3.63", "0.56", "0.042"]);
+  });
+  it("join the lines of a name, at a hyphen without a space", () => {
+    expect(["Llama-\n13B", "in\nmemory", "Bamboo-7B"].map(inOneLine)).toEqual(["Llama-13B", "in memory", "Bamboo-7B"]);
   });
   it("wrap at spaces to the width given", () => {
     for (const line of wrapText("PowerInfer-2 is fastest in every cell of the figure", 120)) expect(textWidth(line)).toBeLessThanOrEqual(120);

@@ -28,6 +28,32 @@ describe("heat", () => {
     expect(record.energy.hottestC).toBeLessThan(deviceNamed("oneplus-12").thermal.throttleStart.value);
   });
 
+  it("throttles a long prompt on the way, layer after layer, between its bounds", () => {
+    // Minutes of matrix products on the CPU: chunks of 512 tokens, each slower than the one before while the phone warms.
+    const asked = { phase: "prefill", system: "llama.cpp", prompt: 2048 } as const;
+    const cool = run({ ...asked, device: heated(300e9, 5) });
+    const hot = run({ ...asked, device: heated(60e9, 35, 1.5) });
+    expect(cool.wallNs).toBeGreaterThan(120e9);
+    expect(hot.wallNs).toBeGreaterThan(1.1 * cool.wallNs);
+    expect(hot.wallNs).toBeLessThan(cool.wallNs / deviceNamed("oneplus-12").thermal.floor.value);
+    expect(hot.energy.hottestC).toBeGreaterThan(deviceNamed("oneplus-12").thermal.throttleStart.value);
+    expect(hot.violations).toEqual([]);
+    for (const record of [hot, cool]) {
+      expect(record.bound.lower).toBeLessThanOrEqual(record.tokensPerSec);
+      expect(record.bound.upper).toBeGreaterThanOrEqual(record.tokensPerSec);
+    }
+  });
+
+  it("of a prompt under load from flash slows the reads too", () => {
+    const asked = { phase: "prefill", prompt: 512, gib: 3, mechanisms: { prefillOverlap: "off" } } as const;
+    const hot = run({ ...asked, device: heated(1e8, 44, 2) });
+    const cool = run({ ...asked, device: heated(1e8, 5, 0.1) });
+    const busy = (record: typeof hot): number => record.lanes.find((lane) => lane.lane === "flash")!.busyNs;
+    expect(busy(hot) / busy(cool)).toBeGreaterThan(1.2);
+    expect(busy(hot) / busy(cool)).toBeLessThan(1 / deviceNamed("oneplus-12").flash.hotRatio.value + 1e-9);
+    expect(hot.bound.lower).toBeLessThanOrEqual(hot.tokensPerSec);
+  });
+
   it("slows reads as well, and a hot run still lies between its bounds", () => {
     const hot = run({ device: heated(1e9, 46), gib: 3, tokens: 32 });
     const cool = run({ device: heated(1e9, 5), gib: 3, tokens: 32 });

@@ -1,7 +1,7 @@
 import { createRecencyList } from "../../neurons/recency.js";
 import type { EvictionPolicy } from "./eviction.js";
 
-/** Drops what was used longest ago: the paper's policy for the cold segment (powerinfer2.md 4.3). */
+/** Drops what was used longest ago: the paper's policy for the cold segment. (PowerInfer-2 v3, text on the neuron cache) */
 export const lru: EvictionPolicy = {
   name: "lru",
   admitsAlways: true,

@@ -2,7 +2,7 @@ import { createRecencyList } from "../../neurons/recency.js";
 import type { EvictionPolicy } from "./eviction.js";
 
 /**
- * Keeps what the last few tokens used and drops the rest at the end of each token (LLM in a flash; powerinfer2.md 8.3).
+ * Keeps what the last few tokens used and drops the rest at the end of each token (LLM in a flash, arXiv 2312.11514).
  * Where the window does not fit its room, what was used longest ago leaves early, as under LRU.
  */
 export const window: EvictionPolicy = {

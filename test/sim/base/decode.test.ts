@@ -17,7 +17,7 @@ describe("exactly", () => {
 
   it("refuses a mistyped key with the nearest one, and the missing key beside it", () => {
     expect(read(core, { kind: "big", count: 1, clok: 3.3 })).toBe(
-      ["it.json: 2 mistakes", "  clok: unknown key, did you mean clock?; allowed: kind, count, clock, note", "  clock: is missing"].join("\n"),
+      ["it.json: 2 mistakes", "  clok: unknown key; did you mean clock? allowed: kind, count, clock, note", "  clock: is missing"].join("\n"),
     );
   });
 
@@ -69,7 +69,7 @@ describe("list", () => {
 
 describe("number and oneOf", () => {
   it.each([
-    [Number.NaN, "should be a number, got null"],
+    [Number.NaN, "should be a number, got NaN"],
     ["3", 'should be a number, got "3"'],
     [0, "should be between 1 and 8, got 0"],
     [9, "should be between 1 and 8, got 9"],

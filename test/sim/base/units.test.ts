@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import * as fc from "fast-check";
 import { E } from "../../../sim/base/fp.js";
-import { baseUnit, parseQuantity, showBytes, showNs, type Dimension } from "../../../sim/base/units.js";
+import { parseQuantity, showBytes, showNs, writtenLike, type Dimension } from "../../../sim/base/units.js";
 
 const right = (dimension: Dimension, raw: unknown): number => {
   const parsed = parseQuantity(dimension, raw);
@@ -68,6 +68,13 @@ describe("parseQuantity", () => {
     ["bytes", ["19GB"], 'should be a quantity like "19GB" or "19GiB", got ["19GB"]'],
     ["ratio", Number.NaN, "is not a finite number: NaN"],
     ["bytes", "1e400GB", "is not a finite number: 1e400GB"],
+    ["bytes", "19,5GB", 'is not a quantity: "19,5GB"; write it like "19GB" or "19GiB"'],
+    ["bytes", "1_000B", 'is not a quantity: "1_000B"; write it like "19GB" or "19GiB"'],
+    ["bytes", "19 000MB", 'is not a quantity: "19 000MB"; write it like "19GB" or "19GiB"'],
+    ["bytes", "NaN", 'is not a quantity: "NaN"; write it like "19GB" or "19GiB"'],
+    ["bytes", "Infinity", 'is not a quantity: "Infinity"; write it like "19GB" or "19GiB"'],
+    ["count", "6GB", 'takes no unit, got "6GB"; write it like 6'],
+    ["ratio", "40p", 'has an unknown unit "p"; known: %'],
   ] as const)("refuses a %s of %j: %s", (dimension, raw, message) => {
     expect(left(dimension, raw)).toBe(message);
   });
@@ -92,7 +99,8 @@ describe("what people see", () => {
   it.each([[1.5e9, "1.50s"], [99.76e6, "99.76ms"], [8100, "8.1us"], [250, "250ns"]])("shows %d ns as %s", (ns, shown) => {
     expect(showNs(ns)).toBe(shown);
   });
-  it("names the base unit of a dimension", () => {
-    expect([baseUnit("bandwidth"), baseUnit("time"), baseUnit("ratio")]).toEqual(["bytes/ns", "ns", ""]);
+  it("writes a value of the base unit as a file may, a share like its neighbour", () => {
+    expect([writtenLike("bandwidth", 1.5, "2GB/s"), writtenLike("time", 40, "1us"), writtenLike("count", 64, 65), writtenLike("temperature", 150, "200C")]).toEqual(["1.5GB/s", "40ns", "64", "150C"]);
+    expect([writtenLike("ratio", 0.0001, 0), writtenLike("ratio", 0.0001, "0%"), writtenLike("ratio", 1.2, "130 %")]).toEqual(["0.0001", "0.01%", "120%"]);
   });
 });

@@ -42,17 +42,21 @@ describe("a device profile", () => {
     ["a rate of nothing", ["npu", "bulkBandwidth"], fact("0GB/s"), "npu.bulkBandwidth.value: must be above zero: 0GB/s"],
     ["a negative time", ["npu", "launch"], fact("-88us"), "npu.launch.value: must be above zero: -88us"],
     ["a negative cost", ["pageCache", "faultCost"], fact("-1us"), "pageCache.faultCost.value: must not be negative: -1us"],
-    ["a share above one", ["gpu", "duty"], fact("120%"), "gpu.duty.value: is too large: 120%"],
+    ["a share above one", ["gpu", "duty"], fact("120%"), "gpu.duty.value: is too large: 120%; should be at most 100%"],
     ["a number without its provenance", ["dram", "sustained"], "59.6GB/s", 'dram.sustained: should be an object with value, kind, source, note, got "59.6GB/s"'],
     ["a kind of provenance that does not exist", ["dram", "sustained"], { value: "59.6GB/s", kind: "guessed", source: "me" }, 'dram.sustained.kind: should be one of printed, measured, derived, calibrated, estimated, got "guessed"'],
     ["a mistyped kind", ["dram", "sustained"], { value: "59.6GB/s", kind: "mesured", source: "me" }, 'dram.sustained.kind: should be one of printed, measured, derived, calibrated, estimated, got "mesured"; did you mean measured?'],
     ["a fact without a source", ["dram", "sustained"], { value: "59.6GB/s", kind: "printed" }, "dram.sustained.source: is missing"],
     ["a missing NPU", ["npu"], undefined, "npu: is missing"],
+    ["a count without its provenance", ["cpu", "clusters", 0, "count"], 1, "cpu.clusters[0].count: should be an object with value, kind, source, note, got 1"],
+    ["half a core", ["cpu", "clusters", 0, "count", "value"], 1.5, "cpu.clusters[0].count.value: should be a whole number, got 1.5"],
+    ["a count with a unit", ["flash", "depth", "value"], "32KiB", 'flash.depth.value: takes no unit, got "32KiB"; write it like 6'],
+    ["more cores than a phone can have", ["cpu", "clusters", 0, "count", "value"], 65, "cpu.clusters[0].count.value: is too large: 65; should be at most 64"],
     ["no clusters", ["cpu", "clusters"], [], "cpu.clusters: should have at least 1 entries, got 0"],
     ["a cluster kind that does not exist", ["cpu", "clusters", 0, "kind"], "huge", 'cpu.clusters[0].kind: should be one of big, mid, little, got "huge"'],
     ["an unknown schema", ["schema"], "neuronlab/device@2", 'schema: should be one of neuronlab/device@1, got "neuronlab/device@2"; did you mean neuronlab/device@1?'],
-    ["more usable memory than there is", ["dram", "usable"], fact("25GiB"), "dram.usable: must not exceed dram.total (25769803776 bytes)"],
-    ["more sustained than theory", ["dram", "sustained"], fact("70GB/s"), "dram.sustained: must not exceed dram.theory (68.3 bytes/ns)"],
+    ["more usable memory than there is", ["dram", "usable"], fact("25GiB"), "dram.usable: must not exceed dram.total (25.77GB), got 26.84GB"],
+    ["more sustained than theory", ["dram", "sustained"], fact("70GB/s"), "dram.sustained: must not exceed dram.theory (68.3GB/s), got 70GB/s"],
     ["a throttle that ends before it begins", ["thermal", "throttleFull"], fact("40C"), "thermal.throttleFull: should lie above throttleStart"],
     ["blocks out of order", ["flash", "sequential"], [{ block: fact("8KiB"), rate: fact("1GB/s") }, { block: fact("4KiB"), rate: fact("1GB/s") }], "flash.sequential: blocks should ascend"],
   ] as const)("refuses %s", (_what, path, value, message) => {
@@ -62,18 +66,18 @@ describe("a device profile", () => {
   it("refuses a mistyped key with the one that was meant", () => {
     const document = edited(edited(raw, ["cpu", "bandwith"], fact("43.9GB/s")), ["cpu", "bandwidth"], undefined);
     expect(told(document)).toBe(
-      ["devices/toy.json: 2 mistakes", "  cpu.bandwith: unknown key, did you mean bandwidth?; allowed: isa, clusters, bandwidth, barrier, cacheInsert", "  cpu.bandwidth: is missing"].join("\n"),
+      ["devices/toy.json: 2 mistakes", "  cpu.bandwith: unknown key; did you mean bandwidth? allowed: isa, clusters, bandwidth, barrier, cacheInsert", "  cpu.bandwidth: is missing"].join("\n"),
     );
   });
 
   it("tells all mistakes at once", () => {
-    const document = edited(edited(edited(raw, ["dram", "total"], fact("24")), ["flash", "queues"], 0), ["cpu", "clusters", 1, "clock"], fact("3m"));
+    const document = edited(edited(edited(raw, ["dram", "total"], fact("24")), ["flash", "queues", "value"], 0), ["cpu", "clusters", 1, "clock"], fact("3m"));
     expect(told(document)).toBe(
       [
         "devices/toy.json: 3 mistakes",
         '  cpu.clusters[1].clock.value: has an unknown unit "m"; known: GHz, MHz',
         '  dram.total.value: has no unit: 24; write it like "19GB" or "19GiB"',
-        "  flash.queues: should be between 1 and 64, got 0",
+        "  flash.queues.value: is too small: 0; should be at least 1",
       ].join("\n"),
     );
   });

@@ -30,7 +30,7 @@ describe("a model", () => {
   });
 });
 
-/** Arithmetic of facts/powerinfer2.md, section 3.2. */
+/** Neurons = layers x experts x FFN; FFN parameters = neurons x 3 x hidden; bytes at 4.5 bits a weight; a bundle is three rows of 4 bits a weight. Shapes: each model's `shapesSource`. */
 describe("sizes that follow from the shapes", () => {
   it.each([
     ["prosparse-llama-2-7b", 352_256, 4.329, 2.43, 6144],

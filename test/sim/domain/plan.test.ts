@@ -48,7 +48,7 @@ describe("a plan", () => {
     ["no share at all", ["compute", "npuRows"], [], "compute.npuRows: should have at least 1 entries, got 0"],
     ["a cluster of nothing", ["cluster", "neurons"], 0, "cluster.neurons: should be between 1 and 1048576, got 0"],
     ["a core kind that does not exist", ["compute", "ioCore"], "medium", 'compute.ioCore: should be one of big, mid, little, none, got "medium"'],
-    ["a mistyped segment", ["cache", "hott"], "1GB", "cache.hott: unknown key, did you mean hot?; allowed: fixed, predictors, scales, kv, runtime, hot, cold"],
+    ["a mistyped segment", ["cache", "hott"], "1GB", "cache.hott: unknown key; did you mean hot? allowed: fixed, predictors, scales, kv, runtime, hot, cold"],
   ] as const)("refuses %s", (_what, path, value, message) => {
     expect(told(edited(raw, path, value))).toBe(`plan.json: 1 mistake\n  ${message}`);
   });

@@ -8,7 +8,7 @@ const { flash } = deviceNamed("oneplus-12");
 const fact = (value: number): FlashProfile["latency"] => ({ value, kind: "estimated", source: "test", note: "" });
 /** 4 KiB at 1 and 16 KiB at 2 bytes/ns over 100 MB; half of both over 10 GB. One queue, 0.6 left when four submit. */
 const drawn: FlashProfile = {
-  ...flash, queues: 1, contentionFloor: fact(0.6), contentionSubmitters: fact(4),
+  ...flash, queues: fact(1), contentionFloor: fact(0.6), contentionSubmitters: fact(4),
   sequential: [{ block: fact(4096), rate: fact(1) }, { block: fact(65536), rate: fact(4) }],
   random: [{ block: fact(4096), range: fact(1e8), rate: fact(1) }, { block: fact(16384), range: fact(1e8), rate: fact(2) }, { block: fact(4096), range: fact(1e10), rate: fact(0.5) }, { block: fact(16384), range: fact(1e10), rate: fact(1) }],
 };
@@ -48,8 +48,8 @@ describe("the flash curve", () => {
 describe("several submitters", () => {
   it("lose the same share each on one queue, down to the floor; a queue each costs nothing", () => {
     expect([1, 2, 3, 4, 9].map((n) => contentionRatio(drawn, n))).toEqual([1, expect.closeTo(1 - 0.4 / 3, 12), expect.closeTo(1 - 0.8 / 3, 12), 0.6, 0.6]);
-    expect([1, 4, 8].map((n) => contentionRatio({ ...drawn, queues: 8 }, n))).toEqual([1, 1, 1]);
-    expect(contentionRatio({ ...drawn, queues: 4 }, 8)).toBeCloseTo(1 - 0.4 / 3, 12);
+    expect([1, 4, 8].map((n) => contentionRatio({ ...drawn, queues: fact(8) }, n))).toEqual([1, 1, 1]);
+    expect(contentionRatio({ ...drawn, queues: fact(4) }, 8)).toBeCloseTo(1 - 0.4 / 3, 12);
   });
 });
 

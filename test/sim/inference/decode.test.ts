@@ -67,7 +67,7 @@ describe("a dense system in memory (llama.cpp)", () => {
   it("takes its weights over the CPU's bandwidth and one barrier for each of its products", () => {
     const record = run({ system: "llama.cpp", prompt: 64, tokens: 2 });
     const threads = record.plan.compute.threads;
-    const cores = device.cpu.clusters.reduce((sum, c) => sum + Math.min(threads[c.kind], c.count) * c.denseBandwidth.value, 0);
+    const cores = device.cpu.clusters.reduce((sum, c) => sum + Math.min(threads[c.kind], c.count.value) * c.denseBandwidth.value, 0);
     const efficiency = 0.86;
     const rate = Math.min(device.cpu.bandwidth.value, cores) * efficiency;
     const bytes = attentionBytes(64, 2) * model.layers + sizes.ffnBytes + sizes.headBytes;

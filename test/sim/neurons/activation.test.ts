@@ -56,7 +56,7 @@ describe("rates of a layer's neurons, from any skew curve", () => {
   });
 });
 
-describe("Bamboo's decoded curve (powerinfer2.md 3.5)", () => {
+describe("Bamboo's decoded curve (figures/cdf.svg of SJTU-IPADS/Bamboo)", () => {
   it("is met by the mean over layers within 1 point where activations are given by neurons (50 % of neurons: 83.2 %)", () => {
     const rows = [...BAMBOO_CARRIED, ...BAMBOO_NEEDED].map((p) => ({ neurons: p.neurons, published: p.activations, ours: mean(layers.map((bins) => coverage(bins, p.neurons))) }));
     for (const row of rows) console.log(`hottest ${(100 * row.neurons).toFixed(1)} %: published ${(100 * row.published).toFixed(1)}, ours ${(100 * row.ours).toFixed(1)}, deviation ${(100 * (row.ours - row.published)).toFixed(1)} points`);

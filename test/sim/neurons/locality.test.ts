@@ -157,16 +157,16 @@ describe("misses of the other policies", () => {
   });
 });
 
-describe("the first look at locality (powerinfer2.md 7.6)", () => {
+describe("locality by another program: Che's approximation over the same curve, independent draws", () => {
   it.each([{ cached: 0.162, miss: 0.62 }, { cached: 0.305, miss: 0.41 }, { cached: 0.448, miss: 0.27 }])("Mixtral with $cached of its neurons cached and independent draws misses $miss", ({ cached, miss }) => {
     const layers = Array.from({ length: 32 }, (_, layer) => rateBins(testModel({ activeShare: 0.15 }), layer));
     const ours = lruMissOfLayers(layers, { experts: { count: 8, active: 2, repeat: 0.25 }, overlap: 0, pinnedShare: 0, capacityShare: cached, tokenVariation: 0 });
     const mean = ours.reduce((sum, layer) => sum + layer.missOfActive, 0) / 32;
-    console.log(`cached ${cached}: sheet ${miss}, ours ${mean.toFixed(3)}`);
+    console.log(`cached ${cached}: there ${miss}, ours ${mean.toFixed(3)}`);
     expect(Math.abs(mean - miss)).toBeLessThan(0.02);
   });
 
-  it("at 1.9 % cached the sheet's smooth 0.95 is the cliff's 1.00 here: one token needs 3.75 %", () => {
+  it("at 1.9 % cached its smooth 0.95 is the cliff's 1.00 here: one token needs 3.75 %", () => {
     const ours = lruMiss({ bins: rateBins(testModel({ activeShare: 0.15 }), 3), experts: { count: 8, active: 2, repeat: 0.25 }, overlap: 0, pinnedShare: 0, capacityShare: 0.019, tokenVariation: 0 });
     expect(ours.missOfActive).toBe(1);
     expect(ours.characteristicTokens).toBeCloseTo(0.019 / 0.0375, 3);

@@ -37,7 +37,7 @@ describe("the default plan", () => {
   it("reads on the best core and computes on others; in memory every fast core computes", () => {
     const reading = planFor("powerinfer-2", 3).compute;
     expect(reading.ioCore).toBe("big");
-    expect(reading.threads.big).toBe(device.cpu.clusters.find((c) => c.kind === "big")!.count - 1);
+    expect(reading.threads.big).toBe(device.cpu.clusters.find((c) => c.kind === "big")!.count.value - 1);
     expect(planFor("powerinfer-2", null).compute.ioCore).toBe("none");
     expect(planFor("llm-in-a-flash", 3).compute.ioCore).toBe("none");
   });
