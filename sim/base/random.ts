@@ -41,14 +41,46 @@ const LARGEST_WALK = 12;
 export const binomial = (random: RandomStream, trials: number, probability: number): number => {
   if (trials <= 0 || probability <= 0) return 0;
   if (probability >= 1) return trials;
-  if (probability > 0.5) return trials - binomial(random, trials, 1 - probability);
-  const mean = trials * probability;
-  if (mean > LARGEST_WALK) {
-    const draw = Math.round(mean + Math.sqrt(mean * (1 - probability)) * random.normal());
-    return draw < 0 ? 0 : draw > trials ? trials : draw;
+  const rarer = probability > 0.5 ? 1 - probability : probability;
+  const count = trials * rarer > LARGEST_WALK ? nearNormal(random, trials, rarer) : walkUp(random, trials, rarer, (1 - rarer) ** trials);
+  return probability > 0.5 ? trials - count : count;
+};
+
+/** `binomial` for one probability and many draws: the same numbers, but the power that a walk begins with is found once for each number of trials. */
+export class BinomialLaw {
+  private readonly rarer: number;
+  /** Probability of no success, by number of trials; 0 where it was not asked for yet. */
+  private readonly none: Float64Array;
+
+  constructor(
+    private readonly probability: number,
+    mostTrials: number,
+  ) {
+    this.rarer = probability > 0.5 ? 1 - probability : probability;
+    this.none = new Float64Array(mostTrials + 1);
   }
+
+  draw(random: RandomStream, trials: number): number {
+    const { probability, rarer } = this;
+    if (trials <= 0 || probability <= 0) return 0;
+    if (probability >= 1) return trials;
+    if (trials * rarer > LARGEST_WALK) return binomial(random, trials, probability);
+    if (this.none[trials] === 0) this.none[trials] = (1 - rarer) ** trials;
+    const count = walkUp(random, trials, rarer, this.none[trials]);
+    return probability > 0.5 ? trials - count : count;
+  }
+}
+
+const nearNormal = (random: RandomStream, trials: number, probability: number): number => {
+  const mean = trials * probability;
+  const draw = Math.round(mean + Math.sqrt(mean * (1 - probability)) * random.normal());
+  return draw < 0 ? 0 : draw > trials ? trials : draw;
+};
+
+/** `none` is the probability of no success at all. */
+const walkUp = (random: RandomStream, trials: number, probability: number, none: number): number => {
   const odds = probability / (1 - probability);
-  let term = (1 - probability) ** trials;
+  let term = none;
   let left = random.uniform() - term;
   let count = 0;
   while (left >= 0 && count < trials) {

@@ -23,6 +23,20 @@ export interface ShareSpec {
 /** A flow's number; never used twice. */
 export type FlowId = number;
 
+/** What is kept of a flow: places in its record. One array of records, not an array a place: fewer bounds to check, and a flow moves in one loop. */
+const ID = 0;
+const AGENT = 1;
+const CAP = 2;
+const BYTES = 3;
+const LEFT = 4;
+const RATE = 5;
+export const SETTLED_NS = 6;
+const END_NS = 7;
+const HANDLER = 8;
+const A = 9;
+const B = 10;
+export const RECORD = 11;
+
 const firstCapacity = 16;
 
 /** Rounding in bytes over rate must not cost a whole ns: a transfer that misses a tick by less than this has made it. */
@@ -31,6 +45,8 @@ const roundingNs = 1e-6;
 export class Share {
   private readonly agentCap: Float64Array;
   private readonly agentReserved: Float64Array;
+  /** What an agent's flows can have together: its cap less what it has reserved. */
+  private readonly agentRoom: Float64Array;
   /** Sum of the caps of an agent's flows. */
   private readonly agentWanted: Float64Array;
   private readonly agentFlows: Int32Array;
@@ -39,22 +55,17 @@ export class Share {
   private readonly agentBusyNs: Float64Array;
   private readonly agentBusySinceNs: Float64Array;
   private totalLevel = Infinity;
+  private reservedInAll = 0;
   private scale = 1;
+  /** Some level may have to move: somebody wants more, or somebody left while a limit was in force. */
+  private areLevelsStale = false;
+  private isLimited = false;
 
-  /** Flows under way, in the order in which they started. */
+  /** Flows under way, in the order in which they started, a record each. The first `ratedCount` of them have their rate. */
   private flowCount = 0;
+  private ratedCount = 0;
   private nextFlow = 0;
-  private flowId = new Float64Array(firstCapacity);
-  private flowAgent = new Int32Array(firstCapacity);
-  private flowCap = new Float64Array(firstCapacity);
-  private flowBytes = new Float64Array(firstCapacity);
-  private flowLeft = new Float64Array(firstCapacity);
-  private flowRate = new Float64Array(firstCapacity);
-  private flowSettledNs = new Float64Array(firstCapacity);
-  private flowEndNs = new Float64Array(firstCapacity);
-  private flowHandler = new Int32Array(firstCapacity);
-  private flowA = new Float64Array(firstCapacity);
-  private flowB = new Float64Array(firstCapacity);
+  private flows = new Float64Array(firstCapacity * RECORD);
 
   private readonly finishHandler: HandlerId;
   private event = -1;
@@ -70,6 +81,7 @@ export class Share {
     const agents = spec.agents.length;
     this.agentCap = Float64Array.from(spec.agents, (agent) => Math.min(agent.cap, spec.capacity));
     this.agentReserved = new Float64Array(agents);
+    this.agentRoom = this.agentCap.slice();
     this.agentWanted = new Float64Array(agents);
     this.agentFlows = new Int32Array(agents);
     this.agentLevel = new Float64Array(agents).fill(Infinity);
@@ -89,24 +101,26 @@ export class Share {
     if (!(bytes >= 0 && bytes < Infinity)) throw new Error(`bytes must be finite and not negative: ${bytes}`);
     if (!(flowCap > 0)) throw new Error(`flow cap must be positive: ${flowCap}`);
     if (!(agent >= 0 && agent < this.agentCap.length)) throw new Error(`unknown agent: ${agent}; agents are 0 to ${this.agentCap.length - 1}`);
-    if (this.flowCount === this.flowId.length) this.grow();
+    const at = this.flowCount++ * RECORD;
+    if (at === this.flows.length) this.flows = widened(this.flows, this.flows.length * 2);
+    const { flows } = this;
     const nowNs = this.kernel.now;
-    const flow = this.flowCount++;
     const cap = Math.min(flowCap, this.agentCap[agent]);
-    this.flowId[flow] = this.nextFlow;
-    this.flowAgent[flow] = agent;
-    this.flowCap[flow] = cap;
-    this.flowBytes[flow] = bytes;
-    this.flowLeft[flow] = bytes;
-    this.flowRate[flow] = 0;
-    this.flowSettledNs[flow] = nowNs;
-    this.flowEndNs[flow] = bytes === 0 ? nowNs : Infinity;
-    this.flowHandler[flow] = handler;
-    this.flowA[flow] = a;
-    this.flowB[flow] = b;
+    flows[at + ID] = this.nextFlow;
+    flows[at + AGENT] = agent;
+    flows[at + CAP] = cap;
+    flows[at + BYTES] = bytes;
+    flows[at + LEFT] = bytes;
+    flows[at + RATE] = 0;
+    flows[at + SETTLED_NS] = nowNs;
+    flows[at + END_NS] = bytes === 0 ? nowNs : Infinity;
+    flows[at + HANDLER] = handler;
+    flows[at + A] = a;
+    flows[at + B] = b;
     if (this.agentFlows[agent]++ === 0) this.agentBusySinceNs[agent] = nowNs;
     this.agentWanted[agent] += cap;
-    if (!this.isFinishing) this.rebalance(flow);
+    this.areLevelsStale = true;
+    if (!this.isFinishing) this.rebalance();
     return this.nextFlow++;
   }
 
@@ -114,14 +128,15 @@ export class Share {
   reserve(agent: number, rate: number): void {
     if (!(rate >= 0 && rate < Infinity)) throw new Error(`reserved rate must be finite and not negative: ${rate}`);
     this.agentReserved[agent] = rate;
-    if (!this.isFinishing) this.rebalance(this.flowCount);
+    this.makeRoom();
   }
 
   /** Multiplies the total and every cap, of agents and of flows (a throttled phone); reservations stay as they are. */
   setScale(factor: number): void {
     if (!(factor > 0 && factor < Infinity)) throw new Error(`scale must be positive and finite: ${factor}`);
     this.scale = factor;
-    if (!this.isFinishing) this.rebalance(0);
+    this.ratedCount = 0;
+    this.makeRoom();
   }
 
   /** Bytes of the agent's finished flows. */
@@ -136,8 +151,18 @@ export class Share {
 
   /** The rate of a flow now, in bytes per ns; 0 when it has finished. */
   rate(id: FlowId): number {
-    const flow = this.flowId.subarray(0, this.flowCount).indexOf(id);
-    return flow < 0 ? 0 : this.flowRate[flow];
+    for (let at = 0; at < this.flowCount * RECORD; at += RECORD) if (this.flows[at + ID] === id) return this.flows[at + RATE];
+    return 0;
+  }
+
+  private makeRoom(): void {
+    this.reservedInAll = 0;
+    for (let agent = 0; agent < this.agentCap.length; agent++) {
+      this.agentRoom[agent] = Math.max(0, this.agentCap[agent] - this.agentReserved[agent] / this.scale);
+      this.reservedInAll += this.agentReserved[agent];
+    }
+    this.areLevelsStale = true;
+    if (!this.isFinishing) this.rebalance();
   }
 
   /** Ends every flow that is due, tells their owners, and shares out again once, whatever the owners have started. */
@@ -147,70 +172,99 @@ export class Share {
     this.eventNs = Infinity;
     this.isFinishing = true;
     // Flows that an owner starts come behind these and end by an event of their own, even without a byte to move.
-    let older = this.flowCount;
-    for (let flow = 0; flow < older; ) {
-      if (this.flowEndNs[flow] > nowNs) {
-        flow++;
+    let older = this.flowCount * RECORD;
+    for (let at = 0; at < older; ) {
+      const { flows } = this;
+      if (flows[at + END_NS] > nowNs) {
+        at += RECORD;
         continue;
       }
-      const handler = this.flowHandler[flow];
-      const a = this.flowA[flow];
-      const b = this.flowB[flow];
-      this.remove(flow);
-      older--;
+      const handler = flows[at + HANDLER];
+      const a = flows[at + A];
+      const b = flows[at + B];
+      this.remove(at);
+      older -= RECORD;
       this.kernel.call(handler, a, b);
     }
     this.isFinishing = false;
-    this.rebalance(0);
+    this.rebalance();
   }
 
-  private remove(flow: number): void {
-    const agent = this.flowAgent[flow];
-    this.agentBytes[agent] += this.flowBytes[flow];
-    this.agentWanted[agent] -= this.flowCap[flow];
+  private remove(at: number): void {
+    const { flows } = this;
+    const agent = flows[at + AGENT];
+    this.agentBytes[agent] += flows[at + BYTES];
+    this.agentWanted[agent] -= flows[at + CAP];
     if (--this.agentFlows[agent] === 0) {
       this.agentWanted[agent] = 0;
       this.agentBusyNs[agent] += this.kernel.now - this.agentBusySinceNs[agent];
     }
-    this.flowCount--;
-    for (let i = flow; i < this.flowCount; i++) this.move(i + 1, i);
+    // Where no limit is in force, one flow fewer brings none into force, unless the total depends on their number.
+    if (this.isLimited || this.spec.capacityFactor !== undefined) this.areLevelsStale = true;
+    const end = --this.flowCount * RECORD;
+    for (let i = at; i < end; i++) flows[i] = flows[i + RECORD];
+    if (at < this.ratedCount * RECORD) this.ratedCount--;
   }
 
-  /** Finds the levels anew, gives flows from `firstNew` on their first rate and the others theirs if a level has moved. */
-  private rebalance(firstNew: number): void {
+  /** Gives new flows their first rate, and the others theirs if a level has moved; then looks for the flow that ends first. */
+  private rebalance(): void {
+    if (this.areLevelsStale && this.findLevels()) this.ratedCount = 0;
+    const { flows } = this;
+    const unrated = this.ratedCount * RECORD;
+    const end = this.flowCount * RECORD;
+    let nextNs = Infinity;
+    for (let at = 0; at < end; at += RECORD) {
+      if (at >= unrated) this.setRate(at);
+      if (flows[at + END_NS] < nextNs) nextNs = flows[at + END_NS];
+    }
+    this.ratedCount = this.flowCount;
+    if (nextNs !== this.eventNs) this.expectEnd(nextNs);
+  }
+
+  /** Finds all levels anew; true when one has moved. */
+  private findLevels(): boolean {
     let offered = 0;
-    let reserved = 0;
     let isMoved = false;
-    for (let agent = 0; agent < this.agentCap.length; agent++) {
-      const cap = Math.max(0, this.agentCap[agent] - this.agentReserved[agent] / this.scale);
-      const level = this.agentWanted[agent] <= cap ? Infinity : this.levelWithin(agent, cap);
+    let isLimited = false;
+    for (let agent = 0; agent < this.agentRoom.length; agent++) {
+      const room = this.agentRoom[agent];
+      const wanted = this.agentWanted[agent];
+      let level = Infinity;
+      if (wanted <= room) {
+        offered += wanted;
+      } else {
+        level = this.levelWithin(agent, room);
+        offered += room;
+        isLimited = true;
+      }
       if (level !== this.agentLevel[agent]) {
         this.agentLevel[agent] = level;
         isMoved = true;
       }
-      offered += Math.min(this.agentWanted[agent], cap);
-      reserved += this.agentReserved[agent];
     }
     const factor = this.spec.capacityFactor === undefined ? 1 : this.spec.capacityFactor(this.flowCount);
-    const total = Math.max(0, this.spec.capacity * factor - reserved / this.scale);
+    const total = Math.max(0, this.spec.capacity * factor - this.reservedInAll / this.scale);
     const totalLevel = offered <= total ? Infinity : this.levelOfAll(total);
     if (totalLevel !== this.totalLevel) {
       this.totalLevel = totalLevel;
       isMoved = true;
     }
-    for (let flow = isMoved ? 0 : firstNew; flow < this.flowCount; flow++) this.setRate(flow);
-    this.expectNextEnd();
+    this.isLimited = isLimited || totalLevel !== Infinity;
+    this.areLevelsStale = false;
+    return isMoved;
   }
 
   /** The rate at which an agent's flows, each up to its cap, fill what the agent has. */
   private levelWithin(agent: number, available: number): number {
+    const { flows } = this;
+    const end = this.flowCount * RECORD;
     let level = available / this.agentFlows[agent];
     for (;;) {
       let left = available;
       let unbound = 0;
-      for (let flow = 0; flow < this.flowCount; flow++) {
-        if (this.flowAgent[flow] !== agent) continue;
-        if (this.flowCap[flow] <= level) left -= this.flowCap[flow];
+      for (let at = 0; at < end; at += RECORD) {
+        if (flows[at + AGENT] !== agent) continue;
+        if (flows[at + CAP] <= level) left -= flows[at + CAP];
         else unbound++;
       }
       if (unbound === 0) return level;
@@ -222,12 +276,14 @@ export class Share {
 
   /** The same over all flows, each up to the lower of its cap and its agent's level. */
   private levelOfAll(available: number): number {
+    const { flows } = this;
+    const end = this.flowCount * RECORD;
     let level = available / this.flowCount;
     for (;;) {
       let left = available;
       let unbound = 0;
-      for (let flow = 0; flow < this.flowCount; flow++) {
-        const limit = Math.min(this.flowCap[flow], this.agentLevel[this.flowAgent[flow]]);
+      for (let at = 0; at < end; at += RECORD) {
+        const limit = Math.min(flows[at + CAP], this.agentLevel[flows[at + AGENT]]);
         if (limit <= level) left -= limit;
         else unbound++;
       }
@@ -238,21 +294,19 @@ export class Share {
     }
   }
 
-  private setRate(flow: number): void {
-    const rate = this.scale * Math.min(this.flowCap[flow], this.agentLevel[this.flowAgent[flow]], this.totalLevel);
-    if (rate === this.flowRate[flow]) return;
+  private setRate(at: number): void {
+    const { flows } = this;
+    const rate = this.scale * Math.min(flows[at + CAP], this.agentLevel[flows[at + AGENT]], this.totalLevel);
+    if (rate === flows[at + RATE]) return;
     const nowNs = this.kernel.now;
-    const left = Math.max(0, this.flowLeft[flow] - this.flowRate[flow] * (nowNs - this.flowSettledNs[flow]));
-    this.flowLeft[flow] = left;
-    this.flowSettledNs[flow] = nowNs;
-    this.flowRate[flow] = rate;
-    this.flowEndNs[flow] = left === 0 ? nowNs : nowNs + Math.max(0, Math.ceil(left / rate - roundingNs));
+    const left = Math.max(0, flows[at + LEFT] - flows[at + RATE] * (nowNs - flows[at + SETTLED_NS]));
+    flows[at + LEFT] = left;
+    flows[at + SETTLED_NS] = nowNs;
+    flows[at + RATE] = rate;
+    flows[at + END_NS] = left === 0 ? nowNs : nowNs + Math.max(0, Math.ceil(left / rate - roundingNs));
   }
 
-  private expectNextEnd(): void {
-    let nextNs = Infinity;
-    for (let flow = 0; flow < this.flowCount; flow++) if (this.flowEndNs[flow] < nextNs) nextNs = this.flowEndNs[flow];
-    if (nextNs === this.eventNs) return;
+  private expectEnd(nextNs: number): void {
     if (nextNs === Infinity) {
       this.kernel.cancel(this.event);
       this.event = -1;
@@ -262,35 +316,6 @@ export class Share {
       this.kernel.reschedule(this.event, nextNs);
     }
     this.eventNs = nextNs;
-  }
-
-  private move(from: number, to: number): void {
-    this.flowId[to] = this.flowId[from];
-    this.flowAgent[to] = this.flowAgent[from];
-    this.flowCap[to] = this.flowCap[from];
-    this.flowBytes[to] = this.flowBytes[from];
-    this.flowLeft[to] = this.flowLeft[from];
-    this.flowRate[to] = this.flowRate[from];
-    this.flowSettledNs[to] = this.flowSettledNs[from];
-    this.flowEndNs[to] = this.flowEndNs[from];
-    this.flowHandler[to] = this.flowHandler[from];
-    this.flowA[to] = this.flowA[from];
-    this.flowB[to] = this.flowB[from];
-  }
-
-  private grow(): void {
-    const length = this.flowId.length * 2;
-    this.flowId = widened(this.flowId, length);
-    this.flowAgent = widened(this.flowAgent, length);
-    this.flowCap = widened(this.flowCap, length);
-    this.flowBytes = widened(this.flowBytes, length);
-    this.flowLeft = widened(this.flowLeft, length);
-    this.flowRate = widened(this.flowRate, length);
-    this.flowSettledNs = widened(this.flowSettledNs, length);
-    this.flowEndNs = widened(this.flowEndNs, length);
-    this.flowHandler = widened(this.flowHandler, length);
-    this.flowA = widened(this.flowA, length);
-    this.flowB = widened(this.flowB, length);
   }
 }
 

@@ -42,6 +42,28 @@ export interface ExecutorSpec {
 const FIXED_WORK = 0;
 const FLOW_WORK = 1;
 
+/** A task's record: whole numbers in one array, amounts and times in another. An edge's: the task it leads to, and the next edge from where it starts. */
+const GROUP = 0;
+const WHAT = 1;
+const WORK = 2;
+const KERNEL_KIND = 3;
+const WAITING_FOR = 4;
+const FIRST_EDGE = 5;
+const NEXT_IN_QUEUE = 6;
+const SERVER = 7;
+const LAYER = 8;
+const TASK = 9;
+const AMOUNT = 0;
+const CAP = 1;
+const OVERHEAD_NS = 2;
+const START_NS = 3;
+const CAUSE = 4;
+const MEASURES = 5;
+const TO = 0;
+const NEXT = 1;
+const EDGE = 2;
+const firstTasks = 512;
+
 export class Executor {
   private readonly kernel: Kernel;
   private readonly recorder: Recorder;
@@ -52,6 +74,7 @@ export class Executor {
   private readonly dramCounters: ReadonlyArray<number>;
   private readonly finishTask: HandlerId;
   private readonly leaveFlash: HandlerId;
+  private readonly landRead: HandlerId;
   private readonly freeServers: Array<Array<number>>;
   private readonly queueHead = new Int32Array(GROUPS).fill(-1);
   private readonly queueTail = new Int32Array(GROUPS).fill(-1);
@@ -59,22 +82,9 @@ export class Executor {
   /** Tasks of the graph being run; emptied by `clear`. */
   private count = 0;
   private unfinished = 0;
-  private group = new Int8Array(512);
-  private what = new Int8Array(512);
-  private work = new Int8Array(512);
-  private kernelKind = new Int8Array(512);
-  private amount = new Float64Array(512);
-  private cap = new Float64Array(512);
-  private overheadNs = new Float64Array(512);
-  private waitingFor = new Int32Array(512);
-  private firstEdge = new Int32Array(512);
-  private nextInQueue = new Int32Array(512);
-  private causeSpan = new Float64Array(512);
-  private startNs = new Float64Array(512);
-  private server = new Int32Array(512);
-  private layerOf = new Int32Array(512);
-  private edgeTo = new Int32Array(1024);
-  private edgeNext = new Int32Array(1024);
+  private tasks = new Int32Array(firstTasks * TASK);
+  private measures = new Float64Array(firstTasks * MEASURES);
+  private edgesOf = new Int32Array(2 * firstTasks * EDGE);
   private edges = 0;
   private onDone: ((lastSpan: number) => void) | null = null;
   /** Told of each task that has ended, before those that waited for it begin. */
@@ -103,6 +113,7 @@ export class Executor {
     this.dramCounters = spec.dramCounters;
     this.finishTask = this.kernel.register((task) => this.finish(task));
     this.leaveFlash = this.kernel.register((task) => this.servedByFlash(task));
+    this.landRead = this.kernel.register((task) => this.landed(task));
     this.freeServers = spec.lanes.map((lanes) => lanes.map((_, i) => lanes.length - 1 - i));
   }
 
@@ -116,39 +127,33 @@ export class Executor {
 
   /** A task that moves `bytes` through DRAM at up to `cap` bytes/ns, after `overheadNs` of its own. */
   flow(group: number, what: number, bytes: number, cap: number, overheadNs: number, layer: number): number {
-    const task = this.add(group, what, FLOW_WORK, bytes, layer);
-    this.cap[task] = cap;
-    this.overheadNs[task] = overheadNs;
-    this.kernelKind[task] = -1;
+    const task = this.add(group, what, FLOW_WORK, bytes, overheadNs, layer);
+    this.measures[task * MEASURES + CAP] = cap;
+    this.tasks[task * TASK + KERNEL_KIND] = -1;
     return task;
   }
 
   /** A task of THREADS: its cap is that of the core that takes it. */
   threadWork(what: number, kernelKind: number, bytes: number, overheadNs: number, layer: number): number {
-    const task = this.add(THREADS, what, FLOW_WORK, bytes, layer);
-    this.kernelKind[task] = kernelKind;
-    this.overheadNs[task] = overheadNs;
+    const task = this.add(THREADS, what, FLOW_WORK, bytes, overheadNs, layer);
+    this.tasks[task * TASK + KERNEL_KIND] = kernelKind;
     return task;
   }
 
   /** A task of fixed length. On FLASH, `overheadNs` is the latency within which it cannot complete, though the device may serve others by then. */
   fixed(group: number, what: number, ns: number, overheadNs: number, layer: number): number {
-    const task = this.add(group, what, FIXED_WORK, ns, layer);
-    this.overheadNs[task] = overheadNs;
-    return task;
+    return this.add(group, what, FIXED_WORK, ns, overheadNs, layer);
   }
 
   /** `later` starts no sooner than `earlier` ends. */
   after(later: number, earlier: number): void {
-    if (this.edges === this.edgeTo.length) {
-      this.edgeTo = widened(this.edgeTo, this.edges * 2);
-      this.edgeNext = widened(this.edgeNext, this.edges * 2);
-    }
     const edge = this.edges++;
-    this.edgeTo[edge] = later;
-    this.edgeNext[edge] = this.firstEdge[earlier]!;
-    this.firstEdge[earlier] = edge;
-    this.waitingFor[later]!++;
+    if (edge * EDGE === this.edgesOf.length) this.edgesOf = widened(this.edgesOf, this.edgesOf.length * 2);
+    const { tasks, edgesOf } = this;
+    edgesOf[edge * EDGE + TO] = later;
+    edgesOf[edge * EDGE + NEXT] = tasks[earlier * TASK + FIRST_EDGE];
+    tasks[earlier * TASK + FIRST_EDGE] = edge;
+    tasks[later * TASK + WAITING_FOR]++;
   }
 
   /** Puts every task without predecessors to work; `onDone` gets the span that ended last. */
@@ -160,7 +165,7 @@ export class Executor {
       return;
     }
     const tasks = this.count;
-    for (let task = 0; task < tasks; task++) if (this.waitingFor[task] === 0) this.ready(task, cause);
+    for (let task = 0; task < tasks; task++) if (this.tasks[task * TASK + WAITING_FOR] === 0) this.ready(task, cause);
   }
 
   /** Names of lane groups with work queued or under way: what a stuck run waits for. */
@@ -168,94 +173,105 @@ export class Executor {
     return this.unfinished;
   }
 
-  private add(group: number, what: number, work: number, amount: number, layer: number): number {
-    if (this.count === this.group.length) this.grow();
+  private add(group: number, what: number, work: number, amount: number, overheadNs: number, layer: number): number {
     const task = this.count++;
-    this.group[task] = group;
-    this.what[task] = what;
-    this.work[task] = work;
-    this.amount[task] = amount;
-    this.waitingFor[task] = 0;
-    this.firstEdge[task] = -1;
-    this.layerOf[task] = layer;
+    if (task * TASK === this.tasks.length) this.grow();
+    const { tasks, measures } = this;
+    const at = task * TASK;
+    tasks[at + GROUP] = group;
+    tasks[at + WHAT] = what;
+    tasks[at + WORK] = work;
+    tasks[at + WAITING_FOR] = 0;
+    tasks[at + FIRST_EDGE] = -1;
+    tasks[at + LAYER] = layer;
+    measures[task * MEASURES + AMOUNT] = amount;
+    measures[task * MEASURES + OVERHEAD_NS] = overheadNs;
     return task;
   }
 
   private ready(task: number, cause: number): void {
-    const group = this.group[task]!;
+    const { tasks } = this;
+    const group = tasks[task * TASK + GROUP];
     if (group === ANY_TIME) {
       this.start(task, 0, cause);
       return;
     }
-    const free = this.freeServers[group]!;
+    const free = this.freeServers[group];
     if (free.length > 0) {
       this.start(task, free.pop()!, cause);
       return;
     }
-    this.nextInQueue[task] = -1;
+    tasks[task * TASK + NEXT_IN_QUEUE] = -1;
     if (this.queueHead[group] === -1) this.queueHead[group] = task;
-    else this.nextInQueue[this.queueTail[group]!] = task;
+    else tasks[this.queueTail[group] * TASK + NEXT_IN_QUEUE] = task;
     this.queueTail[group] = task;
   }
 
   private start(task: number, server: number, cause: number): void {
-    const group = this.group[task]!;
-    const nowNs = this.kernel.now;
-    this.startNs[task] = nowNs;
-    this.server[task] = server;
-    this.causeSpan[task] = cause;
+    const { tasks, measures } = this;
+    const at = task * TASK;
+    const from = task * MEASURES;
+    const group = tasks[at + GROUP];
+    tasks[at + SERVER] = server;
+    measures[from + START_NS] = this.kernel.now;
+    measures[from + CAUSE] = cause;
     if (group === FLASH) this.noteUnit(1, 1);
     else if (group !== ANY_TIME) this.noteUnit(0, 1);
-    if (this.work[task] === FIXED_WORK) {
-      this.kernel.after(Math.ceil(this.amount[task]! * (group === FLASH ? this.readSlowdown : 1)), group === FLASH ? this.leaveFlash : this.finishTask, task, 0);
+    if (tasks[at + WORK] === FIXED_WORK) {
+      if (group === FLASH) this.kernel.after(Math.ceil(measures[from + AMOUNT] * this.readSlowdown), this.leaveFlash, task, 0);
+      else this.kernel.after(Math.ceil(measures[from + AMOUNT]), this.finishTask, task, 0);
       return;
     }
     // Whole bytes, so that what is asked and what is moved are exact sums and must agree to the byte.
-    const bytes = Math.round(this.amount[task]!);
-    const kernelKind = this.kernelKind[task]!;
-    const free = (kernelKind < 0 ? this.cap[task]! : this.threadRates[kernelKind]![server]!) * this.throttle;
-    this.recorder.count(this.dramCounters[group]!, bytes);
+    const bytes = Math.round(measures[from + AMOUNT]);
+    const kernelKind = tasks[at + KERNEL_KIND];
+    const free = (kernelKind < 0 ? measures[from + CAP] : this.threadRates[kernelKind][server]) * this.throttle;
+    this.recorder.count(this.dramCounters[group], bytes);
     if (bytes <= 0) {
-      this.kernel.after(Math.ceil(this.overheadNs[task]!), this.finishTask, task, 0);
+      this.kernel.after(Math.ceil(measures[from + OVERHEAD_NS]), this.finishTask, task, 0);
       return;
     }
     // The task's own overhead is folded into its cap: over the whole task it moves no faster than this.
-    const cap = bytes / (bytes / free + this.overheadNs[task]!);
-    this.dram.start(this.agents[group]!, bytes, cap, this.finishTask, task, 0);
+    this.dram.start(this.agents[group], bytes, bytes / (bytes / free + measures[from + OVERHEAD_NS]), this.finishTask, task, 0);
   }
 
   private release(group: number, server: number, span: number): void {
-    const next = this.queueHead[group]!;
+    const next = this.queueHead[group];
     if (next === -1) {
-      this.freeServers[group]!.push(server);
+      this.freeServers[group].push(server);
       return;
     }
-    this.queueHead[group] = this.nextInQueue[next]!;
+    this.queueHead[group] = this.tasks[next * TASK + NEXT_IN_QUEUE];
     if (this.queueHead[group] === -1) this.queueTail[group] = -1;
     this.start(next, server, span);
   }
 
   /** The device has served a read; its completion reaches the reader once the command's latency has passed. */
   private servedByFlash(task: number): void {
-    const nowNs = this.kernel.now;
-    const span = this.record(task, this.lanes[FLASH]![this.server[task]!]!, this.startNs[task]!, this.causeSpan[task]!);
-    const flightNs = Math.ceil(this.startNs[task]! + this.overheadNs[task]! - nowNs);
-    this.release(FLASH, this.server[task]!, span);
-    this.causeSpan[task] = span;
-    if (flightNs > 0) this.kernel.after(flightNs, this.finishTask, task, 0);
+    const { measures } = this;
+    const from = task * MEASURES;
+    const server = this.tasks[task * TASK + SERVER];
+    const span = this.record(task, this.lanes[FLASH][server], measures[from + START_NS], measures[from + CAUSE]);
+    const flightNs = Math.ceil(measures[from + START_NS] + measures[from + OVERHEAD_NS] - this.kernel.now);
+    measures[from + CAUSE] = span;
+    this.release(FLASH, server, span);
+    if (flightNs > 0) this.kernel.after(flightNs, this.landRead, task, 0);
     else this.complete(task, span);
   }
 
+  /** A read's latency has passed. */
+  private landed(task: number): void {
+    const served = this.measures[task * MEASURES + CAUSE];
+    this.complete(task, this.record(task, this.spec.flightLane, this.recorder.endNsAt(served), served));
+  }
+
   private finish(task: number): void {
-    const group = this.group[task]!;
-    if (group === FLASH) {
-      this.complete(task, this.record(task, this.spec.flightLane, this.recorder.endNsAt(this.causeSpan[task]!), this.causeSpan[task]!));
-      return;
-    }
-    const span = this.record(task, this.lanes[group]![this.server[task]!]!, this.startNs[task]!, this.causeSpan[task]!);
+    const group = this.tasks[task * TASK + GROUP];
+    const server = this.tasks[task * TASK + SERVER];
+    const span = this.record(task, this.lanes[group][server], this.measures[task * MEASURES + START_NS], this.measures[task * MEASURES + CAUSE]);
     if (group !== ANY_TIME) {
       this.noteUnit(0, -1);
-      this.release(group, this.server[task]!, span);
+      this.release(group, server, span);
     }
     this.follow(task, span);
   }
@@ -266,15 +282,17 @@ export class Executor {
   }
 
   private record(task: number, lane: number, startNs: number, cause: number): number {
-    this.recorder.tag(this.token, this.layerOf[task]!);
-    return this.recorder.span(lane, this.what[task]!, startNs, this.kernel.now, cause);
+    const at = task * TASK;
+    this.recorder.tag(this.token, this.tasks[at + LAYER]);
+    return this.recorder.span(lane, this.tasks[at + WHAT], startNs, this.kernel.now, cause);
   }
 
   private follow(task: number, span: number): void {
     if (this.onEnd !== null) this.onEnd(task);
-    for (let edge = this.firstEdge[task]!; edge !== -1; edge = this.edgeNext[edge]!) {
-      const later = this.edgeTo[edge]!;
-      if (--this.waitingFor[later]! === 0) this.ready(later, span);
+    const { tasks, edgesOf } = this;
+    for (let edge = tasks[task * TASK + FIRST_EDGE]; edge !== -1; edge = edgesOf[edge * EDGE + NEXT]) {
+      const later = edgesOf[edge * EDGE + TO];
+      if (--tasks[later * TASK + WAITING_FOR] === 0) this.ready(later, span);
     }
     this.lastSpan = span;
     if (--this.unfinished === 0) this.onDone!(this.lastSpan);
@@ -295,20 +313,7 @@ export class Executor {
   }
 
   private grow(): void {
-    const length = this.group.length * 2;
-    this.group = widened(this.group, length);
-    this.what = widened(this.what, length);
-    this.work = widened(this.work, length);
-    this.kernelKind = widened(this.kernelKind, length);
-    this.amount = widened(this.amount, length);
-    this.cap = widened(this.cap, length);
-    this.overheadNs = widened(this.overheadNs, length);
-    this.waitingFor = widened(this.waitingFor, length);
-    this.firstEdge = widened(this.firstEdge, length);
-    this.nextInQueue = widened(this.nextInQueue, length);
-    this.causeSpan = widened(this.causeSpan, length);
-    this.startNs = widened(this.startNs, length);
-    this.server = widened(this.server, length);
-    this.layerOf = widened(this.layerOf, length);
+    this.tasks = widened(this.tasks, this.tasks.length * 2);
+    this.measures = widened(this.measures, this.measures.length * 2);
   }
 }

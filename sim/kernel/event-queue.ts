@@ -10,10 +10,11 @@
  * No two times are ever compared to keep order among equals: buckets are lists that grow at their tail and are dealt out from
  * their head, so events of one time stay in the order in which they came. Cancelling takes an event out of its list.
  *
- * Faster than a bare binary heap (test/bench/kernel.ts) at 1,000 and 100,000 pending events. With 64 or fewer, a heap whose
- * pop and push are one sift measured faster (by two thirds at 8), but it cancels only by leaving rubbish behind.
+ * Faster than a bare binary heap (test/bench/kernel.ts) at 1,000 and 100,000 pending events. A handful, which is all that a
+ * phone has, is kept in a short sorted list instead; when it overflows, all go to the wheel, until that has run empty.
  */
 import { FirstBucket, bucketsPerLevel, levels } from "./first-bucket.js";
+import { ShortList, shortListRoom } from "./short-list.js";
 import { widened } from "./widened.js";
 
 const none = -1;
@@ -30,6 +31,9 @@ export class EventQueue {
   private readonly tail = new Int32Array(levels * bucketsPerLevel).fill(none);
   private readonly filled = new FirstBucket();
   private baseNs = 0;
+  private readonly few = new ShortList();
+  /** Whether events wait in the short list; else they wait in the wheel. */
+  private areFew = true;
 
   /** An event lives in a slot. A slot's generation is odd while it holds an event and even while it is free. */
   private atNs = new Float64Array(firstCapacity);
@@ -51,7 +55,7 @@ export class EventQueue {
     this.a[slot] = a;
     this.b[slot] = b;
     this.size++;
-    this.link(slot, this.bucketOf(atNs));
+    this.file(slot, atNs);
     return ++this.generation[slot] * slotLimit + slot;
   }
 
@@ -60,7 +64,7 @@ export class EventQueue {
    * `…In` functions read the slot; it stays as it is until the next `push`.
    */
   takeFirst(untilNs: number): number {
-    if (this.size === 0) return none;
+    if (this.areFew) return this.takeFromFew(untilNs);
     let bucket = this.filled.first();
     let slot = this.head[bucket];
     if (bucket >= bucketsPerLevel && this.next[slot] !== none) {
@@ -76,6 +80,16 @@ export class EventQueue {
     this.head[bucket] = second;
     if (second !== none) this.previous[second] = none;
     else this.empty(bucket);
+    this.release(slot);
+    return slot;
+  }
+
+  private takeFromFew(untilNs: number): number {
+    if (this.size === 0) return none;
+    const atNs = this.few.firstNs();
+    if (atNs > untilNs) return none;
+    this.baseNs = atNs;
+    const slot = this.few.take();
     this.release(slot);
     return slot;
   }
@@ -97,7 +111,7 @@ export class EventQueue {
   cancel(id: number): boolean {
     const slot = this.slotOf(id);
     if (slot === none) return false;
-    this.unlink(slot);
+    this.unfile(slot);
     this.release(slot);
     return true;
   }
@@ -106,9 +120,9 @@ export class EventQueue {
   reschedule(id: number, atNs: number): boolean {
     const slot = this.slotOf(id);
     if (slot === none) return false;
-    this.unlink(slot);
+    this.unfile(slot);
     this.atNs[slot] = atNs;
-    this.link(slot, this.bucketOf(atNs));
+    this.file(slot, atNs);
     return true;
   }
 
@@ -124,8 +138,27 @@ export class EventQueue {
 
   /** The event's id dies with its generation. A slot that has used up its generations is retired, so no id ever comes back. */
   private release(slot: number): void {
-    this.size--;
+    if (--this.size === 0) this.areFew = true;
     if (++this.generation[slot] < lastGeneration - 1) this.freeSlots[this.freeCount++] = slot;
+  }
+
+  private file(slot: number, atNs: number): void {
+    if (this.areFew && this.few.count === shortListRoom) this.moveToWheel();
+    if (this.areFew) this.few.add(slot, atNs);
+    else this.link(slot, this.bucketOf(atNs));
+  }
+
+  private moveToWheel(): void {
+    this.areFew = false;
+    while (this.few.count > 0) {
+      const slot = this.few.take();
+      this.link(slot, this.bucketOf(this.atNs[slot]));
+    }
+  }
+
+  private unfile(slot: number): void {
+    if (this.areFew) this.few.remove(slot);
+    else this.unlink(slot);
   }
 
   private bucketOf(atNs: number): number {

@@ -24,6 +24,17 @@ export interface RecorderSpec {
 export const noCause = -1;
 const firstCapacity = 1024;
 
+/** What is kept of a span: whole numbers in one array, times and the cause (which may pass 2^31) in another, a record each. */
+const LANE = 0;
+const WHAT = 1;
+const TOKEN = 2;
+const LAYER = 3;
+const LABELS = 4;
+const START_NS = 0;
+const END_NS = 1;
+const CAUSE = 2;
+const MOMENTS = 3;
+
 export class Recorder {
   readonly lanes: ReadonlyArray<Lane>;
   readonly whats: ReadonlyArray<string>;
@@ -41,13 +52,8 @@ export class Recorder {
   forgotten = 0;
   spanCount = 0;
 
-  private laneOf = new Int32Array(firstCapacity);
-  private whatOf = new Int32Array(firstCapacity);
-  private startOf = new Float64Array(firstCapacity);
-  private endOf = new Float64Array(firstCapacity);
-  private causeOf = new Float64Array(firstCapacity);
-  private tokenOf = new Int32Array(firstCapacity);
-  private layerOf = new Int32Array(firstCapacity);
+  private labels = new Int32Array(firstCapacity * LABELS);
+  private moments = new Float64Array(firstCapacity * MOMENTS);
   private token = -1;
   private layer = -1;
 
@@ -69,19 +75,21 @@ export class Recorder {
 
   /** Records a span and returns its number. `cause` is the span whose end allowed this one to start, or `noCause`. */
   span(lane: number, what: number, startNs: number, endNs: number, cause: number): number {
-    if (!(lane >= 0 && lane < this.lanes.length)) throw new Error(`unknown lane: ${lane}; lanes are 0 to ${this.lanes.length - 1}`);
-    if (!(what >= 0 && what < this.whats.length)) throw new Error(`unknown kind of span: ${what}; kinds are 0 to ${this.whats.length - 1}`);
-    if (!(endNs >= startNs)) throw new Error(`span of ${this.whats[what]} ends before it starts: ${startNs} to ${endNs} ns`);
-    if (!(cause >= noCause && cause < this.spanCount)) throw new Error(`cause is not recorded yet: span ${cause}; the next span is ${this.spanCount}`);
+    // One condition, and the sentences elsewhere: short enough that the compiler takes it into its callers, and no time is boxed.
+    const isSound = lane >= 0 && lane < this.laneBusyNs.length && what >= 0 && what < this.whatBusyNs.length && endNs >= startNs && cause >= noCause && cause < this.spanCount;
+    if (!isSound) throw this.refused(lane, what, startNs, endNs, cause);
     const index = this.spanCount - this.forgotten;
-    if (index === this.startOf.length) this.grow();
-    this.laneOf[index] = lane;
-    this.whatOf[index] = what;
-    this.startOf[index] = startNs;
-    this.endOf[index] = endNs;
-    this.causeOf[index] = cause;
-    this.tokenOf[index] = this.token;
-    this.layerOf[index] = this.layer;
+    if (index * LABELS === this.labels.length) this.grow();
+    const label = index * LABELS;
+    const { labels, moments } = this;
+    labels[label + LANE] = lane;
+    labels[label + WHAT] = what;
+    labels[label + TOKEN] = this.token;
+    labels[label + LAYER] = this.layer;
+    const moment = index * MOMENTS;
+    moments[moment + START_NS] = startNs;
+    moments[moment + END_NS] = endNs;
+    moments[moment + CAUSE] = cause;
     this.laneBusyNs[lane] += endNs - startNs;
     this.whatBusyNs[what] += endNs - startNs;
     if (this.spanCount === 0 || startNs < this.firstStartNs) this.firstStartNs = startNs;
@@ -110,36 +118,37 @@ export class Recorder {
   }
 
   laneAt(span: number): number {
-    return this.laneOf[span - this.forgotten];
+    return this.labels[(span - this.forgotten) * LABELS + LANE];
   }
   whatAt(span: number): number {
-    return this.whatOf[span - this.forgotten];
+    return this.labels[(span - this.forgotten) * LABELS + WHAT];
   }
   startNsAt(span: number): number {
-    return this.startOf[span - this.forgotten];
+    return this.moments[(span - this.forgotten) * MOMENTS + START_NS];
   }
   endNsAt(span: number): number {
-    return this.endOf[span - this.forgotten];
+    return this.moments[(span - this.forgotten) * MOMENTS + END_NS];
   }
   causeAt(span: number): number {
-    return this.causeOf[span - this.forgotten];
+    return this.moments[(span - this.forgotten) * MOMENTS + CAUSE];
   }
   tokenAt(span: number): number {
-    return this.tokenOf[span - this.forgotten];
+    return this.labels[(span - this.forgotten) * LABELS + TOKEN];
   }
   layerAt(span: number): number {
-    return this.layerOf[span - this.forgotten];
+    return this.labels[(span - this.forgotten) * LABELS + LAYER];
+  }
+
+  private refused(lane: number, what: number, startNs: number, endNs: number, cause: number): Error {
+    if (!(lane >= 0 && lane < this.lanes.length)) return new Error(`unknown lane: ${lane}; lanes are 0 to ${this.lanes.length - 1}`);
+    if (!(what >= 0 && what < this.whats.length)) return new Error(`unknown kind of span: ${what}; kinds are 0 to ${this.whats.length - 1}`);
+    if (!(endNs >= startNs)) return new Error(`span of ${this.whats[what]} ends before it starts: ${startNs} to ${endNs} ns`);
+    return new Error(`cause is not recorded yet: span ${cause}; the next span is ${this.spanCount}`);
   }
 
   private grow(): void {
-    const length = this.startOf.length * 2;
-    this.laneOf = widened(this.laneOf, length);
-    this.whatOf = widened(this.whatOf, length);
-    this.startOf = widened(this.startOf, length);
-    this.endOf = widened(this.endOf, length);
-    this.causeOf = widened(this.causeOf, length);
-    this.tokenOf = widened(this.tokenOf, length);
-    this.layerOf = widened(this.layerOf, length);
+    this.labels = widened(this.labels, this.labels.length * 2);
+    this.moments = widened(this.moments, this.moments.length * 2);
   }
 }
 

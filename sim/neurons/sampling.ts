@@ -5,7 +5,7 @@
  * expert was not in use for the last token misses more often than one whose expert stayed.
  */
 import type { ModelSpec } from "../domain/model.js";
-import { binomial, stream } from "../base/random.js";
+import { binomial, BinomialLaw, stream } from "../base/random.js";
 import { sliceBins, type RateBins } from "./activation.js";
 import { drawActivity, relativeResponse } from "./activity.js";
 import { createExpertChain } from "./experts.js";
@@ -28,6 +28,8 @@ export interface ClusterTable {
 export const coldResponse = (bins: RateBins, hotShare: number): number => relativeResponse([sliceBins(bins, hotShare, 1).bins], [bins]);
 
 export const clustersPerExpert = (table: ClusterTable): number => Math.ceil(table.coldPerExpert / table.clusterNeurons);
+
+const largestCluster = (table: ClusterTable): number => Math.ceil(table.coldPerExpert / Math.max(1, clustersPerExpert(table)));
 
 /** Filled by `fillLayer`: entry c is a cluster of the c-th expert in use's part of the list. */
 export interface ClusterDraws {
@@ -61,6 +63,9 @@ export const createTokenSampler = (model: Pick<ModelSpec, "experts" | "activatio
   const activityStream = stream(seed, "neurons/activity");
   const counts = tables.map((_, layer) => stream(seed, `neurons/clusters/layer-${layer}`));
   const chains = tables.map((_, layer) => Array.from({ length: batch }, (_s, sequence) => createExpertChain({ count, active, repeat: repeat.value }, seed, `neurons/experts/layer-${layer}/sequence-${sequence}`)));
+  // A layer's two probabilities of a miss hold for the whole run, and nearly every cluster draws with one of them.
+  const ofRepeated = tables.map((table) => new BinomialLaw(table.missIfExpertRepeats, largestCluster(table)));
+  const ofSwitched = tables.map((table) => new BinomialLaw(table.missIfExpertSwitches, largestCluster(table)));
   // Step at which an expert was last used, so that "used in the step before" needs no clearing.
   const usedNow = new Int32Array(tables.length * count).fill(-1);
   const usedBefore = new Int32Array(tables.length * count).fill(-1);
@@ -100,7 +105,7 @@ export const createTokenSampler = (model: Pick<ModelSpec, "experts" | "activatio
     for (let expert = 0; expert < count; expert++) {
       const place = layer * count + expert;
       if (usedNow[place] !== token) continue;
-      const miss = usedBefore[place] === token - 1 ? table.missIfExpertRepeats : table.missIfExpertSwitches;
+      const misses = usedBefore[place] === token - 1 ? ofRepeated[layer] : ofSwitched[layer];
       let dealt = 0;
       for (let c = 0; c < perExpert; c++) {
         const end = Math.floor(((c + 1) * table.coldPerExpert) / perExpert);
@@ -110,7 +115,7 @@ export const createTokenSampler = (model: Pick<ModelSpec, "experts" | "activatio
         out.neurons[cluster] = neurons;
         out.expert[cluster] = expert;
         out.active[cluster] = fired;
-        out.missing[cluster] = binomial(random, fired, miss);
+        out.missing[cluster] = misses.draw(random, fired);
         cluster++;
       }
     }

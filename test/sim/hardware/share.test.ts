@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createShare, type Share, type ShareSpec } from "../../../sim/hardware/share.js";
+import { createShare, RECORD, SETTLED_NS, type Share, type ShareSpec } from "../../../sim/hardware/share.js";
 import { shareEndsSlow, type ShareStep } from "../../../sim/hardware/share-slow.js";
 import { createKernel, type HandlerId, type Kernel } from "../../../sim/kernel/kernel.js";
 
@@ -172,10 +172,10 @@ describe("a bandwidth share", () => {
   it("touches nobody's rate or end while the caps do not reach the total", () => {
     const { kernel, share, ends, end } = setUp(bus(100));
     share.start(0, 1000, 10, end, 0, 0);
-    const settled = (share as unknown as { readonly flowSettledNs: Float64Array }).flowSettledNs;
+    const { flows } = share as unknown as { readonly flows: Float64Array };
     kernel.run(50);
     share.start(0, 1000, 10, end, 1, 0);
-    expect([settled[0], settled[1]]).toEqual([0, 50]);
+    expect([flows[SETTLED_NS], flows[RECORD + SETTLED_NS]]).toEqual([0, 50]);
     kernel.run();
     expect(ends).toEqual([100, 150]);
   });

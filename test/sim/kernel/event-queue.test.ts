@@ -2,12 +2,16 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { EventQueue } from "../../../sim/kernel/event-queue.js";
 import { EventQueueSlow } from "../../../sim/kernel/event-queue-slow.js";
+import { shortListRoom } from "../../../sim/kernel/short-list.js";
 
 type Step =
   | { readonly _tag: "push"; readonly delayNs: number }
   | { readonly _tag: "take"; readonly withinNs: number }
   | { readonly _tag: "cancel"; readonly which: number }
   | { readonly _tag: "reschedule"; readonly which: number; readonly delayNs: number };
+
+/** More events than the short list has room for. */
+const crowd = shortListRoom + 1;
 
 /** Delays of every size, and many of them equal: the wheel has seven levels, each with its own edges. */
 const arbDelayNs = fc.oneof(
@@ -24,9 +28,10 @@ const arbStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ _tag: fc.constant("reschedule" as const), which: fc.nat(), delayNs: arbDelayNs }) },
 );
 
-/** What a queue says to a script, step by step, then what is left in it in order. */
-const answers = (make: () => ScriptedQueue, script: ReadonlyArray<Step>, startNs: number): ReadonlyArray<unknown> => {
+/** What a queue in which a crowd waits for the end of time says to a script, step by step, then what is left in it in order. */
+const answers = (make: () => ScriptedQueue, script: ReadonlyArray<Step>, startNs: number, others: number): ReadonlyArray<unknown> => {
   const queue = make();
+  for (let event = 0; event < others; event++) queue.push(2 ** 53 - 1, 0, event, 0);
   const ids: Array<number> = [];
   const said: Array<unknown> = [];
   let nowNs = startNs;
@@ -89,18 +94,32 @@ const slow = (): ScriptedQueue => {
 };
 
 describe("the event queue", () => {
-  it("answers every script of pushes, takes, cancels and reschedules as its slow twin does", () => {
+  // With a crowd the wheel is at work; with none a script goes from the short list to the wheel and back.
+  it.each([0, crowd])("answers every script of pushes, takes, cancels and reschedules as its slow twin does, %i others waiting", (others) => {
     fc.assert(
       fc.property(fc.array(arbStep, { maxLength: 120 }), fc.constantFrom(0, 250, 65_530, 2 ** 32 - 3, 2 ** 50 - 1), (script, startNs) => {
-        expect(answers(fast, script, startNs)).toEqual(answers(slow, script, startNs));
+        expect(answers(fast, script, startNs, others)).toEqual(answers(slow, script, startNs, others));
       }),
       { seed: 20260601, numRuns: 1500 },
     );
   });
 
+  it("keeps its order when a handful becomes too many for the short list, and again after it has run empty", () => {
+    const queue = new EventQueue();
+    for (const startNs of [0, 1000]) {
+      const timesNs = Array.from({ length: shortListRoom + 4 }, (_, event) => startNs + 300 - 100 * (event % 3));
+      const ids = timesNs.map((atNs, event) => queue.push(atNs, 0, event, 0));
+      expect([queue.cancel(ids[0]), queue.reschedule(ids[1], startNs + 300)]).toEqual([true, true]);
+      const expected = timesNs.map((atNs, event) => ({ atNs: event === 1 ? startNs + 300 : atNs, event, order: event === 1 ? Infinity : event })).slice(1);
+      expected.sort((x, y) => x.atNs - y.atNs || x.order - y.order);
+      expect(expected.map(() => queue.aIn(queue.takeFirst(Infinity)))).toEqual(expected.map(({ event }) => event));
+      expect(queue.takeFirst(Infinity)).toBe(-1);
+    }
+  });
+
   it("answers a script of 3,000 steps, which makes it grow and recycle, as its slow twin does", () => {
     const script = fc.sample(fc.array(arbStep, { minLength: 3000, maxLength: 3000 }), { seed: 7, numRuns: 1 })[0];
-    expect(answers(fast, script, 0)).toEqual(answers(slow, script, 0));
+    expect(answers(fast, script, 0, 0)).toEqual(answers(slow, script, 0, 0));
   });
 
   it("keeps 10,000 events of one time in the order in which they came, near or 2^52 ns away", () => {
@@ -113,21 +132,26 @@ describe("the event queue", () => {
 
   it("takes nothing one tick before an event's time and takes it at its time", () => {
     for (const atNs of [1, 255, 256, 65_536, 2 ** 32, 2 ** 53 - 1]) {
-      const queue = new EventQueue();
-      queue.push(atNs, 0, 0, 0);
-      queue.push(2 ** 53 - 1, 0, 1, 0);
-      expect(queue.takeFirst(atNs - 1)).toBe(-1);
-      expect(queue.aIn(queue.takeFirst(atNs))).toBe(0);
+      for (const others of [1, crowd]) {
+        const queue = new EventQueue();
+        queue.push(atNs, 0, 0, 0);
+        for (let event = 1; event <= others; event++) queue.push(2 ** 53 - 1, 0, event, 0);
+        expect(queue.takeFirst(atNs - 1)).toBe(-1);
+        expect(queue.aIn(queue.takeFirst(atNs))).toBe(0);
+      }
     }
   });
 
   it("is not moved by asking in vain: an earlier event can still be added", () => {
-    const queue = new EventQueue();
-    queue.push(70_000, 0, 2, 0);
-    queue.push(70_300, 0, 3, 0);
-    expect(queue.takeFirst(69_999)).toBe(-1);
-    queue.push(300, 0, 1, 0);
-    expect([1, 2, 3].map(() => queue.aIn(queue.takeFirst(Infinity)))).toEqual([1, 2, 3]);
+    for (const others of [0, crowd]) {
+      const queue = new EventQueue();
+      queue.push(70_000, 0, 2, 0);
+      queue.push(70_300, 0, 3, 0);
+      for (let event = 0; event < others; event++) queue.push(2 ** 53 - 1, 0, 4, 0);
+      expect(queue.takeFirst(69_999)).toBe(-1);
+      queue.push(300, 0, 1, 0);
+      expect([1, 2, 3].map(() => queue.aIn(queue.takeFirst(Infinity)))).toEqual([1, 2, 3]);
+    }
   });
 
   it("knows no id that it did not give: not -1, 0, a small number, NaN or a half", () => {

@@ -43,7 +43,7 @@ describe("the recorder", () => {
       for (let span = 0; span < 1000; span++) recorder.span(0, 0, token, token + 1, noCause);
       recorder.rewind();
     }
-    expect((recorder as unknown as { readonly startOf: Float64Array }).startOf.length).toBe(1024);
+    expect((recorder as unknown as { readonly moments: Float64Array }).moments.length).toBe(1024 * 3);
     expect(recorder.laneBusyNs[0]).toBe(1_000_000);
   });
 

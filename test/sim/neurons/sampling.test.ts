@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { binomial, stream } from "../../../sim/base/random.js";
+import { binomial, BinomialLaw, stream } from "../../../sim/base/random.js";
 import { rateBins, sliceBins } from "../../../sim/neurons/activation.js";
 import { lruMiss } from "../../../sim/neurons/locality.js";
 import { clustersPerExpert, coldResponse, createClusterDraws, createTokenSampler, type ClusterTable } from "../../../sim/neurons/sampling.js";
@@ -109,5 +109,14 @@ describe("counts", () => {
   it("are certain at the ends", () => {
     const random = stream(1, "counts/ends");
     expect([binomial(random, 9, 0), binomial(random, 9, 1), binomial(random, 0, 0.5), binomial(random, 9, 1.2)]).toEqual([0, 9, 0, 9]);
+  });
+
+  it.each([-0.1, 0, 0.01, 0.12, 0.5, 0.88, 0.999, 1, 1.2])("of one law, at %f, are the very numbers that single draws give, whatever the order of their sizes", (probability) => {
+    const law = new BinomialLaw(probability, 940);
+    const [one, other] = [stream(1, "counts/law"), stream(1, "counts/law")];
+    for (let draw = 0; draw < 2000; draw++) {
+      const trials = (draw * 389) % 941;
+      expect(law.draw(one, trials)).toBe(binomial(other, trials, probability));
+    }
   });
 });
