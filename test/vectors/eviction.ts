@@ -1,10 +1,10 @@
 /**
  * Eviction decisions as shared vectors: what each policy does in a handful of situations, one JSON line each, replayed by
- * the Rust engine's tests so that both sides decide alike. `steps` are requests by number and -1 for the end of a token;
+ * the Rust engine's tests so that both sides decide alike; the engine's own, in files of the same form, are replayed here. `steps` are requests by number and -1 for the end of a token;
  * `outcome` has one letter per step: 1 hit, 0 miss, - end of token; `evicted` lists [step, dropped things in order].
  */
 import { stream } from "../../sim/base/random.js";
-import { evictionPolicies } from "../../sim/policies/eviction/index.js";
+import { evictionPolicies, type EvictionPolicy } from "../../sim/policies/eviction/index.js";
 
 interface Situation { readonly situation: string; readonly slots: number; readonly windowTokens: number; readonly heat: ReadonlyArray<number>; readonly tokens: ReadonlyArray<ReadonlyArray<number>> }
 
@@ -37,26 +37,38 @@ const SITUATIONS: ReadonlyArray<Situation> = [
   drawn("skewed with overlap, roomy", 20, 2, 40, 24, 0.4),
 ];
 
+/** What a policy did, step by step. */
+export interface Decisions { readonly outcome: string; readonly evicted: ReadonlyArray<ReadonlyArray<number>> }
+
+/** A line of a vector file. */
+export interface Vector extends Decisions { readonly policy: string; readonly situation: string; readonly slots: number; readonly windowTokens: number; readonly heat: ReadonlyArray<number>; readonly steps: ReadonlyArray<number> }
+
+export const readVectors = (text: string): ReadonlyArray<Vector> => text.trimEnd().split("\n").map((line) => JSON.parse(line) as Vector);
+
+export const decide = (policy: EvictionPolicy, { slots, windowTokens, heat, steps }: Pick<Vector, "slots" | "windowTokens" | "heat" | "steps">): Decisions => {
+  const evicted: Array<Array<number>> = [];
+  let step = 0;
+  const onEvict = (thing: number): void => {
+    if (evicted.at(-1)?.[0] === step) evicted.at(-1)!.push(thing);
+    else evicted.push([step, thing]);
+  };
+  const state = policy.start({ slots, things: heat.length, heat, windowTokens, future: steps.filter((thing) => thing >= 0), onEvict });
+  let outcome = "";
+  for (; step < steps.length; step++) {
+    if (steps[step] >= 0) outcome += state.request(steps[step]) ? "1" : "0";
+    else {
+      state.endToken();
+      outcome += "-";
+    }
+  }
+  return { outcome, evicted };
+};
+
 /** The text of test/vectors/eviction-<policy>.jsonl. */
 export const evictionVectors = (policyName: string): string => {
   const policy = evictionPolicies.all.find((candidate) => candidate.name === policyName)!;
   return SITUATIONS.map(({ situation, slots, windowTokens, heat, tokens }) => {
     const steps = tokens.flatMap((token) => [...token, -1]);
-    const evicted: Array<Array<number>> = [];
-    let step = 0;
-    const onEvict = (thing: number): void => {
-      if (evicted.at(-1)?.[0] === step) evicted.at(-1)!.push(thing);
-      else evicted.push([step, thing]);
-    };
-    const state = policy.start({ slots, things: heat.length, heat, windowTokens, future: tokens.flat(), onEvict });
-    let outcome = "";
-    for (; step < steps.length; step++) {
-      if (steps[step] >= 0) outcome += state.request(steps[step]) ? "1" : "0";
-      else {
-        state.endToken();
-        outcome += "-";
-      }
-    }
-    return `${JSON.stringify({ policy: policyName, situation, slots, windowTokens, heat, steps, outcome, evicted })}\n`;
+    return `${JSON.stringify({ policy: policyName, situation, slots, windowTokens, heat, steps, ...decide(policy, { slots, windowTokens, heat, steps }) })}\n`;
   }).join("");
 };

@@ -87,4 +87,149 @@ const beladySlow: Twin = ({ slots, future, onEvict }) => {
   }, onEvict);
 };
 
-export const evictionSlow: Readonly<Record<string, Twin>> = { lru: lruSlow, window: windowSlow, "static-hot": staticHotSlow, clock: clockSlow, belady: beladySlow };
+/** In order of last use, so that the first of the least used is the one used longest ago. */
+const lfuSlow: Twin = ({ slots, onEvict }) => {
+  const uses = new Map<number, number>();
+  const lru = useInOrder(Infinity);
+  return listed((resident, thing, drop) => {
+    if (resident.includes(thing)) {
+      uses.set(thing, uses.get(thing)! + 1);
+      return lru(resident, thing, drop);
+    }
+    if (slots === 0) return false;
+    if (resident.length === slots) {
+      const least = Math.min(...resident.map((other) => uses.get(other)!));
+      drop(resident.find((other) => uses.get(other) === least)!);
+    }
+    uses.set(thing, 1);
+    return lru(resident, thing, drop);
+  }, onEvict);
+};
+
+/** The paper's evictS and evictM on three lists, the oldest first; one leaves, from whichever queue. */
+const s3FifoSlow: Twin = ({ slots, onEvict }) => {
+  const share = Math.max(1, Math.floor(slots / 10));
+  const small: Array<number> = [];
+  const main: Array<number> = [];
+  const ghosts: Array<number> = [];
+  const uses = new Map<number, number>();
+  const take = (list: Array<number>, thing: number): boolean => list.includes(thing) && list.splice(list.indexOf(thing), 1).length > 0;
+  const evictMain = (): number => {
+    for (let thing = main.shift()!; ; thing = main.shift()!) {
+      if (uses.get(thing) === 0) return thing;
+      uses.set(thing, uses.get(thing)! - 1);
+      main.push(thing);
+    }
+  };
+  const evictSmall = (): number => {
+    for (let thing = small.shift(); thing !== undefined; thing = small.shift()) {
+      if (uses.get(thing)! <= 1) {
+        ghosts.push(thing);
+        if (ghosts.length > slots - share) ghosts.shift();
+        return thing;
+      }
+      uses.set(thing, 0);
+      main.push(thing);
+      if (main.length > slots - share) return evictMain();
+    }
+    return evictMain();
+  };
+  const isResident = (thing: number): boolean => small.includes(thing) || main.includes(thing);
+  return {
+    request: (thing) => {
+      if (isResident(thing)) {
+        uses.set(thing, Math.min(3, uses.get(thing)! + 1));
+        return true;
+      }
+      if (slots === 0) return false;
+      const queue = take(ghosts, thing) ? main : small;
+      if (small.length + main.length === slots) onEvict(small.length >= share ? evictSmall() : evictMain());
+      uses.set(thing, 0);
+      queue.push(thing);
+      return false;
+    },
+    endToken: () => {},
+    isResident,
+    size: () => small.length + main.length,
+  };
+};
+
+/** The queue with its newest first and the hand as a place in it, as the paper draws it. */
+const sieveSlow: Twin = ({ slots, onEvict }) => {
+  const queue: Array<{ readonly thing: number; visited: boolean }> = [];
+  let hand = -1;
+  const find = (thing: number): { visited: boolean } | undefined => queue.find((entry) => entry.thing === thing);
+  return {
+    request: (thing) => {
+      const found = find(thing);
+      if (found !== undefined) found.visited = true;
+      if (found !== undefined || slots === 0) return found !== undefined;
+      if (queue.length === slots) {
+        if (hand < 0) hand = slots - 1;
+        while (queue[hand].visited) {
+          queue[hand].visited = false;
+          hand = hand === 0 ? slots - 1 : hand - 1;
+        }
+        onEvict(queue.splice(hand--, 1)[0].thing);
+      }
+      queue.unshift({ thing, visited: false });
+      if (hand >= 0) hand++;
+      return false;
+    },
+    endToken: () => {},
+    isResident: (thing) => find(thing) !== undefined,
+    size: () => queue.length,
+  };
+};
+
+/** Figure 4 of the paper with its names and cases; lists have the least recently used first. */
+const arcSlow: Twin = ({ slots: c, onEvict }) => {
+  const [t1, t2, b1, b2]: ReadonlyArray<Array<number>> = [[], [], [], []];
+  let p = 0;
+  const take = (list: Array<number>, thing: number): boolean => list.includes(thing) && list.splice(list.indexOf(thing), 1).length > 0;
+  const replace = (inB2: boolean): void => {
+    if (t1.length + t2.length < c) return;
+    const [from, ghosts] = t1.length >= 1 && (t1.length > p || (inB2 && t1.length === p)) ? [t1, b1] : [t2, b2];
+    ghosts.push(from.shift()!);
+    onEvict(ghosts.at(-1)!);
+  };
+  return {
+    request: (x) => {
+      if (take(t1, x) || take(t2, x)) {
+        t2.push(x);
+        return true;
+      }
+      if (c === 0) return false;
+      if (b1.includes(x)) {
+        p = Math.min(c, p + (b1.length >= b2.length ? 1 : Math.floor(b2.length / b1.length)));
+        replace(false);
+        take(b1, x);
+        t2.push(x);
+      } else if (b2.includes(x)) {
+        p = Math.max(0, p - (b2.length >= b1.length ? 1 : Math.floor(b1.length / b2.length)));
+        replace(true);
+        take(b2, x);
+        t2.push(x);
+      } else {
+        const all = t1.length + t2.length + b1.length + b2.length;
+        if (t1.length === c) onEvict(t1.shift()!);
+        else if (t1.length + b1.length === c) {
+          b1.shift();
+          replace(false);
+        } else if (all >= c) {
+          if (all === 2 * c) b2.shift();
+          replace(false);
+        }
+        t1.push(x);
+      }
+      return false;
+    },
+    endToken: () => {},
+    isResident: (x) => t1.includes(x) || t2.includes(x),
+    size: () => t1.length + t2.length,
+  };
+};
+
+export const evictionSlow: Readonly<Record<string, Twin>> = {
+  lru: lruSlow, window: windowSlow, "static-hot": staticHotSlow, clock: clockSlow, lfu: lfuSlow, "s3-fifo": s3FifoSlow, sieve: sieveSlow, arc: arcSlow, belady: beladySlow,
+};
