@@ -1,0 +1,174 @@
+//! Makes this disk behave like a phone's flash: each read is held back until the modelled device would have delivered it.
+//!
+//! The model is one device clock shared by all lanes. A read takes its device time from the curve, one after the other, and
+//! completes when the device has served it, but not before the command's latency has passed: few lanes are limited by
+//! latency, many by the device. The shaper can only slow down. Where the real disk was later than the model, the read is
+//! delivered as it comes and counted: a run with many such reads says nothing about the phone.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::{FlashCurve, FlashError};
+
+/// A read that begins where one of the last so many ended goes on with it: sequential streams may be interleaved.
+const STREAMS: usize = 16;
+
+/// Counters of a shaper.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ShaperReport {
+    /// Reads that passed.
+    pub reads: u64,
+    /// Of these, reads for which the real disk took longer than the model.
+    pub late: u64,
+    /// Reads that were taken as sequential.
+    pub sequential: u64,
+    /// Nanoseconds by which late reads were later than modelled, together.
+    pub late_ns: u64,
+    /// Nanoseconds of device time in the model, together.
+    pub device_ns: u64,
+}
+
+impl ShaperReport {
+    /// Share of reads for which the real disk was slower than the model, 0 to 1.
+    pub fn late_share(&self) -> f64 {
+        if self.reads == 0 {
+            0.0
+        } else {
+            self.late as f64 / self.reads as f64
+        }
+    }
+}
+
+struct Clock {
+    free_at: Option<Instant>,
+    scale: f64,
+    ends: [u64; STREAMS],
+    next_end: usize,
+    /// Device times by (block, sequential, second phase): curves are read off once per size.
+    known: HashMap<(u64, bool, bool), f64>,
+}
+
+/// Holds reads back. Shared by all lanes of a reader.
+pub struct Shaper {
+    curve: FlashCurve,
+    range_bytes: u64,
+    submitters: u32,
+    core_ratio: f64,
+    clock: Mutex<Clock>,
+    reads: AtomicU64,
+    late: AtomicU64,
+    sequential: AtomicU64,
+    late_ns: AtomicU64,
+    device_ns: AtomicU64,
+}
+
+impl Shaper {
+    /// `range_bytes`: the address range at work between one change of the device's map and the next (an expert's region,
+    /// not the whole file). `submitters`: cores that issue reads. `core_ratio`: their rate relative to the best core's.
+    pub fn new(curve: FlashCurve, range_bytes: u64, submitters: u32, core_ratio: f64) -> Result<Self, FlashError> {
+        curve.check()?;
+        if !(core_ratio > 0.0 && core_ratio <= 1.0) {
+            return Err(FlashError::input(format!("core ratio: {core_ratio}; above 0, at most 1")));
+        }
+        let clock = Clock {
+            free_at: None,
+            scale: 1.0,
+            ends: [u64::MAX; STREAMS],
+            next_end: 0,
+            known: HashMap::new(),
+        };
+        let zero = || AtomicU64::new(0);
+        Ok(Self {
+            curve,
+            range_bytes,
+            submitters,
+            core_ratio,
+            clock: Mutex::new(clock),
+            reads: zero(),
+            late: zero(),
+            sequential: zero(),
+            late_ns: zero(),
+            device_ns: zero(),
+        })
+    }
+
+    /// From now on every read takes `scale` times the curve's time (2 is half the speed): a device that gets hot, or is
+    /// shared.
+    pub fn set_scale(&self, scale: f64) -> Result<(), FlashError> {
+        if !(scale.is_finite() && scale > 0.0) {
+            return Err(FlashError::input(format!("scale of the shaper: {scale}; a number above 0")));
+        }
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner).scale = scale;
+        Ok(())
+    }
+
+    /// Device time of a read in nanoseconds, without scale.
+    pub fn read_ns(&self, bytes: u64, sequential: bool, second_phase: bool) -> f64 {
+        if sequential {
+            return bytes as f64 * 1e9 / self.curve.sequential_rate(bytes);
+        }
+        let ratio = if second_phase { self.curve.second_phase_ratio } else { 1.0 };
+        ratio
+            * self
+                .curve
+                .random_read_ns(bytes, self.range_bytes, self.core_ratio, self.submitters)
+    }
+
+    /// Enters a read that is submitted at `now`; returns when the modelled device delivers it.
+    pub fn begin(&self, offset: u64, bytes: u64, second_phase: bool, now: Instant) -> Instant {
+        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        let stream = clock.ends.iter().position(|end| *end == offset);
+        let slot = stream.unwrap_or_else(|| {
+            clock.next_end = (clock.next_end + 1) % STREAMS;
+            clock.next_end
+        });
+        clock.ends[slot] = offset + bytes;
+        // A second phase follows its gate's pages; that is a known price of its own, not a stream.
+        let sequential = stream.is_some() && !second_phase;
+        let key = (bytes, sequential, second_phase);
+        let plain_ns = *clock
+            .known
+            .entry(key)
+            .or_insert_with(|| self.read_ns(bytes, sequential, second_phase));
+        let device_ns = plain_ns * clock.scale;
+        let served = clock.free_at.map_or(now, |free| free.max(now)) + Duration::from_nanos(device_ns as u64);
+        clock.free_at = Some(served);
+        let latency = Duration::from_nanos((self.curve.latency_ns * clock.scale) as u64);
+        drop(clock);
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.sequential.fetch_add(u64::from(sequential), Ordering::Relaxed);
+        self.device_ns.fetch_add(device_ns as u64, Ordering::Relaxed);
+        served.max(now + latency)
+    }
+
+    /// Counts a read that the disk has delivered at `now`; true if the model wants it held back.
+    pub(crate) fn is_early(&self, due: Instant, now: Instant) -> bool {
+        if now > due {
+            self.late.fetch_add(1, Ordering::Relaxed);
+            self.late_ns.fetch_add((now - due).as_nanos() as u64, Ordering::Relaxed);
+        }
+        now < due
+    }
+
+    /// Sleeps until a delivered read is due.
+    pub(crate) fn hold(&self, due: Instant) {
+        let now = Instant::now();
+        if self.is_early(due, now) {
+            std::thread::sleep(due - now);
+        }
+    }
+
+    /// Counters so far.
+    pub fn report(&self) -> ShaperReport {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ShaperReport {
+            reads: get(&self.reads),
+            late: get(&self.late),
+            sequential: get(&self.sequential),
+            late_ns: get(&self.late_ns),
+            device_ns: get(&self.device_ns),
+        }
+    }
+}
