@@ -1,0 +1,71 @@
+//! Where the FFN of every layer is computed: the seam between the forward pass and the place where neurons live.
+
+use neuron::Activations;
+use pool::Pool;
+
+use crate::ModelError;
+
+mod batched;
+mod counters;
+mod dense;
+mod load_packed;
+mod shape;
+mod sparse;
+mod sum;
+mod transpose;
+mod weights;
+
+pub use counters::FfnCounters;
+pub use dense::DenseFfn;
+pub use sparse::SparseFfn;
+pub use sum::{SumExperts, add_partial};
+
+/// One token's choice of an expert in a layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Route {
+    /// The expert; 0 in a layer that has one.
+    pub expert: u32,
+    /// What its output is multiplied by (normalised over the token's experts); 1 in a layer that has one.
+    pub weight: f32,
+}
+
+/// The input of a layer's FFN for some consecutive tokens.
+#[derive(Clone, Copy)]
+pub struct FfnBatch<'a> {
+    /// Tokens; 1 in decoding.
+    pub tokens: usize,
+    /// Tokens by hidden, after the FFN norm.
+    pub input: &'a [f32],
+    /// The same, as the kernels want it.
+    pub activations: &'a Activations,
+    /// Tokens by `experts_used`, for each token in ascending order of expert.
+    pub routes: &'a [Route],
+    /// Experts of a token.
+    pub experts_used: usize,
+}
+
+/// Computes the FFNs of a model, wherever their weights are.
+///
+/// For one token, an implementation sums in this order, so that all of them agree to the bit: the neurons of a block of
+/// `SUM_BLOCK` in ascending order, a block's sum onto the expert's in ascending order ([`add_partial`], blocks in which
+/// nothing fired left out), the experts' sums times their weights in ascending order ([`SumExperts`]).
+pub trait FeedForward: Send {
+    /// Says which experts a layer will use, as soon as the router knows: before attention where the architecture allows, so
+    /// that an implementation may read ahead. Called once a layer and pass, before `forward`; `routes` is tokens by experts
+    /// used.
+    fn announce(&mut self, layer: usize, routes: &[Route], tokens: usize) -> Result<(), ModelError>;
+
+    /// Overwrites `out` (tokens by hidden) with the FFN's contribution to the residual stream.
+    fn forward(&mut self, pool: &mut Pool, layer: usize, batch: &FfnBatch<'_>, out: &mut [f32]) -> Result<(), ModelError>;
+
+    /// How much work was done so far, by layer; `None` where nothing counts it.
+    fn counters(&self) -> Option<&FfnCounters> {
+        None
+    }
+
+    /// What the results must be labelled with, one word each: `requantised` where down is not what the source file says,
+    /// `predicted` where a predictor and not the gate decides. Empty when the model is the source file's, exactly.
+    fn labels(&self) -> &[&'static str] {
+        &[]
+    }
+}

@@ -1,0 +1,268 @@
+//! FFNs in memory, lossless and sparse: the gate of every neuron, then up and down only of those that fired.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use neuron::{Activations, Bundles, ClusterScratch, Format, Gating, Kernels, SUM_BLOCK};
+use pool::{Pool, Worker};
+
+use super::batched::Batched;
+use super::load_packed::load_packed;
+use super::shape::Shape;
+use super::transpose::transpose;
+use super::weights::FfnFiles;
+use super::{FeedForward, FfnBatch, FfnCounters, Route, SumExperts, add_partial};
+use crate::share::{Faults, GRAIN, Shared, Work};
+use crate::{Activation, FlashSource, ModelConfig, ModelError, Tensor, TensorSource};
+
+/// One layer: rows of all experts follow each other, all by hidden.
+pub(crate) struct SparseLayer {
+    pub(crate) gate: Tensor,
+    pub(crate) up: Tensor,
+    /// Transposed.
+    pub(crate) down: Tensor,
+}
+
+/// The FFNs of a ReLU model, with a row of down for each neuron.
+pub struct SparseFfn {
+    kernels: Kernels,
+    shape: Shape,
+    gating: Gating,
+    layers: Vec<SparseLayer>,
+    requantised: bool,
+    counters: FfnCounters,
+    /// The sums of all blocks of the token's experts: blocks by hidden.
+    partials: Vec<f32>,
+    /// For each block, how many of its neurons fired.
+    fired: Vec<usize>,
+    places: Vec<Place>,
+    batched: Batched,
+}
+
+/// What one thread works with.
+#[derive(Default)]
+struct Place {
+    cluster: ClusterScratch,
+    slots: Vec<u32>,
+    gate: Vec<f32>,
+    fired: Vec<u32>,
+    firing: Vec<f32>,
+    expert: Vec<f32>,
+}
+
+impl SparseFfn {
+    /// Loads the FFNs of all layers from matrices. Transposes down, unless the file carries it with a row for each neuron.
+    pub fn load(source: &dyn TensorSource, config: &ModelConfig, kernels: Kernels) -> Result<Self, ModelError> {
+        let gating = gating(config)?;
+        let mut requantised = false;
+        let mut layers = Vec::with_capacity(config.layers);
+        for layer in 0..config.layers {
+            let files = FfnFiles::new(source, config, layer);
+            let (gate, up) = (files.gate()?, files.up()?);
+            let down = match files.down_rows()? {
+                Some(rows) => rows,
+                None => {
+                    let down = files.down()?;
+                    requantised |= is_quantised(down.format());
+                    transpose(&down, config.experts)?
+                }
+            };
+            layers.push(SparseLayer { gate, up, down });
+        }
+        Ok(Self::new(config, kernels, gating, layers, requantised))
+    }
+
+    /// Loads the FFNs of all layers from a packed file whose down is in rows; neurons are put back into the source's order.
+    pub fn load_packed(source: &FlashSource, config: &ModelConfig, kernels: Kernels) -> Result<Self, ModelError> {
+        let gating = gating(config)?;
+        let layers = (0..config.layers)
+            .map(|layer| load_packed(source, config, layer))
+            .collect::<Result<_, _>>()?;
+        let requantised = source.flash().is_requantised();
+        Ok(Self::new(config, kernels, gating, layers, requantised))
+    }
+
+    fn new(config: &ModelConfig, kernels: Kernels, gating: Gating, layers: Vec<SparseLayer>, requantised: bool) -> Self {
+        Self {
+            kernels,
+            shape: Shape::of(config),
+            gating,
+            requantised,
+            counters: FfnCounters::new(layers.len()),
+            layers,
+            partials: Vec::new(),
+            fired: Vec::new(),
+            places: Vec::new(),
+            batched: Batched::default(),
+        }
+    }
+
+    /// Memory of all weights (bytes).
+    pub fn bytes(&self) -> u64 {
+        let layer = |layer: &SparseLayer| layer.gate.bytes() + layer.up.bytes() + layer.down.bytes();
+        self.layers.iter().map(layer).sum()
+    }
+
+    /// Forgets what was counted.
+    pub fn clear_counters(&mut self) {
+        self.counters.clear();
+    }
+}
+
+/// Whether transposing means requantising: scales run along neurons.
+fn is_quantised(format: Format) -> bool {
+    matches!(format, Format::Q8_0 | Format::Q4_0)
+}
+
+fn gating(config: &ModelConfig) -> Result<Gating, ModelError> {
+    match config.activation {
+        Activation::Relu => Ok(Gating::Relu),
+        Activation::DoubleRelu => Ok(Gating::DoubleRelu),
+        Activation::Silu => {
+            let what = "a sparse ffn of a model whose activation is silu; must be relu or drelu".to_owned();
+            Err(ModelError::Misuse { what })
+        }
+    }
+}
+
+impl FeedForward for SparseFfn {
+    fn announce(&mut self, _: usize, _: &[Route], _: usize) -> Result<(), ModelError> {
+        Ok(())
+    }
+
+    fn forward(&mut self, pool: &mut Pool, layer: usize, batch: &FfnBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
+        self.shape.check(layer, batch, out)?;
+        let weights = &self.layers[layer];
+        let seen = (batch.routes.len() * self.shape.neurons) as u64;
+        self.places.resize_with(pool.threads(), Place::default);
+        let fired = if batch.tokens > 1 {
+            // Many tokens together use almost every neuron: gate and up are dense products, only down stays sparse.
+            let batched = &mut self.batched;
+            batched.gate_up(&self.kernels, pool, &self.shape, &weights.gate, &weights.up, batch)?;
+            let fired = batched.down_rows(&self.kernels, pool, &self.shape, &weights.down)?;
+            batched.combine(pool, &self.shape, batch, out)?;
+            fired
+        } else {
+            let blocks = batch.experts_used * self.shape.neurons.div_ceil(SUM_BLOCK);
+            self.partials.resize(blocks * self.shape.hidden, 0.0);
+            self.fired.resize(blocks, 0);
+            let token = Token {
+                kernels: &self.kernels,
+                shape: &self.shape,
+                gating: self.gating,
+                weights,
+                batch,
+            };
+            token.compute(pool, &mut self.partials, &mut self.fired, &mut self.places, out)?
+        };
+        self.counters.add(layer, seen, fired);
+        Ok(())
+    }
+
+    fn counters(&self) -> Option<&FfnCounters> {
+        Some(&self.counters)
+    }
+
+    fn labels(&self) -> &[&'static str] {
+        if self.requantised { &["requantised"] } else { &[] }
+    }
+}
+
+/// The FFN of one token.
+struct Token<'a> {
+    kernels: &'a Kernels,
+    shape: &'a Shape,
+    gating: Gating,
+    weights: &'a SparseLayer,
+    batch: &'a FfnBatch<'a>,
+}
+
+impl Token<'_> {
+    /// One dispatch: blocks of neurons, a barrier, then the sum of the blocks by columns. Returns how many neurons fired.
+    fn compute(
+        &self,
+        pool: &mut Pool,
+        partials: &mut [f32],
+        fired: &mut [usize],
+        places: &mut [Place],
+        out: &mut [f32],
+    ) -> Result<u64, ModelError> {
+        let (hidden, faults, total) = (self.shape.hidden, Faults::default(), AtomicU64::new(0));
+        let blocks = Work::tasks(fired.len());
+        let columns = Work::new(hidden, GRAIN, pool.threads());
+        let (partials, fired) = (Shared::new(partials), Shared::new(fired));
+        let (places, out) = (Shared::new(places), Shared::new(out));
+        pool.run(|worker: Worker<'_>| {
+            // SAFETY: each thread has its own place.
+            let place = &mut unsafe { places.part(worker.index()..worker.index() + 1) }[0];
+            for block in (&blocks).into_iter().flatten() {
+                // SAFETY: every block is handed out once.
+                let (partial, fired) = unsafe {
+                    (
+                        partials.part(block * hidden..(block + 1) * hidden),
+                        &mut fired.part(block..block + 1)[0],
+                    )
+                };
+                match self.block(block, place, partial) {
+                    Ok(count) => {
+                        *fired = count;
+                        total.fetch_add(count as u64, Ordering::Relaxed);
+                    }
+                    Err(error) => faults.note(Err(error)),
+                }
+            }
+            worker.barrier();
+            // SAFETY: all blocks were written before the barrier.
+            let (partials, fired) = unsafe { (partials.all(), fired.all()) };
+            for columns in &columns {
+                // SAFETY: every chunk is handed out once.
+                let out = unsafe { out.part(columns.clone()) };
+                self.sum(columns.start, partials, fired, &mut place.expert, out);
+            }
+        });
+        faults.result()?;
+        Ok(total.into_inner())
+    }
+
+    /// Computes one block, counted through from the first expert's first; returns how many of its neurons fired.
+    fn block(&self, block: usize, place: &mut Place, partial: &mut [f32]) -> Result<usize, ModelError> {
+        let neurons = self.shape.neurons;
+        let per_expert = neurons.div_ceil(SUM_BLOCK);
+        let (slot, first) = (block / per_expert, block % per_expert * SUM_BLOCK);
+        let base = self.batch.routes[slot].expert as usize * neurons;
+        let bundles = Bundles {
+            gate: self.weights.gate.matrix()?,
+            up: self.weights.up.matrix()?,
+            down: self.weights.down.matrix()?,
+        };
+        let rows = base + first..base + neurons.min(first + SUM_BLOCK);
+        let x: &Activations = self.batch.activations;
+        // All gates of a block: rows next to each other, which stream faster than rows by number. The bits are the same.
+        place.gate.resize(rows.len(), 0.0);
+        self.kernels.gemv(&bundles.gate.slice(rows.clone())?, x, &mut place.gate)?;
+        place.slots.clear();
+        place.slots.extend(rows.start as u32..rows.end as u32);
+        self.kernels
+            .fire(&place.slots, &place.gate, &mut place.fired, &mut place.firing)?;
+        let (fired, firing) = (&place.fired, &place.firing);
+        let count = self
+            .kernels
+            .cluster_up_down(&bundles, self.gating, fired, firing, x, &mut place.cluster, partial)?;
+        Ok(count)
+    }
+
+    /// Columns `first..` of the output.
+    fn sum(&self, first: usize, partials: &[f32], fired: &[usize], expert: &mut Vec<f32>, out: &mut [f32]) {
+        let per_expert = self.shape.neurons.div_ceil(SUM_BLOCK);
+        expert.resize(out.len().max(expert.len()), 0.0);
+        let expert = &mut expert[..out.len()];
+        let mut sum = SumExperts::new(out);
+        for (slot, route) in self.batch.routes.iter().enumerate() {
+            expert.fill(0.0);
+            for block in (slot * per_expert..(slot + 1) * per_expert).filter(|&block| fired[block] > 0) {
+                add_partial(&partials[block * self.shape.hidden + first..][..expert.len()], expert);
+            }
+            sum.add(route.weight, expert);
+        }
+        sum.finish();
+    }
+}

@@ -1,0 +1,123 @@
+//! One matrix of weights in memory.
+
+use neuron::{Format, Matrix};
+
+use crate::memory::PageBuffer;
+use crate::{ModelError, TensorSource};
+
+/// `rows` rows of `cols` weights in whole pages, in a format that the kernels compute with.
+pub struct Tensor {
+    data: PageBuffer,
+    format: Format,
+    rows: usize,
+    cols: usize,
+}
+
+/// The shape of a tensor with its greatest sides of 1 taken off, since writers differ in whether they keep them.
+fn same_shape(found: &[u64], wanted: &[u64]) -> bool {
+    let side = |shape: &[u64], i: usize| shape.get(i).copied().unwrap_or(1);
+    (0..found.len().max(wanted.len())).all(|i| side(found, i) == side(wanted, i))
+}
+
+impl Tensor {
+    /// Memory for a matrix, zeros so far.
+    pub(crate) fn zeroed(format: Format, rows: usize, cols: usize, what: &str) -> Result<Self, ModelError> {
+        let bytes = format.row_bytes(cols)?.checked_mul(rows);
+        let bytes = bytes.ok_or_else(|| ModelError::OutOfMemory {
+            what: what.to_owned(),
+            bytes: u64::MAX,
+        })?;
+        Ok(Self {
+            data: PageBuffer::zeroed(bytes, what)?,
+            format,
+            rows,
+            cols,
+        })
+    }
+
+    /// Reads the tensor of that name, whose shape (fastest first) must be `shape`; all sides but the first make its rows.
+    pub fn load(source: &dyn TensorSource, name: &str, shape: &[u64]) -> Result<Self, ModelError> {
+        match Self::find(source, name, shape)? {
+            Some(tensor) => Ok(tensor),
+            None => Err(ModelError::tensor(
+                name,
+                "nothing",
+                format!("in the file, of shape {shape:?}"),
+            )),
+        }
+    }
+
+    /// Like [`Tensor::load`], for a tensor that may be absent.
+    pub fn find(source: &dyn TensorSource, name: &str, shape: &[u64]) -> Result<Option<Self>, ModelError> {
+        let Some(entry) = source.entry(name) else {
+            return Ok(None);
+        };
+        if !same_shape(&entry.shape, shape) {
+            let found = format!("shape {:?}", entry.shape);
+            return Err(ModelError::tensor(name, found, format!("of shape {shape:?}")));
+        }
+        let format = Format::from_gguf_id(entry.kind).ok_or_else(|| {
+            let kind = gguf::TensorType::from_code(entry.kind);
+            let found = kind.map_or_else(|| format!("type {}", entry.kind), |kind| format!("type {kind}"));
+            let advice = kind.map_or("", gguf::TensorType::convert_to);
+            ModelError::tensor(name, found, format!("F32, F16, Q8_0 or Q4_0: {advice}"))
+        })?;
+        let (cols, rows) = (shape[0] as usize, shape[1..].iter().product::<u64>() as usize);
+        let mut tensor = Self::zeroed(format, rows, cols, name)?;
+        if tensor.data.len() as u64 != entry.bytes {
+            let found = format!("{} bytes", entry.bytes);
+            return Err(ModelError::tensor(name, found, format!("{} bytes", tensor.data.len())));
+        }
+        source.read(name, 0, &mut tensor.data)?;
+        Ok(Some(tensor))
+    }
+
+    /// Reads a vector (norm weights, biases) of `length` numbers, as f32.
+    pub(crate) fn find_vector(source: &dyn TensorSource, name: &str, length: usize) -> Result<Option<Vec<f32>>, ModelError> {
+        let Some(tensor) = Self::find(source, name, &[length as u64])? else {
+            return Ok(None);
+        };
+        let mut vector = vec![0.0; length];
+        tensor.format.dequantise_row(&tensor.data, &mut vector)?;
+        if let Some(bad) = vector.iter().find(|value| !value.is_finite()) {
+            return Err(ModelError::tensor(name, bad, "finite numbers"));
+        }
+        Ok(Some(vector))
+    }
+
+    /// Like [`Tensor::find_vector`], for a vector that must be there.
+    pub(crate) fn load_vector(source: &dyn TensorSource, name: &str, length: usize) -> Result<Vec<f32>, ModelError> {
+        let found = Self::find_vector(source, name, length)?;
+        found.ok_or_else(|| ModelError::tensor(name, "nothing", format!("in the file, {length} numbers")))
+    }
+
+    /// All of it, for the kernels.
+    pub fn matrix(&self) -> Result<Matrix<'_>, ModelError> {
+        Ok(Matrix::new(self.format, self.rows, self.cols, &self.data)?)
+    }
+
+    /// How the weights are stored.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Weights in a row.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Its size in memory (bytes).
+    pub fn bytes(&self) -> u64 {
+        self.data.len() as u64
+    }
+
+    /// The bytes, to be filled.
+    pub(crate) fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.data
+    }
+}

@@ -1,0 +1,34 @@
+//! Times the kernels beside the roofs of the machine, in one run: `cargo run --release -p neuronlab-neuron --example bench`
+//! (optionally with names of sections: gemv, cluster, gemm, attention). Results are checked before they are timed; every figure
+//! is the best of many turns that alternate with the roof's.
+
+mod data;
+mod memory;
+mod sections;
+mod sparse;
+mod timing;
+
+use neuron::Kernels;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let on = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    let kernels = Kernels::best();
+    println!(
+        "backend {}, {} processors",
+        kernels.name(),
+        std::thread::available_parallelism().map_or(1, usize::from)
+    );
+    if on("gemv") {
+        sections::gemv(kernels);
+    }
+    if on("cluster") {
+        sparse::cluster(kernels);
+    }
+    if on("gemm") {
+        sections::gemm(kernels);
+    }
+    if on("attention") {
+        sections::attention(kernels);
+    }
+}

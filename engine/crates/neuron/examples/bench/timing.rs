@@ -1,0 +1,64 @@
+//! Clocks and roofs.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use pool::Pool;
+
+/// Seconds that `work` takes.
+pub fn seconds(work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64()
+}
+
+/// The best times of two pieces of work that take turns, so that both see the same noise.
+pub fn best_of_pair(turns: usize, mut first: impl FnMut(), mut second: impl FnMut()) -> (f64, f64) {
+    let mut best = (f64::INFINITY, f64::INFINITY);
+    for _ in 0..turns {
+        best.0 = best.0.min(seconds(&mut first));
+        best.1 = best.1.min(seconds(&mut second));
+    }
+    best
+}
+
+/// Reads all of `data` once, on all threads of the pool: the sum of its words.
+pub fn read_all(pool: &mut Pool, data: &[u64]) -> u64 {
+    let sums: Vec<std::sync::atomic::AtomicU64> = (0..pool.threads()).map(|_| Default::default()).collect();
+    pool.run(|worker| {
+        let part = &data[worker.share(data.len(), 512)];
+        sums[worker.index()].store(sum(part), std::sync::atomic::Ordering::Relaxed);
+    });
+    black_box(sums.into_iter().fold(0, |all, sum| all.wrapping_add(sum.into_inner())))
+}
+
+#[cfg(target_arch = "x86_64")]
+fn sum(words: &[u64]) -> u64 {
+    #[target_feature(enable = "avx2")]
+    fn wide(words: &[u64]) -> u64 {
+        plain_sum(words)
+    }
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the feature was detected.
+        unsafe { wide(words) }
+    } else {
+        plain_sum(words)
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn sum(words: &[u64]) -> u64 {
+    plain_sum(words)
+}
+
+#[inline(always)]
+fn plain_sum(words: &[u64]) -> u64 {
+    let mut sums = [0u64; 32];
+    let (whole, rest) = words.as_chunks::<32>();
+    for part in whole {
+        for j in 0..32 {
+            sums[j] = sums[j].wrapping_add(part[j]);
+        }
+    }
+    sums.iter().chain(rest).fold(0, |all, &word| all.wrapping_add(word))
+}

@@ -1,0 +1,152 @@
+//! A neuron cluster: gate, up and down of some neurons, computed sparsely.
+
+use crate::error::{KernelError, same_length};
+use crate::matrix::check_rows;
+use crate::{Activations, Kernels, Matrix};
+
+/// How gate and up become the activation of a neuron.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gating {
+    /// relu(gate) * up: the up row is read only where the gate fires.
+    Relu,
+    /// relu(gate) * relu(up), as in TurboSparse and Bamboo.
+    DoubleRelu,
+}
+
+/// The FFN weights of the neurons of a cluster: row i of each matrix belongs to slot i. `down` is transposed: one row per
+/// neuron, as long as the hidden vector. The three may be views into one slab of bundles (`Matrix::strided`).
+#[derive(Clone, Copy, Debug)]
+pub struct Bundles<'a> {
+    /// Neurons by hidden.
+    pub gate: Matrix<'a>,
+    /// Neurons by hidden.
+    pub up: Matrix<'a>,
+    /// Neurons by hidden (transposed).
+    pub down: Matrix<'a>,
+}
+
+/// What the sparse kernel remembers between calls: lists that grow once, and how much work the last call did.
+#[derive(Clone, Default)]
+pub struct ClusterScratch {
+    values: Vec<f32>,
+    fired: Vec<u32>,
+    firing: Vec<f32>,
+}
+
+impl ClusterScratch {
+    /// Empty.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The slots that fired in the last call, in the order given, and the activation of each.
+    pub fn fired(&self) -> (&[u32], &[f32]) {
+        (&self.fired, &self.firing)
+    }
+}
+
+impl Kernels {
+    /// Keeps of `rows` those whose gate value is above zero, in order: the compaction between the stages GC and UDIO.
+    /// `fired` and `firing` are cleared and get the rows and their gate values.
+    pub fn fire(&self, rows: &[u32], gate: &[f32], fired: &mut Vec<u32>, firing: &mut Vec<f32>) -> Result<(), KernelError> {
+        same_length("the gate values", gate.len(), rows.len())?;
+        fired.clear();
+        firing.clear();
+        for (&row, &value) in rows.iter().zip(gate) {
+            if value > 0.0 {
+                fired.push(row);
+                firing.push(value);
+            }
+        }
+        Ok(())
+    }
+
+    /// The sparse gate-up-down of one sum block. `slots` are rows of the bundles, in ascending order of their neurons and all
+    /// of one block of `SUM_BLOCK` neurons; they may be all of the block (the gate then decides: lossless) or those that a
+    /// predictor named. `partial` (as long as the hidden vector) is overwritten with the sum of their contributions; when
+    /// nothing fires it is zero and 0 is returned. Returns the number of neurons that fired.
+    ///
+    /// Partials of the blocks of a layer are to be added in ascending order (`Kernels::add`); skip those of 0 neurons.
+    ///
+    /// When everything is in memory, the same sums are had faster by taking many blocks through each step together:
+    /// `gemv_rows` of all gates, `fire`, `gemv_rows` of the ups, `relu_mul`, then `axpy_rows` block by block. Long lists hide
+    /// the memory's latency better.
+    pub fn cluster(
+        &self,
+        bundles: &Bundles<'_>,
+        gating: Gating,
+        slots: &[u32],
+        x: &Activations,
+        scratch: &mut ClusterScratch,
+        partial: &mut [f32],
+    ) -> Result<usize, KernelError> {
+        scratch.values.resize(slots.len().max(scratch.values.len()), 0.0);
+        let gate = &mut scratch.values[..slots.len()];
+        self.gemv_rows(&bundles.gate, slots, x, gate)?;
+        self.fire(slots, gate, &mut scratch.fired, &mut scratch.firing)?;
+        self.up_down(bundles, gating, x, scratch, partial)
+    }
+
+    /// The second half of `cluster` (stage UDC) for neurons whose gates are known: `fired` lists their slots and `gates` their
+    /// gate values, all above zero.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one argument per operand of the sum; a struct would only rename them"
+    )]
+    pub fn cluster_up_down(
+        &self,
+        bundles: &Bundles<'_>,
+        gating: Gating,
+        fired: &[u32],
+        gates: &[f32],
+        x: &Activations,
+        scratch: &mut ClusterScratch,
+        partial: &mut [f32],
+    ) -> Result<usize, KernelError> {
+        same_length("the gate values", gates.len(), fired.len())?;
+        scratch.fired.clear();
+        scratch.fired.extend_from_slice(fired);
+        scratch.firing.clear();
+        scratch.firing.extend_from_slice(gates);
+        self.up_down(bundles, gating, x, scratch, partial)
+    }
+
+    fn up_down(
+        &self,
+        bundles: &Bundles<'_>,
+        gating: Gating,
+        x: &Activations,
+        scratch: &mut ClusterScratch,
+        partial: &mut [f32],
+    ) -> Result<usize, KernelError> {
+        same_length("the partial sum", partial.len(), bundles.down.cols())?;
+        check_rows(&scratch.fired, bundles.down.rows())?;
+        partial.fill(0.0);
+        let count = scratch.fired.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        scratch.values.resize(count.max(scratch.values.len()), 0.0);
+        let up = &mut scratch.values[..count];
+        self.gemv_rows(&bundles.up, &scratch.fired, x, up)?;
+        match gating {
+            Gating::Relu => self.relu_mul(&mut scratch.firing, up)?,
+            Gating::DoubleRelu => {
+                self.drelu_mul(&mut scratch.firing, up)?;
+                // Where up did not fire the contribution is zero: its down row need not be read.
+                let mut kept = 0;
+                for i in 0..count {
+                    if scratch.firing[i] > 0.0 {
+                        scratch.fired[kept] = scratch.fired[i];
+                        scratch.firing[kept] = scratch.firing[i];
+                        kept += 1;
+                    }
+                }
+                scratch.fired.truncate(kept);
+                scratch.firing.truncate(kept);
+            }
+        }
+        self.axpy_rows(&bundles.down, &scratch.fired, &scratch.firing, partial)?;
+        Ok(scratch.fired.len())
+    }
+}

@@ -1,0 +1,54 @@
+//! Activations to 8-bit codes.
+
+use crate::activations::TokenMut;
+use crate::format::BLOCK;
+
+/// Adding 1.5 * 2^23 leaves the nearest integer (ties to even) in the low bits.
+const ROUND: f32 = 12_582_912.0;
+/// Blocks whose greatest magnitude is below this are stored as zeros: the inverse of their scale would overflow.
+const SMALLEST: f32 = 127.0 * f32::MIN_POSITIVE;
+
+/// Fills `out` from `values`: per block of 32 the scale is the greatest magnitude over 127 and a code is the nearest integer
+/// to value / scale, so |value - scale * code| <= scale * (1/2 + 127 * 2^-22): half a step and three roundings.
+/// A last block that is not full, and the padding after it, get zeros.
+#[inline(always)]
+pub(crate) fn quantise(values: &[f32], out: TokenMut<'_>) {
+    out.values[..values.len()].copy_from_slice(values);
+    out.values[values.len()..].fill(0.0);
+    for (b, block) in out.values.as_chunks::<BLOCK>().0.iter().enumerate() {
+        let mut greatest = [0.0f32; 16];
+        for j in 0..16 {
+            let (low, high) = (block[j].abs(), block[j + 16].abs());
+            greatest[j] = if low > high { low } else { high };
+        }
+        let mut half = 8;
+        while half > 0 {
+            for j in 0..half {
+                greatest[j] = if greatest[j] > greatest[j + half] {
+                    greatest[j]
+                } else {
+                    greatest[j + half]
+                };
+            }
+            half /= 2;
+        }
+        let (scale, inverse) = if greatest[0] < SMALLEST {
+            (0.0, 0.0)
+        } else {
+            (greatest[0] / 127.0, 127.0 / greatest[0])
+        };
+        let mut codes = [0i8; BLOCK];
+        let mut sum = 0i32;
+        for j in 0..BLOCK {
+            codes[j] = (block[j] * inverse + ROUND).to_bits() as i8;
+            sum += i32::from(codes[j]);
+        }
+        out.scales[b] = scale;
+        out.offsets[b] = -8 * sum;
+        out.codes[b * BLOCK..][..BLOCK].copy_from_slice(&codes);
+        let group = b / 4 * (4 * BLOCK);
+        let place = b % 4 * (BLOCK / 2);
+        out.halves[group + place..][..BLOCK / 2].copy_from_slice(&codes[..BLOCK / 2]);
+        out.halves[group + 2 * BLOCK + place..][..BLOCK / 2].copy_from_slice(&codes[BLOCK / 2..]);
+    }
+}

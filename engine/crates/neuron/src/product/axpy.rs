@@ -1,0 +1,142 @@
+//! Sums of rows, each times a coefficient, into a vector.
+
+use super::dots::prefetch;
+use super::kinds::{Blocks, EightBit, Floats, FourBit, Half, Single};
+use crate::format::{BLOCK, Format, Q8_0_BYTES};
+use crate::lanes::Lanes;
+use crate::matrix::Matrix;
+use crate::order::CHAINS;
+
+/// out += coefficients[i] * row rows[i], in order, up to four rows at a pass so that `out` is read and written less often.
+///
+/// # Safety
+/// As for `Lanes`.
+#[inline(always)]
+pub(crate) unsafe fn axpy_rows<L: Lanes>(matrix: &Matrix<'_>, rows: &[u32], coefficients: &[f32], out: &mut [f32]) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match matrix.format() {
+            Format::F32 => float_axpys::<L, Single>(matrix, rows, coefficients, out),
+            Format::F16 => float_axpys::<L, Half>(matrix, rows, coefficients, out),
+            Format::Q8_0 => block_axpys::<L, EightBit>(matrix, rows, coefficients, out),
+            Format::Q4_0 => block_axpys::<L, FourBit>(matrix, rows, coefficients, out),
+        }
+    }
+}
+
+/// # Safety
+/// As for `Lanes`.
+#[inline(always)]
+unsafe fn float_axpys<L: Lanes, F: Floats>(matrix: &Matrix<'_>, rows: &[u32], coefficients: &[f32], out: &mut [f32]) {
+    for (&row, &coefficient) in rows.iter().zip(coefficients) {
+        let row = matrix.row(row as usize).as_ptr();
+        // SAFETY: row and output have the matrix's columns; the rest that is not a group of sixteen goes through a copy.
+        unsafe {
+            let factor = L::splat(coefficient);
+            let mut at = 0;
+            while at + CHAINS <= out.len() {
+                let to = out.as_mut_ptr().add(at);
+                factor.fma(F::load::<L>(row.add(at * F::BYTES)), L::load(to)).store(to);
+                at += CHAINS;
+            }
+            if at < out.len() {
+                let (mut weights, mut sums) = ([0u8; CHAINS * 4], [0f32; CHAINS]);
+                std::ptr::copy_nonoverlapping(row.add(at * F::BYTES), weights.as_mut_ptr(), (out.len() - at) * F::BYTES);
+                sums[..out.len() - at].copy_from_slice(&out[at..]);
+                factor
+                    .fma(F::load::<L>(weights.as_ptr()), L::load(sums.as_ptr()))
+                    .store(sums.as_mut_ptr());
+                let rest = out.len() - at;
+                out[at..].copy_from_slice(&sums[..rest]);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// As for `Lanes`.
+#[inline(always)]
+unsafe fn block_axpys<L: Lanes, B: Blocks>(matrix: &Matrix<'_>, rows: &[u32], coefficients: &[f32], out: &mut [f32]) {
+    const AT_ONCE: usize = 4;
+    let row = |place: usize| matrix.row(rows[place] as usize).as_ptr();
+    let mut place = 0;
+    while place + AT_ONCE <= rows.len() {
+        let these = std::array::from_fn(|i| row(place + i));
+        let next = std::array::from_fn(|i| row((place + AT_ONCE + i).min(rows.len() - 1)));
+        let coefficients = std::array::from_fn(|i| coefficients[place + i]);
+        // SAFETY: rows and output have the matrix's columns.
+        unsafe { block_axpy::<L, B, AT_ONCE>(these, next, coefficients, out) };
+        place += AT_ONCE;
+    }
+    while place < rows.len() {
+        // SAFETY: as above.
+        unsafe { block_axpy::<L, B, 1>([row(place)], [row(place)], [coefficients[place]], out) };
+        place += 1;
+    }
+}
+
+/// Adds R rows to `out`, sixteen blocks of each at a time. When `next` is not `rows`, the rows it names are prefetched.
+///
+/// # Safety
+/// As for `Lanes`; every row has a block per 32 numbers of `out`. `next` may be any addresses.
+#[inline(always)]
+unsafe fn block_axpy<L: Lanes, B: Blocks, const R: usize>(
+    rows: [*const u8; R],
+    next: [*const u8; R],
+    coefficients: [f32; R],
+    out: &mut [f32],
+) {
+    let ahead = next != rows;
+    let (groups, rest) = out.as_chunks_mut::<{ BLOCK * CHAINS }>();
+    let done = groups.len() * CHAINS * B::BYTES;
+    for (g, out) in groups.iter_mut().enumerate() {
+        let at = g * CHAINS * B::BYTES;
+        if ahead {
+            for next in next {
+                // SAFETY: the caller's promise.
+                unsafe { prefetch::<L>(next.wrapping_add(at), CHAINS * B::BYTES) };
+            }
+        }
+        // SAFETY: these sixteen blocks of each row exist.
+        unsafe { axpy_group::<L, B, R>(rows.map(|row| row.add(at)), coefficients, out) };
+    }
+    if !rest.is_empty() {
+        let mut copies = [[0u8; CHAINS * Q8_0_BYTES]; R];
+        let mut blocks = rows;
+        for r in 0..R {
+            // SAFETY: this many blocks of each row are left, fewer than sixteen.
+            unsafe { std::ptr::copy_nonoverlapping(rows[r].add(done), copies[r].as_mut_ptr(), rest.len() / BLOCK * B::BYTES) };
+            blocks[r] = copies[r].as_ptr();
+        }
+        // SAFETY: the copies are sixteen blocks long.
+        unsafe { axpy_group::<L, B, R>(blocks, coefficients, rest) };
+    }
+}
+
+/// Adds up to sixteen blocks of R rows to `out`.
+///
+/// # Safety
+/// As for `Lanes`; sixteen blocks of each row can be read; `out` is no longer than they are.
+#[inline(always)]
+unsafe fn axpy_group<L: Lanes, B: Blocks, const R: usize>(blocks: [*const u8; R], coefficients: [f32; R], out: &mut [f32]) {
+    // SAFETY: the caller's promise; `out` is taken in whole blocks.
+    unsafe {
+        let mut factors = [[0f32; CHAINS]; R];
+        for r in 0..R {
+            B::scales::<L>(blocks[r])
+                .mul(L::splat(coefficients[r]))
+                .store(factors[r].as_mut_ptr());
+        }
+        for (b, out) in out.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
+            let to = out.as_mut_ptr();
+            let mut sums = [L::load(to), L::load(to.add(CHAINS))];
+            for r in 0..R {
+                let factor = L::splat(*factors[r].get_unchecked(b));
+                let codes = B::codes::<L>(blocks[r].add(b * B::BYTES));
+                sums = [codes[0].fma(factor, sums[0]), codes[1].fma(factor, sums[1])];
+            }
+            sums[0].store(to);
+            sums[1].store(to.add(CHAINS));
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Rows by tokens, for backends and formats without a kernel of their own.
+
+use super::dots::{block_dots, dot_rows, float_tile};
+use super::kinds::{Blocks, EightBit, Floats, FourBit, Half, Single};
+use crate::activations::Activations;
+use crate::format::Format;
+use crate::lanes::Lanes;
+use crate::matrix::{Matrix, Selection};
+use crate::output::Output;
+
+/// out.line(t)[i] = dot(row i, token t), four rows by four tokens at a time (two by two when registers are few).
+///
+/// # Safety
+/// As for `Lanes`.
+#[inline(always)]
+pub(crate) unsafe fn gemm<L: Lanes>(matrix: &Matrix<'_>, x: &Activations, out: Output<'_>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match (matrix.format(), L::ROOMY) {
+            (Format::F32, true) => float_gemm::<L, Single, 4, 4>(matrix, x, out),
+            (Format::F32, false) => float_gemm::<L, Single, 2, 2>(matrix, x, out),
+            (Format::F16, true) => float_gemm::<L, Half, 4, 4>(matrix, x, out),
+            (Format::F16, false) => float_gemm::<L, Half, 2, 2>(matrix, x, out),
+            (Format::Q8_0, _) => block_gemm::<L, EightBit>(matrix, x, out),
+            (Format::Q4_0, _) => block_gemm::<L, FourBit>(matrix, x, out),
+        }
+    }
+}
+
+/// Tokens outside, rows inside: a tile of tokens stays in the cache while the rows pass.
+///
+/// # Safety
+/// As for `Lanes`.
+#[inline(always)]
+unsafe fn float_gemm<L: Lanes, F: Floats, const R: usize, const T: usize>(
+    matrix: &Matrix<'_>,
+    x: &Activations,
+    mut out: Output<'_>,
+) {
+    let whole = x.tokens() / T * T;
+    for token in (0..whole).step_by(T) {
+        let vectors: [*const f32; T] = std::array::from_fn(|t| x.token(token + t).values.as_ptr());
+        let mut row = 0;
+        while row + R <= matrix.rows() {
+            let rows: [*const u8; R] = std::array::from_fn(|r| matrix.row(row + r).as_ptr());
+            // SAFETY: rows and tokens have the same number of columns, and tokens are padded.
+            let chains = unsafe { float_tile::<L, F, R, T>(rows, vectors, x.cols()) };
+            for t in 0..T {
+                let line = out.line(token + t);
+                for r in 0..R {
+                    // SAFETY: the caller's promise.
+                    line[row + r] = unsafe { chains[r][t].fold() };
+                }
+            }
+            row += R;
+        }
+        while row < matrix.rows() {
+            // SAFETY: as above.
+            let chains = unsafe { float_tile::<L, F, 1, T>([matrix.row(row).as_ptr()], vectors, x.cols()) };
+            for t in 0..T {
+                // SAFETY: the caller's promise.
+                out.line(token + t)[row] = unsafe { chains[0][t].fold() };
+            }
+            row += 1;
+        }
+    }
+    for token in whole..x.tokens() {
+        // SAFETY: the caller's promise.
+        unsafe { dot_rows::<L>(matrix, Selection::All, x.token(token), out.line(token)) };
+    }
+}
+
+/// Rows outside, tokens inside: a row stays in the cache while the tokens pass.
+///
+/// # Safety
+/// As for `Lanes`.
+#[inline(always)]
+unsafe fn block_gemm<L: Lanes, B: Blocks>(matrix: &Matrix<'_>, x: &Activations, mut out: Output<'_>) {
+    for row in 0..matrix.rows() {
+        let this = matrix.row(row).as_ptr();
+        for token in 0..x.tokens() {
+            // SAFETY: rows and tokens have the same number of columns.
+            out.line(token)[row] = unsafe { block_dots::<L, B, 1>([this], [this], &x.token(token)) }[0];
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What a run counted.
+
+use std::ops::AddAssign;
+
+/// Counts of one layer and token, or sums of such.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LayerCounters {
+    /// Clusters of gate rows looked for, and those not in memory.
+    pub gate_look_ups: u64,
+    /// See `gate_look_ups`.
+    pub gate_misses: u64,
+    /// Units of up and down looked for, and those not in memory.
+    pub look_ups: u64,
+    /// See `look_ups`.
+    pub misses: u64,
+    /// Neurons whose down row was added.
+    pub fired: u64,
+    /// Bytes that requests brought.
+    pub bytes: u64,
+}
+
+impl AddAssign for LayerCounters {
+    fn add_assign(&mut self, other: Self) {
+        self.gate_look_ups += other.gate_look_ups;
+        self.gate_misses += other.gate_misses;
+        self.look_ups += other.look_ups;
+        self.misses += other.misses;
+        self.fired += other.fired;
+        self.bytes += other.bytes;
+    }
+}

@@ -1,0 +1,82 @@
+//! What the plan decides about an out-of-memory FFN.
+
+use cache::PolicyKind;
+
+/// Unit of loading and of caching, from coarse to fine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Granularity {
+    /// All experts of a layer, wanted or not.
+    Tensor,
+    /// One expert, gate, up and down at once.
+    Expert,
+    /// One matrix of an expert at a time: gate first, up and down when it is computed.
+    Matrix,
+    /// A neuron cluster, gate, up and down at once.
+    Cluster,
+    /// Two phases: the gate rows of a cluster, then up and down of single neurons, only where the gate fired.
+    Neuron,
+}
+
+impl Granularity {
+    /// All of them, from coarse to fine.
+    pub const ALL: [Self; 5] = [Self::Tensor, Self::Expert, Self::Matrix, Self::Cluster, Self::Neuron];
+
+    /// The name that plans carry.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tensor => "tensor",
+            Self::Expert => "expert",
+            Self::Matrix => "matrix",
+            Self::Cluster => "cluster",
+            Self::Neuron => "neuron",
+        }
+    }
+
+    /// Whether gate, up and down are asked for together, before the gate is known.
+    pub(crate) const fn is_one_phase(self) -> bool {
+        matches!(self, Self::Tensor | Self::Expert | Self::Cluster)
+    }
+}
+
+/// Which work may go on while something is being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlap {
+    /// None: all that is missing is read, then all is computed.
+    Nothing,
+    /// Reads of the gate overlap its computation, those of up and down theirs; a barrier lies between. (PowerInfer-2, Figure 6a)
+    Matrix,
+    /// Each cluster goes through its stages on its own. (PowerInfer-2, Figure 6b)
+    Cluster,
+}
+
+impl Overlap {
+    /// The name that plans carry.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "none",
+            Self::Matrix => "matrix",
+            Self::Cluster => "cluster",
+        }
+    }
+}
+
+/// The choices for one run. Sizes in bytes.
+#[derive(Clone, Debug)]
+pub struct OffloadOptions {
+    /// Memory for gate rows, kept by cluster: the hot segment.
+    pub hot_bytes: usize,
+    /// Memory for up and down, kept by neuron (or by the granularity's unit): the cold segment.
+    pub cold_bytes: usize,
+    /// What leaves the cold segment first.
+    pub policy: PolicyKind,
+    /// Neurons of a cluster; rounded up to a multiple of the sum block and of the file's group.
+    pub cluster_neurons: u32,
+    /// Clusters between their first stage and the arrival of their last read.
+    pub depth: u32,
+    /// Unit of loading.
+    pub granularity: Granularity,
+    /// Which work may overlap a read.
+    pub overlap: Overlap,
+    /// Blocks read ahead in prefill.
+    pub prefill_ahead: usize,
+}
