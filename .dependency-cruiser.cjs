@@ -6,7 +6,7 @@
  *           base <- kernel <- hardware (also domain)
  *           domain, neurons, hardware/kernels <- planner
  *           all of these but report <- inference;   domain <- report
- *   around: sim <- experiments <- cli <- test
+ *   around: sim <- experiments <- cli <- test;   sim/base <- engine <- cli
  */
 
 /** Packages as they are resolved: node_modules/<name>/… */
@@ -56,6 +56,20 @@ module.exports = {
       to: { pathNot: ["^experiments/", "^sim/", packages("@observablehq/plot", "d3", "d3-[a-z-]+", "@resvg/resvg-js")] },
     },
     {
+      name: "engine-has-one-face",
+      severity: "error",
+      comment: "engine/index.ts turns the native module into values; it shares words and errors with the simulator and nothing else",
+      from: { path: "^engine/" },
+      to: { pathNot: ["^engine/[^/]+\\.ts$", "^sim/base/", "^(node:)?(fs|path|url)$"] },
+    },
+    {
+      name: "the-binding-is-behind-it",
+      severity: "error",
+      comment: "the form of the native module is known to engine/index.ts alone",
+      from: { pathNot: "^(engine|test)/" },
+      to: { path: "^engine/", pathNot: "^engine/index\\.ts$" },
+    },
+    {
       name: "an-experiment-stands-alone",
       severity: "error",
       comment: "no figure knows another; what two share lies above them",
@@ -86,8 +100,8 @@ module.exports = {
     {
       name: "effects-live-in-cli-node",
       severity: "error",
-      comment: "files, processes and the machine are touched in cli/node only; programs get them handed in. node:path computes and touches nothing",
-      from: { pathNot: "^(cli/node|test)/" },
+      comment: "files, processes and the machine are touched in cli/node only; programs get them handed in. node:path computes and touches nothing. engine/binding.ts loads native code, which is what it is for",
+      from: { pathNot: "^(cli/node/|test/|engine/binding\\.ts$)" },
       to: { dependencyTypes: ["core"], pathNot: "^(node:)?path$" },
     },
     {

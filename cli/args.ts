@@ -32,6 +32,14 @@ export const wholeNumber = (low: number, high: number): Codec<number> => {
   });
 };
 
+export const decimal = (low: number, high: number): Codec<number> => {
+  const right = `should be a number between ${low} and ${high}`;
+  return once("number", right, (typed) => {
+    const value = NUMBER.test(typed) ? Number(typed) : NaN;
+    return low <= value && value <= high ? E.right(value) : E.left(`${right}, got ${typed}`);
+  });
+};
+
 export const choice = <const S extends ReadonlyArray<string>>(...allowed: S): Codec<S[number]> => {
   const among = oneOf(...allowed);
   return once("choice", `should be one of ${allowed.join(", ")}`, (typed) => {

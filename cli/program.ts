@@ -8,6 +8,7 @@ import type { DeviceProfile } from "../sim/domain/device.js";
 import type { ModelSpec } from "../sim/domain/model.js";
 import type { RunRecord, RunRequest } from "../sim/domain/run.js";
 import type { SystemSpec } from "../sim/domain/system.js";
+import type { Engine } from "../engine/index.js";
 
 /** What a program wants written; a picture is bytes. */
 export type OutputFile = { readonly path: string; readonly text: string } | { readonly path: string; readonly bytes: Uint8Array };
@@ -49,6 +50,12 @@ export interface Capabilities {
   readonly readStored: (path: string) => TaskEither<AppError, string | null>;
   /** `workers` null means one for each core. Results do not depend on it. */
   readonly runMany: (inputs: ReadonlyArray<RunInputs>, options: { readonly workers: number | null }) => TaskEither<AppError, ReadonlyArray<Outcome>>;
+  /** The native engine, loaded when it is first called. */
+  readonly engine: Engine;
+  /** Work that Ctrl-C asks to end instead of cutting it off. */
+  readonly interruptible: <A>(work: (signal: AbortSignal) => TaskEither<AppError, A>) => TaskEither<AppError, A>;
+  /** A bar on a terminal's stderr; silent elsewhere. */
+  readonly gauge: (total: number, unit: string) => { readonly at: (done: number) => void; readonly end: () => void };
   /** All files or, when one cannot be written, no half of one. */
   readonly write: (files: ReadonlyArray<OutputFile>) => TaskEither<AppError, void>;
   readonly print: (text: string) => IO<void>;

@@ -3,10 +3,12 @@ import type { Command } from "../command.js";
 import { calibrateCommand } from "./calibrate.js";
 import { devicesCommand } from "./devices.js";
 import { doctorCommand } from "./doctor.js";
+import { generateCommand } from "./generate.js";
 import { modelsCommand } from "./models.js";
+import { packCommand } from "./pack.js";
 import { reproduceCommand } from "./reproduce.js";
 import { simulateCommand } from "./simulate.js";
 import { systemsCommand } from "./systems.js";
 import { traceCommand } from "./trace.js";
 
-export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, calibrateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];
+export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, calibrateCommand, packCommand, generateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];

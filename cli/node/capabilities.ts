@@ -1,11 +1,14 @@
 /** The real record of effects. */
+import { engine } from "../../engine/index.js";
 import type { Capabilities } from "../program.js";
 import { now } from "./clock.js";
 import { readJson, readStored, writeFiles } from "./files.js";
 import { hostFacts } from "./host.js";
+import { interruptible } from "./interrupt.js";
 import { packageRoot } from "./package.js";
 import { runMany } from "./pool.js";
 import { profileNames, readProfile } from "./profiles.js";
+import { gaugeOf } from "./progress.js";
 import { tolerant } from "./streams.js";
 
 const untilClosed = (stream: NodeJS.WriteStream) => (text: string) => (): void => {
@@ -22,6 +25,9 @@ export const nodeCapabilities = (): Capabilities => {
     readJson,
     readStored,
     runMany,
+    engine,
+    interruptible,
+    gauge: (total, unit) => gaugeOf(total, unit),
     write: writeFiles,
     print: toStdout,
     log: (text) => toStderr(`${text}\n`),

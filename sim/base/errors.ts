@@ -16,6 +16,7 @@ export type AppError =
   | { readonly _tag: "DoesNotFit"; readonly needed: number; readonly allowed: number; readonly parts: ReadonlyArray<{ readonly part: string; readonly bytes: number }>; readonly hint: string }
   | { readonly _tag: "Unsupported"; readonly what: string; readonly reason: string }
   | { readonly _tag: "Disk"; readonly path: string; readonly reason: string }
+  | { readonly _tag: "Fault"; readonly reason: string }
   | { readonly _tag: "Stuck"; readonly atNs: number; readonly waiting: ReadonlyArray<string> }
   | { readonly _tag: "Several"; readonly errors: ReadonlyArray<AppError> };
 
@@ -23,6 +24,7 @@ export const badInput = (where: string, mistakes: ReadonlyArray<Mistake>): AppEr
 export const unknownName = (what: string, name: string, known: ReadonlyArray<string>, nearest: string | null): AppError => ({ _tag: "UnknownName", what, name, known, nearest });
 export const unsupported = (what: string, reason: string): AppError => ({ _tag: "Unsupported", what, reason });
 export const disk = (path: string, reason: string): AppError => ({ _tag: "Disk", path, reason });
+export const fault = (reason: string): AppError => ({ _tag: "Fault", reason });
 export const stuck = (atNs: number, waiting: ReadonlyArray<string>): AppError => ({ _tag: "Stuck", atNs, waiting });
 
 /** Two faults as one: mistakes in one document are joined, and what both tell is told once. */
@@ -52,6 +54,7 @@ export const exitCode = (error: AppError): number => {
     case "DoesNotFit":
     case "Unsupported":
       return 3;
+    case "Fault":
     case "Stuck":
       return 70;
     case "Disk":
@@ -79,6 +82,8 @@ export const describeError = (error: AppError): string => {
       return `${error.what}: ${error.reason}`;
     case "Disk":
       return `${error.path}: ${error.reason}`;
+    case "Fault":
+      return `internal fault, please report it: ${error.reason}`;
     case "Stuck":
       return `internal fault at ${error.atNs} ns: nothing left to do while these wait: ${error.waiting.join(", ")}`;
     case "Several":

@@ -2,12 +2,13 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { E, TE, pipe } from "../../sim/base/fp.js";
 import { parseJson } from "../../sim/base/decode.js";
-import { badInput, disk, unknownName } from "../../sim/base/errors.js";
+import { badInput, disk, unknownName, unsupported } from "../../sim/base/errors.js";
 import { nearest } from "../../sim/base/nearest.js";
 import type { Plan } from "../../sim/domain/plan.js";
 import type { RunRecord, RunRequest } from "../../sim/domain/run.js";
 import { commands } from "../../cli/commands/index.js";
 import type { Words } from "../../cli/command.js";
+import type { Engine } from "../../engine/index.js";
 import { contentOf, type Capabilities, type HostFacts, type Loaded, type Outcome, type ProfileKind, type RunInputs } from "../../cli/program.js";
 
 const FOLDER = { device: "devices", model: "models", system: "systems" } as const;
@@ -72,7 +73,7 @@ export interface Fake {
   readonly stderr: () => string;
 }
 
-export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly host?: HostFacts } = {}): Fake => {
+export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly host?: HostFacts; readonly engine?: Partial<Engine> } = {}): Fake => {
   const files = new Map(Object.entries(options.files ?? {}));
   const ran: Array<RunInputs> = [];
   const workers: Array<number | null> = [];
@@ -105,6 +106,12 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
         ran.push(...inputs);
         return Promise.resolve(E.right(inputs.map(simulate)));
       },
+      engine: {
+        pack: options.engine?.pack ?? (() => TE.left(unsupported("the native engine is not built", "this is a test"))),
+        generate: options.engine?.generate ?? (() => TE.left(unsupported("the native engine is not built", "this is a test"))),
+      },
+      interruptible: (work) => work(new AbortController().signal),
+      gauge: () => ({ at: () => undefined, end: () => undefined }),
       write: (given) => {
         if (options.diskIsFull === true) return TE.left(disk(given[0].path, "the disk is full"));
         for (const file of given) files.set(file.path, String(contentOf(file)));

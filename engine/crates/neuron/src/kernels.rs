@@ -115,7 +115,7 @@ impl Kernels {
         Ok(())
     }
 
-    /// out[i] = dot(row i, x). `x` holds one token.
+    /// `out[i] = dot(row i, x)`. `x` holds one token.
     pub fn gemv(&self, matrix: &Matrix<'_>, x: &Activations, out: &mut [f32]) -> Result<(), KernelError> {
         same_length("the output", out.len(), matrix.rows())?;
         check_token(matrix, x)?;
@@ -123,7 +123,7 @@ impl Kernels {
         Ok(())
     }
 
-    /// out[i] = dot(row rows[i], x). `x` holds one token; rows may come in any order and more than once.
+    /// `out[i] = dot(row rows[i], x)`. `x` holds one token; rows may come in any order and more than once.
     pub fn gemv_rows(&self, matrix: &Matrix<'_>, rows: &[u32], x: &Activations, out: &mut [f32]) -> Result<(), KernelError> {
         same_length("the output", out.len(), rows.len())?;
         check_rows(rows, matrix.rows())?;
@@ -132,7 +132,7 @@ impl Kernels {
         Ok(())
     }
 
-    /// out.line(t)[i] = dot(row i, token t), the same bits as `gemv` of that token. `out` is as wide as the matrix has rows.
+    /// `out.line(t)[i] = dot(row i, token t)`, the same bits as `gemv` of that token. `out` is as wide as the matrix has rows.
     pub fn gemm(&self, matrix: &Matrix<'_>, x: &Activations, scratch: &mut Scratch, out: Output<'_>) -> Result<(), KernelError> {
         same_length("the output lines", out.tokens(), x.tokens())?;
         same_length("the output width", out.width(), matrix.rows())?;
@@ -153,7 +153,7 @@ impl Kernels {
         Ok(())
     }
 
-    /// out += coefficients[i] * row rows[i], one i after the other (each element sees them in that order).
+    /// `out += coefficients[i] * row rows[i]`, one i after the other (each element sees them in that order).
     pub fn axpy_rows(&self, matrix: &Matrix<'_>, rows: &[u32], coefficients: &[f32], out: &mut [f32]) -> Result<(), KernelError> {
         same_length("the output", out.len(), matrix.cols())?;
         same_length("the coefficients", coefficients.len(), rows.len())?;

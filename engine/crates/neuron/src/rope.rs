@@ -19,7 +19,7 @@ pub struct Rope {
 }
 
 impl Rope {
-    /// Frequencies base^(-2i / dims) * position_scale / factors[i] for the dims / 2 pairs of a head. `dims` (an even number,
+    /// Frequencies base^(-2i / dims) * position_scale / `factors[i]` for the dims / 2 pairs of a head. `dims` (an even number,
     /// the count of numbers that turn) may be less than the head has; `position_scale` is 1 unless the model stretches its
     /// context linearly; `factors` is the model's `rope_freqs` tensor, if it has one (dims / 2 numbers).
     pub fn new(

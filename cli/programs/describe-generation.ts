@@ -1,0 +1,87 @@
+/** What a generation cost, for people and for programs. Pure. */
+import { showBytes, showNs } from "../../sim/base/units.js";
+import { table } from "../../sim/report/table.js";
+import type { GenerateReport, GenerateRequest, PhaseReport } from "../../engine/index.js";
+
+const STOPS = { length: "as many tokens as asked for", end: "the model ended the text", context: "the context is full", cancelled: "interrupted" } as const;
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
+const speed = (rate: number | undefined): string => (rate === undefined ? "--" : `${rate >= 100 ? rate.toFixed(0) : rate.toFixed(2)} tokens/s`);
+
+const hitRate = (phase: PhaseReport): number | null => {
+  const looked = phase.gateLookUps + phase.lookUps;
+  return looked === 0 ? null : 1 - (phase.gateMisses + phase.misses) / looked;
+};
+
+/** Forward passes of decode: the first token comes from the prompt's. */
+const passes = (report: GenerateReport): number => Math.max(report.tokens.length - 1, 0);
+
+/** The value below which a share of the sorted numbers lies, by nearest rank. */
+const quantile = (sorted: ReadonlyArray<number>, share: number): number => sorted[Math.max(Math.ceil(share * sorted.length) - 1, 0)] ?? 0;
+
+const msPerToken = (report: GenerateReport) => {
+  const ns = report.tokenNs.slice(1).sort((a, b) => a - b);
+  if (ns.length === 0) return null;
+  const ms = (value: number): number => value / 1e6;
+  return { mean: ms(ns.reduce((sum, one) => sum + one, 0) / ns.length), p50: ms(quantile(ns, 0.5)), p90: ms(quantile(ns, 0.9)), p99: ms(quantile(ns, 0.99)), max: ms(ns.at(-1)!) };
+};
+
+export const describeGeneration = (report: GenerateReport): string => {
+  const per = (tokens: number) => (ns: number): string => (tokens === 0 ? "--" : showNs(ns / tokens));
+  const row = (name: string, phase: PhaseReport, tokens: number, rate: number | undefined): ReadonlyArray<string> => {
+    const each = per(tokens);
+    const hits = hitRate(phase);
+    return [name, String(tokens), speed(rate), each(phase.ffnNs), each(Math.max(phase.ns - phase.ffnNs, 0)), ...(report.reads === undefined ? [] : [each(phase.diskNs), tokens === 0 ? "--" : showBytes(phase.diskBytes / tokens), hits === null ? "--" : percent(hits)])];
+  };
+  const right = (title: string) => ({ title, align: "right" as const });
+  const columns = [{ title: "phase" }, right("tokens"), right("speed"), right("FFN a token"), right("rest a token"), ...(report.reads === undefined ? [] : [right("disk busy"), right("read a token"), right("cache hits")])];
+  const held = report.fixed.reduce((sum, part) => sum + part.bytes, 0);
+  const memory = [
+    `${showBytes(held)} always`,
+    report.ffn === "from flash" ? `hot segment ${showBytes(report.hot)}, cold segment ${showBytes(report.cold)}` : `FFNs ${showBytes(report.ffnBytes)}`,
+    ...(report.memory === undefined ? [] : [`allowed ${showBytes(report.memory)}`]),
+    ...(report.peakResident === undefined ? [] : [`peak of the process ${showBytes(report.peakResident)}`]),
+  ];
+  return [
+    table(columns, [row("prefill", report.prompt, report.promptTokens, report.promptRate), row("decode", report.decode, passes(report), report.decodeRate)]),
+    "",
+    `${report.architecture}, FFNs ${report.ffn}, ${report.labels.join(", ")}; ${report.kernels} kernels, ${report.threads} ${report.threads === 1 ? "thread" : "threads"}; loaded in ${showNs(report.loadNs)}`,
+    `memory: ${memory.join("; ")}`,
+    ...(report.reads === undefined ? [] : [`reads: ${report.reads.backend}; ${report.reads.count}, half within ${showNs(report.reads.p50Ns)}, 99% within ${showNs(report.reads.p99Ns)}`]),
+    ...(report.fired === undefined ? [] : [`neurons that fired: ${percent(report.fired)}`]),
+    `ended: ${STOPS[report.stop]}`,
+  ].join("\n");
+};
+
+export const summaryOfGeneration = (request: GenerateRequest, report: GenerateReport, unmapped: ReadonlyArray<string>): unknown => {
+  const tokens = passes(report);
+  const { prompt, decode } = report;
+  const each = (value: number): number | null => (tokens === 0 ? null : value / tokens);
+  const ms = (ns: number): number | null => (tokens === 0 ? null : ns / tokens / 1e6);
+  return {
+    origin: "measured",
+    text: report.text,
+    tokens: report.tokens,
+    stop: report.stop,
+    labels: report.labels,
+    tokensPerSec: report.decodeRate ?? null,
+    prefillTokensPerSec: report.promptRate,
+    promptTokens: report.promptTokens,
+    msPerToken: msPerToken(report),
+    tokenMs: report.tokenNs.map((ns) => ns / 1e6),
+    bytesReadPerToken: each(decode.diskBytes),
+    cacheHitRate: hitRate(decode),
+    firedShare: report.fired ?? null,
+    breakdown: [
+      { activity: "FFN", msPerToken: ms(decode.ffnNs) },
+      { activity: "rest", msPerToken: ms(Math.max(decode.ns - decode.ffnNs, 0)) },
+    ],
+    phases: { prefill: prompt, decode },
+    reads: report.reads ?? null,
+    memory: { allowed: report.memory ?? null, fixed: report.fixed, ffnBytes: report.ffnBytes, hot: report.hot, cold: report.cold, peakResident: report.peakResident ?? null },
+    engine: { architecture: report.architecture, file: report.file, ffn: report.ffn, kernels: report.kernels, threads: report.threads, loadMs: report.loadNs / 1e6 },
+    seed: report.seed,
+    inputs: request,
+    unmapped,
+  };
+};

@@ -1,0 +1,48 @@
+/** A plan, made for a phone, to what the engine can do on this machine; and what of it had no meaning here. */
+import type { Plan } from "../../sim/domain/plan.js";
+import type { GenerateRequest } from "../../engine/index.js";
+
+export interface Mapped {
+  readonly request: Partial<Pick<GenerateRequest, "memory" | "segments" | "threads" | "io" | "depth" | "cluster" | "policy" | "granularity" | "overlap">>;
+  /** One line each: what the plan says, and what happens instead. */
+  readonly unmapped: ReadonlyArray<string>;
+}
+
+const GRANULARITY = { "two-phase": "neuron", bundle: "cluster", rows: "matrix", stream: "tensor", mmap: null } as const;
+const POLICY = { segmented: "lru", "neuron-lru": "lru", window: "window", "static-hot": "static-hot", "page-cache": null, none: null } as const;
+
+export const mapPlan = (plan: Plan, cores: number): Mapped => {
+  const { mechanisms, compute, cache } = plan;
+  const asked = Object.values(compute.threads).reduce((sum, count) => sum + count, 0);
+  const threads = Math.min(Math.max(asked, 1), cores);
+  const granularity = GRANULARITY[mechanisms.loading];
+  const policy = POLICY[mechanisms.cache];
+  const said: ReadonlyArray<readonly [boolean, string]> = [
+    [asked !== threads, `compute.threads: ${asked} in all; this machine has ${cores} ${cores === 1 ? "core" : "cores"}, so ${threads}`],
+    [compute.ioCore !== "none", `compute.ioCore: ${compute.ioCore}; reads are not bound to a core here`],
+    [mechanisms.computation === "predicted", "mechanisms.computation: predicted; there is no predictor here, the gate of every neuron decides (lossless)"],
+    [mechanisms.decodeOn !== "cpu" || mechanisms.prefillOn !== "cpu" || compute.attentionOn !== "cpu" || compute.npuRows.some((entry) => entry.share > 0), "mechanisms.decodeOn, mechanisms.prefillOn, compute.attentionOn, compute.npuRows: all is computed on the CPU here"],
+    [granularity === null, `mechanisms.loading: ${mechanisms.loading}; the engine reads by itself, so two-phase`],
+    [policy === null, `mechanisms.cache: ${mechanisms.cache}; the engine keeps its own cache, so lru`],
+    [mechanisms.submitters === "compute-threads", "mechanisms.submitters: compute-threads; lanes of their own read here"],
+    [mechanisms.prefetchHot !== "off", `mechanisms.prefetchHot: ${mechanisms.prefetchHot}; nothing is read ahead under attention here`],
+    [mechanisms.prefillOverlap === "off", "mechanisms.prefillOverlap: off; prefill always reads ahead here"],
+    [true, "cache.fixed, cache.predictors, cache.scales, cache.kv, cache.runtime: this process holds what it holds, and that comes off the memory first"],
+    [true, "cache.hot, cache.cold: here hot is gate rows and cold is up and down; each is cut to what the memory leaves"],
+    [true, "io.streamBlock: prefill streams blocks of 1024 neurons here"],
+  ];
+  return {
+    request: {
+      memory: plan.memory,
+      segments: { hot: Math.floor(cache.hot), cold: Math.floor(cache.cold) },
+      threads,
+      io: { backend: "lanes", reads: plan.io.lanes },
+      depth: plan.pipeline.depth,
+      cluster: plan.cluster.neurons,
+      granularity: granularity ?? "neuron",
+      policy: policy ?? "lru",
+      overlap: mechanisms.overlap,
+    },
+    unmapped: said.filter(([holds]) => holds).map(([, line]) => line),
+  };
+};

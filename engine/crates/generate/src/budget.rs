@@ -1,0 +1,204 @@
+//! How a limit on the whole process is divided: what must be in memory first, the gate rows after that, up and down last.
+
+use flash::{BackendChoice, FlashFile, LayerLayout};
+use model::{BATCH, ModelConfig};
+use offload::{Needs, Offload, OffloadOptions};
+
+use crate::GenerateError;
+use crate::options::Options;
+
+/// Something that needs memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What.
+    pub name: &'static str,
+    /// How much (bytes).
+    pub bytes: u64,
+}
+
+/// What a run holds in memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// The limit that was set (bytes); `None` where all may be in memory.
+    pub limit: Option<u64>,
+    /// What is always held.
+    pub fixed: Vec<Part>,
+    /// FFNs in memory, or what of them can be (bytes): all in memory, or the hot and the cold segment.
+    pub ffn: u64,
+    /// Memory for gate rows (bytes), where the FFNs are on flash.
+    pub hot: u64,
+    /// Memory for up and down (bytes), where the FFNs are on flash.
+    pub cold: u64,
+}
+
+/// Neurons that `offload` streams at once in prefill (its `BLOCK_NEURONS`): sizes its buffers.
+const STREAMED_NEURONS: u64 = 1024;
+
+/// Small tables, and what the allocator holds on to: for the process, and for each thread, which has a heap of its own.
+/// (Measured as the growth of the process over the counted parts, rounded up.)
+const HEAP: u64 = 36 << 20;
+const HEAP_OF_THREAD: u64 = 3 << 20;
+
+/// Threads of a run: those that compute, and those that read when there is a limit of memory.
+pub(crate) fn threads(options: &Options) -> u64 {
+    let reading = match (options.memory, options.backend) {
+        (None, _) => 0,
+        (Some(_), BackendChoice::Lanes(lanes)) => u64::from(lanes),
+        (Some(_), BackendChoice::Uring(_)) => 1,
+    };
+    options.threads as u64 + reading
+}
+
+/// What every way of running holds. `process` is what it held before any weight was loaded, `dense` the weights outside FFNs.
+pub(crate) fn common(config: &ModelConfig, process: u64, dense: u64, positions: usize, prompt: usize, threads: u64) -> Vec<Part> {
+    let tokens = prompt.clamp(1, BATCH) as u64;
+    let kv = 2 * 2 * (config.layers * config.kv_width() * positions) as u64;
+    let widths = 3 * config.hidden + 2 * config.query_width() + 2 * config.kv_width() + config.rope.dims;
+    // Activations are kept as floats and in the kernels' own formats, which together are no longer than the floats again.
+    let pass = 4 * 2 * tokens * widths as u64 + 4 * config.vocabulary as u64;
+    vec![
+        Part {
+            name: "the process, its tables and the tokeniser",
+            bytes: process,
+        },
+        Part {
+            name: "weights outside the FFNs",
+            bytes: dense,
+        },
+        Part {
+            name: "KV cache",
+            bytes: kv,
+        },
+        Part {
+            name: "working memory of a pass",
+            bytes: pass,
+        },
+        Part {
+            name: "heaps, and growth of the process",
+            bytes: HEAP + threads * HEAP_OF_THREAD,
+        },
+    ]
+}
+
+/// Working memory of FFNs in memory.
+pub(crate) fn in_memory_pass(config: &ModelConfig, prompt: usize) -> u64 {
+    let routes = (prompt.clamp(1, BATCH) * config.experts_used) as u64;
+    4 * routes * (2 * config.neurons + 3 * config.hidden) as u64
+}
+
+/// Bytes of free buffers that a reader keeps for reuse, where a cluster is so large.
+fn kept_buffers(cluster: u64) -> u64 {
+    (2 * cluster).clamp(1 << 20, 16 << 20)
+}
+
+/// The same for a file.
+pub(crate) fn keep_bytes(file: &FlashFile, options: &OffloadOptions) -> usize {
+    kept_buffers(file.layers().first().map_or(0, |layout| cluster_bytes(layout, options))) as usize
+}
+
+fn bundle_bytes(layout: &LayerLayout) -> u64 {
+    layout.expert_bytes() / u64::from(layout.shape().neurons.max(1)) + 1
+}
+
+fn cluster_bytes(layout: &LayerLayout, options: &OffloadOptions) -> u64 {
+    u64::from(options.cluster_neurons.min(layout.shape().neurons)) * bundle_bytes(layout)
+}
+
+/// Working memory of FFNs on flash: blocks being read and computed, sums, and the cache's own tables.
+fn on_flash_pass(file: &FlashFile, config: &ModelConfig, options: &OffloadOptions, needs: &Needs, prompt: usize) -> Vec<Part> {
+    let Some(layout) = file.layers().first() else {
+        return Vec::new();
+    };
+    let bundle = bundle_bytes(layout);
+    let streamed = STREAMED_NEURONS
+        .max(u64::from(layout.shape().group))
+        .min(u64::from(layout.shape().neurons))
+        * bundle;
+    let cluster = cluster_bytes(layout, options);
+    // A buffer of one page takes two from the system's allocator, which aligns it. Free ones are kept for the next cluster.
+    let decode = 2 * (cluster * (u64::from(options.depth) + 1) + kept_buffers(cluster));
+    let reads = (streamed * (options.prefill_ahead as u64 + 2)).max(decode);
+    let tokens = prompt.clamp(1, BATCH) as u64;
+    let hidden = config.hidden as u64;
+    let blocks = (config.experts_used * config.neurons.div_ceil(neuron::SUM_BLOCK)) as u64;
+    let sums = 4 * (tokens * (STREAMED_NEURONS + 3 * hidden) + blocks * hidden);
+    let keys = (needs.all_hot / needs.hot_slot.max(1) + needs.all_cold / needs.cold_slot.max(1)) as u64;
+    vec![
+        Part {
+            name: "reads in flight, and buffers for the next",
+            bytes: reads,
+        },
+        Part {
+            name: "sums of neurons",
+            bytes: sums,
+        },
+        Part {
+            name: "tables of the neuron cache",
+            bytes: 80 * keys + (1 << 20),
+        },
+    ]
+}
+
+/// Divides a limit for FFNs on flash; with no limit, both segments hold everything.
+pub(crate) fn divide(
+    file: &FlashFile,
+    config: &ModelConfig,
+    offload: &OffloadOptions,
+    options: &Options,
+    mut fixed: Vec<Part>,
+    prompt: usize,
+) -> Result<Budget, GenerateError> {
+    let needs = Offload::needs(file, offload)?;
+    fixed.extend(on_flash_pass(file, config, offload, &needs, prompt));
+    let held: u64 = fixed.iter().map(|part| part.bytes).sum();
+    let left = match options.memory {
+        None => u64::MAX,
+        Some(allowed) if allowed >= held => allowed - held,
+        Some(allowed) => {
+            return Err(GenerateError::DoesNotFit {
+                needed: held,
+                allowed,
+                parts: fixed,
+                advice: "fewer --tokens, a shorter --prompt or smaller --cluster and --depth need less",
+            });
+        }
+    };
+    let whole = |bytes: u64, slot: usize| bytes / slot.max(1) as u64 * slot as u64;
+    let wanted = options.segments.unwrap_or((u64::MAX, u64::MAX));
+    let hot = whole(left.min(needs.all_hot as u64).min(wanted.0), needs.hot_slot);
+    let cold = whole((left - hot).min(needs.all_cold as u64).min(wanted.1), needs.cold_slot);
+    Ok(Budget {
+        limit: options.memory,
+        fixed,
+        ffn: hot + cold,
+        hot,
+        cold,
+    })
+}
+
+/// Checks a limit for FFNs that are to be in memory whole.
+pub(crate) fn whole(memory: Option<u64>, fixed: Vec<Part>, ffn: u64, advice: &'static str) -> Result<Budget, GenerateError> {
+    let needed = ffn + fixed.iter().map(|part| part.bytes).sum::<u64>();
+    match memory {
+        Some(allowed) if allowed < needed => {
+            let mut parts = fixed;
+            parts.push(Part {
+                name: "FFNs",
+                bytes: ffn,
+            });
+            Err(GenerateError::DoesNotFit {
+                needed,
+                allowed,
+                parts,
+                advice,
+            })
+        }
+        limit => Ok(Budget {
+            limit,
+            fixed,
+            ffn,
+            hot: 0,
+            cold: 0,
+        }),
+    }
+}

@@ -1,0 +1,38 @@
+//! A model file, a prompt and a limit of memory to text and a report: joins `model`, `offload` and `text`.
+//!
+//! - [`run`]: opens a GGUF or a packed file ([`ModelFile`]), divides the memory ([`Budget`]), loads, reads the prompt, generates,
+//!   streams text to a callback that may stop it.
+//! - [`Report`]: what it was and what it cost.
+//! - [`GenerateError::blame`]: whose a failure is to mend; front ends choose their exit codes by it.
+//!
+//! The text is the same for any memory, threads, lanes, depth, policy, granularity and overlap on one file.
+#![warn(missing_docs)]
+
+mod budget;
+mod error;
+mod memory;
+mod open;
+mod options;
+mod place;
+mod report;
+mod run;
+mod watch;
+
+pub use budget::{Budget, Part};
+pub use error::{Blame, GenerateError, blame_of_flash};
+pub use memory::resident;
+pub use open::ModelFile;
+pub use options::{FfnChoice, Options};
+pub use report::{FlashUse, Phase, Report};
+pub use run::{Told, run};
+
+pub use cache::PolicyKind;
+pub use flash::BackendChoice;
+pub use model::{Stop, TokenRow};
+pub use offload::{Granularity, LayerCounters, Overlap};
+pub use text::SamplerOptions;
+
+/// The name of the kernels that this machine computes with.
+pub fn kernels() -> &'static str {
+    neuron::Kernels::best().name()
+}

@@ -1,0 +1,70 @@
+//! A file by what is in it, not by its name.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use model::{FlashSource, GgufSource, TensorSource};
+
+use crate::GenerateError;
+
+/// A model file that can be run.
+#[expect(clippy::large_enum_variant, reason = "one a run: its size is of no matter")]
+#[derive(Debug)]
+pub enum ModelFile {
+    /// All tensors, as other programs write them.
+    Gguf(GgufSource),
+    /// FFNs laid out for flash.
+    Packed(FlashSource),
+}
+
+impl ModelFile {
+    /// Opens a file and reads its tables.
+    pub fn open(path: &Path) -> Result<Self, GenerateError> {
+        let failed = |source| GenerateError::Io {
+            path: path.to_path_buf(),
+            source,
+        };
+        let mut start = Vec::new();
+        File::open(path)
+            .map_err(failed)?
+            .take(8)
+            .read_to_end(&mut start)
+            .map_err(failed)?;
+        if start.starts_with(b"GGUF") {
+            Ok(Self::Gguf(GgufSource::open(path)?))
+        } else if start == flash::MAGIC {
+            Ok(Self::Packed(FlashSource::open(path)?))
+        } else {
+            Err(GenerateError::NotAModel {
+                path: path.to_path_buf(),
+            })
+        }
+    }
+
+    /// The tensors outside the FFNs, and the header.
+    pub fn source(&self) -> &dyn TensorSource {
+        match self {
+            Self::Gguf(source) => source,
+            Self::Packed(source) => source,
+        }
+    }
+}
+
+/// Bytes of a GGUF file's tensors: those of the FFNs' matrices, and all others.
+pub(crate) fn tensor_bytes(file: &ModelFile) -> (u64, u64) {
+    let gguf = file.source().gguf();
+    let is_ffn = |name: &str| {
+        ["ffn_gate.", "ffn_up.", "ffn_down.", "_exps."]
+            .iter()
+            .any(|part| name.contains(part))
+    };
+    let sum = |ffn: bool| {
+        gguf.tensors
+            .iter()
+            .filter(|tensor| is_ffn(&tensor.name) == ffn)
+            .map(|tensor| tensor.bytes)
+            .sum()
+    };
+    (sum(true), sum(false))
+}

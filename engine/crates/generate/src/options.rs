@@ -1,0 +1,102 @@
+//! What is to be generated, and how.
+
+use std::path::PathBuf;
+
+use cache::PolicyKind;
+use flash::BackendChoice;
+use offload::{Granularity, OffloadOptions, Overlap};
+use text::SamplerOptions;
+
+/// How FFNs that are in memory are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FfnChoice {
+    /// Sparse where the model's activation makes neurons inactive, else dense.
+    #[default]
+    Auto,
+    /// Every neuron, from the matrices as the file has them.
+    Dense,
+    /// Up and down only where the gate fired; a down that is not in rows is transposed, which requantises Q4_0.
+    Sparse,
+}
+
+impl FfnChoice {
+    /// The name that people type.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Dense => "dense",
+            Self::Sparse => "sparse",
+        }
+    }
+}
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A GGUF file, or a packed file.
+    pub model: PathBuf,
+    /// The text that is continued.
+    pub prompt: String,
+    /// At most so many tokens.
+    pub tokens: usize,
+    /// What the whole process may hold (bytes); `None`: everything in memory.
+    pub memory: Option<u64>,
+    /// Sizes of the hot and the cold segment (bytes), cut to what is left and to what is of use; `None`: as much as that.
+    pub segments: Option<(u64, u64)>,
+    /// Compute threads.
+    pub threads: usize,
+    /// How reads reach the disk.
+    pub backend: BackendChoice,
+    /// Clusters in flight.
+    pub depth: u32,
+    /// Neurons of a cluster.
+    pub cluster_neurons: u32,
+    /// What leaves the cold segment first.
+    pub policy: PolicyKind,
+    /// Unit of loading.
+    pub granularity: Granularity,
+    /// Which work may overlap a read.
+    pub overlap: Overlap,
+    /// How FFNs in memory are computed.
+    pub ffn: FfnChoice,
+    /// How tokens are chosen.
+    pub sampler: SamplerOptions,
+    /// Whether a token that ends a text ends generation.
+    pub stop_at_end: bool,
+}
+
+impl Options {
+    /// The defaults, for a file and a prompt.
+    pub fn new(model: impl Into<PathBuf>, prompt: impl Into<String>) -> Self {
+        Self {
+            model: model.into(),
+            prompt: prompt.into(),
+            tokens: 128,
+            memory: None,
+            segments: None,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            backend: BackendChoice::Lanes(4),
+            depth: 4,
+            cluster_neurons: 256,
+            policy: PolicyKind::Lru,
+            granularity: Granularity::Neuron,
+            overlap: Overlap::Cluster,
+            ffn: FfnChoice::Auto,
+            sampler: SamplerOptions::default(),
+            stop_at_end: true,
+        }
+    }
+
+    pub(crate) fn offload(&self) -> OffloadOptions {
+        OffloadOptions {
+            hot_bytes: 0,
+            cold_bytes: 0,
+            policy: self.policy,
+            cluster_neurons: self.cluster_neurons,
+            depth: self.depth,
+            granularity: self.granularity,
+            overlap: self.overlap,
+            prefill_ahead: 3,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Where the FFNs of a run are: in memory, or on flash under a limit.
+
+use std::sync::Arc;
+
+use flash::{FlashFile, FlashReader, Reader, ReaderOptions};
+use model::{Activation, DenseFfn, FeedForward, FlashSource, GgufSource, Model, ModelConfig, SparseFfn};
+use neuron::{Gating, Kernels};
+use offload::Offload;
+
+use crate::budget::{self, Budget, Part};
+use crate::open::tensor_bytes;
+use crate::watch::{Counted, Watch, Watched};
+use crate::{FfnChoice, GenerateError, ModelFile, Options, resident};
+
+/// What a session is made from.
+pub(crate) struct Placed {
+    pub model: Arc<Model>,
+    pub ffn: Box<dyn FeedForward>,
+    /// Where and how FFNs are computed.
+    pub name: &'static str,
+    pub budget: Budget,
+    /// Of FFNs on flash.
+    pub reader: Option<Arc<dyn FlashReader>>,
+    pub watch: Watch,
+}
+
+/// What decides the place.
+pub(crate) struct Wish<'a> {
+    pub options: &'a Options,
+    pub config: &'a ModelConfig,
+    /// Positions of the KV cache, and those of the prompt.
+    pub positions: usize,
+    pub prompt: usize,
+}
+
+impl Wish<'_> {
+    /// Divides the memory, then loads. Nothing large is loaded before it is known to fit.
+    pub fn place(&self, file: &ModelFile) -> Result<Placed, GenerateError> {
+        match file {
+            ModelFile::Gguf(source) => self.of_gguf(file, source),
+            ModelFile::Packed(source) if self.options.memory.is_none() => self.of_packed(file, source),
+            ModelFile::Packed(source) => self.on_flash(file, source),
+        }
+    }
+
+    /// What is held in any case.
+    fn common(&self, file: &ModelFile) -> Vec<Part> {
+        let (_, dense) = tensor_bytes(file);
+        let process = resident().map_or(0, |(now, _)| now);
+        budget::common(
+            self.config,
+            process,
+            dense,
+            self.positions,
+            self.prompt,
+            budget::threads(self.options),
+        )
+    }
+
+    fn in_memory(&self, file: &ModelFile) -> Vec<Part> {
+        let mut fixed = self.common(file);
+        let bytes = budget::in_memory_pass(self.config, self.prompt);
+        fixed.push(Part {
+            name: "working memory of the FFNs",
+            bytes,
+        });
+        fixed
+    }
+
+    fn of_gguf(&self, file: &ModelFile, source: &GgufSource) -> Result<Placed, GenerateError> {
+        let sparse = match (self.options.ffn, self.config.activation.is_sparse()) {
+            (FfnChoice::Auto, sparse) => sparse,
+            (FfnChoice::Dense, _) => false,
+            (FfnChoice::Sparse, true) => true,
+            (FfnChoice::Sparse, false) => return Err(self.not_sparse("cannot compute its FFNs sparsely", "leave out --ffn")),
+        };
+        let (ffn, _) = tensor_bytes(file);
+        // A transposed down of Q4_0 has 34 bytes where it had 18; down is a third of an FFN.
+        let ffn = if sparse { ffn + ffn / 3 } else { ffn };
+        let advice = if self.config.activation.is_sparse() {
+            "in less memory only a packed file runs: make one with neuronlab pack"
+        } else {
+            "a model whose neurons are all active has to be in memory whole"
+        };
+        let budget = budget::whole(self.options.memory, self.in_memory(file), ffn, advice)?;
+        let model = self.load(file)?;
+        let kernels = *model.kernels();
+        Ok(match sparse {
+            true => placed(
+                model,
+                SparseFfn::load(source, self.config, kernels)?,
+                "sparse in memory",
+                budget,
+                None,
+            ),
+            false => placed(
+                model,
+                DenseFfn::load(source, self.config, kernels)?,
+                "dense in memory",
+                budget,
+                None,
+            ),
+        })
+    }
+
+    fn of_packed(&self, file: &ModelFile, source: &FlashSource) -> Result<Placed, GenerateError> {
+        self.gating()?;
+        if self.options.ffn == FfnChoice::Dense {
+            return Err(GenerateError::Unsupported {
+                what: "a packed file holds neurons and not matrices: it cannot be computed densely".to_owned(),
+                wanted: "take the GGUF file for --ffn dense".to_owned(),
+            });
+        }
+        let ffn = source.flash().layers().iter().map(|layer| layer.payload_bytes()).sum();
+        let budget = budget::whole(None, self.in_memory(file), ffn, "")?;
+        let model = self.load(file)?;
+        let ffn = SparseFfn::load_packed(source, self.config, *model.kernels())?;
+        Ok(placed(model, ffn, "sparse in memory", budget, None))
+    }
+
+    fn on_flash(&self, file: &ModelFile, source: &FlashSource) -> Result<Placed, GenerateError> {
+        let gating = self.gating()?;
+        let mut offload = self.options.offload();
+        let budget = budget::divide(
+            source.flash(),
+            self.config,
+            &offload,
+            self.options,
+            self.common(file),
+            self.prompt,
+        )?;
+        (offload.hot_bytes, offload.cold_bytes) = (budget.hot as usize, budget.cold as usize);
+        let model = self.load(file)?;
+        let tables = Arc::new(FlashFile::open(&self.options.model)?);
+        let keep_bytes = budget::keep_bytes(&tables, &offload);
+        let reading = ReaderOptions {
+            backend: self.options.backend,
+            keep_bytes,
+            ..ReaderOptions::default()
+        };
+        let reader: Arc<dyn FlashReader> = Arc::new(Reader::open(&tables, reading)?);
+        let used = self.config.experts_used as u32;
+        let ffn = Offload::new(Arc::clone(&reader), *model.kernels(), gating, used, offload)?;
+        Ok(placed(model, ffn, "from flash", budget, Some(reader)))
+    }
+
+    fn load(&self, file: &ModelFile) -> Result<Arc<Model>, GenerateError> {
+        Ok(Arc::new(Model::load(file.source(), Kernels::best())?))
+    }
+
+    fn gating(&self) -> Result<Gating, GenerateError> {
+        match self.config.activation {
+            Activation::Relu => Ok(Gating::Relu),
+            Activation::DoubleRelu => Ok(Gating::DoubleRelu),
+            Activation::Silu => Err(self.not_sparse("cannot be run from a packed file", "take its GGUF file")),
+        }
+    }
+
+    fn not_sparse(&self, what: &str, instead: &str) -> GenerateError {
+        GenerateError::Unsupported {
+            what: format!(
+                "a {} model: {what}, because its activation, silu, leaves no neuron inactive",
+                self.config.architecture.name()
+            ),
+            wanted: instead.to_owned(),
+        }
+    }
+}
+
+fn placed<F: Counted + 'static>(
+    model: Arc<Model>,
+    inner: F,
+    name: &'static str,
+    budget: Budget,
+    reader: Option<Arc<dyn FlashReader>>,
+) -> Placed {
+    let watch = Watch::default();
+    let ffn = Box::new(Watched {
+        inner,
+        watch: watch.clone(),
+    });
+    Placed {
+        model,
+        ffn,
+        name,
+        budget,
+        reader,
+        watch,
+    }
+}

@@ -1,0 +1,75 @@
+//! FFNs that say how long they took and what they counted, while a session owns them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use model::{FeedForward, FfnBatch, FfnCounters, ModelError, Route};
+use offload::{LayerCounters, Offload};
+use pool::Pool;
+
+/// What was seen so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    /// Time inside the FFNs, reads that were waited for included.
+    pub took: Duration,
+    /// Of FFNs on flash; zeros for others.
+    pub counters: LayerCounters,
+}
+
+/// Handed to whoever asks while the session runs, and after it.
+#[derive(Clone, Default)]
+pub(crate) struct Watch(Arc<Mutex<Seen>>);
+
+impl Watch {
+    pub fn seen(&self) -> Seen {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, took: Duration, counters: LayerCounters) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.took += took;
+        seen.counters = counters;
+    }
+}
+
+/// FFNs that count more than the seam to the forward pass shows.
+pub(crate) trait Counted: FeedForward {
+    fn counted(&self) -> LayerCounters {
+        LayerCounters::default()
+    }
+}
+
+impl Counted for model::DenseFfn {}
+impl Counted for model::SparseFfn {}
+impl Counted for Offload {
+    fn counted(&self) -> LayerCounters {
+        self.totals()
+    }
+}
+
+/// The FFNs, watched.
+pub(crate) struct Watched<F> {
+    pub inner: F,
+    pub watch: Watch,
+}
+
+impl<F: Counted> FeedForward for Watched<F> {
+    fn announce(&mut self, layer: usize, routes: &[Route], tokens: usize) -> Result<(), ModelError> {
+        self.inner.announce(layer, routes, tokens)
+    }
+
+    fn forward(&mut self, pool: &mut Pool, layer: usize, batch: &FfnBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
+        let begun = Instant::now();
+        let result = self.inner.forward(pool, layer, batch, out);
+        self.watch.note(begun.elapsed(), self.inner.counted());
+        result
+    }
+
+    fn counters(&self) -> Option<&FfnCounters> {
+        self.inner.counters()
+    }
+
+    fn labels(&self) -> &[&'static str] {
+        self.inner.labels()
+    }
+}

@@ -1,0 +1,253 @@
+//! Whole runs of small committed models: one text for all ways of running, honest limits, failures with their owner.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use flash::{DownChoice, PackOptions, pack};
+use generate::{
+    BackendChoice, Blame, FfnChoice, GenerateError, Granularity, Options, Overlap, PolicyKind, Report, SamplerOptions, Stop,
+    Told, run,
+};
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../rivals/llama.cpp/fixtures")
+        .join(format!("{name}.gguf"))
+}
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "neuronlab-generate-{}-{}",
+            std::process::id(),
+            NUMBER.fetch_add(1, Ordering::Relaxed)
+        );
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn packed(&self, name: &str, down: DownChoice) -> PathBuf {
+        let out = self.0.join(format!("{name}.flash"));
+        let options = PackOptions {
+            down,
+            ..PackOptions::default()
+        };
+        pack(&fixture(name), &out, &options, &mut |_| ControlFlow::Continue(())).unwrap();
+        out
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+fn options(model: PathBuf) -> Options {
+    Options {
+        tokens: 24,
+        threads: 2,
+        stop_at_end: false,
+        ..Options::new(model, "one of the")
+    }
+}
+
+fn report(options: &Options) -> Report {
+    run(options, &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+fn tokens(report: &Report) -> Vec<u32> {
+    report.rows.iter().map(|row| row.token).collect()
+}
+
+const MODEL: &str = "smallthinker-softmax-f32";
+
+#[test]
+fn memory_threads_reads_and_policies_change_the_cost_and_never_the_text() {
+    let folder = Folder::new();
+    let packed = folder.packed(MODEL, DownChoice::Exact);
+    let wanted = report(&Options {
+        ffn: FfnChoice::Sparse,
+        ..options(fixture(MODEL))
+    });
+    assert_eq!(
+        (wanted.ffn, wanted.labels.as_slice()),
+        ("sparse in memory", ["lossless"].as_slice())
+    );
+    assert_eq!(tokens(&report(&options(packed.clone()))), tokens(&wanted));
+    let from_flash = Options {
+        memory: Some(1 << 30),
+        ..options(packed.clone())
+    };
+    let mut ways = vec![from_flash.clone()];
+    for policy in PolicyKind::ALL.into_iter().filter(|&policy| policy != PolicyKind::Belady) {
+        ways.push(Options {
+            policy,
+            segments: Some((0, 1 << 14)),
+            ..from_flash.clone()
+        });
+    }
+    for granularity in Granularity::ALL {
+        for overlap in [Overlap::Nothing, Overlap::Matrix, Overlap::Cluster] {
+            ways.push(Options {
+                granularity,
+                overlap,
+                threads: 1,
+                segments: Some((1 << 16, 0)),
+                ..from_flash.clone()
+            });
+        }
+    }
+    ways.push(Options {
+        backend: BackendChoice::Uring(8),
+        depth: 1,
+        threads: 3,
+        segments: Some((0, 0)),
+        ..from_flash
+    });
+    for way in &ways {
+        let found = report(way);
+        assert_eq!(tokens(&found), tokens(&wanted), "{way:?}");
+        assert_eq!(found.text, wanted.text, "{way:?}");
+        assert_eq!((found.ffn, found.file), ("from flash", "packed"));
+    }
+}
+
+#[test]
+fn no_cache_reads_for_every_token_and_a_full_one_stops_reading() {
+    let folder = Folder::new();
+    let packed = folder.packed(MODEL, DownChoice::Exact);
+    let with = |segments| {
+        report(&Options {
+            memory: Some(1 << 30),
+            segments,
+            ..options(packed.clone())
+        })
+    };
+    let (none, all) = (with(Some((0, 0))), with(None));
+    assert_eq!(none.decode.counters.misses, none.decode.counters.look_ups);
+    assert!(
+        none.decode.disk_bytes > 4 * all.decode.disk_bytes,
+        "{} and {}",
+        none.decode.disk_bytes,
+        all.decode.disk_bytes
+    );
+    assert!(
+        all.decode.counters.misses < all.decode.counters.look_ups / 2,
+        "{:?}",
+        all.decode.counters
+    );
+    assert_eq!(none.fired, all.fired);
+    assert!(none.fired.unwrap() > 0.0);
+}
+
+#[test]
+fn too_little_memory_names_the_least_that_works_and_that_works() {
+    let folder = Folder::new();
+    let packed = folder.packed(MODEL, DownChoice::Exact);
+    for model in [packed, fixture("llama-q4_0")] {
+        let Err(error) = run(
+            &Options {
+                memory: Some(1 << 20),
+                ..options(model.clone())
+            },
+            &mut |_| ControlFlow::Continue(()),
+        ) else {
+            panic!("{} ran in a megabyte", model.display());
+        };
+        assert_eq!(error.blame(), Blame::DoesNotFit);
+        let GenerateError::DoesNotFit { needed, parts, .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(parts.iter().map(|part| part.bytes).sum::<u64>(), needed);
+        // Tests share a process, whose own size is part of what is needed: some slack for what the others hold.
+        let found = report(&Options {
+            memory: Some(needed + (64 << 20)),
+            ..options(model)
+        });
+        assert_eq!(found.rows.len(), 24);
+    }
+}
+
+#[test]
+fn what_is_told_together_is_the_text_and_a_stop_is_obeyed() {
+    let mut told = String::new();
+    let mut order = Vec::new();
+    let all = run(&options(fixture("llama-q4_0")), &mut |event| {
+        match event {
+            Told::Loaded => order.push("loaded"),
+            Told::Prompt { .. } => order.push("prompt"),
+            Told::Text(text) => told.push_str(text),
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!((told, order), (all.text.clone(), vec!["loaded", "prompt"]));
+    let mut left = 3;
+    let some = run(&options(fixture("llama-q4_0")), &mut |event| {
+        left -= i32::from(matches!(event, Told::Text(_)));
+        if left == 0 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })
+    .unwrap();
+    assert_eq!((some.stop, tokens(&some)), (Stop::Cancelled, tokens(&all)[..3].to_vec()));
+    let none = run(&options(fixture("llama-q4_0")), &mut |_| ControlFlow::Break(())).unwrap();
+    assert_eq!((none.stop, none.rows.len()), (Stop::Cancelled, 0));
+}
+
+#[test]
+fn a_seed_fixes_what_is_sampled() {
+    let sampled = |seed| {
+        let sampler = SamplerOptions {
+            temperature: 1.5,
+            seed,
+            ..SamplerOptions::default()
+        };
+        tokens(&report(&Options {
+            sampler,
+            ..options(fixture("llama-q4_0"))
+        }))
+    };
+    assert_eq!(sampled(7), sampled(7));
+    assert_ne!(sampled(7), sampled(8));
+}
+
+#[test]
+fn a_requantised_file_says_so() {
+    let folder = Folder::new();
+    let packed = folder.packed("smallthinker-dense-q4_0", DownChoice::Auto);
+    assert_eq!(report(&options(packed)).labels, ["requantised"]);
+}
+
+#[test]
+fn failures_say_whose_they_are() {
+    let folder = Folder::new();
+    let of = |options: &Options| run(options, &mut |_| ControlFlow::Continue(())).map(|_| ()).unwrap_err();
+    let absent = of(&options(folder.0.join("absent")));
+    assert_eq!(absent.blame(), Blame::Input);
+    assert!(absent.to_string().ends_with("absent: there is no such file"), "{absent}");
+    let text = folder.0.join("text");
+    std::fs::write(&text, "GGU").unwrap();
+    assert_eq!(of(&options(text)).blame(), Blame::Input);
+    let silu = folder.packed("llama-f32", DownChoice::Exact);
+    let error = of(&options(silu));
+    assert_eq!(error.blame(), Blame::Unsupported);
+    assert!(error.to_string().contains("silu"), "{error}");
+    let long = of(&Options {
+        tokens: 1 << 20,
+        ..options(fixture("llama-f32"))
+    });
+    assert!(matches!(long, GenerateError::Input { name: "tokens", .. }), "{long}");
+    let damaged = folder.packed(MODEL, DownChoice::Exact);
+    let bytes = std::fs::read(&damaged).unwrap();
+    std::fs::write(&damaged, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(matches!(of(&options(damaged)).blame(), Blame::Input | Blame::Disk));
+}

@@ -1,0 +1,357 @@
+//! A model and a prompt to a text.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use generate::{BackendChoice, FfnChoice, Granularity, Options, Overlap, PolicyKind, Report, SamplerOptions, Stop, Told};
+use napi::bindgen_prelude::AsyncTask;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, Task};
+use napi_derive::napi;
+
+use crate::cancel::Cancel;
+use crate::failure::{Failure, MemoryPart, guarded, parts, threads, whole};
+
+/// What to generate, and how. Sizes in bytes.
+#[napi(object)]
+pub struct GenerateRequest {
+    /// A GGUF file or a packed one.
+    pub model: String,
+    /// The text that is continued.
+    pub prompt: String,
+    /// At most so many tokens.
+    pub tokens: f64,
+    /// What the whole process may hold; absent: everything in memory.
+    pub memory: Option<f64>,
+    /// Sizes of the hot and the cold segment; absent: as much as there is.
+    pub hot: Option<f64>,
+    /// See `hot`.
+    pub cold: Option<f64>,
+    /// Compute threads; absent: one for each core.
+    pub threads: Option<f64>,
+    /// `lanes` or `io_uring`.
+    pub backend: String,
+    /// Lanes, or reads in flight.
+    pub reads: f64,
+    /// Clusters in flight.
+    pub depth: f64,
+    /// Neurons of a cluster.
+    pub cluster: f64,
+    /// What leaves the cold segment first.
+    pub policy: String,
+    /// `tensor`, `expert`, `matrix`, `cluster` or `neuron`.
+    pub granularity: String,
+    /// `none`, `matrix` or `cluster`.
+    pub overlap: String,
+    /// `auto`, `dense` or `sparse`.
+    pub ffn: String,
+    /// 0 takes the likeliest token.
+    pub temperature: f64,
+    /// 0 keeps all.
+    pub top_k: f64,
+    /// 1 keeps all.
+    pub top_p: f64,
+    /// Of all draws.
+    pub seed: f64,
+    /// Whether a token that ends a text ends generation.
+    pub stop_at_end: bool,
+}
+
+/// What happened.
+#[napi(object)]
+pub struct GenerateStep {
+    /// `loaded`, `prompt` or `text`.
+    pub what: String,
+    /// Tokens of the prompt read so far, of so many.
+    pub done: u32,
+    /// See `done`.
+    pub of: u32,
+    /// Text that is complete with a token.
+    pub text: String,
+}
+
+/// Reading the prompt, or generating. Times in nanoseconds.
+#[napi(object)]
+pub struct PhaseDone {
+    /// All of it.
+    pub ns: f64,
+    /// The part inside the FFNs.
+    pub ffn_ns: f64,
+    /// Time in reads, the mean over lanes.
+    pub disk_ns: f64,
+    /// Bytes read from the disk.
+    pub disk_bytes: f64,
+    /// Clusters of gate rows looked for and missed, units of up and down looked for and missed.
+    pub gate_look_ups: f64,
+    /// See `gate_look_ups`.
+    pub gate_misses: f64,
+    /// See `gate_look_ups`.
+    pub look_ups: f64,
+    /// See `gate_look_ups`.
+    pub misses: f64,
+}
+
+/// How reads went. Times in nanoseconds.
+#[napi(object)]
+pub struct ReadsDone {
+    /// What served them.
+    pub backend: String,
+    /// How many.
+    pub count: f64,
+    /// Half took at most so long.
+    pub p50_ns: f64,
+    /// 99 % took at most so long.
+    pub p99_ns: f64,
+    /// The most bytes of buffers that reads held at once.
+    pub peak_buffer_bytes: f64,
+}
+
+/// What a run was and what it cost.
+#[napi(object)]
+pub struct GenerateDone {
+    /// Of the file.
+    pub architecture: String,
+    /// `gguf` or `packed`.
+    pub file: String,
+    /// Where and how FFNs were computed.
+    pub ffn: String,
+    /// `lossless` or `requantised`.
+    pub labels: Vec<String>,
+    /// Kernels and threads.
+    pub kernels: String,
+    /// See `kernels`.
+    pub threads: u32,
+    /// Loading.
+    pub load_ns: f64,
+    /// Tokens of the prompt, and a second.
+    pub prompt_tokens: u32,
+    /// See `prompt_tokens`.
+    pub prompt_rate: f64,
+    /// Reading the prompt.
+    pub prompt: PhaseDone,
+    /// Forward passes a second while generating; absent where there was none.
+    pub decode_rate: Option<f64>,
+    /// Generating.
+    pub decode: PhaseDone,
+    /// The tokens, and what each took. The first is chosen from the prompt's logits.
+    pub tokens: Vec<u32>,
+    /// See `tokens`.
+    pub token_ns: Vec<f64>,
+    /// The text.
+    pub text: String,
+    /// `length`, `end`, `context` or `cancelled`.
+    pub stop: String,
+    /// Share of neurons that fired in generated tokens.
+    pub fired: Option<f64>,
+    /// Reads, where FFNs are on flash.
+    pub reads: Option<ReadsDone>,
+    /// The limit of memory.
+    pub memory: Option<f64>,
+    /// What is always held.
+    pub fixed: Vec<MemoryPart>,
+    /// FFNs in memory, or what of them can be; of that, the two segments.
+    pub ffn_bytes: f64,
+    /// See `ffn_bytes`.
+    pub hot: f64,
+    /// See `ffn_bytes`.
+    pub cold: f64,
+    /// The most that the process ever held.
+    pub peak_resident: Option<f64>,
+    /// Seed of the draws.
+    pub seed: f64,
+}
+
+/// One of the two.
+#[napi(object)]
+pub struct GenerateOutcome {
+    /// It went wrong.
+    pub failure: Option<Failure>,
+    /// It went well.
+    pub report: Option<GenerateDone>,
+}
+
+type Steps = ThreadsafeFunction<GenerateStep, (), GenerateStep, napi::Status, false>;
+
+/// The work.
+pub struct GenerateTask {
+    request: GenerateRequest,
+    cancel: Cancel,
+    steps: Steps,
+}
+
+/// One of a few things by its name.
+fn among<A: Copy>(argument: &str, name: &str, all: &[A], name_of: impl Fn(A) -> &'static str) -> Result<A, Failure> {
+    all.iter().copied().find(|&one| name_of(one) == name).ok_or_else(|| {
+        let known: Vec<&str> = all.iter().map(|&one| name_of(one)).collect();
+        Failure::argument(argument, format!("should be one of {}, got {name}", known.join(", ")))
+    })
+}
+
+const LARGEST_SIZE: u64 = 1 << 52;
+
+fn choices(request: &GenerateRequest) -> Result<Options, Failure> {
+    let size = |name: &str, value: Option<f64>| value.map(|bytes| whole(name, bytes, 0, LARGEST_SIZE)).transpose();
+    let count = |name: &str, value: f64, high: u64| whole(name, value, 1, high);
+    let reads = count("reads", request.reads, 1024)? as u32;
+    let overlaps = [Overlap::Nothing, Overlap::Matrix, Overlap::Cluster];
+    let ffns = [FfnChoice::Auto, FfnChoice::Dense, FfnChoice::Sparse];
+    // Belady's needs the future.
+    let policies: Vec<PolicyKind> = PolicyKind::ALL
+        .into_iter()
+        .filter(|&policy| policy != PolicyKind::Belady)
+        .collect();
+    Ok(Options {
+        tokens: count("tokens", request.tokens, 1 << 24)? as usize,
+        memory: size("memory", request.memory)?,
+        segments: size("hot", request.hot)?.zip(size("cold", request.cold)?),
+        threads: threads(request.threads)?,
+        backend: match request.backend.as_str() {
+            "lanes" => BackendChoice::Lanes(reads),
+            "io_uring" => BackendChoice::Uring(reads),
+            other => {
+                return Err(Failure::argument(
+                    "backend",
+                    format!("should be lanes or io_uring, got {other}"),
+                ));
+            }
+        },
+        depth: count("depth", request.depth, 4096)? as u32,
+        cluster_neurons: count("cluster", request.cluster, 1 << 20)? as u32,
+        policy: among("policy", &request.policy, &policies, |policy| policy.name())?,
+        granularity: among("granularity", &request.granularity, &Granularity::ALL, |granularity| {
+            granularity.name()
+        })?,
+        overlap: among("overlap", &request.overlap, &overlaps, |overlap| overlap.name())?,
+        ffn: among("ffn", &request.ffn, &ffns, FfnChoice::name)?,
+        sampler: SamplerOptions {
+            temperature: request.temperature as f32,
+            top_k: whole("top-k", request.top_k, 0, 1 << 24)? as usize,
+            top_p: request.top_p as f32,
+            seed: whole("seed", request.seed, 0, LARGEST_SIZE)?,
+            ..SamplerOptions::default()
+        },
+        stop_at_end: request.stop_at_end,
+        ..Options::new(&request.model, &request.prompt)
+    })
+}
+
+fn ns(time: Duration) -> f64 {
+    time.as_nanos() as f64
+}
+
+fn phase(of: &generate::Phase) -> PhaseDone {
+    PhaseDone {
+        ns: ns(of.took),
+        ffn_ns: ns(of.ffn),
+        disk_ns: ns(of.disk_busy),
+        disk_bytes: of.disk_bytes as f64,
+        gate_look_ups: of.counters.gate_look_ups as f64,
+        gate_misses: of.counters.gate_misses as f64,
+        look_ups: of.counters.look_ups as f64,
+        misses: of.counters.misses as f64,
+    }
+}
+
+fn done(report: Report) -> GenerateDone {
+    let text = str::to_owned;
+    GenerateDone {
+        architecture: text(report.architecture),
+        file: text(report.file),
+        ffn: text(report.ffn),
+        labels: report.labels.iter().map(|&label| text(label)).collect(),
+        kernels: text(report.kernels),
+        threads: report.threads as u32,
+        load_ns: ns(report.load),
+        prompt_tokens: report.prompt_tokens as u32,
+        prompt_rate: report.prompt_rate(),
+        prompt: phase(&report.prompt),
+        decode_rate: report.decode_rate(),
+        decode: phase(&report.decode),
+        tokens: report.rows.iter().map(|row| row.token).collect(),
+        token_ns: report.rows.iter().map(|row| ns(row.took)).collect(),
+        stop: text(match report.stop {
+            Stop::Length => "length",
+            Stop::End => "end",
+            Stop::ContextFull => "context",
+            Stop::Cancelled => "cancelled",
+        }),
+        fired: report.fired,
+        reads: report.flash.map(|flash| ReadsDone {
+            backend: flash.backend,
+            count: flash.reads as f64,
+            p50_ns: ns(flash.p50),
+            p99_ns: ns(flash.p99),
+            peak_buffer_bytes: flash.peak_buffer_bytes as f64,
+        }),
+        memory: report.budget.limit.map(|bytes| bytes as f64),
+        fixed: parts(&report.budget.fixed),
+        ffn_bytes: report.budget.ffn as f64,
+        hot: report.budget.hot as f64,
+        cold: report.budget.cold as f64,
+        peak_resident: report.peak_resident.map(|bytes| bytes as f64),
+        seed: report.seed as f64,
+        text: report.text,
+    }
+}
+
+impl GenerateTask {
+    fn work(&self) -> Result<GenerateDone, Failure> {
+        let options = choices(&self.request)?;
+        let report = generate::run(&options, &mut |told| {
+            let (what, done, of, text) = match told {
+                Told::Loaded => ("loaded", 0, 0, ""),
+                Told::Prompt { done, of } => ("prompt", done, of, ""),
+                Told::Text(text) => ("text", 0, 0, text),
+            };
+            if what != "text" || !text.is_empty() {
+                let step = GenerateStep {
+                    what: what.to_owned(),
+                    done: done as u32,
+                    of: of as u32,
+                    text: text.to_owned(),
+                };
+                // A caller that is gone hears nothing, and that is no fault.
+                let _ = self.steps.call(step, ThreadsafeFunctionCallMode::NonBlocking);
+            }
+            if self.cancel.is_set() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        Ok(done(report?))
+    }
+}
+
+#[napi]
+impl Task for GenerateTask {
+    type Output = Result<GenerateDone, Failure>;
+    type JsValue = GenerateOutcome;
+
+    fn compute(&mut self) -> napi::Result<Self::Output> {
+        Ok(guarded(|| self.work()))
+    }
+
+    fn resolve(&mut self, _: Env, output: Self::Output) -> napi::Result<Self::JsValue> {
+        Ok(match output {
+            Ok(report) => GenerateOutcome {
+                failure: None,
+                report: Some(report),
+            },
+            Err(failure) => GenerateOutcome {
+                failure: Some(failure),
+                report: None,
+            },
+        })
+    }
+}
+
+/// Generates; `steps` hears of everything as it comes.
+#[napi]
+pub fn generate(request: GenerateRequest, cancel: &Cancel, steps: Steps) -> AsyncTask<GenerateTask> {
+    AsyncTask::new(GenerateTask {
+        request,
+        cancel: cancel.clone(),
+        steps,
+    })
+}

@@ -1,0 +1,129 @@
+import { describe, expect, it } from "vitest";
+import { E, TE } from "../../sim/base/fp.js";
+import { badInput } from "../../sim/base/errors.js";
+import { encodePlan } from "../../sim/domain/plan.js";
+import { execute } from "../../cli/run.js";
+import { mapPlan } from "../../cli/programs/engine-plan.js";
+import { generateProgram } from "../../cli/programs/generate.js";
+import type { Engine, GenerateReport, GenerateRequest, PhaseReport } from "../../engine/index.js";
+import { aPlan, commandNamed, fake, given } from "../fakes/capabilities.js";
+
+const phase: PhaseReport = { ns: 100e6, ffnNs: 80e6, diskNs: 30e6, diskBytes: 40e6, gateLookUps: 50, gateMisses: 10, lookUps: 50, misses: 30 };
+const report: GenerateReport = {
+  architecture: "smallthinker", file: "packed", ffn: "from flash", labels: ["lossless"], kernels: "avx512", threads: 2, loadNs: 1.5e9,
+  promptTokens: 10, promptRate: 100, prompt: phase, decodeRate: 20, decode: phase, tokens: [5, 6, 7], tokenNs: [1e6, 40e6, 60e6],
+  text: " is here", stop: "length", fired: 0.125, reads: { backend: "pread, 4 lanes, direct", count: 99, p50Ns: 90e3, p99Ns: 2e6, peakBufferBytes: 4096 },
+  memory: 9e8, fixed: [{ part: "weights", bytes: 3e8 }, { part: "KV cache", bytes: 1e8 }], ffnBytes: 5e8, hot: 4e8, cold: 1e8, peakResident: 8.8e8, seed: 1,
+};
+
+const TEXTS = [" is", " he", "re"] as const;
+const streams: Engine["generate"] = (_, { onStep }) => () => {
+  onStep({ what: "loaded" });
+  for (const text of TEXTS) onStep({ what: "text", text });
+  return Promise.resolve(E.right(report));
+};
+
+const start = async (named: Readonly<Record<string, unknown>>, options: { readonly generate?: Engine["generate"]; readonly files?: Readonly<Record<string, string>> } = {}) => {
+  const asked: Array<GenerateRequest> = [];
+  const f = fake({ ...(options.files === undefined ? {} : { files: options.files }), engine: { generate: (request, hooks) => (asked.push(request), (options.generate ?? streams)(request, hooks)) } });
+  const code = await execute(generateProgram(commandNamed("generate"))(given(named)), f.capabilities);
+  return { code, asked, stdout: f.stdout(), stderr: f.stderr() };
+};
+
+const plain: GenerateRequest = {
+  model: "m.flash", prompt: "Text", tokens: 128, memory: null, segments: null, threads: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
+  granularity: "neuron", overlap: "cluster", ffn: "auto", temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: true,
+};
+
+describe("generate", () => {
+  it("asks for what was typed, with the defaults of --help", async () => {
+    expect((await start({ model: "m.flash", prompt: "Text" })).asked).toEqual([plain]);
+    const typed = { model: "m.flash", prompt: "Text", tokens: "8", memory: "900MB", threads: "2", "io-uring": "64", depth: "8", cluster: "512", policy: "sieve", granularity: "cluster", overlap: "matrix", ffn: "sparse", temperature: "0.8", "top-k": "40", "top-p": "0.95", seed: "7", "ignore-end": true };
+    expect((await start(typed)).asked).toEqual([
+      { model: "m.flash", prompt: "Text", tokens: 8, memory: 900e6, segments: null, threads: 2, io: { backend: "io_uring", reads: 64 }, depth: 8, cluster: 512, policy: "sieve", granularity: "cluster", overlap: "matrix", ffn: "sparse", temperature: 0.8, topK: 40, topP: 0.95, seed: 7, stopAtEnd: false },
+    ]);
+  });
+
+  it("streams the text to stdout, and says on stderr how fast it was and where the time went", async () => {
+    const { code, stdout, stderr } = await start({ model: "m.flash", prompt: "Text" });
+    expect([code, stdout]).toEqual([0, " is here\n"]);
+    expect(stderr).toBe(
+      [
+        "",
+        "phase    tokens           speed  FFN a token  rest a token  disk busy  read a token  cache hits",
+        "prefill      10    100 tokens/s       8.00ms        2.00ms     3.00ms         4.0MB       60.0%",
+        "decode        2  20.00 tokens/s      40.00ms       10.00ms    15.00ms        20.0MB       60.0%",
+        "",
+        "smallthinker, FFNs from flash, lossless; avx512 kernels, 2 threads; loaded in 1.50s",
+        "memory: 400.0MB always; hot segment 400.0MB, cold segment 100.0MB; allowed 900.0MB; peak of the process 880.0MB",
+        "reads: pread, 4 lanes, direct; 99, half within 90.0us, 99% within 2.00ms",
+        "neurons that fired: 12.5%",
+        "ended: as many tokens as asked for",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("prints only JSON when JSON is asked for, and its breakdown sums to the mean token time", async () => {
+    const { stdout, stderr } = await start({ model: "m.flash", prompt: "Text", format: "json" });
+    const json = JSON.parse(stdout) as { readonly breakdown: ReadonlyArray<{ readonly msPerToken: number }> };
+    expect(stderr).toBe("");
+    expect(json).toMatchObject({ text: " is here", tokens: [5, 6, 7], origin: "measured", labels: ["lossless"], tokensPerSec: 20, prefillTokensPerSec: 100, bytesReadPerToken: 20e6, cacheHitRate: 0.6, msPerToken: { mean: 50, p50: 40, p99: 60 }, inputs: plain });
+    expect(json.breakdown.reduce((sum, row) => sum + row.msPerToken, 0)).toBeCloseTo(50, 9);
+  });
+
+  it("tells all mistakes at once and starts nothing", async () => {
+    const { code, asked, stderr } = await start({ prompt: " ", memory: "19", lanes: "3", "io-uring": "4", policy: "belady", "top-k": "5", temperature: "hot", "top-p": "95", tokens: "0", plan: "none.json" });
+    expect([code, asked]).toEqual([2, []]);
+    expect(stderr).toBe(
+      "neuronlab generate: 8 mistakes\n" +
+        "  --model: is missing\n" +
+        "  --prompt: has no value; give the text that is to be continued\n" +
+        "  --tokens: should be a whole number between 1 and 1048576, got 0\n" +
+        '  --memory: has no unit: 19; write it like "900MB" or "2GiB"\n' +
+        '  --policy: should be one of lru, window, static-hot, clock, lfu, s3-fifo, sieve, arc, got "belady"\n' +
+        "  --temperature: should be a number between 0 and 100, got hot\n" +
+        "  --top-p: should be a number between 0 and 1, got 95\n" +
+        "  --io-uring: says how to read, and so does --lanes; give one of them\n" +
+        "none.json: 1 mistake\n  (whole): there is no such file\n",
+    );
+  });
+
+  it("refuses flags that would be without effect", async () => {
+    const { code, stderr } = await start({ model: "m.gguf", prompt: "Text", depth: "3", "top-p": "0.5" });
+    expect(code).toBe(2);
+    expect(stderr).toBe(
+      "neuronlab generate: 2 mistakes\n" +
+        "  --depth: is for reads from flash, and without --memory everything is in memory; give --memory too, or leave it out\n" +
+        "  --top-p: is for sampling, and at temperature 0 the likeliest token is taken; give --temperature above 0, or leave it out\n",
+    );
+  });
+
+  it("passes on what the engine answers: the flag that is meant, and exit 3 with the smallest memory that works", async () => {
+    const long = await start({ model: "m.flash", prompt: "Text" }, { generate: () => TE.left(badInput("m.flash", [{ path: "tokens", message: "too many" }])) });
+    expect([long.code, long.stderr, long.stdout]).toEqual([2, "neuronlab generate: 1 mistake\n  --tokens: too many\n", ""]);
+    const small = await start({ model: "m.flash", prompt: "Text", memory: "1GB" }, { generate: () => TE.left({ _tag: "DoesNotFit", needed: 2e9, allowed: 1e9, parts: [{ part: "weights", bytes: 2e9 }], hint: "--memory 2002MB works" }) });
+    expect([small.code, small.stderr]).toEqual([3, "does not fit: needs 2.00GB, allowed 1.00GB; --memory 2002MB works\n     2.00GB  weights\n"]);
+  });
+});
+
+describe("a plan on this machine", () => {
+  it("gives memory, segments, threads, lanes, depth, cluster, loading, cache and overlap; flags beside it win", async () => {
+    const files = { "plan.json": JSON.stringify(encodePlan(aPlan)) };
+    const { asked, stderr } = await start({ model: "m.flash", prompt: "Text", plan: "plan.json", depth: "9" }, { files });
+    expect(asked).toEqual([{ ...plain, memory: 4e9, segments: { hot: 1.5e9, cold: 5e8 }, threads: 4, io: { backend: "lanes", reads: 1 }, depth: 9, cluster: 64 }]);
+    expect(stderr).toMatch(/\nnot mapped from the plan:\n {2}compute\.ioCore: big; reads are not bound to a core here\n/);
+  });
+
+  it("never asks for more threads than there are cores, and says so", () => {
+    const { request, unmapped } = mapPlan(aPlan, 2);
+    expect(request.threads).toBe(2);
+    expect(unmapped[0]).toBe("compute.threads: 4 in all; this machine has 2 cores, so 2");
+  });
+
+  it("says what it replaces where the engine has no such mechanism", () => {
+    const mapped = mapPlan({ ...aPlan, mechanisms: { ...aPlan.mechanisms, loading: "mmap", cache: "page-cache" } }, 8);
+    expect([mapped.request.granularity, mapped.request.policy]).toEqual(["neuron", "lru"]);
+    expect(mapped.unmapped).toEqual(expect.arrayContaining(["mechanisms.loading: mmap; the engine reads by itself, so two-phase", "mechanisms.cache: page-cache; the engine keeps its own cache, so lru"]));
+  });
+});

@@ -1,0 +1,238 @@
+/** The engine through its one TypeScript face, on the small models that are committed for the comparison with llama.cpp. Needs the native module: npm run build:engine. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { closeSync, existsSync, ftruncateSync, mkdtempSync, openSync, readFileSync, readdirSync, readlinkSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { E } from "../../sim/base/fp.js";
+import { describeError, exitCode, type AppError } from "../../sim/base/errors.js";
+import { bindingPath } from "../../engine/binding.js";
+import { engine, GRANULARITIES, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type GenerateStep, type PackRequest } from "../../engine/index.js";
+
+const built = existsSync(bindingPath());
+const reason = built ? "" : " (SKIPPED: the native module is absent; run npm run build:engine)";
+const fixture = (name: string): string => resolve(`engine/rivals/llama.cpp/fixtures/${name}.gguf`);
+const folder = mkdtempSync(join(tmpdir(), "neuronlab-engine-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const MODEL = "smallthinker-softmax-f32";
+const packed = join(folder, "model.flash");
+const packing = (from: string, out: string): PackRequest => ({ model: from, out, down: "auto", group: null, arrangement: "bundles", threads: 2 });
+const asking = (model: string): GenerateRequest => ({
+  model, prompt: "one of the", tokens: 24, memory: null, segments: null, threads: 2, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
+  granularity: "neuron", overlap: "cluster", ffn: "auto", temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false,
+});
+const quiet = { onStep: () => undefined };
+
+const right = <A>(outcome: E.Either<AppError, A | null>): A => {
+  if (E.isLeft(outcome)) throw new Error(describeError(outcome.left));
+  if (outcome.right === null) throw new Error("it was cancelled");
+  return outcome.right;
+};
+const generated = async (request: GenerateRequest): Promise<GenerateReport> => right(await engine.generate(request, quiet)());
+const failed = async (request: GenerateRequest): Promise<AppError> => {
+  const outcome = await engine.generate(request, quiet)();
+  if (E.isRight(outcome)) throw new Error("it worked");
+  return outcome.left;
+};
+
+/** A GGUF file as the fixture, with `layers` layers of `neurons` neurons, all zeros: large enough for packing to take a while. */
+const largeModel = (path: string): void => {
+  const [width, neurons, layers, q4] = [1024, 8192, 4, 2];
+  const parts: Array<Buffer> = [];
+  const u32 = (value: number): void => void parts.push(Buffer.from(Uint32Array.of(value).buffer));
+  const u64 = (value: number): void => void parts.push(Buffer.from(BigUint64Array.of(BigInt(value)).buffer));
+  const text = (of: string): void => (u64(Buffer.byteLength(of)), void parts.push(Buffer.from(of)));
+  const bytes = (width * neurons * 18) / 32;
+  parts.push(Buffer.from("GGUF"));
+  u32(3);
+  u64(layers * 3);
+  u64(2);
+  text("general.architecture");
+  u32(8);
+  text("smallthinker");
+  text("smallthinker.block_count");
+  u32(4);
+  u32(layers);
+  let at = 0;
+  for (let layer = 0; layer < layers; layer++)
+    for (const [part, shape] of [["gate", [width, neurons, 1]], ["up", [width, neurons, 1]], ["down", [neurons, width, 1]]] as const) {
+      text(`blk.${layer}.ffn_${part}_exps.weight`);
+      u32(3);
+      shape.forEach(u64);
+      u32(q4);
+      u64(at);
+      at += bytes;
+    }
+  const header = Buffer.concat(parts);
+  const file = openSync(path, "w");
+  writeSync(file, header);
+  ftruncateSync(file, Math.ceil(header.length / 32) * 32 + at);
+  closeSync(file);
+};
+
+describe.skipIf(!built)(`the engine${reason}`, () => {
+  beforeAll(async () => {
+    right(await engine.pack(packing(fixture(MODEL), packed), quiet)());
+  });
+
+  it("generates the same tokens in memory and from flash, whatever the plan", async () => {
+    const { tokens, text } = await generated(asking(fixture(MODEL)));
+    expect(tokens).toHaveLength(24);
+    const small = { ...asking(packed), memory: 1e9, segments: { hot: 0, cold: 65536 } };
+    const ways: ReadonlyArray<GenerateRequest> = [
+      asking(packed),
+      { ...asking(packed), memory: 1e9 },
+      ...POLICIES.map((policy) => ({ ...small, policy })),
+      ...GRANULARITIES.flatMap((granularity) => OVERLAPS.map((overlap) => ({ ...small, granularity, overlap }))),
+      { ...small, io: { backend: "io_uring", reads: 8 }, depth: 1, cluster: 512, threads: 3 },
+    ];
+    for (const way of ways) expect(await generated(way), JSON.stringify(way)).toMatchObject({ tokens, text });
+  });
+
+  it("says what a run was: where the FFNs were, what was read, what was held", async () => {
+    const report = await generated({ ...asking(packed), memory: 1e9, segments: { hot: 0, cold: 0 } });
+    expect(report).toMatchObject({ architecture: "smallthinker", file: "packed", ffn: "from flash", labels: ["lossless"], stop: "length", memory: 1e9, hot: 0, cold: 0, seed: 1 });
+    expect(report.decode.misses).toBe(report.decode.lookUps);
+    expect(report.decode.diskBytes).toBeGreaterThan(0);
+    expect(report.tokenNs).toHaveLength(24);
+    expect(report.reads!.backend).toMatch(/^pread, 4 lanes/);
+    expect(report.fired).toBeGreaterThan(0);
+    expect(report.peakResident).toBeGreaterThan(report.fixed.find((part) => part.part.startsWith("weights"))!.bytes);
+  });
+
+  it("tells the text as it comes, all of it, while the main thread goes on", async () => {
+    const steps: Array<GenerateStep> = [];
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    const report = right(await engine.generate({ ...asking(fixture("llama-q4_0")), tokens: 400 }, { onStep: (step) => steps.push(step) })());
+    clearInterval(timer);
+    expect(steps.map((step) => (step.what === "text" ? step.text : "")).join("")).toBe(report.text);
+    expect(steps.slice(0, 2)).toEqual([{ what: "loaded", done: 0, of: 0, text: "" }, { what: "prompt", done: report.promptTokens, of: report.promptTokens, text: "" }]);
+    expect(turns).toBeGreaterThan(2);
+  });
+
+  it("stops soon after its signal, with what it has", async () => {
+    const abort = new AbortController();
+    const onStep = (step: GenerateStep): void => void (step.what === "text" && abort.abort());
+    const report = right(await engine.generate({ ...asking(fixture("llama-q4_0")), tokens: 480 }, { onStep, signal: abort.signal })());
+    expect(report.stop).toBe("cancelled");
+    expect(report.tokens.length).toBeLessThan(480);
+    expect(await engine.generate(asking(packed), { ...quiet, signal: AbortSignal.abort() })()).toEqual(E.right(null));
+  });
+
+  it("draws the same for the same seed and otherwise for another", async () => {
+    const sampled = async (seed: number) => (await generated({ ...asking(fixture("llama-q4_0")), temperature: 1.5, seed })).tokens;
+    expect(await sampled(7)).toEqual(await sampled(7));
+    expect(await sampled(7)).not.toEqual(await sampled(8));
+  });
+
+  it("answers failures as values, each with its exit code", async () => {
+    const [readme, absent] = [resolve("README.md"), join(folder, "absent.gguf")];
+    expect(describeError(await failed(asking(absent)))).toBe(`${absent}: 1 mistake\n  (whole): there is no such file`);
+    expect(describeError(await failed(asking(readme)))).toBe(`${readme}: 1 mistake\n  (whole): is no model; should be a GGUF file, or one that neuronlab pack made`);
+    expect(await failed({ ...asking(packed), tokens: 1e6 })).toMatchObject({ _tag: "BadInput", mistakes: [{ path: "tokens", message: expect.stringMatching(/more than the model's context of \d+$/) as unknown }] });
+    expect(await failed({ ...asking(packed), depth: 0.5 })).toMatchObject({ _tag: "BadInput", mistakes: [{ path: "depth", message: "should be a whole number between 1 and 4096, got 0.5" }] });
+    expect(await failed({ ...asking(packed), policy: "mru" as "lru" })).toMatchObject({ _tag: "BadInput", mistakes: [{ path: "policy", message: "should be one of lru, window, static-hot, clock, lfu, s3-fifo, sieve, arc, got mru" }] });
+    const silu = join(folder, "silu.flash");
+    right(await engine.pack(packing(fixture("llama-f32"), silu), quiet)());
+    expect(exitCode(await failed(asking(silu)))).toBe(3);
+    const wrong = await failed({ ...asking(packed), tokens: "many" as unknown as number });
+    expect([wrong._tag, exitCode(wrong)]).toEqual(["Fault", 70]);
+    expect(await engine.pack(packing(absent, join(folder, "x.flash")), quiet)()).toEqual(E.left({ _tag: "BadInput", where: absent, mistakes: [{ path: "(whole)", message: "there is no such file" }] }));
+    const unwritable = await engine.pack(packing(fixture(MODEL), "/proc/x.flash"), quiet)();
+    expect(E.isLeft(unwritable) && exitCode(unwritable.left)).toBe(74);
+  });
+
+  it("too little memory names the smallest that works, and that works", async () => {
+    const small = await failed({ ...asking(packed), memory: 1e6 });
+    if (small._tag !== "DoesNotFit") throw new Error(describeError(small));
+    expect(exitCode(small)).toBe(3);
+    expect(small.parts.reduce((sum, part) => sum + part.bytes, 0)).toBe(small.needed);
+    expect(small.hint).toMatch(/^--memory \d+MB works; /);
+    // This process grows from run to run by what tests leave behind.
+    const report = await generated({ ...asking(packed), memory: small.needed + 32e6 });
+    expect(report.tokens).toHaveLength(24);
+  });
+
+  it("packing that is cancelled leaves nothing behind", async () => {
+    const [large, home] = [join(folder, "large.gguf"), mkdtempSync(join(folder, "out-"))];
+    largeModel(large);
+    const abort = new AbortController();
+    let told = 0;
+    const onStep = (): void => {
+      told++;
+      abort.abort();
+    };
+    expect(await engine.pack(packing(large, join(home, "m.flash")), { onStep, signal: abort.signal })()).toEqual(E.right(null));
+    expect(told).toBeGreaterThan(0);
+    expect(readdirSync(home)).toEqual([]);
+  });
+});
+
+interface Ended { readonly code: number | null; readonly signal: string | null; readonly stdout: string; readonly stderr: string }
+
+const start = (words: ReadonlyArray<string>, options: { readonly env?: Readonly<Record<string, string>>; readonly onStart?: (child: ChildProcess) => void } = {}): Promise<Ended> =>
+  new Promise((done, fail) => {
+    const child = spawn(process.execPath, [resolve("bin/neuronlab.js"), ...words], { cwd: folder, env: { ...process.env, ...options.env } });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+    child.on("error", fail);
+    child.on("close", (code, signal) => done({ code, signal, stdout, stderr }));
+    options.onStart?.(child);
+  });
+
+/** Sends Ctrl-C as soon as the process has the file open. */
+const interruptOnceOpen = (child: ChildProcess, file: string): void => {
+  const look = (): void => {
+    const folderOfIt = `/proc/${child.pid}/fd`;
+    const open = existsSync(folderOfIt) ? readdirSync(folderOfIt) : [];
+    const isIt = (descriptor: string): boolean => {
+      try {
+        return readlinkSync(join(folderOfIt, descriptor)) === file;
+      } catch {
+        return false; // It was closed meanwhile.
+      }
+    };
+    if (open.some(isIt)) child.kill("SIGINT");
+    else if (child.exitCode === null) setTimeout(look, 2);
+  };
+  look();
+};
+
+const program = existsSync("dist/engine/index.js");
+
+describe.skipIf(!built || !program)(`the built program with its engine${program ? reason : " (SKIPPED: dist/ is absent; run npm run build)"}`, () => {
+  it("packs, and generates from what it packed, with the smallest memory that it names", async () => {
+    expect(await start(["pack", fixture(MODEL), "--out", "cli.flash"])).toMatchObject({ code: 0, stderr: "" });
+    const words = ["generate", "--model", "cli.flash", "--prompt", "one of the", "--tokens", "8", "--format", "json"];
+    const small = await start([...words, "--memory", "20MB"]);
+    expect([small.code, small.stdout]).toEqual([3, ""]);
+    const least = /--memory (\d+MB) works/.exec(small.stderr)![1];
+    const tight = await start([...words, "--memory", least]);
+    expect([tight.code, tight.stderr]).toEqual([0, ""]);
+    const [json, whole] = [tight, await start(words)].map((ended) => JSON.parse(ended.stdout) as { readonly text: string; readonly engine: { readonly ffn: string }; readonly memory: { readonly peakResident: number } });
+    expect([json.engine.ffn, whole.engine.ffn, json.text]).toEqual(["from flash", "sparse in memory", whole.text]);
+    expect(json.memory.peakResident).toBeLessThan(Number.parseInt(least, 10) * 1e6);
+    const table = await start(words.slice(0, -2));
+    expect(table.stdout).toBe(`${whole.text}\n`);
+    expect(table.stderr).toMatch(/\ndecode +7 +\S+ tokens\/s /);
+  });
+
+  it.runIf(process.platform === "linux")("dies of Ctrl-C while it packs, and leaves nothing", async () => {
+    const large = join(folder, "larger.gguf");
+    largeModel(large);
+    const home = mkdtempSync(join(folder, "interrupted-"));
+    const ended = await start(["pack", large, "--out", join(home, "m.flash")], { onStart: (child) => interruptOnceOpen(child, large) });
+    expect([ended.signal ?? ended.code, readdirSync(home)]).toEqual(["SIGINT", []]);
+  });
+
+  it("without the native module says what to install and exits 3; the simulator does not notice", async () => {
+    const env = { NEURONLAB_ENGINE: join(folder, "none.node") };
+    for (const words of [["generate", "--model", "cli.flash", "--prompt", "x"], ["pack", fixture(MODEL), "--out", "y.flash"]])
+      expect(await start(words, { env })).toMatchObject({ code: 3, stdout: "", stderr: `the native engine is not built: there is no ${env.NEURONLAB_ENGINE}; install Rust (https://rustup.rs) and run npm run build:engine\n` });
+    expect(await start(["simulate", "--model", "bamboo-7b", "--offload", "50%", "--tokens", "1"], { env })).toMatchObject({ code: 0 });
+    expect(readFileSync(packed).subarray(0, 8).toString()).toBe("NLABFLSH");
+  });
+});
