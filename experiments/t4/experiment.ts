@@ -19,11 +19,11 @@ export const t4: Experiment = {
   id: "t4",
   paper: "Table 4",
   title: "Compute and I/O on the critical path",
-  question: "Which share of a token's time is spent waiting for flash, with and without the neuron-cluster pipeline?",
+  question: "Which share of a token's time is spent getting weights (reads behind which nothing computes, and placing them), with and without the neuron-cluster pipeline?",
   cases: casesOf(points),
   points,
   claims: [
-    numberClaim({ id: "t4.io-hidden", text: "PowerInfer-2's share of exposed I/O is 0.18× of LLM in a Flash's", reported: 13.7 / 76.7, of: (e) => ratioOf(e, "t4.powerinfer-2.io", "t4.llm-in-a-flash.io") }),
+    numberClaim({ id: "t4.io-hidden", text: "PowerInfer-2's share of I/O is 0.18× of LLM in a Flash's", reported: 13.7 / 76.7, of: (e) => ratioOf(e, "t4.powerinfer-2.io", "t4.llm-in-a-flash.io") }),
   ],
   chart: { panels: [{ key: "", kind: "bars", title: "OnePlus 12, Bamboo-7B, half of the FFN on flash", yLabel: "% of decoding time", max: 100 }] },
 };

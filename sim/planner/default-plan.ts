@@ -1,6 +1,6 @@
 /**
  * The plan a system runs by default on a device, model and memory: the paper's own choices where it states them, and where
- * it only says "profile-driven" the closed-form optimum of the same quantity. `tune` searches further.
+ * it only says "profile-driven" the closed-form optimum of the same quantity.
  */
 import { E, pipe, type Either } from "../base/fp.js";
 import { unsupported, type AppError } from "../base/errors.js";

@@ -30,8 +30,8 @@ export const METRICS = {
   joulesPerToken: metric("E", "J/token", "Energy of all parts, idle power included, over tokens made.", "Counts every token of the batch, unlike L, R and D.", (r) => r.energy.joulesPerToken),
   meanWatts: metric("P", "W", "Energy over wall time.", "Includes idle power.", (r) => r.energy.meanWatts),
   peakWatts: metric("Pmax", "W", "Largest power of any forward pass.", "Parts that never work at once are not added.", (r) => r.energy.peakWatts),
-  upperBound: metric("v+", "tokens/s", "Speed if every part overlapped every other perfectly: set by the busiest part alone.", "From mean activity, so one run with lucky draws may lie a little above it.", (r) => r.bound.upper),
-  lowerBound: metric("v-", "tokens/s", "Speed if nothing overlapped: all parts' work one after the other.", "A run below it waits for something that is not work.", (r) => r.bound.lower),
+  upperBound: metric("v+", "tokens/s", "Speed if every part overlapped every other perfectly: set by the busiest part alone.", "From what the run's own tokens asked for; a run above it is a fault of the model.", (r) => r.bound.upper),
+  lowerBound: metric("v-", "tokens/s", "Speed if nothing overlapped: all parts' work one after the other.", "From what the run's own tokens asked for; a run below it is a fault of the model.", (r) => r.bound.lower),
 } as const satisfies Readonly<Record<string, Metric>>;
 
 /** Errors of predictions, over the points that have both a reported and a simulated value. */
