@@ -3,11 +3,15 @@
  * base units: bytes/ns (= GB/s), operations/ns, ns, bytes, watts.
  */
 import { exactly, list, nullable, oneOf, optional, refined, text, type TypeOf } from "../base/decode.js";
+import type { Mistake } from "../base/errors.js";
 import { showBytes } from "../base/units.js";
 import { counted, fact, positive, share } from "./fact.js";
 
 const CORE_KINDS = ["big", "mid", "little"] as const;
 export type CoreKind = (typeof CORE_KINDS)[number];
+
+/** No agent gets more from DRAM than DRAM gives, bytes/ns. */
+const capped = (path: string, rate: number, capPath: string, cap: number): ReadonlyArray<Mistake> => (rate <= cap ? [] : [{ path, message: `must not exceed ${capPath} (${cap}GB/s), got ${rate}GB/s` }]);
 
 const cpuCluster = exactly({
   kind: oneOf(...CORE_KINDS),
@@ -59,6 +63,18 @@ const flashRate = exactly({ block: positive("bytes"), rate: positive("bandwidth"
 
 const ascending = (points: ReadonlyArray<{ readonly block: { readonly value: number } }>): boolean => points.every((p, i) => i === 0 || points[i - 1]!.block.value <= p.block.value);
 
+/** Reads are interpolated between blocks and between ranges, which needs every block with every range. */
+const holes = (points: ReadonlyArray<TypeOf<typeof flashPoint>>): ReadonlyArray<Mistake> => {
+  const blocks = [...new Set(points.map((p) => p.block.value))];
+  const ranges = [...new Set(points.map((p) => p.range.value))];
+  return blocks.flatMap((block) =>
+    ranges.flatMap((range) => {
+      const count = points.filter((p) => p.block.value === block && p.range.value === range).length;
+      return count === 1 ? [] : [{ path: "random", message: `should have one point for blocks of ${showBytes(block)} over a range of ${showBytes(range)}, has ${count}` }];
+    }),
+  );
+};
+
 const flash = refined(
   exactly({
     name: text,
@@ -84,6 +100,7 @@ const flash = refined(
   (f) => [
     ...(ascending(f.sequential) ? [] : [{ path: "sequential", message: "blocks should ascend" }]),
     ...(ascending(f.random) ? [] : [{ path: "random", message: "blocks should ascend" }]),
+    ...holes(f.random),
   ],
 );
 
@@ -140,6 +157,10 @@ export const deviceCodec = refined(
   (d) => [
     ...(d.dram.usable.value <= d.dram.total.value ? [] : [{ path: "dram.usable", message: `must not exceed dram.total (${showBytes(d.dram.total.value)}), got ${showBytes(d.dram.usable.value)}` }]),
     ...(d.dram.sustained.value <= d.dram.theory.value ? [] : [{ path: "dram.sustained", message: `must not exceed dram.theory (${d.dram.theory.value}GB/s), got ${d.dram.sustained.value}GB/s` }]),
+    ...capped("cpu.bandwidth", d.cpu.bandwidth.value, "dram.sustained", d.dram.sustained.value),
+    ...d.cpu.clusters.flatMap((c, i) => capped(`cpu.clusters[${i}].denseBandwidth`, c.denseBandwidth.value, "cpu.bandwidth", d.cpu.bandwidth.value)),
+    ...(d.npu === null ? [] : capped("npu.bulkBandwidth", d.npu.bulkBandwidth.value, "dram.sustained", d.dram.sustained.value)),
+    ...(d.gpu === null ? [] : capped("gpu.bandwidth", d.gpu.bandwidth.value * d.gpu.duty.value, "dram.sustained", d.dram.sustained.value)),
     ...(d.thermal.throttleStart.value < d.thermal.throttleFull.value ? [] : [{ path: "thermal.throttleFull", message: "should lie above throttleStart" }]),
   ],
 );

@@ -3,6 +3,11 @@
 use model::Route;
 
 use crate::record::FiringSink;
+use crate::skew::Skew;
+
+/// The halves of a text take turns after so many tokens: few enough that both are alike, enough that they share nothing but
+/// the overlap at their ends.
+const HALF_BLOCK: u64 = 32;
 
 /// How often neurons and experts were active, and how often twice in a row. Tokens come in order, from one text.
 #[derive(Clone, Debug)]
@@ -16,9 +21,9 @@ pub struct Firing {
 #[derive(Clone, Debug)]
 struct Layer {
     tokens: u64,
-    /// Tokens that used each expert.
-    uses: Vec<u64>,
-    active: Vec<u32>,
+    /// Tokens that used each expert and neurons active for them, in two halves of the text.
+    uses: [Vec<u64>; 2],
+    active: [Vec<u32>; 2],
     /// Active for a token whose next one used the expert too.
     before: Vec<u32>,
     /// Active for two tokens in a row.
@@ -40,8 +45,8 @@ impl Firing {
         let table = experts * neurons;
         let layer = Layer {
             tokens: 0,
-            uses: vec![0; experts],
-            active: vec![0; table],
+            uses: [vec![0; experts], vec![0; experts]],
+            active: [vec![0; table], vec![0; table]],
             before: vec![0; table],
             again: vec![0; table],
             repeats: 0,
@@ -64,20 +69,50 @@ impl Firing {
 
     /// Neurons that fired in a layer, all tokens together.
     pub fn fired(&self, layer: usize) -> u64 {
-        self.layers[layer].active.iter().map(|&count| u64::from(count)).sum()
+        self.layers[layer]
+            .active
+            .iter()
+            .flatten()
+            .map(|&count| u64::from(count))
+            .sum()
     }
 
     /// Share of the neurons of a token's experts that were active; `None` before any token.
     pub fn share(&self, layer: usize) -> Option<f64> {
-        let uses: u64 = self.layers[layer].uses.iter().sum();
+        let uses: u64 = self.layers[layer].uses.iter().flatten().sum();
         (uses > 0).then(|| self.fired(layer) as f64 / (uses as f64 * self.neurons as f64))
     }
 
     /// How often each neuron was active where its expert was used; experts by neurons.
     pub fn rates(&self, layer: usize) -> Vec<f64> {
         let layer = &self.layers[layer];
-        let rate = |(place, &count): (usize, &u32)| f64::from(count) / layer.uses[place / self.neurons].max(1) as f64;
-        layer.active.iter().enumerate().map(rate).collect()
+        let both = layer.active[0].iter().zip(&layer.active[1]).map(|(one, other)| one + other);
+        let rate = |(place, count): (usize, u32)| {
+            let expert = place / self.neurons;
+            f64::from(count) / (layer.uses[0][expert] + layer.uses[1][expert]).max(1) as f64
+        };
+        both.enumerate().map(rate).collect()
+    }
+
+    /// The share of all activations that the hottest `neurons` (a share of the layer's) have. Which these are is found in one
+    /// half of the text and counted in the other, and the other way round: in the same half, neurons that were active more
+    /// often by chance would count as hotter than they are, and the fewer the tokens the more uneven all would seem.
+    pub fn activations_of_hottest(&self, layer: usize, neurons: &[f64]) -> Vec<f64> {
+        let layer = &self.layers[layer];
+        let rates = |half: usize| -> Vec<f64> {
+            let uses = |place: usize| layer.uses[half][place / self.neurons].max(1) as f64;
+            let counts = layer.active[half].iter().enumerate();
+            counts.map(|(place, &count)| f64::from(count) / uses(place)).collect()
+        };
+        let halves = [rates(0), rates(1)];
+        let ranked = |by: usize| -> Vec<f64> {
+            let mut order: Vec<usize> = (0..halves[by].len()).collect();
+            order.sort_by(|&a, &b| halves[by][b].total_cmp(&halves[by][a]));
+            order.iter().map(|&place| halves[1 - by][place]).collect()
+        };
+        let (one, other) = (ranked(0), ranked(1));
+        let point = |&neurons: &f64| (Skew::of_rates(&one, neurons) + Skew::of_rates(&other, neurons)) / 2.0;
+        neurons.iter().map(point).collect()
     }
 
     /// The overlap o of a layer: over pairs of consecutive tokens that used the same expert, P(again) = o + (1 - o) * rate.
@@ -104,6 +139,7 @@ impl FiringSink for Firing {
     fn token(&mut self, layer: usize, routes: &[Route], fired: &[&[u32]]) {
         let (neurons, experts) = (self.neurons, self.experts);
         let layer = &mut self.layers[layer];
+        let half = (layer.tokens / HALF_BLOCK % 2) as usize;
         let spare = std::mem::take(&mut layer.last);
         layer.last = std::mem::replace(&mut layer.now, spare);
         layer.now.resize_with(routes.len(), Default::default);
@@ -112,8 +148,8 @@ impl FiringSink for Firing {
             let base = *expert * neurons as u32;
             places.clear();
             places.extend(fired.iter().map(|neuron| base + neuron));
-            layer.uses[*expert as usize] += 1;
-            places.iter().for_each(|&place| layer.active[place as usize] += 1);
+            layer.uses[half][*expert as usize] += 1;
+            places.iter().for_each(|&place| layer.active[half][place as usize] += 1);
             if layer.tokens == 0 {
                 continue;
             }
@@ -143,6 +179,23 @@ mod tests {
 
     const fn route(expert: u32) -> Route {
         Route { expert, weight: 1.0 }
+    }
+
+    #[test]
+    fn chance_alone_makes_no_neuron_hot_and_hot_ones_are_found() {
+        let mut bits = crate::random::Stream::new(1, crate::random::Part::Tokens, 0, 0);
+        let mut firing = Firing::new(2, 1, 1000);
+        for _ in 0..256 {
+            // In layer 0 all fire in one of 20 tokens, in layer 1 the last hundred in one of 2, too.
+            let even: Vec<u32> = (0..1000).filter(|_| bits.up_to(20) == 0).collect();
+            let skewed: Vec<u32> = (0..1000).filter(|&i| bits.up_to(if i < 900 { 20 } else { 2 }) == 0).collect();
+            firing.token(0, &[route(0)], &[&even]);
+            firing.token(1, &[route(0)], &[&skewed]);
+        }
+        let even = firing.activations_of_hottest(0, &[0.1])[0];
+        assert!((even - 0.1).abs() < 0.01, "{even}");
+        let skewed = firing.activations_of_hottest(1, &[0.1])[0];
+        assert!((skewed - 50.0 / 95.0).abs() < 0.02, "{skewed}");
     }
 
     #[test]

@@ -6,6 +6,9 @@ use crate::design::Design;
 use crate::skew::Skew;
 use crate::{SynthError, SynthSpec};
 
+/// Where on the curve of activations over neurons a file says what was planted: Bamboo's points up to a half, then fewer.
+const POINTS: [f64; 8] = [0.05, 0.1, 0.2, 0.25, 0.3, 0.5, 0.75, 0.9];
+
 /// The statistics planted in a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Planted {
@@ -24,15 +27,12 @@ pub struct Planted {
 impl Planted {
     pub(crate) fn of(spec: &SynthSpec, design: &Design) -> Self {
         let sparse = !design.rates.is_empty();
-        let inner = spec.statistics.skew.points().iter().map(|point| point.0);
-        let inner = inner.filter(|&neurons| neurons > 0.0 && neurons < 1.0);
         Self {
             seed: spec.seed,
             share: sparse.then(|| design.rates.iter().sum::<f64>() / design.rates.len() as f64),
             skew: if sparse {
-                inner
-                    .map(|neurons| (neurons, Skew::of_rates(&design.rates, neurons)))
-                    .collect()
+                let point = |neurons| (neurons, Skew::of_rates(&design.rates, neurons));
+                POINTS.map(point).to_vec()
             } else {
                 Vec::new()
             },

@@ -129,8 +129,10 @@ mod tests {
         for neurons in [96, 1000, 14_336] {
             let rates = Skew::bamboo().rates(neurons, 0.1);
             assert!((rates.iter().sum::<f64>() / neurons as f64 - 0.1).abs() < 1e-6);
-            assert!((Skew::of_rates(&rates, 0.1) - 0.466).abs() < 1e-3);
-            assert!((Skew::of_rates(&rates, 0.5) - 0.832).abs() < 1e-3);
+            // A neuron that a point falls into has one rate where the curve has two: at most a neuron's activity, 1 / neurons.
+            let bound = 1.0 / neurons as f64;
+            assert!((Skew::of_rates(&rates, 0.1) - 0.466).abs() < bound);
+            assert!((Skew::of_rates(&rates, 0.5) - 0.832).abs() < bound);
             assert!(rates.windows(2).all(|pair| pair[0] >= pair[1] - 1e-9));
         }
     }

@@ -13,7 +13,6 @@ use crate::firing::Firing;
 use crate::planted::Planted;
 use crate::random::{Part, Stream};
 use crate::record::Recorder;
-use crate::skew::Skew;
 use crate::spec::SPECIAL_TOKENS;
 
 /// How far measured may lie from planted.
@@ -121,14 +120,12 @@ pub fn verify(path: impl AsRef<Path>, tokens: usize, seed: u64, threads: usize) 
 }
 
 fn skew(firing: &Firing, planted: &Planted) -> Vec<(f64, f64)> {
-    let sorted = |layer| {
-        let mut rates = firing.rates(layer);
-        rates.sort_unstable_by(|a, b| b.total_cmp(a));
-        rates
-    };
-    let layers: Vec<Vec<f64>> = (0..firing.layers()).map(sorted).collect();
-    let point = |neurons: f64| mean(&layers.iter().map(|rates| Skew::of_rates(rates, neurons)).collect::<Vec<_>>());
-    planted.skew.iter().map(|&(neurons, _)| (neurons, point(neurons))).collect()
+    let neurons: Vec<f64> = planted.skew.iter().map(|point| point.0).collect();
+    let layers: Vec<Vec<f64>> = (0..firing.layers())
+        .map(|layer| firing.activations_of_hottest(layer, &neurons))
+        .collect();
+    let point = |place: usize| mean(&layers.iter().map(|layer| layer[place]).collect::<Vec<_>>());
+    (0..neurons.len()).map(|place| (neurons[place], point(place))).collect()
 }
 
 fn mean(numbers: &[f64]) -> f64 {
