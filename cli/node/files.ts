@@ -11,7 +11,7 @@ import { constants, renameSync, rmSync, rmdirSync, writeFile as writeToDescripto
 import { lstat, mkdir, open, readFile, readlink, realpath, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { E, TE, pipe, type TaskEither } from "../../sim/base/fp.js";
+import { E, TE, identity, pipe, type TaskEither } from "../../sim/base/fp.js";
 import { parseJson } from "../../sim/base/decode.js";
 import { disk, badInput, type AppError } from "../../sim/base/errors.js";
 import { contentOf, type Loaded, type OutputFile } from "../program.js";
@@ -32,20 +32,24 @@ const REASONS: Readonly<Record<string, string>> = {
 
 export const reasonOf = (fault: unknown): string => REASONS[codeOf(fault)] ?? (fault instanceof Error ? fault.message : String(fault));
 
-/** Text of a file, null when there is none. */
-export const readStored = (path: string): TaskEither<AppError, string | null> => async () => {
-  try {
-    return E.right(await readFile(path, "utf8"));
-  } catch (fault) {
-    return codeOf(fault) === "ENOENT" ? E.right(null) : E.left(disk(path, reasonOf(fault)));
-  }
-};
+const textOf = (path: string): TaskEither<unknown, string> => TE.tryCatch(() => readFile(path, "utf8"), identity);
 
-/** A JSON file that the user named. That it is absent is the user's to mend, a faulty disk is not. */
+/** Text of a file, null when there is none. */
+export const readStored = (path: string): TaskEither<AppError, string | null> =>
+  pipe(
+    textOf(path),
+    TE.orElse((fault): TaskEither<AppError, string | null> => (codeOf(fault) === "ENOENT" ? TE.right(null) : TE.left(disk(path, reasonOf(fault))))),
+  );
+
+/** Faults of reading that another path would mend. */
+const WRONG_PATH: ReadonlySet<string> = new Set(["ENOENT", "EISDIR"]);
+
+/** A JSON file that the user named. That it is absent or a folder is the user's to mend, a faulty disk is not. */
 export const readJson = (path: string): TaskEither<AppError, Loaded> =>
   pipe(
-    readStored(path),
-    TE.chain((source) => TE.fromEither(source === null ? E.left(badInput(path, [{ path: "(whole)", message: "there is no such file" }])) : parseJson(path, source))),
+    textOf(path),
+    TE.mapLeft((fault) => (WRONG_PATH.has(codeOf(fault)) ? badInput(path, [{ path: "(whole)", message: reasonOf(fault) }]) : disk(path, reasonOf(fault)))),
+    TE.chain((source) => TE.fromEither(parseJson(path, source))),
     TE.map((raw) => ({ where: path, raw })),
   );
 

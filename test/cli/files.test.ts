@@ -156,6 +156,15 @@ describe("reading files", () => {
   it("a file that is not there is the user's mistake when named, and nothing when looked for", async () => {
     expect(await readJson(at("x.json"))()).toMatchObject({ left: { _tag: "BadInput", where: at("x.json") } });
     expect(await readStored(at("x.json"))()).toEqual({ _tag: "Right", right: null });
-    expect(await readJson(folder)()).toMatchObject({ left: { _tag: "Disk", reason: "is a folder, not a file" } });
+  });
+
+  it("a folder in the place of a file is the user's mistake when named, and a fault of the disk when looked for", async () => {
+    expect(await readJson(folder)()).toEqual({ _tag: "Left", left: { _tag: "BadInput", where: folder, mistakes: [{ path: "(whole)", message: "is a folder, not a file" }] } });
+    expect(await readStored(folder)()).toEqual({ _tag: "Left", left: { _tag: "Disk", path: folder, reason: "is a folder, not a file" } });
+  });
+
+  it("what cannot be reached at all is a fault of the disk in both", async () => {
+    symlinkSync("loop", at("loop"));
+    for (const read of [readJson, readStored]) expect(await read(at("loop"))()).toMatchObject({ _tag: "Left", left: { _tag: "Disk", path: at("loop") } });
   });
 });

@@ -46,6 +46,15 @@ describe("devices, models and systems", () => {
   });
 });
 
+describe("a path in place of a name", () => {
+  it("that leads to a folder is refused as one that leads nowhere", async () => {
+    const f = fake();
+    const show = (name: string) => execute(devicesProgram(commandNamed("devices"))(given({ name })), { ...f.capabilities, readProfile: readProfile(packageRoot()) });
+    expect([await show("/"), await show("/no/such.json")]).toEqual([2, 2]);
+    expect(f.stderr()).toBe("/: 1 mistake\n  (whole): is a folder, not a file\n/no/such.json: 1 mistake\n  (whole): there is no such file\n");
+  });
+});
+
 describe("devices, models and systems with several mistakes", () => {
   it("tell arguments and file together", async () => {
     expect(await run("devices", { name: "mine.json", format: "yaml" }, { "mine.json": "[]" })).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^neuronlab devices: 1 mistake\n {2}--format: .*\nmine\.json: 1 mistake\n {2}\(whole\): should be an object with /) });

@@ -38,6 +38,15 @@ describe("prefill in memory", () => {
 });
 
 describe("prefill with the FFN on flash", () => {
+  it("warms the phone by what its reads draw", () => {
+    const reading = (joulesPerGb: number) => run({ phase: "prefill", prompt: 512, gib: 3, device: { ...device, flash: { ...device.flash, energy: { ...device.flash.energy, value: joulesPerGb } } } }).energy;
+    const shipped = device.flash.energy.value;
+    const [none, once, twice] = [reading(0), reading(shipped), reading(2 * shipped)];
+    expect(shipped).toBeGreaterThan(0);
+    expect(once.hottestC).toBeGreaterThan(none.hottestC);
+    expect((twice.hottestC - none.hottestC) / (once.hottestC - none.hottestC)).toBeCloseTo(2, 6);
+  });
+
   it("without overlap takes the reads and the computation one after the other; with it, the longer of the two", () => {
     const asked = { phase: "prefill", prompt: 512, gib: 3 } as const;
     const serial = run({ ...asked, mechanisms: { prefillOverlap: "off" } });

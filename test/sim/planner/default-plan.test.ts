@@ -34,6 +34,15 @@ describe("the default plan", () => {
     expect(pipelineBytes(modelNamed("bamboo-7b"), plan.mechanisms, 512, 8) * 2).toBeCloseTo(buffers * (1024 / plan.cluster.neurons) * (8 / plan.pipeline.depth), 3);
   });
 
+  it("keeps 16 clusters in flight: with eight, v1 at 19 GiB waits for its flash", () => {
+    const asked: Asked = { system: "powerinfer-2-v1", model: modelNamed("turbosparse-mixtral-47b"), gib: 19, prompt: 64, tokens: 4 };
+    const own = run(asked);
+    expect(own.plan.pipeline.depth).toBe(16);
+    expect(planFor("powerinfer-2", 3).pipeline.depth).toBe(16);
+    const shallow = run({ ...asked, plan: { ...own.plan, pipeline: { depth: 8 } } });
+    expect(shallow.wallNs).toBeGreaterThan(1.05 * own.wallNs);
+  });
+
   it("reads on the best core and computes on others; in memory every fast core computes", () => {
     const reading = planFor("powerinfer-2", 3).compute;
     expect(reading.ioCore).toBe("big");
