@@ -60,7 +60,7 @@ describe("a device profile", () => {
     ["a CPU that gets more than DRAM gives", ["cpu", "bandwidth"], fact("60GB/s"), "cpu.bandwidth: must not exceed dram.sustained (59.6GB/s), got 60GB/s"],
     ["an NPU that gets more than DRAM gives", ["npu", "bulkBandwidth"], fact("60GB/s"), "npu.bulkBandwidth: must not exceed dram.sustained (59.6GB/s), got 60GB/s"],
     ["a core that gets more than the CPU", ["cpu", "clusters", 0, "denseBandwidth"], fact("44GB/s"), "cpu.clusters[0].denseBandwidth: must not exceed cpu.bandwidth (43.9GB/s), got 44GB/s"],
-    ["a flash table with a hole", ["flash", "random", 1], undefined, "flash.random: should have one point for blocks of 4.10kB over a range of 256.0MB, has 0"],
+    ["a flash table with a hole", ["flash", "random", 1], undefined, "flash.random: should have one point for blocks of 4.1kB over a range of 256.0MB, has 0"],
     ["a throttle that ends before it begins", ["thermal", "throttleFull"], fact("40C"), "thermal.throttleFull: should lie above throttleStart"],
     ["blocks out of order", ["flash", "sequential"], [{ block: fact("8KiB"), rate: fact("1GB/s") }, { block: fact("4KiB"), rate: fact("1GB/s") }], "flash.sequential: blocks should ascend"],
   ] as const)("refuses %s", (_what, path, value, message) => {
