@@ -159,6 +159,8 @@ module.exports = {
           "-slow\\.ts$",
           "\\.d\\.ts$",
           "^cli/(main|node/worker)\\.ts$",
+          // bin/neuronlab.js calls it before anything else is loaded.
+          "^cli/node/inlining\\.ts$",
           // Decisions as test/vectors record them, for the engine to agree with; tests hold sim/neurons to them.
           "^sim/(policies/|base/registry\\.ts$)",
           "^sim/neurons/coactivation\\.ts$",

@@ -3,6 +3,8 @@ import { existsSync } from "node:fs";
 
 const entry = new URL("../dist/cli/main.js", import.meta.url);
 if (existsSync(entry)) {
+  const { widenInlining } = await import(new URL("../dist/cli/node/inlining.js", import.meta.url).href);
+  widenInlining();
   const { main } = await import(entry.href);
   await main(process.argv.slice(2));
 } else {

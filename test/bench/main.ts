@@ -3,6 +3,7 @@ import { cpus } from "node:os";
 import { benchInference } from "./inference.js";
 import { benchKernel } from "./kernel.js";
 import { benchNeurons } from "./neurons.js";
+import { widenInlining } from "../../cli/node/inlining.js";
 
 interface Bench {
   readonly name: string;
@@ -20,6 +21,9 @@ interface Row {
 const printed = (rows: () => ReadonlyArray<Row>) => async (): Promise<void> => {
   for (const { what, unit, best, median } of rows()) console.log(`  ${what.padEnd(58)}${median.toPrecision(4).padStart(9)}  best ${best.toPrecision(4).padStart(8)}  ${unit}`);
 };
+
+// As the program itself does.
+widenInlining();
 
 /** To add a bench, write its file beside this one and name it here. */
 const benches: ReadonlyArray<Bench> = [
