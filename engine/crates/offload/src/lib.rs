@@ -5,7 +5,7 @@
 //! Results are the same bits for any cache size, number of threads and lanes, depth, read backend and eviction policy.
 //!
 //! May import: `cache`, `flash`, `model` (the seam [`FeedForward`]), `neuron`, `pool`. Files: `options` (what the plan decides), `units` (how the file is cut),
-//! `layer_run` (decode: one token, one layer), `prefill` (many tokens, layers streamed), `counters`, `error`.
+//! `layer_run/` (decode: one token, one layer), `prefill` (many tokens, layers streamed), `counters`, `error`.
 #![warn(missing_docs)]
 
 mod counters;
