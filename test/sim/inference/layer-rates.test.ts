@@ -86,3 +86,20 @@ describe("prefetch under attention", () => {
     expect(ratesOf(system, { memory: { _tag: "All" } }).prefetchNs).toBe(0);
   });
 });
+
+describe("heads split over CPU and NPU", () => {
+  const shareOf = (cpuBandwidth: number): number => {
+    const slower = { ...device, cpu: { ...device.cpu, bandwidth: { ...device.cpu.bandwidth, value: cpuBandwidth } } };
+    const request: RunRequest = { device: device.name, model: model.name, system: "powerinfer-2", memory: { _tag: "All" }, phase: "decode", prompt: 64, tokens: 8, batch: 1, seed: 1, fidelity: "cluster" };
+    const plan = defaultPlan(slower, model, systemNamed("powerinfer-2"), request);
+    if (E.isLeft(plan)) throw new Error(describeError(plan.left));
+    return layerRates(slower, model, systemNamed("powerinfer-2"), plan.right, request).attentionCpuShare;
+  };
+
+  it("go in proportion to what each gets from the bus beside the other, so that both end together", () => {
+    // 59.6 GB/s in all: a CPU of 10 leaves the NPU 49.6 of its 56; two that could each take more than half get half.
+    expect(shareOf(10)).toBeCloseTo(10 / 59.6, 9);
+    expect(shareOf(20)).toBeCloseTo(20 / 59.6, 9);
+    expect(shareOf(43.9)).toBeCloseTo(0.5, 9);
+  });
+});
