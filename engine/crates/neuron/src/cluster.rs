@@ -1,7 +1,7 @@
 //! A neuron cluster: gate, up and down of some neurons, computed sparsely.
 
 use crate::error::{KernelError, same_length};
-use crate::matrix::check_rows;
+use crate::rows::check_listed;
 use crate::{Activations, Kernels, Matrix};
 
 /// How gate and up become the activation of a neuron.
@@ -120,7 +120,7 @@ impl Kernels {
         partial: &mut [f32],
     ) -> Result<usize, KernelError> {
         same_length("the partial sum", partial.len(), bundles.down.cols())?;
-        check_rows(&scratch.fired, bundles.down.rows())?;
+        check_listed(&scratch.fired, bundles.down.rows())?;
         partial.fill(0.0);
         let count = scratch.fired.len();
         if count == 0 {

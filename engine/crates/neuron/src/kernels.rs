@@ -10,8 +10,8 @@ use crate::arch::{avx2::Avx2, avx512::Avx512};
 use crate::attention::{Attention, AttentionTask, KvView};
 use crate::backend::Backend;
 use crate::error::{KernelError, long_enough, same_length};
-use crate::matrix::{Selection, check_rows};
 use crate::rope::Rope;
+use crate::rows::{Rows, check_listed, check_scattered};
 use crate::{Activations, Format, Matrix, Output, Scratch};
 
 /// A backend that this CPU can run: each variant holds the proof of detection. Cheap to copy.
@@ -118,17 +118,34 @@ impl Kernels {
     /// `out[i] = dot(row i, x)`. `x` holds one token.
     pub fn gemv(&self, matrix: &Matrix<'_>, x: &Activations, out: &mut [f32]) -> Result<(), KernelError> {
         same_length("the output", out.len(), matrix.rows())?;
-        check_token(matrix, x)?;
-        on!(self, backend => backend.dot_rows(matrix, Selection::All, x.token(0), out));
+        check_token(matrix.cols(), x)?;
+        on!(self, backend => backend.dot_rows(matrix.format(), Rows::All(matrix), x.token(0), out));
         Ok(())
     }
 
     /// `out[i] = dot(row rows[i], x)`. `x` holds one token; rows may come in any order and more than once.
     pub fn gemv_rows(&self, matrix: &Matrix<'_>, rows: &[u32], x: &Activations, out: &mut [f32]) -> Result<(), KernelError> {
         same_length("the output", out.len(), rows.len())?;
-        check_rows(rows, matrix.rows())?;
-        check_token(matrix, x)?;
-        on!(self, backend => backend.dot_rows(matrix, Selection::List(rows), x.token(0), out));
+        check_listed(rows, matrix.rows())?;
+        check_token(matrix.cols(), x)?;
+        on!(self, backend => backend.dot_rows(matrix.format(), Rows::Listed(matrix, rows), x.token(0), out));
+        Ok(())
+    }
+
+    /// `out[i] = dot(rows[i], x)` for rows of `cols` weights that lie anywhere (slots of a cache, say), the same bits as of
+    /// `gemv_rows`. `x` holds one token. Fails when a row is not exactly as long as `cols` weights of this format.
+    pub fn gemv_scattered(
+        &self,
+        format: Format,
+        cols: usize,
+        rows: &[&[u8]],
+        x: &Activations,
+        out: &mut [f32],
+    ) -> Result<(), KernelError> {
+        same_length("the output", out.len(), rows.len())?;
+        check_scattered(format, cols, rows)?;
+        check_token(cols, x)?;
+        on!(self, backend => backend.dot_rows(format, Rows::Scattered(rows), x.token(0), out));
         Ok(())
     }
 
@@ -147,18 +164,30 @@ impl Kernels {
 
     /// out += coefficient * row, for one row of this format.
     pub fn axpy(&self, format: Format, row: &[u8], coefficient: f32, out: &mut [f32]) -> Result<(), KernelError> {
-        same_length("the row", row.len(), format.row_bytes(out.len())?)?;
-        let matrix = Matrix::new(format, 1, out.len(), row)?;
-        on!(self, backend => backend.axpy_rows(&matrix, &[0], &[coefficient], out));
-        Ok(())
+        self.axpy_scattered(format, &[row], &[coefficient], out)
     }
 
     /// `out += coefficients[i] * row rows[i]`, one i after the other (each element sees them in that order).
     pub fn axpy_rows(&self, matrix: &Matrix<'_>, rows: &[u32], coefficients: &[f32], out: &mut [f32]) -> Result<(), KernelError> {
         same_length("the output", out.len(), matrix.cols())?;
         same_length("the coefficients", coefficients.len(), rows.len())?;
-        check_rows(rows, matrix.rows())?;
-        on!(self, backend => backend.axpy_rows(matrix, rows, coefficients, out));
+        check_listed(rows, matrix.rows())?;
+        on!(self, backend => backend.axpy_rows(matrix.format(), Rows::Listed(matrix, rows), coefficients, out));
+        Ok(())
+    }
+
+    /// `out += coefficients[i] * rows[i]`, one i after the other, for rows that lie anywhere: the same bits as of `axpy_rows`.
+    /// Fails when a row is not exactly as long as `out.len()` weights of this format.
+    pub fn axpy_scattered(
+        &self,
+        format: Format,
+        rows: &[&[u8]],
+        coefficients: &[f32],
+        out: &mut [f32],
+    ) -> Result<(), KernelError> {
+        same_length("the coefficients", coefficients.len(), rows.len())?;
+        check_scattered(format, out.len(), rows)?;
+        on!(self, backend => backend.axpy_rows(format, Rows::Scattered(rows), coefficients, out));
         Ok(())
     }
 
@@ -299,7 +328,7 @@ impl Kernels {
 }
 
 /// `Ok` when `x` is one token as long as a row.
-fn check_token(matrix: &Matrix<'_>, x: &Activations) -> Result<(), KernelError> {
+fn check_token(cols: usize, x: &Activations) -> Result<(), KernelError> {
     same_length("the tokens of a matrix-vector product", x.tokens(), 1)?;
-    same_length("the activations", x.cols(), matrix.cols())
+    same_length("the activations", x.cols(), cols)
 }

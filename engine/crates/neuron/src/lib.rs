@@ -4,7 +4,7 @@
 //! methods are single-threaded over what they are handed; callers split rows ([`Matrix::slice`], [`Output::split_at`]) over
 //! their threads, and the result is the same bits however they split. `order.rs` says why.
 //!
-//! The files: `format`, `half` (layouts), `matrix`, `activations`, `output` (operands), `arch/` (one backend a file), `lanes`
+//! The files: `format`, `half` (layouts), `matrix`, `rows`, `activations`, `output` (operands), `arch/` (one backend a file), `lanes`
 //! and `product` (algorithms told once for all vector backends), `portable/` (small operations), `cluster` (the sparse FFN).
 #![warn(missing_docs)]
 #![allow(clippy::needless_range_loop, reason = "kernels step several arrays by one index")]
@@ -30,6 +30,7 @@ mod portable;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod product;
 mod rope;
+mod rows;
 mod scratch;
 mod top;
 

@@ -97,34 +97,3 @@ impl<'a> Matrix<'a> {
         })
     }
 }
-
-/// Which rows of a matrix an operation takes, in which order.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Selection<'a> {
-    /// Rows 0, 1, 2, ….
-    All,
-    /// These rows; already checked to exist.
-    List(&'a [u32]),
-}
-
-impl Selection<'_> {
-    /// The matrix row at place `place` of the selection.
-    #[inline(always)]
-    pub(crate) fn row(&self, place: usize) -> usize {
-        match self {
-            Self::All => place,
-            Self::List(rows) => rows[place] as usize,
-        }
-    }
-}
-
-/// `Ok` when every row of the list exists.
-pub(crate) fn check_rows(rows: &[u32], have: usize) -> Result<(), KernelError> {
-    match rows.iter().find(|&&row| row as usize >= have) {
-        None => Ok(()),
-        Some(&row) => Err(KernelError::NoSuchRow {
-            row: row as usize,
-            rows: have,
-        }),
-    }
-}

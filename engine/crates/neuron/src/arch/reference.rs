@@ -1,16 +1,17 @@
 //! The reference: plain loops that say what every backend must compute, to the bit. Judged against f64 truth by the contract
 //! suite; runs anywhere, slowly.
 
+use crate::Matrix;
 use crate::activations::{Activations, Token, TokenMut};
 use crate::attention::AttentionTask;
 use crate::backend::Backend;
 use crate::format::{BLOCK, Format, block_scale, q4_0_codes, q8_0_codes};
 use crate::half::f16_to_f32;
-use crate::matrix::{Matrix, Selection};
 use crate::order::{CHAINS, fold};
 use crate::output::Output;
 use crate::portable;
 use crate::rope::RopeStyle;
+use crate::rows::Rows;
 use crate::scratch::Scratch;
 
 /// Needs nothing of the CPU.
@@ -106,21 +107,21 @@ impl Backend for Reference {
         portable::quantise(values, out);
     }
 
-    fn dot_rows(self, matrix: &Matrix<'_>, selection: Selection<'_>, x: Token<'_>, out: &mut [f32]) {
+    fn dot_rows(self, format: Format, rows: Rows<'_>, x: Token<'_>, out: &mut [f32]) {
         for (place, out) in out.iter_mut().enumerate() {
-            *out = dot(matrix.format(), matrix.row(selection.row(place)), x);
+            *out = dot(format, rows.row(place), x);
         }
     }
 
     fn gemm(self, matrix: &Matrix<'_>, x: &Activations, _: &mut Scratch, mut out: Output<'_>) {
         for token in 0..x.tokens() {
-            self.dot_rows(matrix, Selection::All, x.token(token), out.line(token));
+            self.dot_rows(matrix.format(), Rows::All(matrix), x.token(token), out.line(token));
         }
     }
 
-    fn axpy_rows(self, matrix: &Matrix<'_>, rows: &[u32], coefficients: &[f32], out: &mut [f32]) {
-        for (&row, &coefficient) in rows.iter().zip(coefficients) {
-            axpy(matrix.format(), matrix.row(row as usize), coefficient, out);
+    fn axpy_rows(self, format: Format, rows: Rows<'_>, coefficients: &[f32], out: &mut [f32]) {
+        for (place, &coefficient) in coefficients.iter().enumerate() {
+            axpy(format, rows.row(place), coefficient, out);
         }
     }
 

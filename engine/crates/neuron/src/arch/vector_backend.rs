@@ -8,16 +8,16 @@ macro_rules! vector_backend {
         vector_backend! { @operations $proof, $features,
             fn quantise(values: &[f32], out: $crate::activations::TokenMut<'_>) { $crate::portable::quantise(values, out) }
             fn dot_rows(
-                matrix: &$crate::Matrix<'_>,
-                selection: $crate::matrix::Selection<'_>,
+                format: $crate::Format,
+                rows: $crate::rows::Rows<'_>,
                 x: $crate::activations::Token<'_>,
                 out: &mut [f32],
-            ) { $crate::product::dot_rows::<$lanes>(matrix, selection, x, out) }
+            ) { $crate::product::dot_rows::<$lanes>(format, rows, x, out) }
             fn gemm(matrix: &$crate::Matrix<'_>, x: &$crate::Activations, scratch: &mut $crate::Scratch, out: $crate::Output<'_>) {
                 $gemm(matrix, x, scratch, out)
             }
-            fn axpy_rows(matrix: &$crate::Matrix<'_>, rows: &[u32], coefficients: &[f32], out: &mut [f32]) {
-                $crate::product::axpy_rows::<$lanes>(matrix, rows, coefficients, out)
+            fn axpy_rows(format: $crate::Format, rows: $crate::rows::Rows<'_>, coefficients: &[f32], out: &mut [f32]) {
+                $crate::product::axpy_rows::<$lanes>(format, rows, coefficients, out)
             }
             fn attention(task: &$crate::attention::AttentionTask<'_>, scratch: &mut $crate::Scratch, out: $crate::Output<'_>) {
                 $crate::attend::attention::<$lanes>(task, scratch, out)

@@ -4,33 +4,33 @@ use super::dots::prefetch;
 use super::kinds::{Blocks, EightBit, Floats, FourBit, Half, Single};
 use crate::format::{BLOCK, Format, Q8_0_BYTES};
 use crate::lanes::Lanes;
-use crate::matrix::Matrix;
 use crate::order::CHAINS;
+use crate::rows::Rows;
 
-/// out += coefficients[i] * row rows[i], in order, up to four rows at a pass so that `out` is read and written less often.
+/// out += coefficients[i] * row at place i, in order, up to four rows at a pass so that `out` is read and written less often.
 ///
 /// # Safety
-/// As for `Lanes`.
+/// As for `Lanes`; every row has as many weights as `out` numbers.
 #[inline(always)]
-pub(crate) unsafe fn axpy_rows<L: Lanes>(matrix: &Matrix<'_>, rows: &[u32], coefficients: &[f32], out: &mut [f32]) {
+pub(crate) unsafe fn axpy_rows<L: Lanes>(format: Format, rows: Rows<'_>, coefficients: &[f32], out: &mut [f32]) {
     // SAFETY: the caller's promise.
     unsafe {
-        match matrix.format() {
-            Format::F32 => float_axpys::<L, Single>(matrix, rows, coefficients, out),
-            Format::F16 => float_axpys::<L, Half>(matrix, rows, coefficients, out),
-            Format::Q8_0 => block_axpys::<L, EightBit>(matrix, rows, coefficients, out),
-            Format::Q4_0 => block_axpys::<L, FourBit>(matrix, rows, coefficients, out),
+        match format {
+            Format::F32 => float_axpys::<L, Single>(rows, coefficients, out),
+            Format::F16 => float_axpys::<L, Half>(rows, coefficients, out),
+            Format::Q8_0 => block_axpys::<L, EightBit>(rows, coefficients, out),
+            Format::Q4_0 => block_axpys::<L, FourBit>(rows, coefficients, out),
         }
     }
 }
 
 /// # Safety
-/// As for `Lanes`.
+/// As for `axpy_rows`.
 #[inline(always)]
-unsafe fn float_axpys<L: Lanes, F: Floats>(matrix: &Matrix<'_>, rows: &[u32], coefficients: &[f32], out: &mut [f32]) {
-    for (&row, &coefficient) in rows.iter().zip(coefficients) {
-        let row = matrix.row(row as usize).as_ptr();
-        // SAFETY: row and output have the matrix's columns; the rest that is not a group of sixteen goes through a copy.
+unsafe fn float_axpys<L: Lanes, F: Floats>(rows: Rows<'_>, coefficients: &[f32], out: &mut [f32]) {
+    for (place, &coefficient) in coefficients.iter().enumerate() {
+        let row = rows.row(place).as_ptr();
+        // SAFETY: the row is as long as the output; the rest that is not a group of sixteen goes through a copy.
         unsafe {
             let factor = L::splat(coefficient);
             let mut at = 0;
@@ -54,21 +54,22 @@ unsafe fn float_axpys<L: Lanes, F: Floats>(matrix: &Matrix<'_>, rows: &[u32], co
 }
 
 /// # Safety
-/// As for `Lanes`.
+/// As for `axpy_rows`.
 #[inline(always)]
-unsafe fn block_axpys<L: Lanes, B: Blocks>(matrix: &Matrix<'_>, rows: &[u32], coefficients: &[f32], out: &mut [f32]) {
+unsafe fn block_axpys<L: Lanes, B: Blocks>(rows: Rows<'_>, coefficients: &[f32], out: &mut [f32]) {
     const AT_ONCE: usize = 4;
-    let row = |place: usize| matrix.row(rows[place] as usize).as_ptr();
+    let count = coefficients.len();
+    let row = |place: usize| rows.row(place).as_ptr();
     let mut place = 0;
-    while place + AT_ONCE <= rows.len() {
+    while place + AT_ONCE <= count {
         let these = std::array::from_fn(|i| row(place + i));
-        let next = std::array::from_fn(|i| row((place + AT_ONCE + i).min(rows.len() - 1)));
+        let next = std::array::from_fn(|i| row((place + AT_ONCE + i).min(count - 1)));
         let coefficients = std::array::from_fn(|i| coefficients[place + i]);
-        // SAFETY: rows and output have the matrix's columns.
+        // SAFETY: rows are as long as the output.
         unsafe { block_axpy::<L, B, AT_ONCE>(these, next, coefficients, out) };
         place += AT_ONCE;
     }
-    while place < rows.len() {
+    while place < count {
         // SAFETY: as above.
         unsafe { block_axpy::<L, B, 1>([row(place)], [row(place)], [coefficients[place]], out) };
         place += 1;

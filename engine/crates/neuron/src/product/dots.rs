@@ -4,8 +4,8 @@ use super::kinds::{Blocks, EightBit, Floats, FourBit, Half, Single};
 use crate::activations::Token;
 use crate::format::{BLOCK, Format, Q8_0_BYTES};
 use crate::lanes::{Codes, Lanes};
-use crate::matrix::{Matrix, Selection};
 use crate::order::CHAINS;
+use crate::rows::Rows;
 
 /// The chains of R rows with T vectors, all of `cols` numbers.
 ///
@@ -67,7 +67,7 @@ unsafe fn float_step<L: Lanes, F: Floats, const R: usize, const T: usize>(
     }
 }
 
-/// Rows that are computed together, a quarter of the selection apart. Together they keep more memory requests in flight than
+/// Rows that are computed together, a quarter of all apart. Together they keep more memory requests in flight than
 /// one does; rows next to each other would share memory pages, which the processor's prefetching takes badly (measured on
 /// Zen 4: a read in four far streams is a fifth faster than in one, in four near ones it is slower).
 const ROWS_AT_ONCE: usize = 4;
@@ -87,7 +87,7 @@ pub(super) unsafe fn prefetch<L: Lanes>(at: *const u8, bytes: usize) {
 }
 
 /// The dot products of R quantised rows with one token. When `next` is not `rows`, the rows it names are prefetched on the way:
-/// rows of a list lie anywhere, so the processor cannot know them.
+/// rows that do not follow each other are not foreseen by the processor.
 ///
 /// # Safety
 /// As for `Lanes`; each row has a block per 32 columns of `x`. `next` may be any addresses.
@@ -152,24 +152,22 @@ unsafe fn float_dots<L: Lanes, F: Floats, const R: usize>(rows: [*const u8; R], 
     }
 }
 
-/// The loop over a selection: `$dots` is one of the two functions above with its types, its number of rows left open. A macro,
+/// The loop over the rows: `$dots` is one of the two functions above with its types, its number of rows left open. A macro,
 /// because a closure would not be compiled for the backend's CPU features.
 macro_rules! for_rows {
-    ($dots:ident<$l:ty, $format:ty>, $matrix:expr, $selection:expr, $x:expr, $out:expr) => {{
+    ($dots:ident<$l:ty, $format:ty>, $rows:expr, $x:expr, $out:expr) => {{
         let quarter = $out.len() / ROWS_AT_ONCE;
         for place in 0..quarter {
             let (mut rows, mut next) = ([std::ptr::null(); ROWS_AT_ONCE], [std::ptr::null(); ROWS_AT_ONCE]);
             for i in 0..ROWS_AT_ONCE {
-                rows[i] = $matrix.row($selection.row(place + i * quarter)).as_ptr();
-                next[i] = match $selection {
-                    Selection::All => rows[i],
+                rows[i] = $rows.row(place + i * quarter).as_ptr();
+                next[i] = match $rows.foreseen() {
+                    true => rows[i],
                     // The place after the last of a quarter is the first of the next, or one of those that are left.
-                    Selection::List(list) => $matrix
-                        .row(list[(place + i * quarter + 1).min(list.len() - 1)] as usize)
-                        .as_ptr(),
+                    false => $rows.row((place + i * quarter + 1).min($out.len() - 1)).as_ptr(),
                 };
             }
-            // SAFETY: rows of the matrix have as many columns as the token.
+            // SAFETY: the rows have as many columns as the token.
             let sums = unsafe { $dots::<$l, $format, ROWS_AT_ONCE>(rows, next, &$x) };
             for i in 0..ROWS_AT_ONCE {
                 $out[place + i * quarter] = sums[i];
@@ -181,29 +179,29 @@ macro_rules! for_rows {
             // Together as well; the last stands in for those that are missing.
             let mut rows = [std::ptr::null(); ROWS_AT_ONCE];
             for i in 0..ROWS_AT_ONCE {
-                rows[i] = $matrix.row($selection.row(done + i.min(left - 1))).as_ptr();
+                rows[i] = $rows.row(done + i.min(left - 1)).as_ptr();
             }
             // SAFETY: as above.
             let sums = unsafe { $dots::<$l, $format, ROWS_AT_ONCE>(rows, rows, &$x) };
             $out[done..].copy_from_slice(&sums[..left]);
         } else if left == 1 {
-            let row = $matrix.row($selection.row(done)).as_ptr();
+            let row = $rows.row(done).as_ptr();
             // SAFETY: as above.
             $out[done] = unsafe { $dots::<$l, $format, 1>([row], [row], &$x) }[0];
         }
     }};
 }
 
-/// out[i] = dot(row selection[i], x).
+/// out[i] = dot(row at place i, x).
 ///
 /// # Safety
-/// As for `Lanes`.
+/// As for `Lanes`; every row has as many weights as `x` columns.
 #[inline(always)]
-pub(crate) unsafe fn dot_rows<L: Lanes>(matrix: &Matrix<'_>, selection: Selection<'_>, x: Token<'_>, out: &mut [f32]) {
-    match matrix.format() {
-        Format::F32 => for_rows!(float_dots<L, Single>, matrix, selection, x, out),
-        Format::F16 => for_rows!(float_dots<L, Half>, matrix, selection, x, out),
-        Format::Q8_0 => for_rows!(block_dots<L, EightBit>, matrix, selection, x, out),
-        Format::Q4_0 => for_rows!(block_dots<L, FourBit>, matrix, selection, x, out),
+pub(crate) unsafe fn dot_rows<L: Lanes>(format: Format, rows: Rows<'_>, x: Token<'_>, out: &mut [f32]) {
+    match format {
+        Format::F32 => for_rows!(float_dots<L, Single>, rows, x, out),
+        Format::F16 => for_rows!(float_dots<L, Half>, rows, x, out),
+        Format::Q8_0 => for_rows!(block_dots<L, EightBit>, rows, x, out),
+        Format::Q4_0 => for_rows!(block_dots<L, FourBit>, rows, x, out),
     }
 }

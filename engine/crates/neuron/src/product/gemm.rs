@@ -5,8 +5,9 @@ use super::kinds::{Blocks, EightBit, Floats, FourBit, Half, Single};
 use crate::activations::Activations;
 use crate::format::Format;
 use crate::lanes::Lanes;
-use crate::matrix::{Matrix, Selection};
+use crate::matrix::Matrix;
 use crate::output::Output;
+use crate::rows::Rows;
 
 /// out.line(t)[i] = dot(row i, token t), four rows by four tokens at a time (two by two when registers are few).
 ///
@@ -66,7 +67,7 @@ unsafe fn float_gemm<L: Lanes, F: Floats, const R: usize, const T: usize>(
     }
     for token in whole..x.tokens() {
         // SAFETY: the caller's promise.
-        unsafe { dot_rows::<L>(matrix, Selection::All, x.token(token), out.line(token)) };
+        unsafe { dot_rows::<L>(matrix.format(), Rows::All(matrix), x.token(token), out.line(token)) };
     }
 }
 

@@ -64,6 +64,27 @@ fn products_are_checked() {
         assert!(kernels.axpy_rows(&matrix, &[2], &[1.0], &mut [0.0; 64]).is_err());
         assert!(kernels.axpy_rows(&matrix, &[0], &[1.0; 2], &mut [0.0; 64]).is_err());
 
+        let (row, cut) = (&data[..36], &data[..35]);
+        let gemv = |cols, rows: &[&[u8]], x, outputs: usize| {
+            kernels.gemv_scattered(Format::Q4_0, cols, rows, x, &mut vec![0.0; outputs])
+        };
+        assert!(gemv(64, &[row, row], &x, 2).is_ok());
+        assert_eq!(
+            gemv(64, &[row, cut], &x, 2).unwrap_err().to_string(),
+            "wrong length of a row that lies anywhere: 35; must be 36"
+        );
+        assert!(gemv(64, &[row], &x, 2).is_err());
+        assert!(gemv(96, &[&data[..54]], &x, 1).is_err(), "activations of another length");
+        assert!(gemv(64, &[row], &two, 1).is_err());
+        assert!(matches!(gemv(65, &[row], &x, 1), Err(KernelError::Ragged { .. })));
+        let axpy = |rows: &[&[u8]], coefficients: &[f32], outputs: usize| {
+            kernels.axpy_scattered(Format::Q4_0, rows, coefficients, &mut vec![0.0; outputs])
+        };
+        assert!(axpy(&[row, row], &[1.0; 2], 64).is_ok());
+        assert!(axpy(&[row, &data[..37]], &[1.0; 2], 64).is_err());
+        assert!(axpy(&[row], &[1.0; 2], 64).is_err());
+        assert!(axpy(&[row], &[1.0], 96).is_err());
+
         let bundles = Bundles {
             gate: matrix,
             up: matrix,

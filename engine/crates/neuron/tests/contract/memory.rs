@@ -80,6 +80,11 @@ fn products_read_nothing_past_their_rows() {
                     let list = [rows as u32 - 1, 0, rows as u32 - 1];
                     kernels.gemv_rows(&matrix, &list, &activations, &mut [0.0; 3]).unwrap();
                     kernels.axpy_rows(&matrix, &list, &[1.0; 3], &mut x.clone()).unwrap();
+                    let anywhere = list.map(|row| matrix.row(row as usize));
+                    kernels
+                        .gemv_scattered(format, cols, &anywhere, &activations, &mut [0.0; 3])
+                        .unwrap();
+                    kernels.axpy_scattered(format, &anywhere, &[1.0; 3], &mut x.clone()).unwrap();
                     kernels
                         .gemm(
                             &matrix,

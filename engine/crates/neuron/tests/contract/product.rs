@@ -14,6 +14,13 @@ fn gemv(kernels: Kernels, matrix: &Matrix<'_>, x: &Activations) -> Vec<f32> {
     out
 }
 
+/// A copy of the row in memory of its own, after a few bytes of something else.
+fn shifted(row: &[u8], source: &mut Source) -> Vec<u8> {
+    let mut copy: Vec<u8> = (0..source.below(70)).map(|_| source.next() as u8).collect();
+    copy.extend_from_slice(row);
+    copy
+}
+
 #[test]
 fn the_backends_that_must_be_here_are_here() {
     let names: Vec<_> = Kernels::available().iter().map(Kernels::name).collect();
@@ -124,6 +131,15 @@ fn a_row_gives_the_same_bits_however_it_is_computed() {
                         kernels.gemv_rows(&matrix, &list, &x, &mut listed).unwrap();
                         let want: Vec<f32> = list.iter().map(|&row| whole[row as usize]).collect();
                         assert_same(&listed, &want, &what);
+                        // Each row in memory of its own, at any address.
+                        let owned: Vec<Vec<u8>> = list
+                            .iter()
+                            .map(|&row| shifted(matrix.row(row as usize), &mut source))
+                            .collect();
+                        let scattered: Vec<&[u8]> = owned.iter().map(|copy| &copy[copy.len() - matrix.row_bytes()..]).collect();
+                        let mut found = vec![f32::NAN; list.len()];
+                        kernels.gemv_scattered(format, cols, &scattered, &x, &mut found).unwrap();
+                        assert_same(&found, &want, &what);
                     }
                 }
             }
@@ -253,6 +269,16 @@ fn axpy_adds_rows_one_after_the_other() {
                         let mut got = before.clone();
                         kernels.axpy_rows(&matrix, &rows, &coefficients, &mut got).unwrap();
                         assert_same(&got, &want, &what);
+                        let owned: Vec<Vec<u8>> = rows
+                            .iter()
+                            .map(|&row| shifted(matrix.row(row as usize), &mut source))
+                            .collect();
+                        let scattered: Vec<&[u8]> = owned.iter().map(|copy| &copy[copy.len() - matrix.row_bytes()..]).collect();
+                        let mut anywhere = before.clone();
+                        kernels
+                            .axpy_scattered(format, &scattered, &coefficients, &mut anywhere)
+                            .unwrap();
+                        assert_same(&anywhere, &want, &what);
                         let mut singly = before.clone();
                         for (&row, &coefficient) in rows.iter().zip(&coefficients) {
                             kernels
