@@ -84,6 +84,7 @@ fn through_a_segment(keys: u32, slots: u32, trace: &[u32]) -> (f64, u64) {
     let segment = SegmentShape {
         name: "cold",
         entry_bytes: 4096,
+        align_bytes: cache::PAGE_BYTES,
         policy: PolicyKind::Lru,
         setting,
     };

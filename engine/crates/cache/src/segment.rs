@@ -247,7 +247,7 @@ impl Segment {
         self.vacate_dropped();
     }
 
-    /// Where a slot's bytes are, `slot_bytes()` of them, on a page. Reading or writing there needs what [`crate::SegmentedCache`] says.
+    /// Where a slot's bytes are, `slot_bytes()` of them, aligned as the shape says. Reading or writing there needs what [`crate::SegmentedCache`] says.
     /// A slot that a resize took away gives a null pointer.
     #[inline]
     pub fn address(&self, slot: Slot) -> *mut u8 {

@@ -10,8 +10,10 @@ use crate::segment::{Place, Segment};
 pub struct SegmentShape<'a> {
     /// For counts and errors: "hot", "cold".
     pub name: &'static str,
-    /// Bytes of one thing; a slot is as many whole pages.
+    /// Bytes of one thing; a slot is as many whole `align_bytes`.
     pub entry_bytes: usize,
+    /// Where slots begin: on multiples of this power of two, at most a page ([`PAGE_BYTES`], which direct reads into slots need).
+    pub align_bytes: usize,
     /// Which policy.
     pub policy: PolicyKind,
     /// Its things (`keys`), how many of them fit at first (`slots`), and what else the policy reads.
@@ -85,6 +87,7 @@ impl SegmentedCache {
         for &SegmentShape {
             name,
             entry_bytes,
+            align_bytes,
             policy,
             setting,
         } in segments
@@ -92,7 +95,13 @@ impl SegmentedCache {
             if entry_bytes == 0 {
                 return Err(CacheError::Size { what: "entry", bytes: 0 });
             }
-            let slot_bytes = whole(entry_bytes, PAGE_BYTES, "entry")?;
+            if !align_bytes.is_power_of_two() || align_bytes > PAGE_BYTES {
+                return Err(CacheError::Size {
+                    what: "alignment of slots",
+                    bytes: align_bytes,
+                });
+            }
+            let slot_bytes = whole(entry_bytes, align_bytes, "entry")?;
             // Not more addresses than all things need, nor than the budget could ever fill.
             let most = (setting.keys as usize).min(budget_bytes / slot_bytes) * slot_bytes;
             let start = end;

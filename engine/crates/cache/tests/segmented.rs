@@ -16,6 +16,7 @@ fn one(policy: PolicyKind, setting: Setting<'_>, entry_bytes: usize) -> Segmente
     let shape = SegmentShape {
         name: "cold",
         entry_bytes,
+        align_bytes: cache::PAGE_BYTES,
         policy,
         setting,
     };
@@ -33,6 +34,7 @@ fn hot_and_cold(hot_slots: u32, cold_slots: u32, huge_pages: bool) -> SegmentedC
     let lru = |name, entry_bytes, keys, slots| SegmentShape {
         name,
         entry_bytes,
+        align_bytes: cache::PAGE_BYTES,
         policy: PolicyKind::Lru,
         setting: Setting {
             keys,
@@ -372,6 +374,7 @@ fn the_budget_error_names_budgets_that_work() {
             segments: vec![SegmentShape {
                 name: "cold",
                 entry_bytes: 5000,
+                align_bytes: cache::PAGE_BYTES,
                 policy,
                 setting: Setting {
                     keys: 1000,
@@ -510,6 +513,7 @@ fn calls_out_of_turn_are_refused_and_change_nothing() {
     let zero = SegmentShape {
         name: "cold",
         entry_bytes: 0,
+        align_bytes: cache::PAGE_BYTES,
         policy: PolicyKind::Lru,
         setting: Setting::default(),
     };

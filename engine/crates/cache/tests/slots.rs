@@ -18,6 +18,7 @@ fn lru(keys: u32, slots: u32, entry_bytes: usize) -> SegmentedCache {
     let segment = SegmentShape {
         name: "cold",
         entry_bytes,
+        align_bytes: cache::PAGE_BYTES,
         policy: PolicyKind::Lru,
         setting,
     };

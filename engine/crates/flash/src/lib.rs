@@ -51,7 +51,7 @@ pub use order::{NeuronOrder, whole_tiles};
 pub use pack::{DownChoice, GroupCandidate, GroupChoice, PackOptions, PackProgress, PackReport, Phase, Requantisation, pack};
 pub use read::{
     BackendChoice, BackendUsed, BufferPool, Completion, Data, Disk, Fault, FaultyDisk, FileDisk, FlashReader, Histogram,
-    PooledBuffer, Reader, ReaderOptions, Statistics, Stream,
+    PageDone, PageRead, PooledBuffer, Reader, ReaderOptions, Statistics, Stream,
 };
 pub use shaper::{Shaper, ShaperReport};
 pub use target::{Part, Request, Target};

@@ -86,22 +86,22 @@ pub(crate) fn in_memory_pass(config: &ModelConfig, prompt: usize) -> u64 {
     4 * routes * (2 * config.neurons + 3 * config.hidden) as u64
 }
 
-/// Bytes of free buffers that a reader keeps for reuse, where a cluster is so large.
-fn kept_buffers(cluster: u64) -> u64 {
-    (2 * cluster).clamp(1 << 20, 16 << 20)
+/// Bytes of free buffers that a reader keeps for reuse: as much as prefill streams ahead, so that buffers are not made anew for
+/// every block. Decoding keeps fewer and smaller ones.
+pub(crate) fn keep_bytes(file: &FlashFile, options: &OffloadOptions) -> usize {
+    file.layers()
+        .first()
+        .map_or(0, |layout| streamed_bytes(layout) * (options.prefill_ahead as u64 + 1)) as usize
 }
 
-/// The same for a file.
-pub(crate) fn keep_bytes(file: &FlashFile, options: &OffloadOptions) -> usize {
-    kept_buffers(file.layers().first().map_or(0, |layout| cluster_bytes(layout, options))) as usize
+/// What prefill reads at once.
+fn streamed_bytes(layout: &LayerLayout) -> u64 {
+    let neurons = STREAMED_NEURONS.max(u64::from(layout.shape().group));
+    neurons.min(u64::from(layout.shape().neurons)) * bundle_bytes(layout)
 }
 
 fn bundle_bytes(layout: &LayerLayout) -> u64 {
     layout.expert_bytes() / u64::from(layout.shape().neurons.max(1)) + 1
-}
-
-fn cluster_bytes(layout: &LayerLayout, options: &OffloadOptions) -> u64 {
-    u64::from(options.cluster_neurons.min(layout.shape().neurons)) * bundle_bytes(layout)
 }
 
 /// Working memory of FFNs on flash: blocks being read and computed, sums, and the cache's own tables.
@@ -109,15 +109,9 @@ fn on_flash_pass(file: &FlashFile, config: &ModelConfig, options: &OffloadOption
     let Some(layout) = file.layers().first() else {
         return Vec::new();
     };
-    let bundle = bundle_bytes(layout);
-    let streamed = STREAMED_NEURONS
-        .max(u64::from(layout.shape().group))
-        .min(u64::from(layout.shape().neurons))
-        * bundle;
-    let cluster = cluster_bytes(layout, options);
-    // A buffer of one page takes two from the system's allocator, which aligns it. Free ones are kept for the next cluster.
-    let decode = 2 * (cluster * (u64::from(options.depth) + 1) + kept_buffers(cluster));
-    let reads = (streamed * (options.prefill_ahead as u64 + 2)).max(decode);
+    // What is kept was in flight before; a buffer of one page takes two from the system's allocator, which aligns it.
+    let in_flight = (2 * needs.reading as u64).max(streamed_bytes(layout));
+    let reads = keep_bytes(file, options) as u64 + in_flight;
     let tokens = prompt.clamp(1, BATCH) as u64;
     let hidden = config.hidden as u64;
     let blocks = (config.experts_used * config.neurons.div_ceil(neuron::SUM_BLOCK)) as u64;
@@ -139,6 +133,28 @@ fn on_flash_pass(file: &FlashFile, config: &ModelConfig, options: &OffloadOption
     ]
 }
 
+/// Sizes of the hot and the cold segment beside what is always held.
+fn segments(fixed: &[Part], options: &Options, needs: &Needs) -> Result<(u64, u64), GenerateError> {
+    let held: u64 = fixed.iter().map(|part| part.bytes).sum();
+    let left = match options.memory {
+        None => u64::MAX,
+        Some(allowed) if allowed >= held => allowed - held,
+        Some(allowed) => {
+            return Err(GenerateError::DoesNotFit {
+                needed: held,
+                allowed,
+                parts: fixed.to_vec(),
+                advice: "fewer --tokens, a shorter --prompt or a smaller --cluster need less",
+            });
+        }
+    };
+    let whole = |bytes: u64, slot: usize| bytes / slot.max(1) as u64 * slot as u64;
+    let wanted = options.segments.unwrap_or((u64::MAX, u64::MAX));
+    let hot = whole(left.min(needs.all_hot as u64).min(wanted.0), needs.hot_slot);
+    let cold = whole((left - hot).min(needs.all_cold as u64).min(wanted.1), needs.cold_slot);
+    Ok((hot, cold))
+}
+
 /// Divides a limit for FFNs on flash; with no limit, both segments hold everything.
 pub(crate) fn divide(
     file: &FlashFile,
@@ -148,25 +164,17 @@ pub(crate) fn divide(
     mut fixed: Vec<Part>,
     prompt: usize,
 ) -> Result<Budget, GenerateError> {
-    let needs = Offload::needs(file, offload)?;
+    let needs = Offload::needs(file, config.experts_used as u32, offload)?;
     fixed.extend(on_flash_pass(file, config, offload, &needs, prompt));
-    let held: u64 = fixed.iter().map(|part| part.bytes).sum();
-    let left = match options.memory {
-        None => u64::MAX,
-        Some(allowed) if allowed >= held => allowed - held,
-        Some(allowed) => {
-            return Err(GenerateError::DoesNotFit {
-                needed: held,
-                allowed,
-                parts: fixed,
-                advice: "fewer --tokens, a shorter --prompt or smaller --cluster and --depth need less",
-            });
-        }
-    };
-    let whole = |bytes: u64, slot: usize| bytes / slot.max(1) as u64 * slot as u64;
-    let wanted = options.segments.unwrap_or((u64::MAX, u64::MAX));
-    let hot = whole(left.min(needs.all_hot as u64).min(wanted.0), needs.hot_slot);
-    let cold = whole((left - hot).min(needs.all_cold as u64).min(wanted.1), needs.cold_slot);
+    let (mut hot, mut cold) = segments(&fixed, options, &needs)?;
+    let holds = |bytes: u64, slot: usize, wanted: usize| bytes / slot.max(1) as u64 >= wanted as u64;
+    if !holds(hot, needs.hot_slot, needs.layer_hot) || !holds(cold, needs.cold_slot, needs.layer_cold) {
+        fixed.push(Part {
+            name: "neurons of a layer that have no slot",
+            bytes: needs.beside as u64,
+        });
+        (hot, cold) = segments(&fixed, options, &needs)?;
+    }
     Ok(Budget {
         limit: options.memory,
         fixed,

@@ -5,11 +5,12 @@
 //! Results are the same bits for any cache size, number of threads and lanes, depth, read backend and eviction policy.
 //!
 //! May import: `cache`, `flash`, `model` (the seam [`FeedForward`]), `neuron`, `pool`. Files: `options` (what the plan decides), `units` (how the file is cut),
-//! `layer_run/` (decode: one token, one layer), `prefill` (many tokens, layers streamed), `counters`, `error`.
+//! `layer_run/` (decode: one token, one layer), `prefill` (many tokens, layers streamed), `keep` (what stays of that), `counters`, `error`.
 #![warn(missing_docs)]
 
 mod counters;
 mod error;
+mod keep;
 mod layer_run;
 mod options;
 mod prefill;
@@ -25,10 +26,14 @@ use pool::Pool;
 
 pub use counters::LayerCounters;
 pub use error::OffloadError;
-use layer_run::{LayerRun, Lists, Partials, Scratch, State};
+use layer_run::{LayerRun, Lists, MOST_REQUESTED_BYTES, Partials, Scratch, StageMemory, State};
 pub use options::{Granularity, OffloadOptions, Overlap};
 use prefill::PrefillScratch;
 use units::Units;
+
+/// Slots begin with a cache line. Rows are copied into them out of the pages that were read, whose padding would take a fifth of
+/// the memory.
+const SLOT_ALIGN: usize = 64;
 
 /// How large the segments can usefully be, and how small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +46,14 @@ pub struct Needs {
     pub hot_slot: usize,
     /// See `hot_slot`.
     pub cold_slot: usize,
+    /// Slots of each that hold all that one layer uses for a token.
+    pub layer_hot: usize,
+    /// See `layer_hot`.
+    pub layer_cold: usize,
+    /// Bytes of buffers for what is being read in decoding.
+    pub reading: usize,
+    /// Bytes that a layer may hold beside the segments when these are smaller than what it uses.
+    pub beside: usize,
 }
 
 /// The FFNs of a packed file under a memory budget.
@@ -54,6 +67,7 @@ pub struct Offload {
     cache: SegmentedCache,
     lists: Lists,
     scratch: Vec<Mutex<Scratch>>,
+    stages: Option<StageMemory>,
     prefill: PrefillScratch,
     partials: Vec<f32>,
     totals: LayerCounters,
@@ -74,7 +88,7 @@ impl Offload {
     ) -> Result<Self, OffloadError> {
         let file = Arc::clone(reader.file());
         let units = Units::of(&file, &options)?;
-        let needs = needs_of(&units);
+        let needs = needs_of(&file, &units, experts_used, &options);
         let slots = |bytes: usize, slot: usize, keys: u32| u32::try_from(bytes / slot).unwrap_or(u32::MAX).min(keys);
         let hot_slots = slots(options.hot_bytes, needs.hot_slot, units.gate_keys());
         let cold_slots = slots(options.cold_bytes, needs.cold_slot, units.up_down_keys());
@@ -97,6 +111,7 @@ impl Offload {
                 SegmentShape {
                     name: "hot",
                     entry_bytes: units.gate_bytes(),
+                    align_bytes: SLOT_ALIGN,
                     policy: hot_policy,
                     setting: Setting {
                         keys: units.gate_keys(),
@@ -108,6 +123,7 @@ impl Offload {
                 SegmentShape {
                     name: "cold",
                     entry_bytes: units.up_down_bytes(),
+                    align_bytes: SLOT_ALIGN,
                     policy: options.policy,
                     setting: Setting {
                         keys: units.up_down_keys(),
@@ -119,6 +135,10 @@ impl Offload {
                 },
             ],
         })?;
+        let stages = file
+            .layers()
+            .first()
+            .and_then(|layout| StageMemory::new(layout, &units, options.granularity));
         let labels: &[&str] = if file.is_requantised() { &["requantised"] } else { &[] };
         Ok(Self {
             file,
@@ -130,6 +150,7 @@ impl Offload {
             cache,
             lists: Lists::default(),
             scratch: Vec::new(),
+            stages,
             prefill: PrefillScratch::default(),
             partials: Vec::new(),
             totals: LayerCounters::default(),
@@ -138,9 +159,9 @@ impl Offload {
         })
     }
 
-    /// Sizes that matter for choosing segments of this file.
-    pub fn needs(file: &FlashFile, options: &OffloadOptions) -> Result<Needs, OffloadError> {
-        Ok(needs_of(&Units::of(file, options)?))
+    /// Sizes that matter for choosing segments of this file. `experts_used` is how many experts a token takes.
+    pub fn needs(file: &FlashFile, experts_used: u32, options: &OffloadOptions) -> Result<Needs, OffloadError> {
+        Ok(needs_of(file, &Units::of(file, options)?, experts_used, options))
     }
 
     /// The cache, to look at.
@@ -178,6 +199,7 @@ impl Offload {
             self.scratch.push(Mutex::new(Scratch::default()));
         }
         let experts: Vec<u32> = routes.iter().map(|route| route.expert).collect();
+        let stages = self.stages.as_mut().map(StageMemory::stages);
         let lists = std::mem::take(&mut self.lists);
         let run = LayerRun {
             kernels: self.kernels,
@@ -191,13 +213,20 @@ impl Offload {
             overlap: self.options.overlap,
             granularity: self.options.granularity,
             depth: self.options.depth,
-            state: Mutex::new(State::new(&mut self.cache, lists, &self.units, routes.len() as u32)),
+            state: Mutex::new(State::new(
+                &mut self.cache,
+                lists,
+                &self.units,
+                routes.len() as u32,
+                stages.map_or(0, |stages| stages.count),
+            )),
             changed: Condvar::new(),
             partials: Partials {
                 first: self.partials.as_mut_ptr(),
                 width,
                 blocks,
             },
+            stages,
         };
         run.begin();
         let scratch = &self.scratch;
@@ -240,14 +269,26 @@ impl Offload {
     }
 }
 
-fn needs_of(units: &Units) -> Needs {
-    let page = |bytes: usize| bytes.div_ceil(cache::PAGE_BYTES) * cache::PAGE_BYTES;
-    let (hot_slot, cold_slot) = (page(units.gate_bytes()), page(units.up_down_bytes()));
+fn needs_of(file: &FlashFile, units: &Units, experts_used: u32, options: &OffloadOptions) -> Needs {
+    let slot = |bytes: usize| bytes.next_multiple_of(SLOT_ALIGN);
+    let (hot_slot, cold_slot) = (slot(units.gate_bytes()), slot(units.up_down_bytes()));
+    let used = experts_used.min(units.experts) as usize;
+    let (layer_hot, layer_cold) = (used * units.clusters as usize, used * units.units as usize);
+    let stages = file
+        .layers()
+        .first()
+        .map_or(0, |layout| StageMemory::bytes(layout, units, options.granularity));
+    // One cluster more may be asked for before the most is reached.
+    let asked = MOST_REQUESTED_BYTES + units.gate_bytes() + units.cluster as usize / units.unit as usize * units.up_down_bytes();
     Needs {
         all_hot: hot_slot * units.gate_keys() as usize,
         all_cold: cold_slot * units.up_down_keys() as usize,
         hot_slot,
         cold_slot,
+        layer_hot,
+        layer_cold,
+        reading: stages + asked,
+        beside: layer_hot * units.gate_bytes() + layer_cold * units.up_down_bytes(),
     }
 }
 

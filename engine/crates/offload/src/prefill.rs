@@ -8,6 +8,7 @@ use pool::Pool;
 use crate::Offload;
 use crate::counters::LayerCounters;
 use crate::error::OffloadError;
+use crate::keep::StreamedBlock;
 use crate::units::{Rows, Units, copy_rows};
 
 /// Neurons of a streamed block: whole sum blocks, a few megabytes.
@@ -23,6 +24,8 @@ pub(crate) struct PrefillScratch {
     down: Vec<u8>,
     /// Tokens by neurons of the block.
     gates: Vec<f32>,
+    /// How often each neuron of the block fired.
+    pub(crate) counts: Vec<u32>,
     /// Tokens of the expert by width.
     input: Vec<f32>,
     sums: Vec<f32>,
@@ -39,6 +42,7 @@ struct ThreadScratch {
     fired: Vec<u32>,
     firing: Vec<f32>,
     cluster: ClusterScratch,
+    counts: Vec<u32>,
     count: u64,
     error: Option<neuron::KernelError>,
 }
@@ -110,6 +114,16 @@ impl Offload {
                 }
                 drop(data);
                 compute_block(self.kernels, self.gating, &self.units, pool, scratch, rows)?;
+                let block = StreamedBlock {
+                    layer: layer as u32,
+                    expert,
+                    positions,
+                    gates: &scratch.gate,
+                    ups: &scratch.up,
+                    downs: &scratch.down,
+                    fired: &scratch.counts,
+                };
+                block.keep(&self.units, &mut self.cache)?;
             }
             for (sum, &(place, route)) in scratch.sums.chunks_exact(width).zip(&mine) {
                 let out = &mut out[place / experts_used * width..][..width];
@@ -168,6 +182,7 @@ fn compute_block(
         })
         .collect();
     let input = &scratch.input;
+    let at_work = parts.len();
     pool.run_each(&mut parts, |_, part| {
         let outcome = part.run(kernels, gating, &bundles, input, width);
         part.thread.error = outcome.err();
@@ -175,6 +190,13 @@ fn compute_block(
     for part in parts {
         if let Some(error) = part.thread.error.take() {
             return Err(error.into());
+        }
+    }
+    scratch.counts.clear();
+    scratch.counts.resize(rows, 0);
+    for thread in &scratch.threads[..at_work] {
+        for (sum, count) in scratch.counts.iter_mut().zip(&thread.counts) {
+            *sum += count;
         }
     }
     Ok(())
@@ -211,6 +233,8 @@ impl Share<'_> {
             Output::new(gates, self.count, rows)?,
         )?;
         scratch.partial.resize(width, 0.0);
+        scratch.counts.clear();
+        scratch.counts.resize(rows, 0);
         for token in 0..self.count {
             kernels.quantise(&mine[token * width..][..width], &mut scratch.token);
             let x = &scratch.token;
@@ -222,6 +246,7 @@ impl Share<'_> {
                 scratch.slots.extend(slots.clone().map(|row| row as u32));
                 kernels.fire(&scratch.slots, &gates[slots], &mut scratch.fired, &mut scratch.firing)?;
                 let (fired, firing) = (&scratch.fired, &scratch.firing);
+                fired.iter().for_each(|&row| scratch.counts[row as usize] += 1);
                 let counted =
                     kernels.cluster_up_down(bundles, gating, fired, firing, x, &mut scratch.cluster, &mut scratch.partial)?;
                 if counted > 0 {

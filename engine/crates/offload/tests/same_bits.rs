@@ -123,7 +123,7 @@ fn options(hot_share: f64, cold_share: f64, file: &FlashFile) -> OffloadOptions 
         overlap: Overlap::Cluster,
         prefill_ahead: 3,
     };
-    let needs = Offload::needs(file, &options).unwrap();
+    let needs = Offload::needs(file, 2, &options).unwrap();
     options.hot_bytes = (needs.all_hot as f64 * hot_share) as usize;
     options.cold_bytes = (needs.all_cold as f64 * cold_share) as usize;
     options

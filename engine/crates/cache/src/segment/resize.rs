@@ -2,6 +2,7 @@
 
 use super::{NOWHERE, Segment};
 use crate::error::CacheError;
+use crate::memory::PAGE_BYTES;
 
 impl Segment {
     /// Nothing is being read or pinned, or an error.
@@ -42,7 +43,8 @@ impl Segment {
                     self.entries[id as usize].slot = to;
                 }
             }
-            let [kept, used] = [physical, self.id_in.len()].map(|slots| self.region.start + slots * self.slot_bytes);
+            // The page that holds the end of the last slot stays.
+            let [kept, used] = [physical, self.id_in.len()].map(|slots| self.end_of(slots));
             // SAFETY: slots of this segment that nothing is in any more; nothing was held, so nobody else uses them.
             unsafe {
                 self.mapping.release(kept..used);
@@ -63,9 +65,14 @@ impl Segment {
     /// Lets huge pages back the slots in use and nothing behind them.
     pub(crate) fn advise(&self) {
         if self.huge_pages {
-            let used = self.region.start + self.id_in.len() * self.slot_bytes;
+            let used = self.end_of(self.id_in.len());
             self.mapping.allow_huge_pages(self.region.start..used, self.region.end);
         }
+    }
+
+    /// The end of the pages that so many slots take.
+    fn end_of(&self, slots: usize) -> usize {
+        self.region.start + (slots * self.slot_bytes).next_multiple_of(PAGE_BYTES)
     }
 
     fn copy(&mut self, from: usize, to: usize) {

@@ -8,17 +8,24 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::Disk;
+use super::pages::{PageDone, PageRead, PageTray, finish};
 use super::run::{Chunk, Shared, locked};
 use crate::{FlashError, PAGE, Shaper, sys};
 
+enum Job {
+    Chunk(Chunk),
+    Pages(PageRead),
+}
+
 struct Queue {
-    chunks: VecDeque<Chunk>,
+    jobs: VecDeque<Job>,
     stop: bool,
 }
 
 struct Work {
     queue: Mutex<Queue>,
     arrived: Condvar,
+    tray: PageTray,
 }
 
 pub(crate) struct Lanes {
@@ -36,13 +43,14 @@ impl Lanes {
         shaper: Option<&Arc<Shaper>>,
     ) -> Result<Self, FlashError> {
         let queue = Queue {
-            chunks: VecDeque::new(),
+            jobs: VecDeque::new(),
             stop: false,
         };
         let mut this = Self {
             work: Arc::new(Work {
                 queue: Mutex::new(queue),
                 arrived: Condvar::new(),
+                tray: PageTray::default(),
             }),
             threads: Vec::with_capacity(lanes),
         };
@@ -72,7 +80,17 @@ impl Lanes {
 
     pub fn enqueue(&self, chunks: Vec<Chunk>) {
         let count = chunks.len();
-        locked(&self.work.queue).chunks.extend(chunks);
+        self.add(count, chunks.into_iter().map(Job::Chunk));
+    }
+
+    /// Page reads; their ends go to the tray.
+    pub fn read_pages(&self, reads: &[PageRead]) {
+        self.work.tray.expect(reads.len());
+        self.add(reads.len(), reads.iter().copied().map(Job::Pages));
+    }
+
+    fn add(&self, count: usize, jobs: impl Iterator<Item = Job>) {
+        locked(&self.work.queue).jobs.extend(jobs);
         if count == 1 {
             self.work.arrived.notify_one();
         } else {
@@ -80,10 +98,26 @@ impl Lanes {
         }
     }
 
+    /// Where the ends of page reads lie.
+    pub fn tray(&self) -> &PageTray {
+        &self.work.tray
+    }
+
     /// Drops what has not begun; each such request completes as cancelled.
     pub fn cancel(&self) {
-        let dropped = std::mem::take(&mut locked(&self.work.queue).chunks);
-        drop(dropped);
+        let dropped = std::mem::take(&mut locked(&self.work.queue).jobs);
+        for job in dropped {
+            if let Job::Pages(read) = job {
+                let now = Instant::now();
+                self.work.tray.put(PageDone {
+                    tag: read.tag,
+                    lane: 0,
+                    started: now,
+                    finished: now,
+                    outcome: Err(FlashError::Cancelled),
+                });
+            }
+        }
     }
 }
 
@@ -99,36 +133,55 @@ impl Drop for Lanes {
     }
 }
 
-fn next(work: &Work) -> Option<Chunk> {
+fn next(work: &Work) -> Option<Job> {
     let mut queue = locked(&work.queue);
     loop {
         if queue.stop {
             return None;
         }
-        if let Some(chunk) = queue.chunks.pop_front() {
-            return Some(chunk);
+        if let Some(job) = queue.jobs.pop_front() {
+            return Some(job);
         }
         queue = work.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
     }
 }
 
 fn serve(work: &Work, shared: &Shared, disk: &dyn Disk, shaper: Option<&Shaper>, lane: usize) {
-    while let Some(chunk) = next(work) {
+    while let Some(job) = next(work) {
         let started = Instant::now();
-        let due = shaper.map(|shaper| shaper.begin(chunk.offset(), chunk.bytes() as u64, chunk.is_second_phase(), started));
-        let memory = chunk.begin(started);
-        // SAFETY: `begin` hands out memory of this length for this chunk alone; the pool's memory is initialised.
-        let buffer = unsafe { std::slice::from_raw_parts_mut(memory, chunk.bytes()) };
-        let outcome = read_whole(shared.file.path(), disk, buffer, chunk.offset());
+        let (offset, bytes, second_phase) = match &job {
+            Job::Chunk(chunk) => (chunk.offset(), chunk.bytes(), chunk.is_second_phase()),
+            Job::Pages(read) => (read.offset, read.bytes as usize, read.second_phase),
+        };
+        let due = shaper.map(|shaper| shaper.begin(offset, bytes as u64, second_phase, started));
+        let memory = match &job {
+            Job::Chunk(chunk) => chunk.begin(started),
+            Job::Pages(read) => read.into,
+        };
+        // SAFETY: `begin` hands out memory of this length for this chunk alone, and whoever submits a page read promises the
+        // same; both are initialised.
+        let buffer = unsafe { std::slice::from_raw_parts_mut(memory, bytes) };
+        let outcome = read_whole(shared.file.path(), disk, buffer, offset);
         if let (Some(shaper), Some(due)) = (shaper, due) {
             shaper.hold(due);
         }
         let took = started.elapsed();
-        if outcome.is_ok() {
-            shared.counters.read(chunk.bytes() as u64, took);
-        }
         shared.counters.busy(lane, took);
-        chunk.finish(outcome, lane as u32);
+        match job {
+            Job::Chunk(chunk) => {
+                if outcome.is_ok() {
+                    shared.counters.read(bytes as u64, took);
+                }
+                chunk.finish(outcome, lane as u32);
+            }
+            Job::Pages(read) => work.tray.put(PageDone {
+                tag: read.tag,
+                lane: lane as u32,
+                started,
+                finished: started + took,
+                outcome: finish(shared, &read, outcome, took),
+            }),
+        }
     }
 }
 

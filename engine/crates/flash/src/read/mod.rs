@@ -3,6 +3,8 @@
 mod buffer;
 mod disk;
 mod lanes;
+mod page_ring;
+mod pages;
 mod ring;
 mod run;
 mod statistics;
@@ -16,6 +18,7 @@ use std::time::Instant;
 
 pub use buffer::{BufferPool, PooledBuffer};
 pub use disk::{Disk, Fault, FaultyDisk, FileDisk};
+pub use pages::{PageDone, PageRead};
 pub use run::{Completion, Data};
 pub use statistics::{Histogram, Statistics};
 pub use stream::Stream;
@@ -23,6 +26,7 @@ pub use stream::Stream;
 use crate::file::FlashFile;
 use crate::{FlashError, PAGE, Request, Shaper, Span};
 use lanes::Lanes;
+use page_ring::PageRing;
 use run::{Chunk, Member, Pending, Run, Shared};
 use uring::Uring;
 
@@ -116,6 +120,21 @@ pub trait FlashReader: Send + Sync {
     /// left.
     fn wait_for(&self, tag: u64) -> Option<Completion>;
 
+    /// Begins reads of whole pages into the caller's memory. Their ends are told by [`Self::pages_done`] and
+    /// [`Self::wait_pages`] alone. Fails as a whole, beginning nothing, where a read is not of whole pages inside the file.
+    ///
+    /// # Safety
+    /// Until the end of a read is told (or the reader was dropped), its memory is initialised, lies on a page, and nobody
+    /// else reads or writes it.
+    unsafe fn read_pages(&self, reads: &[PageRead]) -> Result<(), FlashError>;
+
+    /// Adds the page reads that are over to `done`, without waiting. Finds nothing while another thread waits for them.
+    fn pages_done(&self, done: &mut Vec<PageDone>);
+
+    /// The same, after waiting for at least one, at most until `until`; at once where none is on its way. For one thread at a
+    /// time.
+    fn wait_pages(&self, done: &mut Vec<PageDone>, until: Option<Instant>);
+
     /// Drops reads that have not begun; their requests complete with [`FlashError::Cancelled`]. The reader stays usable.
     fn cancel(&self);
 
@@ -131,21 +150,25 @@ pub trait FlashReader: Send + Sync {
 
 enum Backend {
     Lanes(Lanes),
-    Uring(Uring),
+    /// Requests through a thread that also joins and cuts; pages by whoever wants them.
+    Uring(Uring, Box<PageRing>),
 }
 
 impl Backend {
     fn enqueue(&self, chunks: Vec<Chunk>) {
         match self {
             Self::Lanes(lanes) => lanes.enqueue(chunks),
-            Self::Uring(uring) => uring.enqueue(chunks),
+            Self::Uring(uring, _) => uring.enqueue(chunks),
         }
     }
 
     fn cancel(&self) {
         match self {
             Self::Lanes(lanes) => lanes.cancel(),
-            Self::Uring(uring) => uring.cancel(),
+            Self::Uring(uring, pages) => {
+                uring.cancel();
+                pages.cancel();
+            }
         }
     }
 }
@@ -217,15 +240,16 @@ impl Reader {
         let shaper = options.shaper.as_ref();
         let mut lanes = asked;
         if let BackendChoice::Uring(depth) = options.backend {
-            match Uring::new(&shared, &disk, depth, options.pin.first().copied(), shaper) {
-                Ok(uring) => {
+            let requests = Uring::new(&shared, &disk, depth, options.pin.first().copied(), shaper);
+            match requests.and_then(|requests| Ok((requests, Box::new(PageRing::new(&shared, &disk, depth, shaper)?)))) {
+                Ok((requests, pages)) => {
                     let used = BackendUsed {
                         backend: options.backend,
                         direct,
                         fallbacks,
                     };
                     return Ok(Self {
-                        backend: Backend::Uring(uring),
+                        backend: Backend::Uring(requests, pages),
                         shared,
                         used,
                         options,
@@ -346,6 +370,47 @@ impl FlashReader for Reader {
 
     fn wait_for(&self, tag: u64) -> Option<Completion> {
         self.shared.wait(|completion| completion.tag == tag)
+    }
+
+    unsafe fn read_pages(&self, reads: &[PageRead]) -> Result<(), FlashError> {
+        let whole = |read: &PageRead| {
+            let end = read.offset.checked_add(u64::from(read.bytes));
+            read.bytes > 0
+                && u64::from(read.bytes).is_multiple_of(PAGE)
+                && read.offset.is_multiple_of(PAGE)
+                && (read.into.addr() as u64).is_multiple_of(PAGE)
+                && end.is_some_and(|end| end <= self.file().bytes())
+        };
+        if let Some(read) = reads.iter().find(|read| !whole(read)) {
+            return Err(FlashError::input(format!(
+                "pages {} + {}; whole pages inside the file's {} bytes, into memory on a page",
+                read.offset,
+                read.bytes,
+                self.file().bytes()
+            )));
+        }
+        let counters = &self.shared.counters;
+        counters.requests.fetch_add(reads.len() as u64, Ordering::Relaxed);
+        counters.ranges.fetch_add(reads.len() as u64, Ordering::Relaxed);
+        match &self.backend {
+            Backend::Lanes(lanes) => lanes.read_pages(reads),
+            Backend::Uring(_, pages) => pages.submit(reads)?,
+        }
+        Ok(())
+    }
+
+    fn pages_done(&self, done: &mut Vec<PageDone>) {
+        match &self.backend {
+            Backend::Lanes(lanes) => lanes.tray().take(done),
+            Backend::Uring(_, pages) => pages.take(done),
+        }
+    }
+
+    fn wait_pages(&self, done: &mut Vec<PageDone>, until: Option<Instant>) {
+        match &self.backend {
+            Backend::Lanes(lanes) => lanes.tray().wait(done, until),
+            Backend::Uring(_, pages) => pages.wait(done, until),
+        }
     }
 
     fn cancel(&self) {

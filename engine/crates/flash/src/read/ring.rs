@@ -38,7 +38,7 @@ const _: () = assert!(
     "the kernel's sizes"
 );
 
-/// The rings. Used by one thread only.
+/// The rings. Used by one thread at a time.
 pub(super) struct Ring {
     fd: OwnedFd,
     submissions: SharedMap,
@@ -48,6 +48,14 @@ pub(super) struct Ring {
     pending: u32,
     entries: u32,
     offsets: Offsets,
+}
+
+fn time_left(until: Instant) -> KernelTimespec {
+    let left = until.saturating_duration_since(Instant::now());
+    KernelTimespec {
+        seconds: left.as_secs() as i64,
+        nanoseconds: i64::from(left.subsec_nanos()),
+    }
 }
 
 /// Places inside the maps, as the kernel gave them.
@@ -132,14 +140,7 @@ impl Ring {
     pub fn enter(&mut self, wait: bool, until: Option<Instant>) -> io::Result<()> {
         const ETIME: i32 = 62;
         const EBUSY: i32 = 16;
-        let timeout = until.map(|until| {
-            let left = until.saturating_duration_since(Instant::now());
-            KernelTimespec {
-                seconds: left.as_secs() as i64,
-                nanoseconds: i64::from(left.subsec_nanos()),
-            }
-        });
-        match sys::uring_enter(&self.fd, self.pending, u32::from(wait), timeout) {
+        match sys::uring_enter(&self.fd, self.pending, u32::from(wait), until.map(time_left)) {
             Ok(consumed) => {
                 self.pending -= consumed.min(self.pending);
                 Ok(())
@@ -148,6 +149,21 @@ impl Ring {
             Err(error) if matches!(error.raw_os_error(), Some(ETIME | EBUSY | sys::EINTR | sys::EAGAIN)) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Submits what was pushed and waits for nothing. What the kernel does not take now stays pushed.
+    pub fn submit(&mut self) -> io::Result<()> {
+        if self.pending == 0 { Ok(()) } else { self.enter(false, None) }
+    }
+
+    /// The ring's descriptor once more, to wait on beside whoever uses the ring.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.fd.try_clone()
+    }
+
+    /// Waits for a completion to lie in the ring of `fd`, at most until `until`.
+    pub fn wait(fd: &OwnedFd, until: Option<Instant>) -> io::Result<()> {
+        sys::uring_enter(fd, 0, 1, until.map(time_left)).map(drop)
     }
 
     pub fn pop(&mut self) -> io::Result<Option<(u64, i32)>> {

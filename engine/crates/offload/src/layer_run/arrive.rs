@@ -1,17 +1,25 @@
 //! GIO and UDIO end: where the bytes of a read go, and what waited for them.
 
-use flash::{Completion, Data};
+use flash::{Completion, Data, PageDone};
 
 use super::LayerRun;
-use super::state::{COLD, HOT, Place, State, UP_DOWN_TAG};
+use super::state::{COLD, Fired, HOT, Place, SUM, State, UP_DOWN_TAG};
 use crate::error::OffloadError;
 use crate::units::{Rows, copy_rows};
 
 impl LayerRun<'_> {
-    /// A read has ended: its bytes go to their slot or buffer, and what waited for them becomes ready.
+    /// A request was answered: its bytes go to their slot or buffer, and what waited for them becomes ready.
     pub(super) fn take(&self, state: &mut State<'_>, completion: Completion) {
-        state.reads_left -= 1;
+        state.requests_left -= 1;
         let tag = completion.tag;
+        if tag != u64::MAX {
+            let is_unit = tag & UP_DOWN_TAG != 0;
+            state.requested_bytes -= if is_unit {
+                self.units.up_down_bytes()
+            } else {
+                self.units.gate_bytes()
+            };
+        }
         let outcome = match completion.outcome {
             Ok(data) if tag == u64::MAX => {
                 state.counters.bytes += data.bytes();
@@ -27,36 +35,66 @@ impl LayerRun<'_> {
         self.note(state, outcome);
     }
 
-    /// A failed read: its slot is free again.
-    pub(super) fn give_up(&self, state: &mut State<'_>, tag: u64) {
-        let index = tag as u32;
-        let (segment, key) = if tag == u64::MAX {
-            return;
-        } else if tag & UP_DOWN_TAG != 0 {
-            if !state.lists.units[index as usize].reserved {
-                return;
-            }
-            (
-                COLD,
-                self.units.up_down_key(
-                    self.layer,
-                    self.experts[(index / self.units.units) as usize],
-                    index % self.units.units,
-                ),
-            )
-        } else if tag >> 33 == 1 {
-            (
-                HOT,
-                self.units.gate_key(
-                    self.layer,
-                    self.experts[(index / self.units.clusters) as usize],
-                    index % self.units.clusters,
-                ),
-            )
-        } else {
+    /// Pages of units have arrived: their rows go to slots, and others' pages take their place.
+    pub(super) fn take_pages(&self, state: &mut State<'_>, done: &mut Vec<PageDone>) {
+        let Some(stages) = self.stages.filter(|_| !done.is_empty()) else {
             return;
         };
-        let aborted = state.cache.segments_mut()[segment].abort(key).map_err(OffloadError::from);
+        for PageDone { tag, outcome, .. } in done.drain(..) {
+            state.pages_left -= 1;
+            let stage = state.lists.unit(tag).stage;
+            let outcome = match outcome {
+                Ok(()) => {
+                    // SAFETY: the read into this place is over, and the place is free for the next only below.
+                    let pages = unsafe { std::slice::from_raw_parts(stages.at(stage), stages.bytes) };
+                    self.take_bundles(state, tag, pages)
+                }
+                Err(error) => {
+                    self.give_up_unit(state, tag);
+                    Err(error.into())
+                }
+            };
+            state.lists.free_stages.push(stage);
+            self.note(state, outcome);
+        }
+        if state.error.is_some() {
+            // What has no place yet will not be read any more.
+            while let Some(index) = state.lists.wanted.pop_front() {
+                self.give_up_unit(state, index);
+            }
+        }
+        let submitted = self.submit_pages(state);
+        self.note(state, submitted);
+    }
+
+    /// A failed request: its slot is free again.
+    pub(super) fn give_up(&self, state: &mut State<'_>, tag: u64) {
+        let index = tag as u32;
+        if tag == u64::MAX {
+            return;
+        }
+        if tag & UP_DOWN_TAG != 0 {
+            return self.give_up_unit(state, index);
+        }
+        if tag >> 33 == 1 {
+            let (expert, cluster) = (
+                self.experts[(index / self.units.clusters) as usize],
+                index % self.units.clusters,
+            );
+            let key = self.units.gate_key(self.layer, expert, cluster);
+            let aborted = state.cache.segments_mut()[HOT].abort(key).map_err(OffloadError::from);
+            self.note(state, aborted);
+        }
+    }
+
+    /// A unit that will not be read: its slot is free again.
+    pub(super) fn give_up_unit(&self, state: &mut State<'_>, index: u32) {
+        if !state.lists.unit(index).reserved {
+            return;
+        }
+        let (expert, unit) = (self.experts[(index / self.units.units) as usize], index % self.units.units);
+        let key = self.units.up_down_key(self.layer, expert, unit);
+        let aborted = state.cache.segments_mut()[COLD].abort(key).map_err(OffloadError::from);
         self.note(state, aborted);
     }
 
@@ -114,29 +152,61 @@ impl LayerRun<'_> {
     }
 
     pub(super) fn take_unit(&self, state: &mut State<'_>, index: u32, data: &Data) -> Result<(), OffloadError> {
-        let (expert, unit) = (self.experts[(index / self.units.units) as usize], index % self.units.units);
         state.counters.bytes += data.bytes();
+        let (expert, unit) = (self.experts[(index / self.units.units) as usize], index % self.units.units);
         let positions = self.units.of_unit(unit);
-        let key = self.units.up_down_key(self.layer, expert, unit);
-        let reserved = state.lists.units[index as usize].reserved;
-        let place = self.store(state, COLD, key, reserved, self.units.up_down_bytes(), |out| {
+        self.fill_unit(state, index, |out| {
             let after_up = copy_rows(self.layout, data, Rows::Up, expert, positions.clone(), out)?;
             copy_rows(self.layout, data, Rows::Down, expert, positions, &mut out[after_up..]).map(drop)
-        })?;
+        })
+    }
+
+    /// The pages of a group's up rows and down rows.
+    fn take_bundles(&self, state: &mut State<'_>, index: u32, pages: &[u8]) -> Result<(), OffloadError> {
+        state.counters.bytes += pages.len() as u64;
+        let neurons = self.units.of_unit(index % self.units.units).len();
+        let (ups, downs) = (neurons * self.units.up_row, neurons * self.units.down_row);
+        // In the file the down rows come after room for a whole group's up rows, in memory after those that there are.
+        let first_down = self.units.group as usize * self.units.up_row;
+        self.fill_unit(state, index, |out| {
+            out[..ups].copy_from_slice(&pages[..ups]);
+            out[ups..ups + downs].copy_from_slice(&pages[first_down..first_down + downs]);
+            Ok(())
+        })
+    }
+
+    /// A unit is here: `fill` writes its up rows, then its down rows. Blocks that waited for nothing else become ready.
+    fn fill_unit(
+        &self,
+        state: &mut State<'_>,
+        index: u32,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), OffloadError>,
+    ) -> Result<(), OffloadError> {
+        let (route, unit) = (index / self.units.units, index % self.units.units);
+        let key = self.units.up_down_key(self.layer, self.experts[route as usize], unit);
+        let reserved = state.lists.unit(index).reserved;
+        let place = self.store(state, COLD, key, reserved, self.units.up_down_bytes(), fill)?;
         let lists = &mut state.lists;
-        let entry = &mut lists.units[index as usize];
+        let entry = lists.unit(index);
         entry.place = place;
-        for &block in &entry.waiting {
-            let waiting = &mut lists.blocks[block as usize];
-            waiting.reads -= 1;
-            if waiting.reads == 0 && waiting.clusters == 0 {
-                lists.ready_blocks.push_back(block);
+        let cluster = entry.cluster;
+        let positions = self.units.of_unit(unit);
+        let first_block = route * self.units.blocks;
+        for block in positions.start / SUM..positions.end.div_ceil(SUM) {
+            let waiting = &mut lists.blocks[(first_block + block) as usize];
+            // One that was dealt with nothing of this unit in it does not wait for it; nor does one that is dealt later.
+            let fired = |fired: &Fired| positions.contains(&fired.position);
+            if waiting.dealt && (self.units.unit <= SUM || waiting.fired.iter().any(fired)) {
+                waiting.reads -= 1;
+                if waiting.reads == 0 {
+                    lists.ready_blocks.push_back(first_block + block);
+                }
             }
         }
-        let cluster = entry.cluster as usize;
-        lists.gates[cluster].reads -= 1;
+        let gate = &mut lists.gates[cluster as usize];
+        gate.reads -= 1;
         // Looked up already, and this was its last read: the cluster is out of the pipeline.
-        if lists.gates[cluster].reads == 0 && (cluster as u32) < state.next_look_up {
+        if gate.reads == 0 && cluster < state.next_look_up {
             state.in_flight -= 1;
         }
         Ok(())

@@ -1,43 +1,84 @@
 //! GIO and UDIO begin: what is looked up in the cache, and what is asked of the reader because it is not there.
 
 use cache::{Lookup, Reserve};
-use flash::{Part, Request};
+use flash::{PageRead, Part, Request};
 
 use super::LayerRun;
 use super::state::{COLD, HOT, Place, State, UP_DOWN_TAG};
 use crate::error::OffloadError;
 use crate::options::Granularity;
 
+/// Gates are asked for ahead of their computation up to so many bytes (and those of one cluster), which buffers must hold.
+pub(crate) const MOST_REQUESTED_BYTES: usize = 16 << 20;
+
 impl LayerRun<'_> {
-    pub(super) fn ask_first(&self, state: &mut State<'_>) -> Result<(), OffloadError> {
-        for route in 0..self.experts.len() as u32 {
-            let expert = self.experts[route as usize];
-            for cluster in 0..self.units.clusters {
-                self.ask_gate(state, route, expert, cluster)?;
-                if self.granularity.is_one_phase() {
-                    let index = route * self.units.clusters + cluster;
-                    self.ask_units(state, route, index, self.units.of_cluster(cluster))?;
-                }
+    /// Asks for the gates of the next clusters (and, in one phase, for everything of them) until as much is on its way as may be.
+    /// What is in memory is on no way, so when nothing is missing all clusters are ready at once.
+    pub(super) fn ask_on(&self, state: &mut State<'_>) -> Result<(), OffloadError> {
+        while state.next_ask < state.lists.gates.len() as u32 && state.requested_bytes < MOST_REQUESTED_BYTES {
+            let index = state.next_ask;
+            state.next_ask += 1;
+            let (route, cluster) = (index / self.units.clusters, index % self.units.clusters);
+            self.ask_gate(state, route, self.experts[route as usize], cluster)?;
+            if self.granularity.is_one_phase() {
+                self.ask_units(state, route, index, self.units.of_cluster(cluster))?;
             }
-        }
-        if self.granularity == Granularity::Tensor {
-            self.load_bystanders(state);
+            if state.next_ask == state.lists.gates.len() as u32 && self.granularity == Granularity::Tensor {
+                self.load_bystanders(state);
+            }
         }
         Ok(())
     }
 
-    pub(super) fn submit(&self, state: &mut State<'_>, mut requests: Vec<Request>) -> Result<(), OffloadError> {
+    /// Gives the reader what was asked for since the last time.
+    pub(super) fn submit(&self, state: &mut State<'_>) -> Result<(), OffloadError> {
+        let mut requests = std::mem::take(&mut state.lists.requests);
         let submitted = if requests.is_empty() {
             Ok(())
         } else {
             self.reader.submit(&requests)
         };
         match submitted {
-            Ok(()) => state.reads_left += requests.len() as u32,
+            Ok(()) => state.requests_left += requests.len() as u32,
             Err(_) => requests.iter().for_each(|request| self.give_up(state, request.tag)),
         }
         requests.clear();
         state.lists.requests = requests;
+        submitted?;
+        self.submit_pages(state)
+    }
+
+    /// Reads the pages of as many wanted units as there are places for.
+    pub(super) fn submit_pages(&self, state: &mut State<'_>) -> Result<(), OffloadError> {
+        let Some(stages) = &self.stages else { return Ok(()) };
+        let mut reads = std::mem::take(&mut state.lists.reads);
+        while !state.lists.wanted.is_empty()
+            && let Some(stage) = state.lists.free_stages.pop()
+        {
+            let Some(index) = state.lists.wanted.pop_front() else { break };
+            state.lists.unit(index).stage = stage;
+            let expert = self.experts[(index / self.units.units) as usize];
+            let span = self.layout.part_span(expert, 2 * u64::from(index % self.units.units) + 1);
+            reads.push(PageRead {
+                tag: index,
+                bytes: span.bytes as u32,
+                offset: span.offset,
+                into: stages.at(stage),
+                second_phase: true,
+            });
+        }
+        if reads.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: each stage is a place of its own that is free until the read's end is taken, and the stages' memory outlives the run,
+        // which takes the end of every read.
+        let submitted = unsafe { self.reader.read_pages(&reads) };
+        match submitted {
+            Ok(()) => state.pages_left += reads.len() as u32,
+            Err(_) => reads.iter().for_each(|read| self.give_up_unit(state, read.tag)),
+        }
+        reads.clear();
+        state.lists.reads = reads;
         Ok(submitted?)
     }
 
@@ -60,6 +101,7 @@ impl LayerRun<'_> {
         let target = self
             .units
             .target(self.layer, expert, Part::Gate, self.units.of_cluster(cluster));
+        state.requested_bytes += self.units.gate_bytes();
         state.lists.requests.push(Request { tag, target });
         Ok(())
     }
@@ -80,11 +122,12 @@ impl LayerRun<'_> {
 
     pub(super) fn ask_unit(&self, state: &mut State<'_>, route: u32, cluster: u32, unit: u32) -> Result<(), OffloadError> {
         let index = route * self.units.units + unit;
-        let entry = &mut state.lists.units[index as usize];
+        let entry = state.lists.unit(index);
         if entry.asked {
             return Ok(());
         }
         entry.asked = true;
+        entry.cluster = cluster;
         let expert = self.experts[route as usize];
         let key = self.units.up_down_key(self.layer, expert, unit);
         let segment = &mut state.cache.segments_mut()[COLD];
@@ -97,8 +140,12 @@ impl LayerRun<'_> {
         }
         state.counters.misses += 1;
         entry.reserved = matches!(segment.reserve(key)?, Reserve::Slot { .. });
-        entry.cluster = cluster;
         state.lists.gates[cluster as usize].reads += 1;
+        if self.stages.is_some() {
+            state.lists.wanted.push_back(index);
+            return Ok(());
+        }
+        state.requested_bytes += self.units.up_down_bytes();
         let target = self.units.target(self.layer, expert, Part::UpDown, self.units.of_unit(unit));
         state.lists.requests.push(Request {
             tag: u64::from(index) | UP_DOWN_TAG,

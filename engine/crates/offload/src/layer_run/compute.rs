@@ -7,9 +7,9 @@ use super::state::{Fired, Place, Scratch, State};
 use crate::error::OffloadError;
 
 impl LayerRun<'_> {
-    pub(super) fn place_of(&self, state: &State<'_>, block: u32, position: u32) -> Place {
+    pub(super) fn place_of(&self, state: &mut State<'_>, block: u32, position: u32) -> Place {
         let route = block / self.units.blocks;
-        state.lists.units[(route * self.units.units + position / self.units.unit) as usize].place
+        state.lists.unit(route * self.units.units + position / self.units.unit).place
     }
 
     /// GC: the gate rows of a cluster, and which of its neurons fire.
@@ -40,8 +40,16 @@ impl LayerRun<'_> {
     }
 
     /// UDC: up and down of a block's fired neurons, in ascending order, into the block's partial sum. Returns how many counted.
-    pub(super) fn compute_block(&self, index: u32, places: &[Place], scratch: &Scratch) -> Result<usize, OffloadError> {
-        if scratch.fired.is_empty() {
+    pub(super) fn compute_block(&self, index: u32, scratch: &mut Scratch) -> Result<usize, OffloadError> {
+        let Scratch {
+            values,
+            gates,
+            fired,
+            places,
+            ..
+        } = scratch;
+        let count = fired.len();
+        if count == 0 {
             return Ok(0);
         }
         let (width, units) = (self.units.width as usize, self.units);
@@ -49,33 +57,42 @@ impl LayerRun<'_> {
         let partial = unsafe { std::slice::from_raw_parts_mut(self.partials.first.add(index as usize * width), width) };
         debug_assert!((index as usize) < self.partials.blocks && self.partials.width == width);
         partial.fill(0.0);
-        let mut counted = 0;
-        for (neuron, place) in scratch.fired.iter().zip(places) {
+        let (mut ups, mut downs): (Vec<&[u8]>, Vec<&[u8]>) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for (neuron, place) in fired.iter().zip(places.iter()) {
             let unit = units.of_unit(neuron.position / units.unit);
             let row = (neuron.position - unit.start) as usize;
-            let downs = unit.len() * units.up_row;
+            let first_down = unit.len() * units.up_row;
             // SAFETY: as in `compute_gate`: the unit's up rows, then its down rows, stay until the layer's end.
-            let (up, down) = unsafe {
-                (
-                    std::slice::from_raw_parts(place.0.add(row * units.up_row), units.up_row),
-                    std::slice::from_raw_parts(place.0.add(downs + row * units.down_row), units.down_row),
-                )
-            };
-            let mut value = [0.0];
-            self.kernels.gemv(&Matrix::new(units.up, 1, width, up)?, self.x, &mut value)?;
-            let mut gate = [neuron.gate];
-            match self.gating {
-                Gating::Relu => self.kernels.relu_mul(&mut gate, &value)?,
-                Gating::DoubleRelu => {
-                    self.kernels.drelu_mul(&mut gate, &value)?;
-                    if gate[0] <= 0.0 {
-                        continue;
+            unsafe {
+                ups.push(std::slice::from_raw_parts(place.0.add(row * units.up_row), units.up_row));
+                downs.push(std::slice::from_raw_parts(
+                    place.0.add(first_down + row * units.down_row),
+                    units.down_row,
+                ));
+            }
+        }
+        values.resize(count.max(values.len()), 0.0);
+        let up = &mut values[..count];
+        self.kernels.gemv_scattered(units.up, width, &ups, self.x, up)?;
+        gates.clear();
+        gates.extend(fired.iter().map(|neuron| neuron.gate));
+        match self.gating {
+            Gating::Relu => self.kernels.relu_mul(gates, up)?,
+            Gating::DoubleRelu => {
+                self.kernels.drelu_mul(gates, up)?;
+                let mut kept = 0;
+                for i in 0..count {
+                    if gates[i] > 0.0 {
+                        gates[kept] = gates[i];
+                        downs[kept] = downs[i];
+                        kept += 1;
                     }
                 }
+                gates.truncate(kept);
+                downs.truncate(kept);
             }
-            self.kernels.axpy(units.down, down, gate[0], partial)?;
-            counted += 1;
         }
-        Ok(counted)
+        self.kernels.axpy_scattered(units.down, &downs, gates, partial)?;
+        Ok(downs.len())
     }
 }

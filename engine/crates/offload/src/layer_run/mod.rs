@@ -11,9 +11,11 @@
 mod arrive;
 mod ask;
 mod compute;
+mod stages;
 mod state;
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use flash::{FlashReader, LayerLayout};
 use neuron::{Activations, Gating, Kernels};
@@ -21,8 +23,10 @@ use neuron::{Activations, Gating, Kernels};
 use crate::error::OffloadError;
 use crate::options::{Granularity, Overlap};
 use crate::units::Units;
+pub(crate) use ask::MOST_REQUESTED_BYTES;
+pub(crate) use stages::{StageMemory, Stages};
+pub(crate) use state::{COLD, HOT, Lists, Partials, Scratch, State};
 use state::{Fired, Place, SUM, locked};
-pub(crate) use state::{Lists, Partials, Scratch, State};
 
 /// What all workers share while the layer runs.
 pub(crate) struct LayerRun<'a> {
@@ -40,25 +44,29 @@ pub(crate) struct LayerRun<'a> {
     pub state: Mutex<State<'a>>,
     pub changed: Condvar,
     pub partials: Partials,
+    /// Where the pages of single units arrive; none where units are read as requests.
+    pub stages: Option<Stages>,
 }
 
 /// A stage that is ready to run.
 enum Stage {
     Gate(u32, Place),
-    Block(u32, Vec<Fired>),
+    Block(u32),
     Listen,
     Wait,
     Over,
 }
 
-impl LayerRun<'_> {
-    /// Asks for what is missing of the gates (and, in one phase, of everything), before any thread works.
+/// With requests under way as well as pages, each kind of wait is kept short for the sake of the other.
+const TURN: Duration = Duration::from_micros(200);
+
+impl<'a> LayerRun<'a> {
+    /// Asks for the first of what is missing, before any thread works.
     pub fn begin(&self) {
         let mut state = locked(&self.state);
-        let asked = self.ask_first(&mut state);
+        let asked = self.ask_on(&mut state);
         self.note(&mut state, asked);
-        let requests = std::mem::take(&mut state.lists.requests);
-        let submitted = self.submit(&mut state, requests);
+        let submitted = self.submit(&mut state);
         self.note(&mut state, submitted);
     }
 
@@ -66,23 +74,18 @@ impl LayerRun<'_> {
     pub fn work(&self, scratch: &mut Scratch) {
         let mut state = locked(&self.state);
         loop {
+            if state.pages_left > 0 && !state.listening {
+                self.reader.pages_done(&mut scratch.done);
+                self.take_pages(&mut state, &mut scratch.done);
+            }
             match self.next(&mut state) {
                 Stage::Over => break,
-                Stage::Wait => state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Stage::Listen => {
-                    state.listening = true;
-                    drop(state);
-                    let arrived = self.reader.wait();
-                    state = locked(&self.state);
-                    state.listening = false;
-                    if let Some(completion) = arrived {
-                        self.take(&mut state, completion);
-                    }
-                    while let Some(completion) = self.reader.poll() {
-                        self.take(&mut state, completion);
-                    }
-                    self.changed.notify_all();
+                Stage::Wait => {
+                    state.asleep += 1;
+                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    state.asleep -= 1;
                 }
+                Stage::Listen => state = self.listen(state, scratch),
                 Stage::Gate(index, place) => {
                     state.in_flight += 1;
                     let mut fired = std::mem::take(&mut state.lists.gates[index as usize].spare);
@@ -93,31 +96,65 @@ impl LayerRun<'_> {
                     state.lists.gates[index as usize].fired = Some(fired);
                     let looked_up = self.look_up_in_order(&mut state);
                     self.note(&mut state, looked_up);
-                    self.changed.notify_all();
+                    self.tell(&state);
                 }
-                Stage::Block(index, fired) => {
-                    let places: Vec<Place> = fired
-                        .iter()
-                        .map(|fired| self.place_of(&state, index, fired.position))
-                        .collect();
+                Stage::Block(index) => {
+                    std::mem::swap(&mut scratch.fired, &mut state.lists.blocks[index as usize].fired);
+                    scratch.places.clear();
+                    for fired in &scratch.fired {
+                        scratch.places.push(self.place_of(&mut state, index, fired.position));
+                    }
                     drop(state);
-                    scratch.fired = fired;
-                    let done = self.compute_block(index, &places, scratch);
+                    let done = self.compute_block(index, scratch);
                     state = locked(&self.state);
                     let block = &mut state.lists.blocks[index as usize];
-                    block.fired = std::mem::take(&mut scratch.fired);
+                    std::mem::swap(&mut scratch.fired, &mut block.fired);
                     block.summed = matches!(done, Ok(count) if count > 0);
                     state.blocks_left -= 1;
                     let done = done.map(|count| state.counters.fired += count as u64);
                     self.note(&mut state, done);
                     if state.blocks_left == 0 || state.error.is_some() {
-                        self.changed.notify_all();
+                        self.tell(&state);
                     }
                 }
             }
         }
+        self.tell(&state);
+    }
+
+    /// Waits for a read to end, while the other threads compute.
+    fn listen<'g>(&'g self, mut state: MutexGuard<'g, State<'a>>, scratch: &mut Scratch) -> MutexGuard<'g, State<'a>> {
+        state.listening = true;
+        let (requests, pages) = (state.requests_left > 0, state.pages_left > 0);
         drop(state);
-        self.changed.notify_all();
+        let mut answered = None;
+        if pages {
+            let until = requests.then(|| Instant::now() + TURN);
+            self.reader.wait_pages(&mut scratch.done, until);
+        } else {
+            answered = self.reader.wait();
+        }
+        let mut state = locked(&self.state);
+        state.listening = false;
+        self.take_pages(&mut state, &mut scratch.done);
+        answered = answered.or_else(|| self.reader.poll());
+        while let Some(completion) = answered {
+            self.take(&mut state, completion);
+            answered = self.reader.poll();
+        }
+        if state.error.is_none() {
+            let asked = self.ask_on(&mut state).and_then(|()| self.submit(&mut state));
+            self.note(&mut state, asked);
+        }
+        self.tell(&state);
+        state
+    }
+
+    /// Wakes those who wait.
+    fn tell(&self, state: &State<'_>) {
+        if state.asleep > 0 {
+            self.changed.notify_all();
+        }
     }
 
     fn note(&self, state: &mut State<'_>, outcome: Result<(), OffloadError>) {
@@ -129,29 +166,29 @@ impl LayerRun<'_> {
     /// What this thread should do now. Gates come before sums, so that reads begin early; at most `depth` clusters are in flight.
     fn next(&self, state: &mut State<'_>) -> Stage {
         let listen_or = |state: &State<'_>, otherwise| {
-            if state.reads_left > 0 && !state.listening {
+            if state.is_reading() && !state.listening {
                 Stage::Listen
             } else {
                 otherwise
             }
         };
         if state.error.is_some() {
-            return if state.reads_left == 0 {
-                Stage::Over
-            } else {
+            return if state.is_reading() {
                 listen_or(state, Stage::Wait)
+            } else {
+                Stage::Over
             };
         }
-        if state.blocks_left == 0 && state.reads_left == 0 {
+        if state.blocks_left == 0 && !state.is_reading() {
             return Stage::Over;
         }
-        let may_compute = self.overlap != Overlap::Nothing || state.reads_left == 0;
+        let may_compute = self.overlap != Overlap::Nothing || !state.is_reading();
         if may_compute {
             if let Some(index) = self.next_gate(state) {
                 return Stage::Gate(index, state.lists.gates[index as usize].place);
             }
             if let Some(index) = state.lists.ready_blocks.pop_front() {
-                return Stage::Block(index, std::mem::take(&mut state.lists.blocks[index as usize].fired));
+                return Stage::Block(index);
             }
         }
         listen_or(state, Stage::Wait)
@@ -166,7 +203,8 @@ impl LayerRun<'_> {
         if is_full && first != state.next_look_up {
             return None;
         }
-        state.lists.ready_gates.swap_remove_back(place)
+        // The order of the others stays: they come ascending, so the first is the next one almost always.
+        state.lists.ready_gates.remove(place)
     }
 
     /// Look-ups of the clusters whose turn it is.
@@ -197,34 +235,31 @@ impl LayerRun<'_> {
                 state.in_flight -= 1;
             }
         }
-        let requests = std::mem::take(&mut state.lists.requests);
-        self.submit(state, requests)
+        self.submit(state)
     }
 
-    /// Hands the fired neurons of a cluster to its sum blocks; a block with all it needs becomes ready.
+    /// Hands the fired neurons of a cluster to its sum blocks; a block with all it needs becomes ready. Clusters are whole numbers
+    /// of blocks.
     fn deal_to_blocks(&self, state: &mut State<'_>, route: u32, cluster: u32, fired: &[Fired]) {
         let lists = &mut state.lists;
         let first_unit = route * self.units.units;
-        let mut last_unit = None;
+        let first_block = route * self.units.blocks;
+        let mut last = None;
         for neuron in fired {
-            let index = route * self.units.blocks + neuron.position / SUM;
-            let block = &mut lists.blocks[index as usize];
-            block.fired.push(*neuron);
-            let unit = &mut lists.units[(first_unit + neuron.position / self.units.unit) as usize];
-            let here = (index, neuron.position / self.units.unit);
+            let here = (neuron.position / SUM, neuron.position / self.units.unit);
             // Neurons come in ascending order: a block waits for a unit once.
-            if unit.place.0.is_null() && last_unit != Some(here) {
-                unit.waiting.push(index);
-                block.reads += 1;
-            }
-            last_unit = Some(here);
+            let waits = last != Some(here) && lists.unit(first_unit + here.1).place.0.is_null();
+            let block = &mut lists.blocks[(first_block + here.0) as usize];
+            block.fired.push(*neuron);
+            block.reads += u32::from(waits);
+            last = Some(here);
         }
         let positions = self.units.of_cluster(cluster % self.units.clusters);
         for block in positions.start / SUM..positions.end.div_ceil(SUM) {
-            let index = route * self.units.blocks + block;
+            let index = first_block + block;
             let block = &mut lists.blocks[index as usize];
-            block.clusters -= 1;
-            if block.clusters == 0 && block.reads == 0 {
+            block.dealt = true;
+            if block.reads == 0 {
                 lists.ready_blocks.push_back(index);
             }
         }

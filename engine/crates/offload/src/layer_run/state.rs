@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cache::SegmentedCache;
-use flash::Request;
+use flash::{PageDone, PageRead, Request};
 use neuron::SUM_BLOCK;
 
 use crate::counters::LayerCounters;
@@ -38,7 +38,10 @@ pub(super) const NOWHERE: Place = Place(std::ptr::null());
 #[derive(Default)]
 pub(crate) struct Scratch {
     pub(super) values: Vec<f32>,
+    pub(super) gates: Vec<f32>,
     pub(super) fired: Vec<Fired>,
+    pub(super) places: Vec<Place>,
+    pub(super) done: Vec<PageDone>,
 }
 
 /// Lists that one layer's run fills and the next one reuses.
@@ -46,12 +49,19 @@ pub(crate) struct Scratch {
 pub(crate) struct Lists {
     pub(super) gates: Vec<Gate>,
     pub(super) units: Vec<Unit>,
+    /// Number of the run: what a unit says of an earlier one means nothing.
+    pub(super) run: u64,
     pub(super) blocks: Vec<Block>,
     pub(super) ready_gates: VecDeque<u32>,
     pub(super) ready_blocks: VecDeque<u32>,
     pub(super) pinned: Vec<(usize, u32)>,
     pub(super) transient: Vec<Box<[u8]>>,
     pub(super) requests: Vec<Request>,
+    /// Units whose pages are to be read, in their order.
+    pub(super) wanted: VecDeque<u32>,
+    pub(super) reads: Vec<PageRead>,
+    /// Free places for pages that are being read.
+    pub(super) free_stages: Vec<u32>,
 }
 
 pub(super) struct Gate {
@@ -63,19 +73,44 @@ pub(super) struct Gate {
     pub(super) spare: Vec<Fired>,
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Unit {
+    /// The run that the other fields are of.
+    run: u64,
     pub(super) place: Place,
     pub(super) asked: bool,
     /// Reserved slot of the cold segment that the read is to fill.
     pub(super) reserved: bool,
-    /// The cluster that began the read, and the blocks that wait for it.
+    /// The cluster that began the read.
     pub(super) cluster: u32,
-    pub(super) waiting: Vec<u32>,
+    /// Where its pages arrive, when they are read by themselves.
+    pub(super) stage: u32,
+}
+
+const NEW: Unit = Unit {
+    run: 0,
+    place: NOWHERE,
+    asked: false,
+    reserved: false,
+    cluster: 0,
+    stage: 0,
+};
+
+impl Lists {
+    /// The unit as it is in this run.
+    pub(super) fn unit(&mut self, index: u32) -> &mut Unit {
+        let unit = &mut self.units[index as usize];
+        if unit.run != self.run {
+            *unit = Unit { run: self.run, ..NEW };
+        }
+        unit
+    }
 }
 
 pub(super) struct Block {
-    /// Clusters of it that have not looked up, units of it that have not arrived.
-    pub(super) clusters: u32,
+    /// Whether its cluster has looked up.
+    pub(super) dealt: bool,
+    /// Units of it that have not arrived.
     pub(super) reads: u32,
     pub(super) fired: Vec<Fired>,
     pub(super) summed: bool,
@@ -97,11 +132,19 @@ pub(crate) struct State<'a> {
     pub cache: &'a mut SegmentedCache,
     pub lists: Lists,
     pub counters: LayerCounters,
+    /// The next cluster to be asked for, and the one whose neurons are looked up next.
+    pub(super) next_ask: u32,
     pub(super) next_look_up: u32,
+    /// Bytes of requests that have not been answered.
+    pub(super) requested_bytes: usize,
     pub(super) in_flight: u32,
     pub(super) blocks_left: u32,
-    pub(super) reads_left: u32,
+    /// Requests that have not been answered, and reads of pages that have not.
+    pub(super) requests_left: u32,
+    pub(super) pages_left: u32,
     pub(super) listening: bool,
+    /// Workers that wait to be told of a change.
+    pub(super) asleep: u32,
     pub(super) error: Option<OffloadError>,
 }
 
@@ -110,8 +153,8 @@ pub(super) fn locked<'m, 'a>(state: &'m Mutex<State<'a>>) -> MutexGuard<'m, Stat
 }
 
 impl<'a> State<'a> {
-    /// The state at the layer's beginning. `experts` of them are in use.
-    pub fn new(cache: &'a mut SegmentedCache, mut lists: Lists, units: &Units, experts: u32) -> Self {
+    /// The state at the layer's beginning. `experts` of them are in use; pages can arrive in `stages` places at once.
+    pub fn new(cache: &'a mut SegmentedCache, mut lists: Lists, units: &Units, experts: u32, stages: u32) -> Self {
         let (gates, parts, blocks) = (experts * units.clusters, experts * units.units, experts * units.blocks);
         lists.gates.resize_with(gates as usize, || Gate {
             place: NOWHERE,
@@ -119,54 +162,50 @@ impl<'a> State<'a> {
             reads: 0,
             spare: Vec::new(),
         });
-        lists.units.resize_with(parts as usize, || Unit {
-            place: NOWHERE,
-            asked: false,
-            reserved: false,
-            cluster: 0,
-            waiting: Vec::new(),
-        });
-        lists.blocks.resize_with(blocks as usize, || Block {
-            clusters: 0,
-            reads: 0,
-            fired: Vec::new(),
-            summed: false,
-        });
         for gate in &mut lists.gates {
             gate.place = NOWHERE;
             gate.fired = None;
             gate.reads = 0;
         }
-        for unit in &mut lists.units {
-            unit.place = NOWHERE;
-            unit.asked = false;
-            unit.reserved = false;
-            unit.waiting.clear();
-        }
-        for (index, block) in lists.blocks.iter_mut().enumerate() {
-            // Clusters are whole numbers of blocks: each block belongs to one.
-            *block = Block {
-                clusters: 1,
-                reads: 0,
-                fired: std::mem::take(&mut block.fired),
-                summed: false,
-            };
+        lists.run += 1;
+        lists.units.resize(parts as usize, NEW);
+        lists.blocks.resize_with(blocks as usize, || Block {
+            dealt: false,
+            reads: 0,
+            fired: Vec::new(),
+            summed: false,
+        });
+        for block in &mut lists.blocks {
+            block.dealt = false;
+            block.reads = 0;
+            block.summed = false;
             block.fired.clear();
-            debug_assert!(index as u32 / units.blocks < experts);
         }
         lists.ready_gates.clear();
         lists.ready_blocks.clear();
+        lists.wanted.clear();
+        lists.free_stages.clear();
+        lists.free_stages.extend((0..stages).rev());
         Self {
             cache,
             lists,
             counters: LayerCounters::default(),
+            next_ask: 0,
             next_look_up: 0,
+            requested_bytes: 0,
             in_flight: 0,
             blocks_left: blocks,
-            reads_left: 0,
+            requests_left: 0,
+            pages_left: 0,
             listening: false,
+            asleep: 0,
             error: None,
         }
+    }
+
+    /// Whether anything is still to arrive.
+    pub(super) fn is_reading(&self) -> bool {
+        self.requests_left + self.pages_left > 0
     }
 
     /// Gives pinned slots and buffers back. Called once all workers are done.
