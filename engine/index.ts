@@ -1,12 +1,16 @@
 /**
- * The engine's one TypeScript face. Both calls run off the main thread, tell what they do while they do it, and end soon
+ * The engine's one TypeScript face. Its calls run off the main thread, tell what they do while they do it, and end soon
  * after their signal is aborted. Failures are values; only a fault of ours in this file would throw.
  */
-import { E, TE, pipe, type TaskEither } from "../sim/base/fp.js";
-import { badInput, disk, fault, unsupported, type AppError } from "../sim/base/errors.js";
-import { loadBinding, type Binding, type Failure, type Outcome, type Part } from "./binding.js";
+import { TE, pipe, type TaskEither } from "../sim/base/fp.js";
+import type { AppError } from "../sim/base/errors.js";
+import type { Part } from "./binding.js";
+import { call, present, untilDone, type Hooks } from "./call.js";
+import { synth, verify, type Synth, type Verify } from "./synth.js";
 
 export type { Part } from "./binding.js";
+export type { Hooks } from "./call.js";
+export { ACTIVATIONS, ARCHITECTURES, WEIGHTS, type PlantedRow, type SynthReport, type SynthRequest, type SynthStep, type VerifyReport, type VerifyRequest } from "./synth.js";
 
 export const DOWN_FORMS = ["auto", "exact", "q8_0", "q4_0", "f16"] as const;
 export const ARRANGEMENTS = ["bundles", "matrices"] as const;
@@ -126,80 +130,16 @@ export interface GenerateReport {
   readonly seed: number;
 }
 
-export interface Hooks<Step> {
-  readonly onStep: (step: Step) => void;
-  readonly signal?: AbortSignal;
-}
-
 export interface Engine {
   /** null when it was cancelled: nothing was left behind. */
   readonly pack: (request: PackRequest, hooks: Hooks<PackStep>) => TaskEither<AppError, PackReport | null>;
   /** A cancelled run has the report of what it did; null when it had not got as far as a report. */
   readonly generate: (request: GenerateRequest, hooks: Hooks<GenerateStep>) => TaskEither<AppError, GenerateReport | null>;
+  readonly synth: Synth;
+  readonly verify: Verify;
 }
 
-/** Messages of files begin with the file, and so do ours. */
-const withoutFile = (message: string, file: string): string => [`cannot pack ${file}: `, `${file}: `].reduce((rest, prefix) => (rest.startsWith(prefix) ? rest.slice(prefix.length) : rest), message);
-
-const MEGABYTE = 1e6;
-
-/** What the process itself holds differs from run to run, by less than these two megabytes. */
-const enough = (bytes: number): string => `--memory ${Math.ceil(bytes / MEGABYTE) + 2}MB works`;
-
-const errorOf = (model: string, out: string, failure: Failure): AppError => {
-  switch (failure.kind) {
-    case "input":
-      return badInput(model, [{ path: failure.argument ?? "(whole)", message: withoutFile(failure.message, model) }]);
-    case "doesNotFit":
-      return failure.needed === undefined || failure.allowed === undefined
-        ? unsupported(model, failure.message)
-        : { _tag: "DoesNotFit", needed: failure.needed, allowed: failure.allowed, parts: failure.parts, hint: `${enough(failure.needed)}; ${failure.message}` };
-    case "unsupported":
-      return unsupported(model, failure.message);
-    case "disk":
-      return disk(failure.message.includes(model) ? model : out, failure.message);
-    case "cancelled":
-    case "fault":
-      return fault(failure.message);
-  }
-};
-
-/** Hands a call its flag and ties that to the signal for as long as the call runs. */
-const call = <Report, Step>({ model, out }: { readonly model: string; readonly out: string }, start: (binding: Binding, cancel: InstanceType<Binding["Cancel"]>, tell: (step: Step) => void) => Promise<Outcome<unknown>>, hooks: Hooks<Step>): TaskEither<AppError, Report | null> =>
-  pipe(
-    TE.fromIOEither(() => loadBinding()),
-    TE.chain((binding) => async () => {
-      if (hooks.signal?.aborted === true) return E.right(null);
-      const cancel = new binding.Cancel();
-      const abort = (): void => cancel.cancel();
-      hooks.signal?.addEventListener("abort", abort);
-      try {
-        const { failure, report } = await start(binding, cancel, hooks.onStep);
-        if (failure?.kind === "cancelled") return E.right(null);
-        return failure === undefined ? E.right(report as Report) : E.left(errorOf(model, out, failure));
-      } catch (thrown) {
-        // The border refuses an argument of another type: no caller of these types can hand one over.
-        return E.left(fault(`the native engine refused a call: ${thrown instanceof Error ? thrown.message : String(thrown)}`));
-      } finally {
-        hooks.signal?.removeEventListener("abort", abort);
-      }
-    }),
-  );
-
-/** The border knows absent and not null. */
-const present = (of: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => Object.fromEntries(Object.entries(of).filter(([, value]) => value !== null));
-
-const pack: Engine["pack"] = (request, hooks) => {
-  let over = false;
-  const tell = (step: PackStep): void => (over ? undefined : hooks.onStep(step));
-  return pipe(
-    call<PackReport, PackStep>(request, (binding, cancel, steps) => binding.pack(present({ ...request }), cancel, steps as (step: unknown) => void), { ...hooks, onStep: tell }),
-    TE.map((report) => {
-      over = true;
-      return report;
-    }),
-  );
-};
+const pack: Engine["pack"] = (request, hooks) => untilDone(hooks, (told) => call<PackReport, PackStep>(request, (binding, cancel, steps) => binding.pack(present({ ...request }), cancel, steps as (step: unknown) => void), told));
 
 /** Steps travel apart from the outcome and may come after it: what is still missing of the text is told from the report. */
 const generate: Engine["generate"] = (request, hooks) => {
@@ -224,4 +164,4 @@ const generate: Engine["generate"] = (request, hooks) => {
   );
 };
 
-export const engine: Engine = { pack, generate };
+export const engine: Engine = { pack, generate, synth, verify };

@@ -13,6 +13,8 @@ import { contentOf, type Capabilities, type HostFacts, type Loaded, type Outcome
 
 const FOLDER = { device: "devices", model: "models", system: "systems" } as const;
 
+const notBuilt = () => TE.left(unsupported("the native engine is not built", "this is a test"));
+
 const namesIn = (kind: ProfileKind): ReadonlyArray<string> => readdirSync(FOLDER[kind]).filter((f) => f.endsWith(".json")).map((f) => f.slice(0, -5)).sort();
 
 export const aPlan: Plan = {
@@ -107,8 +109,11 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
         return Promise.resolve(E.right(inputs.map(simulate)));
       },
       engine: {
-        pack: options.engine?.pack ?? (() => TE.left(unsupported("the native engine is not built", "this is a test"))),
-        generate: options.engine?.generate ?? (() => TE.left(unsupported("the native engine is not built", "this is a test"))),
+        pack: notBuilt,
+        generate: notBuilt,
+        synth: notBuilt,
+        verify: notBuilt,
+        ...options.engine,
       },
       interruptible: (work) => work(new AbortController().signal),
       gauge: () => ({ at: () => undefined, end: () => undefined }),

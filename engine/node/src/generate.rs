@@ -10,7 +10,7 @@ use napi::{Env, Task};
 use napi_derive::napi;
 
 use crate::cancel::Cancel;
-use crate::failure::{Failure, MemoryPart, guarded, parts, threads, whole};
+use crate::failure::{Failure, MemoryPart, among, guarded, parts, threads, whole};
 
 /// What to generate, and how. Sizes in bytes.
 #[napi(object)]
@@ -177,14 +177,6 @@ pub struct GenerateTask {
     request: GenerateRequest,
     cancel: Cancel,
     steps: Steps,
-}
-
-/// One of a few things by its name.
-fn among<A: Copy>(argument: &str, name: &str, all: &[A], name_of: impl Fn(A) -> &'static str) -> Result<A, Failure> {
-    all.iter().copied().find(|&one| name_of(one) == name).ok_or_else(|| {
-        let known: Vec<&str> = all.iter().map(|&one| name_of(one)).collect();
-        Failure::argument(argument, format!("should be one of {}, got {name}", known.join(", ")))
-    })
 }
 
 const LARGEST_SIZE: u64 = 1 << 52;

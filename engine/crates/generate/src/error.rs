@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use flash::FlashError;
+use gguf::GgufError;
 use model::ModelError;
 use offload::OffloadError;
 use text::TextError;
@@ -112,15 +113,19 @@ fn of_offload(error: &OffloadError) -> Blame {
     }
 }
 
-fn of_model(error: &ModelError) -> Blame {
+/// Whose an error of reading a GGUF file is.
+pub fn blame_of_gguf(error: &GgufError) -> Blame {
+    let causes = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
+    causes
+        .last()
+        .and_then(|cause| cause.downcast_ref())
+        .map_or(Blame::Input, of_io)
+}
+
+/// Whose an error of loading or running a model is.
+pub fn blame_of_model(error: &ModelError) -> Blame {
     match error {
-        ModelError::Gguf(error) => {
-            let causes = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
-            causes
-                .last()
-                .and_then(|cause| cause.downcast_ref())
-                .map_or(Blame::Input, of_io)
-        }
+        ModelError::Gguf(error) => blame_of_gguf(error),
         ModelError::Flash(error) => blame_of_flash(error),
         ModelError::Io { source, .. } => of_io(source),
         ModelError::Config { .. } | ModelError::Tensor { .. } => Blame::Unsupported,
@@ -138,7 +143,7 @@ impl GenerateError {
     /// Whose it is to mend.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Model(error) => of_model(error),
+            Self::Model(error) => blame_of_model(error),
             Self::Flash(error) => blame_of_flash(error),
             Self::Offload(error) => of_offload(error),
             Self::Text(TextError::BadLogits { .. }) => Blame::Fault,

@@ -19,8 +19,8 @@ mod run;
 mod watch;
 
 pub use budget::{Budget, Part};
-pub use error::{Blame, GenerateError, blame_of_flash};
-pub use memory::resident;
+pub use error::{Blame, GenerateError, blame_of_flash, blame_of_gguf, blame_of_model};
+pub use memory::{available, resident};
 pub use open::ModelFile;
 pub use options::{FfnChoice, Options};
 pub use report::{FlashUse, Phase, Report};

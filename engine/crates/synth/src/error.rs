@@ -30,6 +30,8 @@ pub enum SynthError {
     Pool(PoolError),
     /// The file could not be written: the disk is full, or the folder is not there or not ours to write in.
     Writing(GgufError),
+    /// A file that says of nothing planted: it was not made here.
+    NotMadeHere,
     /// Running the model would take more memory than there is.
     DoesNotFit {
         /// Bytes that it takes.
@@ -68,6 +70,9 @@ impl fmt::Display for SynthError {
             Self::DoesNotFit { needed, allowed } => {
                 write!(out, "running it takes {needed} bytes of memory; {allowed} are there")
             }
+            Self::NotMadeHere => {
+                out.write_str("says of nothing planted (it has no key neuronlab.synth.seed); should be a file that synth made")
+            }
             Self::Cancelled => out.write_str("stopped by the caller"),
             Self::Model(error) => error.fmt(out),
             Self::Kernel(error) => error.fmt(out),
@@ -91,7 +96,7 @@ impl std::error::Error for SynthError {
             Self::Model(error) => Some(error),
             Self::Kernel(error) => Some(error),
             Self::Pool(error) => Some(error),
-            Self::Spec { .. } | Self::DoesNotFit { .. } | Self::Cancelled | Self::Disagreement { .. } => None,
+            Self::Spec { .. } | Self::NotMadeHere | Self::DoesNotFit { .. } | Self::Cancelled | Self::Disagreement { .. } => None,
         }
     }
 }

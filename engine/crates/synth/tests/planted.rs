@@ -224,7 +224,7 @@ fn progress_ends_at_its_total_and_a_stop_leaves_nothing() {
     assert!(!std::fs::read_dir(std::env::temp_dir()).unwrap().any(left));
 
     let mut options = VerifyOptions {
-        tokens: 200,
+        tokens: Some(200),
         seed: 3,
         threads: 2,
         memory: None,
@@ -241,7 +241,7 @@ fn progress_ends_at_its_total_and_a_stop_leaves_nothing() {
     options.memory = Some(1 << 20);
     let error = verify_told(&file.0, &options, &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert!(matches!(error, SynthError::DoesNotFit { needed, allowed: 1_048_576 } if needed > told[0].total));
-    options.tokens = 1;
+    options.tokens = Some(1);
     let error = verify_told(&file.0, &options, &mut |_| ControlFlow::Continue(())).unwrap_err();
     assert!(error.to_string().contains("at least 2 tokens"), "{error}");
 }
