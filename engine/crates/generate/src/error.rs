@@ -55,9 +55,11 @@ pub enum GenerateError {
         /// What can.
         wanted: String,
     },
+    /// The caller stopped the work.
+    Cancelled,
     /// An argument out of its range.
     Input {
-        /// Which: `prompt`, `tokens`.
+        /// Which: `prompt`, `tokens`, `tests`, `repetitions`.
         name: &'static str,
         /// What is wrong and what would be right.
         what: String,
@@ -151,6 +153,7 @@ impl GenerateError {
             Self::Io { source, .. } => of_io(source),
             Self::DoesNotFit { .. } => Blame::DoesNotFit,
             Self::Unsupported { .. } => Blame::Unsupported,
+            Self::Cancelled => Blame::Cancelled,
         }
     }
 }
@@ -180,6 +183,7 @@ impl fmt::Display for GenerateError {
                 )
             }
             Self::Unsupported { what, wanted } => write!(out, "{what}; {wanted}"),
+            Self::Cancelled => out.write_str("stopped by the caller"),
             Self::Input { name, what } => write!(out, "{name}: {what}"),
         }
     }
