@@ -111,6 +111,7 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
       engine: {
         pack: notBuilt,
         generate: notBuilt,
+        bench: notBuilt,
         synth: notBuilt,
         verify: notBuilt,
         ...options.engine,
