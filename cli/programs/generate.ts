@@ -1,11 +1,12 @@
 /** A model and a prompt to a text: decode the words, read the plan, generate while it is printed, describe. */
 import { RTE, TE, pipe } from "../../sim/base/fp.js";
 import type { Exact } from "../../sim/base/decode.js";
-import { badInput, type AppError, type Mistake } from "../../sim/base/errors.js";
+import type { Mistake } from "../../sim/base/errors.js";
 import type { GenerateReport, GenerateRequest, GenerateStep } from "../../engine/index.js";
 import { absent, argument, decimal, inputFile, readWords, shared, size, switchedOn, wholeNumber, word, type Sound } from "../args.js";
 import type { Command, Words } from "../command.js";
 import { gather, inFormat, type Answer, type Program } from "../program.js";
+import { asTyped } from "./as-typed.js";
 import { describeGeneration, summaryOfGeneration } from "./describe-generation.js";
 import type { Mapped } from "./engine-plan.js";
 import { planAt, settingFields, settingMistakes, settingOf } from "./engine-setting.js";
@@ -52,12 +53,6 @@ const requestOf = (args: Args, plan: Mapped["request"]): GenerateRequest => ({
   stopAtEnd: !args["ignore-end"],
 });
 
-/** The engine names arguments; people typed flags. */
-const asTyped = (where: string) => (error: AppError): AppError => {
-  const isFlag = (mistake: Mistake): boolean => Object.hasOwn(fields, mistake.path);
-  return error._tag === "BadInput" && error.mistakes.some(isFlag) ? badInput(where, error.mistakes.map((mistake) => (isFlag(mistake) ? { ...mistake, path: `--${mistake.path}` } : mistake))) : error;
-};
-
 /** Bars are for prompts that take a while. */
 const LONG_PROMPT = 512;
 
@@ -76,7 +71,7 @@ const run = (where: string, args: Args, request: GenerateRequest): Program<Gener
   };
   return pipe(
     capabilities.interruptible((signal) => capabilities.engine.generate(request, { onStep, signal })),
-    TE.mapLeft(asTyped(where)),
+    TE.mapLeft(asTyped(fields, where)),
     (task) => async () => {
       const ended = await task();
       gauge?.end();

@@ -6,16 +6,10 @@ import type { SynthReport, SynthStep, VerifyReport, VerifyRequest } from "../../
 import { argument, readWords } from "../args.js";
 import type { Command, Words } from "../command.js";
 import { gather, type Answer, type Capabilities, type Program } from "../program.js";
+import { asTyped } from "./as-typed.js";
 import { loadModel } from "./load.js";
 import { describeSynth, type Verified } from "./describe-synth.js";
 import { contradictions, DEFAULTS, fields, NOT_PLANTED, requestOf, type SynthArgs } from "./synth-request.js";
-
-/** The engine names arguments; people typed flags. */
-const asTyped = (where: string) => (error: AppError): AppError => {
-  if (error._tag !== "BadInput") return error;
-  const isFlag = (path: string): boolean => Object.hasOwn(fields, path);
-  return error.mistakes.some((mistake) => isFlag(mistake.path)) ? badInput(where, error.mistakes.map((mistake) => (isFlag(mistake.path) ? { ...mistake, path: `--${mistake.path}` } : mistake))) : error;
-};
 
 /** What a specification gets wrong is not the file's fault. */
 const ofFlags = (where: string) => (error: AppError): AppError => (error._tag === "BadInput" ? badInput(where, error.mistakes.map((mistake) => ({ ...mistake, path: mistake.path === "(whole)" ? "(flags)" : mistake.path }))) : error);
@@ -44,7 +38,7 @@ const write = (where: string, request: ReturnType<typeof requestOf>): Program<Sy
     return pipe(
       TE.fromEither(request),
       TE.chain((sound) => capabilities.engine.synth(sound, { onStep: gauge.onStep, signal })),
-      TE.mapLeft((error) => asTyped(where)(ofFlags(where)(error))),
+      TE.mapLeft((error) => asTyped(fields, where)(ofFlags(where)(error))),
       (task) => whileGauged(gauge, task),
     );
   });
@@ -52,7 +46,7 @@ const write = (where: string, request: ReturnType<typeof requestOf>): Program<Sy
 const verify = (where: string, request: VerifyRequest): Program<VerifyReport | null> => (capabilities) =>
   capabilities.interruptible((signal) => {
     const gauge = gauged(capabilities, 1, "tokens");
-    return whileGauged(gauge, pipe(capabilities.engine.verify(request, { onStep: gauge.onStep, signal }), TE.mapLeft(asTyped(where))));
+    return whileGauged(gauge, pipe(capabilities.engine.verify(request, { onStep: gauge.onStep, signal }), TE.mapLeft(asTyped(fields, where))));
   });
 
 const verifyRequest = (args: SynthArgs, model: string): VerifyRequest => ({ model, tokens: args["verify-tokens"], seed: args.seed ?? DEFAULTS.seed, threads: args.threads });

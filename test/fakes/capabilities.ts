@@ -75,7 +75,7 @@ export interface Fake {
   readonly stderr: () => string;
 }
 
-export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly host?: HostFacts; readonly engine?: Partial<Engine> } = {}): Fake => {
+export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly host?: HostFacts; readonly engine?: Partial<Engine>; readonly rivals?: Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">> } = {}): Fake => {
   const files = new Map(Object.entries(options.files ?? {}));
   const ran: Array<RunInputs> = [];
   const workers: Array<number | null> = [];
@@ -116,6 +116,12 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
         verify: notBuilt,
         ...options.engine,
       },
+      runProgram: () => TE.left(unsupported("no programs are run", "this is a test")),
+      memoryLimits: TE.right({ kind: "none", reason: "this is a test" }),
+      rival: TE.left(unsupported("llama.cpp is not built", "this is a test")),
+      ...options.rivals,
+      self: ["neuronlab"],
+      version: "1.2.3",
       interruptible: (work) => work(new AbortController().signal),
       gauge: () => ({ at: () => undefined, end: () => undefined }),
       write: (given) => {
