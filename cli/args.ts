@@ -69,6 +69,14 @@ export const words = (right: string): Codec<ReadonlyArray<string>> =>
     return all.every((w): w is string => typeof w === "string" && w.trim() !== "") ? E.right(all.map((w) => w.trim())) : E.left(`has no value; ${right}`);
   });
 
+/** Several values behind one flag, with commas between them. */
+export const several = <A>(one: Codec<A>): Codec<ReadonlyArray<A>> =>
+  once(`several: ${one.name}`, "give values with commas between them", (typed) => {
+    const read = typed.split(",").map((part) => one.decode(part));
+    const wrong = read.find(E.isLeft);
+    return wrong === undefined ? E.right(read.flatMap((each) => (E.isRight(each) ? [each.right] : []))) : E.left(wrong.left[0]?.message ?? "is not allowed");
+  });
+
 /** What is meant as a file and not as a name: it ends in .json or has a slash. */
 export const isPath = (typed: string): boolean => typed.endsWith(".json") || typed.includes("/") || typed.includes("\\");
 

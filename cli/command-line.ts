@@ -16,7 +16,7 @@ const withFlags = (y: Argv, command: Command): Argv => {
   const positional = command.positional;
   if (positional !== undefined) y.positional(positional.key, { type: "string", describe: positional.help });
   for (const flag of [...command.flags, ...sharedFlags])
-    y.option(flag.name, { type: flag.value === null ? "boolean" : "string", describe: flag.value === null ? flag.help : `${flag.value}: ${flag.help}` });
+    y.option(flag.name, { ...(flag.short === undefined ? {} : { alias: flag.short }), type: flag.value === null ? "boolean" : "string", describe: flag.value === null ? flag.help : `${flag.value}: ${flag.help}` });
   for (const [typed, does] of command.examples) y.example(`$0 ${typed}`, does);
   return y.usage(`$0 ${command.name}${positional === undefined ? "" : ` ${positional.shown}`}\n\n${command.summary}`);
 };
@@ -26,8 +26,11 @@ const pattern = (command: Command): string => (command.positional === undefined 
 
 const NOT_FLAGS = ["_", "$0", "--", "help", "h", "version"];
 
-const wordsOf = (argv: Readonly<Record<string, unknown>>, behindSwitches: Readonly<Record<string, string>> = {}): Words => ({
-  named: Object.fromEntries(Object.entries({ ...argv, ...behindSwitches }).filter(([key, value]) => !NOT_FLAGS.includes(key) && value !== undefined && !(Array.isArray(value) && value.length === 0))),
+/** yargs tells a flag that has a short form under both names. */
+const shortsOf = (command: Command | null): ReadonlyArray<string> => (command?.flags ?? []).flatMap((flag) => (flag.short === undefined ? [] : [flag.short]));
+
+const wordsOf = (argv: Readonly<Record<string, unknown>>, command: Command | null, behindSwitches: Readonly<Record<string, string>> = {}): Words => ({
+  named: Object.fromEntries(Object.entries({ ...argv, ...behindSwitches }).filter(([key, value]) => ![...NOT_FLAGS, ...shortsOf(command)].includes(key) && value !== undefined && !(Array.isArray(value) && value.length === 0))),
   extra: [...(argv._ as ReadonlyArray<unknown>).slice(1), ...((argv["--"] as ReadonlyArray<unknown> | undefined) ?? [])].map(String),
 });
 
@@ -44,7 +47,7 @@ const switchValues = (typed: ReadonlyArray<string>, command: Command): Readonly<
 /** yargs takes "-3GB" for the switches -3, -G and -B, and "-" for a word of its own; behind a flag that wants a value it is that value. */
 const withNegatives = (typed: ReadonlyArray<string>, commands: ReadonlyArray<Command>): ReadonlyArray<string> => {
   const command = commands.find((one) => one.name === typed.find((given) => !given.startsWith("-")));
-  const takesValue = new Set([...(command?.flags ?? []), ...sharedFlags].flatMap((flag) => (flag.value === null ? [] : [`--${flag.name}`])));
+  const takesValue = new Set([...(command?.flags ?? []), ...sharedFlags].flatMap((flag) => (flag.value === null ? [] : [`--${flag.name}`, ...(flag.short === undefined ? [] : [`-${flag.short}`])])));
   const end = typed.includes("--") ? typed.indexOf("--") : typed.length;
   const joined: Array<string> = [];
   for (let i = 0; i < typed.length; i++) {
@@ -86,12 +89,12 @@ export const readCommandLine = async (given: ReadonlyArray<string>, commands: Re
     return E.left(badInput("neuronlab", [{ path: "(command line)", message: `${fault instanceof Error ? fault.message : String(fault)}; see neuronlab --help` }]));
   }
   if (shown !== "") return E.right({ _tag: "Shown", text: withoutTypes(shown) });
-  if (chosen !== null) return E.right({ _tag: "Chosen", command: chosen, words: wordsOf(argv, switchValues(typed, chosen)) });
+  if (chosen !== null) return E.right({ _tag: "Chosen", command: chosen, words: wordsOf(argv, chosen, switchValues(typed, chosen)) });
   const names = commands.map((command) => command.name);
   const first = (argv._ as ReadonlyArray<string>)[0];
   if (first?.trim() === "") return E.left(badInput("neuronlab", [{ path: "(command)", message: `is empty; known: ${names.join(", ")}` }]));
   if (first !== undefined) return E.left(unknownName("command", first, names, nearest(first, names)));
-  const flags = Object.keys(wordsOf(argv).named);
+  const flags = Object.keys(wordsOf(argv, null).named);
   if (flags.length > 0) return E.left(badInput("neuronlab", flags.map((flag) => ({ path: flag.length === 1 ? `-${flag}` : `--${flag}`, message: `stands before a command; write it after one of ${names.join(", ")}` }))));
   return E.right({ _tag: "Shown", text: withoutTypes(await y.getHelp()) });
 };

@@ -3,6 +3,8 @@ import type { Answer, Program } from "./program.js";
 
 export interface Flag {
   readonly name: string;
+  /** One letter that means the same. */
+  readonly short?: string;
   /** What stands after it, such as SIZE; null for a switch. */
   readonly value: string | null;
   readonly help: string;

@@ -41,6 +41,20 @@ export interface HostFacts {
   readonly nativeEngine: string | null;
 }
 
+/** A program to be run: its path and words; held to `memory` bytes by the operating system, with files cold, where that is not null. */
+export interface Asked { readonly command: ReadonlyArray<string>; readonly memory: number | null; readonly cold: ReadonlyArray<string>; readonly signal?: AbortSignal }
+
+/** What the system counted of a program under a limit (bytes; processes ended for want of memory). */
+export interface Limited { readonly limit: number; readonly peak: number; readonly majorFaults: number; readonly bytesRead: number | null; readonly killed: number; readonly cachedBefore: number | null }
+
+/** How a program ended; `limited` is null where no limit was asked for, or its report was lost. */
+export interface Ended { readonly exit: number | null; readonly signal: string | null; readonly stdout: string; readonly stderr: string; readonly limited: Limited | null }
+
+export type MemoryLimits = { readonly kind: "v1" | "v2" } | { readonly kind: "none"; readonly reason: string };
+
+/** llama-bench in its two builds: with weights repacked at loading, and as they lie in the mapped file. */
+export interface Rival { readonly version: string; readonly default: string; readonly noRepack: string }
+
 export interface Capabilities {
   readonly profileNames: (kind: ProfileKind) => TaskEither<AppError, ReadonlyArray<string>>;
   /** By name, or by path to a user's own file. */
@@ -52,6 +66,14 @@ export interface Capabilities {
   readonly runMany: (inputs: ReadonlyArray<RunInputs>, options: { readonly workers: number | null }) => TaskEither<AppError, ReadonlyArray<Outcome>>;
   /** The native engine, loaded when it is first called. */
   readonly engine: Engine;
+  readonly runProgram: (asked: Asked) => TaskEither<AppError, Ended>;
+  /** Whether this system can hold a program to a limit of memory; found by trying. */
+  readonly memoryLimits: TaskEither<AppError, MemoryLimits>;
+  readonly rival: TaskEither<AppError, Rival>;
+  /** The words that start this program again. */
+  readonly self: ReadonlyArray<string>;
+  /** Of this program. */
+  readonly version: string;
   /** Work that Ctrl-C asks to end instead of cutting it off. */
   readonly interruptible: <A>(work: (signal: AbortSignal) => TaskEither<AppError, A>) => TaskEither<AppError, A>;
   /** A bar on a terminal's stderr; silent elsewhere. */

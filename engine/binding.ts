@@ -6,7 +6,7 @@ import { E, type Either } from "../sim/base/fp.js";
 import { unsupported, type AppError } from "../sim/base/errors.js";
 
 /** Of what crosses the border; the module says its own. */
-const VERSION = 1;
+const VERSION = 2;
 
 export interface Part { readonly part: string; readonly bytes: number }
 
@@ -30,6 +30,9 @@ export interface Binding {
   readonly Cancel: new () => Cancel;
   readonly pack: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly generate: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
+  readonly bench: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
+  readonly synth: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
+  readonly verify: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
 }
 
 /** The folder of package.json, from engine/ and from dist/engine/. */

@@ -1,4 +1,5 @@
 import type { Command } from "../command.js";
+import { planFlag, settingFlags } from "./setting-flags.js";
 
 export const generateCommand: Command = {
   name: "generate",
@@ -8,16 +9,9 @@ export const generateCommand: Command = {
     { name: "prompt", value: "TEXT", help: "the text that is continued" },
     { name: "tokens", value: "N", help: "at most so many tokens (default: 128)" },
     { name: "memory", value: "SIZE", help: "what the whole process may hold, such as 900MB; what does not fit stays in the packed file on flash (default: everything in memory)" },
-    { name: "plan", value: "FILE", help: "a plan, as simulate --save-plan or tune writes it; flags beside it win, and what cannot be mapped onto this machine is said" },
+    planFlag,
     { name: "threads", value: "N", help: "compute threads (default: one for each core)" },
-    { name: "lanes", value: "N", help: "threads that read from flash (default: 4)" },
-    { name: "io-uring", value: "DEPTH", help: "instead of --lanes: io_uring with so many reads in flight" },
-    { name: "depth", value: "N", help: "neuron clusters in flight (default: 4)" },
-    { name: "cluster", value: "N", help: "neurons of a cluster (default: 256)" },
-    { name: "policy", value: "NAME", help: "what leaves the cold segment first: lru, window, static-hot, clock, lfu, s3-fifo, sieve or arc (default: lru)" },
-    { name: "granularity", value: "UNIT", help: "unit of loading: tensor, expert, matrix, cluster or neuron (default: neuron)" },
-    { name: "overlap", value: "WHAT", help: "which work may overlap a read: none, matrix or cluster (default: cluster)" },
-    { name: "ffn", value: "HOW", help: "FFNs in memory: dense, sparse, or auto by the model's activation (default: auto)" },
+    ...settingFlags,
     { name: "temperature", value: "T", help: "0 takes the likeliest token (default: 0)" },
     { name: "top-k", value: "N", help: "only the N likeliest; 0 keeps all (default: 0)" },
     { name: "top-p", value: "P", help: "only the likeliest that reach this probability together; 1 keeps all (default: 1)" },

@@ -1,5 +1,6 @@
 /** The commands, in the order of --help. To add one: commands/x.ts, programs/x.ts, one word here. */
 import type { Command } from "../command.js";
+import { benchCommand } from "./bench.js";
 import { calibrateCommand } from "./calibrate.js";
 import { devicesCommand } from "./devices.js";
 import { doctorCommand } from "./doctor.js";
@@ -8,7 +9,8 @@ import { modelsCommand } from "./models.js";
 import { packCommand } from "./pack.js";
 import { reproduceCommand } from "./reproduce.js";
 import { simulateCommand } from "./simulate.js";
+import { synthCommand } from "./synth.js";
 import { systemsCommand } from "./systems.js";
 import { traceCommand } from "./trace.js";
 
-export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, calibrateCommand, packCommand, generateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];
+export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, calibrateCommand, synthCommand, packCommand, generateCommand, benchCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];

@@ -5,10 +5,11 @@ import { now } from "./clock.js";
 import { readJson, readStored, writeFiles } from "./files.js";
 import { hostFacts } from "./host.js";
 import { interruptible } from "./interrupt.js";
-import { packageRoot } from "./package.js";
+import { packageRoot, packageVersion } from "./package.js";
 import { runMany } from "./pool.js";
 import { profileNames, readProfile } from "./profiles.js";
 import { gaugeOf } from "./progress.js";
+import { memoryLimits, rival, runProgram, self } from "./rivals.js";
 import { tolerant } from "./streams.js";
 
 const untilClosed = (stream: NodeJS.WriteStream) => (text: string) => (): void => {
@@ -26,6 +27,11 @@ export const nodeCapabilities = (): Capabilities => {
     readStored,
     runMany,
     engine,
+    runProgram: runProgram(home),
+    memoryLimits: memoryLimits(home),
+    rival: rival(home),
+    self: self(home),
+    version: packageVersion(),
     interruptible,
     gauge: (total, unit) => gaugeOf(total, unit),
     write: writeFiles,

@@ -1,18 +1,18 @@
 /** A model and a prompt to a text: decode the words, read the plan, generate while it is printed, describe. */
 import { RTE, TE, pipe } from "../../sim/base/fp.js";
 import type { Exact } from "../../sim/base/decode.js";
-import { badInput, type AppError, type Mistake } from "../../sim/base/errors.js";
-import type { Plan } from "../../sim/domain/plan.js";
-import { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type GenerateStep } from "../../engine/index.js";
-import { absent, argument, choice, decimal, inputFile, optional, readWords, shared, size, switchedOn, wholeNumber, word, type Sound } from "../args.js";
+import type { Mistake } from "../../sim/base/errors.js";
+import type { GenerateReport, GenerateRequest, GenerateStep } from "../../engine/index.js";
+import { absent, argument, decimal, inputFile, readWords, shared, size, switchedOn, wholeNumber, word, type Sound } from "../args.js";
 import type { Command, Words } from "../command.js";
-import { gather, inFormat, type Answer, type HostFacts, type Program } from "../program.js";
+import { gather, inFormat, type Answer, type Program } from "../program.js";
+import { asTyped } from "./as-typed.js";
 import { describeGeneration, summaryOfGeneration } from "./describe-generation.js";
-import { mapPlan, type Mapped } from "./engine-plan.js";
-import { loadPlan } from "./load.js";
+import type { Mapped } from "./engine-plan.js";
+import { planAt, settingFields, settingMistakes, settingOf } from "./engine-setting.js";
 
 /** What happens without a word about it. Written in --help too. */
-export const DEFAULTS = { tokens: 128, lanes: 4, depth: 4, cluster: 256, policy: "lru", granularity: "neuron", overlap: "cluster", temperature: 0, topK: 0, topP: 1, seed: 1 } as const;
+const DEFAULTS = { tokens: 128, temperature: 0, topK: 0, topP: 1, seed: 1 } as const;
 
 const fields = {
   ...shared,
@@ -20,16 +20,8 @@ const fields = {
   prompt: word("give the text that is to be continued"),
   tokens: absent(wholeNumber(1, 1 << 20)),
   memory: absent(size('"900MB" or "2GiB"')),
-  plan: absent(inputFile),
   threads: absent(wholeNumber(1, 1024)),
-  lanes: absent(wholeNumber(1, 1024)),
-  "io-uring": absent(wholeNumber(1, 1024)),
-  depth: absent(wholeNumber(1, 4096)),
-  cluster: absent(wholeNumber(1, 1 << 20)),
-  policy: absent(choice(...POLICIES)),
-  granularity: absent(choice(...GRANULARITIES)),
-  overlap: absent(choice(...OVERLAPS)),
-  ffn: optional(choice(...FFNS), "auto" as const),
+  ...settingFields,
   temperature: absent(decimal(0, 100)),
   "top-k": absent(wholeNumber(0, 1 << 20)),
   "top-p": absent(decimal(0, 1)),
@@ -40,12 +32,8 @@ type Args = Exact<typeof fields>;
 
 const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined;
 
-/** What only matters while weights are read; without a budget it would be without effect. */
-const FOR_FLASH = ["lanes", "io-uring", "depth", "cluster", "policy", "granularity", "overlap"] as const;
-
 const contradictions = (args: Sound<typeof fields>): ReadonlyArray<Mistake> => [
-  ...(isGiven(args.lanes) && isGiven(args["io-uring"]) ? [{ path: "--io-uring", message: "says how to read, and so does --lanes; give one of them" }] : []),
-  ...(args.memory === null && args.plan === null ? FOR_FLASH.filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: "is for reads from flash, and without --memory everything is in memory; give --memory too, or leave it out" })) : []),
+  ...settingMistakes(args, args.memory === null && args.plan === null),
   ...(args.temperature === undefined || (args.temperature ?? DEFAULTS.temperature) > 0
     ? []
     : (["top-k", "top-p"] as const).filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: "is for sampling, and at temperature 0 the likeliest token is taken; give --temperature above 0, or leave it out" }))),
@@ -56,31 +44,14 @@ const requestOf = (args: Args, plan: Mapped["request"]): GenerateRequest => ({
   prompt: args.prompt,
   tokens: args.tokens ?? DEFAULTS.tokens,
   memory: args.memory === null ? (plan.memory ?? null) : Math.floor(args.memory),
-  segments: plan.segments ?? null,
   threads: args.threads ?? plan.threads ?? null,
-  io: args["io-uring"] !== null ? { backend: "io_uring", reads: args["io-uring"] } : args.lanes !== null ? { backend: "lanes", reads: args.lanes } : (plan.io ?? { backend: "lanes", reads: DEFAULTS.lanes }),
-  depth: args.depth ?? plan.depth ?? DEFAULTS.depth,
-  cluster: args.cluster ?? plan.cluster ?? DEFAULTS.cluster,
-  policy: args.policy ?? plan.policy ?? DEFAULTS.policy,
-  granularity: args.granularity ?? plan.granularity ?? DEFAULTS.granularity,
-  overlap: args.overlap ?? plan.overlap ?? DEFAULTS.overlap,
-  ffn: args.ffn,
+  ...settingOf(args, plan),
   temperature: args.temperature ?? DEFAULTS.temperature,
   topK: args["top-k"] ?? DEFAULTS.topK,
   topP: args["top-p"] ?? DEFAULTS.topP,
   seed: args.seed ?? DEFAULTS.seed,
   stopAtEnd: !args["ignore-end"],
 });
-
-const NO_PLAN: Mapped = { request: {}, unmapped: [] };
-
-const mapped = (plan: Plan): Program<Mapped> => pipe(((capabilities) => capabilities.host) as Program<HostFacts>, RTE.map((host) => mapPlan(plan, host.cores)));
-
-/** The engine names arguments; people typed flags. */
-const asTyped = (where: string) => (error: AppError): AppError => {
-  const isFlag = (mistake: Mistake): boolean => Object.hasOwn(fields, mistake.path);
-  return error._tag === "BadInput" && error.mistakes.some(isFlag) ? badInput(where, error.mistakes.map((mistake) => (isFlag(mistake) ? { ...mistake, path: `--${mistake.path}` } : mistake))) : error;
-};
 
 /** Bars are for prompts that take a while. */
 const LONG_PROMPT = 512;
@@ -100,7 +71,7 @@ const run = (where: string, args: Args, request: GenerateRequest): Program<Gener
   };
   return pipe(
     capabilities.interruptible((signal) => capabilities.engine.generate(request, { onStep, signal })),
-    TE.mapLeft(asTyped(where)),
+    TE.mapLeft(asTyped(fields, where)),
     (task) => async () => {
       const ended = await task();
       gauge?.end();
@@ -119,12 +90,8 @@ const endLine = (args: Args): Program<void> => (capabilities) => TE.fromIO(args.
 
 export const generateProgram = (command: Command) => (given: Words): Program<Answer> => {
   const reading = readWords(command, fields, contradictions)(given);
-  const planOf: Program<Mapped> = pipe(
-    RTE.fromEither(argument(reading, "plan")),
-    RTE.chain((path) => (path === null ? RTE.right(NO_PLAN) : pipe(loadPlan(path), RTE.chain(mapped)))),
-  );
   return pipe(
-    gather({ args: RTE.fromEither(reading.args), plan: planOf }),
+    gather({ args: RTE.fromEither(reading.args), plan: planAt(argument(reading, "plan")) }),
     RTE.chain(({ args, plan }) => {
       const request = requestOf(args, plan.request);
       return pipe(

@@ -13,6 +13,8 @@ import { contentOf, type Capabilities, type HostFacts, type Loaded, type Outcome
 
 const FOLDER = { device: "devices", model: "models", system: "systems" } as const;
 
+const notBuilt = () => TE.left(unsupported("the native engine is not built", "this is a test"));
+
 const namesIn = (kind: ProfileKind): ReadonlyArray<string> => readdirSync(FOLDER[kind]).filter((f) => f.endsWith(".json")).map((f) => f.slice(0, -5)).sort();
 
 export const aPlan: Plan = {
@@ -73,7 +75,7 @@ export interface Fake {
   readonly stderr: () => string;
 }
 
-export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly host?: HostFacts; readonly engine?: Partial<Engine> } = {}): Fake => {
+export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly host?: HostFacts; readonly engine?: Partial<Engine>; readonly rivals?: Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">> } = {}): Fake => {
   const files = new Map(Object.entries(options.files ?? {}));
   const ran: Array<RunInputs> = [];
   const workers: Array<number | null> = [];
@@ -107,9 +109,19 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
         return Promise.resolve(E.right(inputs.map(simulate)));
       },
       engine: {
-        pack: options.engine?.pack ?? (() => TE.left(unsupported("the native engine is not built", "this is a test"))),
-        generate: options.engine?.generate ?? (() => TE.left(unsupported("the native engine is not built", "this is a test"))),
+        pack: notBuilt,
+        generate: notBuilt,
+        bench: notBuilt,
+        synth: notBuilt,
+        verify: notBuilt,
+        ...options.engine,
       },
+      runProgram: () => TE.left(unsupported("no programs are run", "this is a test")),
+      memoryLimits: TE.right({ kind: "none", reason: "this is a test" }),
+      rival: TE.left(unsupported("llama.cpp is not built", "this is a test")),
+      ...options.rivals,
+      self: ["neuronlab"],
+      version: "1.2.3",
       interruptible: (work) => work(new AbortController().signal),
       gauge: () => ({ at: () => undefined, end: () => undefined }),
       write: (given) => {

@@ -128,3 +128,11 @@ pub(crate) fn whole(name: &str, value: f64, low: u64, high: u64) -> Result<u64, 
         format!("should be a whole number between {low} and {high}, got {value}"),
     ))
 }
+
+/// One of a few things by its name.
+pub(crate) fn among<A: Copy>(argument: &str, name: &str, all: &[A], name_of: impl Fn(A) -> &'static str) -> Result<A, Failure> {
+    all.iter().copied().find(|&one| name_of(one) == name).ok_or_else(|| {
+        let known: Vec<&str> = all.iter().map(|&one| name_of(one)).collect();
+        Failure::argument(argument, format!("should be one of {}, got {name}", known.join(", ")))
+    })
+}

@@ -3,14 +3,16 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use generate::{BackendChoice, FfnChoice, Granularity, Options, Overlap, PolicyKind, Report, SamplerOptions, Stop, Told};
+use generate::{
+    BackendChoice, FfnChoice, FlashUse, Granularity, Options, Overlap, PolicyKind, Report, SamplerOptions, Stop, Told,
+};
 use napi::bindgen_prelude::AsyncTask;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Task};
 use napi_derive::napi;
 
 use crate::cancel::Cancel;
-use crate::failure::{Failure, MemoryPart, guarded, parts, threads, whole};
+use crate::failure::{Failure, MemoryPart, among, guarded, parts, threads, whole};
 
 /// What to generate, and how. Sizes in bytes.
 #[napi(object)]
@@ -179,17 +181,9 @@ pub struct GenerateTask {
     steps: Steps,
 }
 
-/// One of a few things by its name.
-fn among<A: Copy>(argument: &str, name: &str, all: &[A], name_of: impl Fn(A) -> &'static str) -> Result<A, Failure> {
-    all.iter().copied().find(|&one| name_of(one) == name).ok_or_else(|| {
-        let known: Vec<&str> = all.iter().map(|&one| name_of(one)).collect();
-        Failure::argument(argument, format!("should be one of {}, got {name}", known.join(", ")))
-    })
-}
-
 const LARGEST_SIZE: u64 = 1 << 52;
 
-fn choices(request: &GenerateRequest) -> Result<Options, Failure> {
+pub(crate) fn choices(request: &GenerateRequest) -> Result<Options, Failure> {
     let size = |name: &str, value: Option<f64>| value.map(|bytes| whole(name, bytes, 0, LARGEST_SIZE)).transpose();
     let count = |name: &str, value: f64, high: u64| whole(name, value, 1, high);
     let reads = count("reads", request.reads, 1024)? as u32;
@@ -235,11 +229,11 @@ fn choices(request: &GenerateRequest) -> Result<Options, Failure> {
     })
 }
 
-fn ns(time: Duration) -> f64 {
+pub(crate) fn ns(time: Duration) -> f64 {
     time.as_nanos() as f64
 }
 
-fn phase(of: &generate::Phase) -> PhaseDone {
+pub(crate) fn phase(of: &generate::Phase) -> PhaseDone {
     PhaseDone {
         ns: ns(of.took),
         ffn_ns: ns(of.ffn),
@@ -249,6 +243,16 @@ fn phase(of: &generate::Phase) -> PhaseDone {
         gate_misses: of.counters.gate_misses as f64,
         look_ups: of.counters.look_ups as f64,
         misses: of.counters.misses as f64,
+    }
+}
+
+pub(crate) fn reads(of: FlashUse) -> ReadsDone {
+    ReadsDone {
+        backend: of.backend,
+        count: of.reads as f64,
+        p50_ns: ns(of.p50),
+        p99_ns: ns(of.p99),
+        peak_buffer_bytes: of.peak_buffer_bytes as f64,
     }
 }
 
@@ -276,13 +280,7 @@ fn done(report: Report) -> GenerateDone {
             Stop::Cancelled => "cancelled",
         }),
         fired: report.fired,
-        reads: report.flash.map(|flash| ReadsDone {
-            backend: flash.backend,
-            count: flash.reads as f64,
-            p50_ns: ns(flash.p50),
-            p99_ns: ns(flash.p99),
-            peak_buffer_bytes: flash.peak_buffer_bytes as f64,
-        }),
+        reads: report.flash.map(reads),
         memory: report.budget.limit.map(|bytes| bytes as f64),
         fixed: parts(&report.budget.fixed),
         ffn_bytes: report.budget.ffn as f64,

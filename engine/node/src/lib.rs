@@ -4,10 +4,12 @@
 //! becomes a failure of kind `fault`. Work runs on libuv's worker threads; `engine/index.ts` is the only caller.
 #![expect(clippy::result_large_err, reason = "a failure is made at most once a call")]
 
+mod bench;
 mod cancel;
 mod failure;
 mod generate;
 mod pack;
+mod synth;
 
 use napi_derive::napi;
 
@@ -21,7 +23,7 @@ pub struct About {
 }
 
 /// Raised with every change of what crosses the border.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What this module is.
 #[napi]

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use flash::FlashError;
+use gguf::GgufError;
 use model::ModelError;
 use offload::OffloadError;
 use text::TextError;
@@ -54,9 +55,11 @@ pub enum GenerateError {
         /// What can.
         wanted: String,
     },
+    /// The caller stopped the work.
+    Cancelled,
     /// An argument out of its range.
     Input {
-        /// Which: `prompt`, `tokens`.
+        /// Which: `prompt`, `tokens`, `tests`, `repetitions`.
         name: &'static str,
         /// What is wrong and what would be right.
         what: String,
@@ -112,15 +115,19 @@ fn of_offload(error: &OffloadError) -> Blame {
     }
 }
 
-fn of_model(error: &ModelError) -> Blame {
+/// Whose an error of reading a GGUF file is.
+pub fn blame_of_gguf(error: &GgufError) -> Blame {
+    let causes = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
+    causes
+        .last()
+        .and_then(|cause| cause.downcast_ref())
+        .map_or(Blame::Input, of_io)
+}
+
+/// Whose an error of loading or running a model is.
+pub fn blame_of_model(error: &ModelError) -> Blame {
     match error {
-        ModelError::Gguf(error) => {
-            let causes = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
-            causes
-                .last()
-                .and_then(|cause| cause.downcast_ref())
-                .map_or(Blame::Input, of_io)
-        }
+        ModelError::Gguf(error) => blame_of_gguf(error),
         ModelError::Flash(error) => blame_of_flash(error),
         ModelError::Io { source, .. } => of_io(source),
         ModelError::Config { .. } | ModelError::Tensor { .. } => Blame::Unsupported,
@@ -138,7 +145,7 @@ impl GenerateError {
     /// Whose it is to mend.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Model(error) => of_model(error),
+            Self::Model(error) => blame_of_model(error),
             Self::Flash(error) => blame_of_flash(error),
             Self::Offload(error) => of_offload(error),
             Self::Text(TextError::BadLogits { .. }) => Blame::Fault,
@@ -146,6 +153,7 @@ impl GenerateError {
             Self::Io { source, .. } => of_io(source),
             Self::DoesNotFit { .. } => Blame::DoesNotFit,
             Self::Unsupported { .. } => Blame::Unsupported,
+            Self::Cancelled => Blame::Cancelled,
         }
     }
 }
@@ -175,6 +183,7 @@ impl fmt::Display for GenerateError {
                 )
             }
             Self::Unsupported { what, wanted } => write!(out, "{what}; {wanted}"),
+            Self::Cancelled => out.write_str("stopped by the caller"),
             Self::Input { name, what } => write!(out, "{name}: {what}"),
         }
     }

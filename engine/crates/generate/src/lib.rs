@@ -1,16 +1,20 @@
 //! A model file, a prompt and a limit of memory to text and a report: joins `model`, `offload` and `text`.
 //!
-//! - [`run`]: opens a GGUF or a packed file ([`ModelFile`]), divides the memory ([`Budget`]), loads, reads the prompt, generates,
+//! - [`run()`]: opens a GGUF or a packed file ([`ModelFile`]), divides the memory ([`Budget`]), loads, reads the prompt, generates,
 //!   streams text to a callback that may stop it.
 //! - [`Report`]: what it was and what it cost.
+//! - [`Loaded`]: the same model for tokens instead of text; [`bench()`] times it with the tests of llama-bench.
 //! - [`GenerateError::blame`]: whose a failure is to mend; front ends choose their exit codes by it.
 //!
 //! The text is the same for any memory, threads, lanes, depth, policy, granularity and overlap on one file.
 #![warn(missing_docs)]
 
+mod bench;
 mod budget;
 mod error;
+mod loaded;
 mod memory;
+mod meter;
 mod open;
 mod options;
 mod place;
@@ -18,10 +22,12 @@ mod report;
 mod run;
 mod watch;
 
+pub use bench::{BenchOptions, BenchReport, BenchResult, BenchTest, BenchTold, bench};
 pub use budget::{Budget, Part};
-pub use error::{Blame, GenerateError, blame_of_flash};
-pub use memory::resident;
-pub use open::ModelFile;
+pub use error::{Blame, GenerateError, blame_of_flash, blame_of_gguf, blame_of_model};
+pub use loaded::{Facts, Loaded};
+pub use memory::{available, resident};
+pub use open::{ModelFile, Weights};
 pub use options::{FfnChoice, Options};
 pub use report::{FlashUse, Phase, Report};
 pub use run::{Told, run};

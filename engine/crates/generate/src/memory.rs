@@ -1,4 +1,4 @@
-//! What the process holds, as the system counts it.
+//! What the process holds and could hold, as the system counts it.
 
 /// Resident memory of this process and the most it ever was (bytes); `None` where the system does not say (not Linux).
 pub fn resident() -> Option<(u64, u64)> {
@@ -8,4 +8,11 @@ pub fn resident() -> Option<(u64, u64)> {
         line.split_whitespace().nth(1)?.parse::<u64>().ok()
     };
     Some((kib("VmRSS:")? << 10, kib("VmHWM:")? << 10))
+}
+
+/// Memory that the system could give to processes without paging (bytes), this one included; `None` where it does not say.
+pub fn available() -> Option<u64> {
+    let facts = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = facts.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? << 10)
 }

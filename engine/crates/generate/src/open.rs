@@ -68,3 +68,28 @@ pub(crate) fn tensor_bytes(file: &ModelFile) -> (u64, u64) {
     };
     (sum(true), sum(false))
 }
+
+/// The weights of a model, as its GGUF file has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weights {
+    /// How many.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How most of the bytes are stored: ggml's name.
+    pub kind: &'static str,
+}
+
+pub(crate) fn weights(file: &ModelFile) -> Weights {
+    let tensors = &file.source().gguf().tensors;
+    let mut by_kind = std::collections::BTreeMap::new();
+    for tensor in tensors {
+        *by_kind.entry(tensor.kind).or_insert(0) += tensor.bytes;
+    }
+    let most = by_kind.iter().max_by_key(|&(_, &bytes): &(_, &u64)| bytes);
+    Weights {
+        count: tensors.iter().map(|tensor| tensor.columns() * tensor.rows()).sum(),
+        bytes: by_kind.values().sum(),
+        kind: most.map_or("none", |(kind, _)| kind.name()),
+    }
+}

@@ -63,6 +63,23 @@ pub struct Phase {
     pub disk_busy: Duration,
 }
 
+impl Phase {
+    /// Adds another's.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let (own, its) = (&mut self.counters, &other.counters);
+        own.gate_look_ups += its.gate_look_ups;
+        own.gate_misses += its.gate_misses;
+        own.look_ups += its.look_ups;
+        own.misses += its.misses;
+        own.fired += its.fired;
+        own.bytes += its.bytes;
+        self.took += other.took;
+        self.ffn += other.ffn;
+        self.disk_bytes += other.disk_bytes;
+        self.disk_busy += other.disk_busy;
+    }
+}
+
 /// How reads went.
 #[derive(Clone, Debug)]
 pub struct FlashUse {

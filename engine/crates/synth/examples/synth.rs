@@ -21,23 +21,6 @@ fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("{name}: {text}; must be a number"))
 }
 
-fn skew(text: &str) -> Result<Skew, Box<dyn std::error::Error>> {
-    Ok(match text {
-        "even" => Skew::even(),
-        "bamboo" => Skew::bamboo(),
-        _ if text.contains(':') => {
-            let mut points = vec![(0.0, 0.0)];
-            for pair in text.split(',') {
-                let (neurons, activations) = pair.split_once(':').ok_or_else(|| format!("--skew: {pair}; must be N:A"))?;
-                points.push((number("--skew", neurons)?, number("--skew", activations)?));
-            }
-            points.push((1.0, 1.0));
-            Skew::curve(points)?
-        }
-        _ => Skew::power(number("--skew", text)?)?,
-    })
-}
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut spec = SynthSpec {
         name: "synth".to_owned(),
@@ -110,7 +93,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--overlap" => spec.statistics.overlap = number(&name, &text)?,
             "--repeat" => spec.statistics.repeat = Some(number(&name, &text)?),
             "--up-share" => spec.statistics.up_share = number(&name, &text)?,
-            "--skew" => spec.statistics.skew = skew(&text)?,
+            "--skew" => spec.statistics.skew = text.parse()?,
             "--seed" => spec.seed = number(&name, &text)?,
             "--threads" => threads = number(&name, &text)?,
             "--continue" => more = number(&name, &text)?,
@@ -155,6 +138,7 @@ fn check_file(file: &str, tokens: usize, threads: usize) -> Result<(), Box<dyn s
     if misses.is_empty() {
         Ok(())
     } else {
-        Err(format!("missed:\n{}", misses.join("\n")).into())
+        let lines: Vec<String> = misses.iter().map(ToString::to_string).collect();
+        Err(format!("missed:\n{}", lines.join("\n")).into())
     }
 }

@@ -20,7 +20,7 @@ pub enum SynthError {
         /// What would be right.
         wanted: String,
     },
-    /// The file could not be written, or its header not read.
+    /// The header of a file could not be read.
     Gguf(GgufError),
     /// The model could not be loaded or run.
     Model(ModelError),
@@ -28,6 +28,19 @@ pub enum SynthError {
     Kernel(KernelError),
     /// The compute threads could not be made.
     Pool(PoolError),
+    /// The file could not be written: the disk is full, or the folder is not there or not ours to write in.
+    Writing(GgufError),
+    /// A file that says of nothing planted: it was not made here.
+    NotMadeHere,
+    /// Running the model would take more memory than there is.
+    DoesNotFit {
+        /// Bytes that it takes.
+        needed: u64,
+        /// Bytes that there are.
+        allowed: u64,
+    },
+    /// The caller stopped the work; nothing was left behind.
+    Cancelled,
     /// What the recorder saw is not what the FFN counted.
     Disagreement {
         /// The layer.
@@ -53,7 +66,14 @@ impl fmt::Display for SynthError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Spec { what, found, wanted } => write!(out, "{what} cannot be made: {found}; must be {wanted}"),
-            Self::Gguf(error) => error.fmt(out),
+            Self::Gguf(error) | Self::Writing(error) => error.fmt(out),
+            Self::DoesNotFit { needed, allowed } => {
+                write!(out, "running it takes {needed} bytes of memory; {allowed} are there")
+            }
+            Self::NotMadeHere => {
+                out.write_str("says of nothing planted (it has no key neuronlab.synth.seed); should be a file that synth made")
+            }
+            Self::Cancelled => out.write_str("stopped by the caller"),
             Self::Model(error) => error.fmt(out),
             Self::Kernel(error) => error.fmt(out),
             Self::Pool(error) => error.fmt(out),
@@ -72,11 +92,11 @@ impl fmt::Display for SynthError {
 impl std::error::Error for SynthError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Gguf(error) => Some(error),
+            Self::Gguf(error) | Self::Writing(error) => Some(error),
             Self::Model(error) => Some(error),
             Self::Kernel(error) => Some(error),
             Self::Pool(error) => Some(error),
-            Self::Spec { .. } | Self::Disagreement { .. } => None,
+            Self::Spec { .. } | Self::NotMadeHere | Self::DoesNotFit { .. } | Self::Cancelled | Self::Disagreement { .. } => None,
         }
     }
 }

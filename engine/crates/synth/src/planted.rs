@@ -66,6 +66,9 @@ impl Planted {
     /// What a file says; an error when it was not made here.
     pub fn read(gguf: &Gguf) -> Result<Self, SynthError> {
         let metadata = &gguf.metadata;
+        if metadata.get("neuronlab.synth.seed").is_none() {
+            return Err(SynthError::NotMadeHere);
+        }
         let list = |key: &str| -> Result<Vec<f64>, SynthError> {
             Ok(match metadata.get(key) {
                 None => Vec::new(),

@@ -1,5 +1,7 @@
 //! How unevenly activations are spread over neurons.
 
+use std::str::FromStr;
+
 use crate::SynthError;
 
 /// No neuron is active for more than this share of tokens: one that always is would be a bias, not a neuron.
@@ -120,6 +122,39 @@ impl Skew {
     }
 }
 
+impl FromStr for Skew {
+    type Err = SynthError;
+
+    /// `even`, `bamboo`, the exponent of a power law, or points `neurons:activations,...` between (0, 0) and (1, 1), which may
+    /// be left out.
+    fn from_str(text: &str) -> Result<Self, SynthError> {
+        let wrong = || {
+            let wanted = "even, bamboo, an exponent such as 0.6, or points such as 0.1:0.47,0.5:0.83";
+            SynthError::spec("the skew", text, wanted)
+        };
+        let number = |text: &str| text.trim().parse::<f64>().map_err(|_| wrong());
+        match text {
+            "even" => Ok(Self::even()),
+            "bamboo" => Ok(Self::bamboo()),
+            _ if text.contains(':') => {
+                let pair = |pair: &str| {
+                    let (neurons, activations) = pair.split_once(':').ok_or_else(wrong)?;
+                    Ok::<_, SynthError>((number(neurons)?, number(activations)?))
+                };
+                let mut points = text.split(',').map(pair).collect::<Result<Vec<_>, _>>()?;
+                if points.first() != Some(&(0.0, 0.0)) {
+                    points.insert(0, (0.0, 0.0));
+                }
+                if points.last() != Some(&(1.0, 1.0)) {
+                    points.push((1.0, 1.0));
+                }
+                Self::curve(points)
+            }
+            _ => Self::power(number(text)?),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Skew;
@@ -155,5 +190,19 @@ mod tests {
     fn curves_that_do_not_end_or_bend_upwards_are_refused() {
         assert!(Skew::curve(vec![(0.0, 0.0), (0.5, 0.6)]).is_err());
         assert!(Skew::curve(vec![(0.0, 0.0), (0.5, 0.2), (1.0, 1.0)]).is_err());
+    }
+
+    #[test]
+    fn what_people_type_is_the_curve_they_mean() {
+        let read = |text: &str| text.parse::<Skew>();
+        assert_eq!(read("even").unwrap(), Skew::even());
+        assert_eq!(read("bamboo").unwrap(), Skew::bamboo());
+        assert_eq!(read("0.6").unwrap(), Skew::power(0.6).unwrap());
+        let curve = Skew::curve(vec![(0.0, 0.0), (0.1, 0.5), (0.5, 0.8), (1.0, 1.0)]).unwrap();
+        assert_eq!(read("0.1:0.5, 0.5:0.8").unwrap(), curve);
+        assert_eq!(read("0:0,0.1:0.5,0.5:0.8,1:1").unwrap(), curve);
+        for text in ["", "steep", "0.1:", "0.1:x", "0.1:0.5,0.5", "nan", "1.5", "0.5:0.2"] {
+            assert!(read(text).is_err(), "{text}");
+        }
     }
 }

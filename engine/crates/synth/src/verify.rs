@@ -1,10 +1,13 @@
 //! Running a file in the engine and setting what it saw beside what was planted.
 
-use std::fmt;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::{DenseFfn, FeedForward, GgufSource, KvFormat, Model, RouterInput, Session, SparseFfn, TensorSource, Want};
+use model::{
+    Activation, DenseFfn, FeedForward, GgufSource, KvFormat, Model, ModelConfig, RouterInput, Session, SparseFfn, TensorSource,
+    Want,
+};
 use neuron::Kernels;
 use pool::{Options, Pool};
 
@@ -13,74 +16,76 @@ use crate::firing::Firing;
 use crate::planted::Planted;
 use crate::random::{Part, Stream};
 use crate::record::Recorder;
+use crate::report::{Measured, SynthReport, mean};
 use crate::spec::SPECIAL_TOKENS;
+use crate::write::{Told, tell};
 
-/// How far measured may lie from planted.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tolerance {
-    /// Of the share of every layer, relative.
-    pub share: f64,
-    /// Of the points of the skew, mean over layers, absolute.
-    pub skew: f64,
-    /// Of overlap and repetition, mean over layers, absolute.
-    pub overlap: f64,
-}
+/// Tokens that go through the model together: enough for its matrix products, few enough to be stopped between.
+const TOGETHER: usize = 64;
 
-/// What [`SynthReport::misses`] is usually asked with.
-pub const TOLERANCE: Tolerance = Tolerance {
-    share: 0.1,
-    skew: 0.03,
-    overlap: 0.05,
-};
-
-/// What the engine saw.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Measured {
-    /// Tokens run.
-    pub tokens: usize,
-    /// Share of active neurons by layer; empty in a model that is not sparse, as the next two.
-    pub share: Vec<f64>,
-    /// Share of activations at the planted points' shares of neurons, mean over layers.
-    pub skew: Vec<(f64, f64)>,
-    /// Overlap by layer.
-    pub overlap: Vec<f64>,
-    /// Repetition of experts by layer, those left out whose router sees the token alone.
-    pub repeat: Vec<f64>,
-}
-
-/// Planted beside measured.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SynthReport {
-    /// From the file's metadata.
-    pub planted: Planted,
-    /// From the run.
-    pub measured: Measured,
+/// How a file is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifyOptions {
+    /// Tokens to run, at least 2; `None`: 512 for each use of an expert, at most 4096. The skew is read low with few, because
+    /// which neurons are hot has to be found in half of them: by 0.03 with 256, 0.015 with 512.
+    pub tokens: Option<usize>,
+    /// The same seed, the same tokens.
+    pub seed: u64,
+    /// Compute threads.
+    pub threads: usize,
+    /// Bytes of memory that there are for it; `None`: not known, so as many as it takes.
+    pub memory: Option<u64>,
 }
 
 /// Runs `tokens` random tokens (the same for the same `seed`) through the model at `path`, all in memory, and adds up what
 /// fired. What was recorded is checked against the FFN's own counters.
 pub fn verify(path: impl AsRef<Path>, tokens: usize, seed: u64, threads: usize) -> Result<SynthReport, SynthError> {
+    let options = VerifyOptions {
+        tokens: Some(tokens),
+        seed,
+        threads,
+        memory: None,
+    };
+    verify_told(path, &options, &mut |_| ControlFlow::Continue(()))
+}
+
+/// The same, in no more memory than there is: refused before anything large is loaded. `told` hears of the tokens run and may
+/// stop it.
+pub fn verify_told(path: impl AsRef<Path>, options: &VerifyOptions, told: Told<'_>) -> Result<SynthReport, SynthError> {
     let source = GgufSource::open(path)?;
     let planted = Planted::read(source.gguf())?;
+    let config = ModelConfig::from_gguf(source.gguf())?;
+    let enough = (512 * config.experts.div_ceil(config.experts_used.max(1))).min(4096);
+    let tokens = options.tokens.unwrap_or(enough);
+    if tokens < 2 {
+        return Err(SynthError::spec("a verification", tokens, "of at least 2 tokens"));
+    }
+    let needed = needed(&source, &config, tokens);
+    if let Some(allowed) = options.memory.filter(|&allowed| allowed < needed) {
+        return Err(SynthError::DoesNotFit { needed, allowed });
+    }
     let kernels = Kernels::best();
     let model = Arc::new(Model::load(&source, kernels)?);
-    let config = model.config().clone();
+    tell(told, 0, tokens as u64)?;
     let sparse = config.activation.is_sparse();
     let inner: Box<dyn FeedForward> = if sparse {
         Box::new(SparseFfn::load(&source, &config, kernels)?)
     } else {
         Box::new(DenseFfn::load(&source, &config, kernels)?)
     };
+    tell(told, 0, tokens as u64)?;
     let firing = Arc::new(Mutex::new(Firing::new(config.layers, config.experts, config.neurons)));
     let recorder = Recorder::new(inner, &source, &config, kernels, Arc::clone(&firing))?;
-    let pool = Pool::new(&Options::new(threads))?;
+    let pool = Pool::new(&Options::new(options.threads))?;
     let mut session = Session::new(model, Box::new(recorder), pool, KvFormat::F16, tokens)?;
-    let mut stream = Stream::new(seed, Part::Tokens, 0, 0);
-    let pieces = (config.vocabulary - SPECIAL_TOKENS.min(config.vocabulary - 1)) as u64;
-    let text: Vec<u32> = (0..tokens)
-        .map(|_| (config.vocabulary as u64 - pieces + stream.up_to(pieces)) as u32)
-        .collect();
-    session.forward(&text, Want::Nothing)?;
+    let text = random_text(config.vocabulary, tokens, options.seed);
+    let mut done = 0;
+    for batch in text.chunks(TOGETHER) {
+        tell(told, done, tokens as u64)?;
+        session.forward(batch, Want::Nothing)?;
+        done += batch.len() as u64;
+    }
+    tell(told, done, tokens as u64)?;
     let firing = firing.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(counters) = session.ffn().counters().filter(|_| sparse) {
         for (layer, &counted) in counters.fired.iter().enumerate() {
@@ -119,6 +124,37 @@ pub fn verify(path: impl AsRef<Path>, tokens: usize, seed: u64, threads: usize) 
     Ok(SynthReport { planted, measured })
 }
 
+/// Tokens as the text of such a file has them: any but the special ones.
+fn random_text(vocabulary: usize, tokens: usize, seed: u64) -> Vec<u32> {
+    let mut stream = Stream::new(seed, Part::Tokens, 0, 0);
+    let pieces = (vocabulary - SPECIAL_TOKENS.min(vocabulary - 1)) as u64;
+    (0..tokens)
+        .map(|_| (vocabulary as u64 - pieces + stream.up_to(pieces)) as u32)
+        .collect()
+}
+
+/// Memory that a verification takes (bytes): the weights, the recorder's own copy of those that decide, tables and buffers.
+fn needed(source: &GgufSource, config: &ModelConfig, tokens: usize) -> u64 {
+    /// Threads, tables of the file, and what the allocator holds on to.
+    const PROCESS: u64 = 96 << 20;
+    /// Of a neuron in the tables of `Firing`: four counts of four bytes and a mark.
+    const COUNTED: u64 = 17;
+    let tensors = |part: &str| -> u64 {
+        let of = source.gguf().tensors.iter().filter(|tensor| tensor.name.contains(part));
+        of.map(|tensor| tensor.bytes).sum()
+    };
+    let copied = match config.activation {
+        Activation::Silu => 0,
+        // Down by neurons is at most twice as long as down by outputs: Q4_0 becomes Q8_0.
+        Activation::Relu => tensors(".ffn_gate") + tensors(".ffn_down"),
+        Activation::DoubleRelu => tensors(".ffn_gate") + tensors(".ffn_up") + tensors(".ffn_down"),
+    };
+    let neurons = (config.layers * config.experts * config.neurons) as u64;
+    let kv = 4 * (config.layers * config.kv_width() * tokens) as u64;
+    let lists = 4 * (TOGETHER * config.experts_used * config.neurons * 4) as u64;
+    tensors("") + copied + COUNTED * neurons + kv + lists + PROCESS
+}
+
 fn skew(firing: &Firing, planted: &Planted) -> Vec<(f64, f64)> {
     let neurons: Vec<f64> = planted.skew.iter().map(|point| point.0).collect();
     let layers: Vec<Vec<f64>> = (0..firing.layers())
@@ -126,66 +162,4 @@ fn skew(firing: &Firing, planted: &Planted) -> Vec<(f64, f64)> {
         .collect();
     let point = |place: usize| mean(&layers.iter().map(|layer| layer[place]).collect::<Vec<_>>());
     (0..neurons.len()).map(|place| (neurons[place], point(place))).collect()
-}
-
-fn mean(numbers: &[f64]) -> f64 {
-    numbers.iter().sum::<f64>() / numbers.len().max(1) as f64
-}
-
-impl SynthReport {
-    /// What lies further from the planted than `tolerance`, a line each; none when all is well.
-    pub fn misses(&self, tolerance: &Tolerance) -> Vec<String> {
-        let (planted, measured) = (&self.planted, &self.measured);
-        let mut misses = Vec::new();
-        if let Some(share) = planted.share {
-            for (layer, &seen) in measured.share.iter().enumerate() {
-                if (seen / share - 1.0).abs() > tolerance.share {
-                    misses.push(format!("share of layer {layer}: {seen:.4}; planted {share:.4}"));
-                }
-            }
-        }
-        for (&(neurons, wanted), &(_, seen)) in planted.skew.iter().zip(&measured.skew) {
-            if (seen - wanted).abs() > tolerance.skew {
-                misses.push(format!(
-                    "activations of the hottest {neurons:.3}: {seen:.4}; planted {wanted:.4}"
-                ));
-            }
-        }
-        let both = [
-            ("overlap", planted.overlap, &measured.overlap),
-            ("repeat", planted.repeat, &measured.repeat),
-        ];
-        for (name, wanted, seen) in both {
-            match wanted {
-                Some(wanted) if seen.is_empty() || (mean(seen) - wanted).abs() > tolerance.overlap => {
-                    misses.push(format!("{name}: {:.4}; planted {wanted:.4}", mean(seen)));
-                }
-                _ => {}
-            }
-        }
-        misses
-    }
-}
-
-impl fmt::Display for SynthReport {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (planted, measured) = (&self.planted, &self.measured);
-        writeln!(out, "{} tokens               planted  measured  by layer", measured.tokens)?;
-        let lines = [
-            ("share active", planted.share, &measured.share),
-            ("overlap", planted.overlap, &measured.overlap),
-            ("expert repeat", planted.repeat, &measured.repeat),
-        ];
-        for (name, wanted, seen) in lines {
-            let Some(wanted) = wanted else { continue };
-            let (low, high) = seen
-                .iter()
-                .fold((f64::INFINITY, 0.0f64), |(low, high), &one| (low.min(one), high.max(one)));
-            writeln!(out, "{name:24}{wanted:8.4}  {:8.4}  {low:.4} to {high:.4}", mean(seen))?;
-        }
-        for (&(neurons, wanted), &(_, seen)) in planted.skew.iter().zip(&measured.skew) {
-            writeln!(out, "hottest {:5.1} % have      {wanted:8.4}  {seen:8.4}", 100.0 * neurons)?;
-        }
-        Ok(())
-    }
 }

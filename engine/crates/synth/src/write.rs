@@ -1,8 +1,9 @@
 //! The file: metadata, then tensors row by row.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
-use gguf::{DataWriter, TensorType, Writer};
+use gguf::{TensorType, Writer};
 use model::{Activation, Architecture};
 use neuron::Format;
 use pool::{Options, Pool};
@@ -26,9 +27,34 @@ pub struct Written {
     pub planted: Planted,
 }
 
+/// How far something is: `done` of `total`, bytes where a file is written, tokens where one is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// So many are done.
+    pub done: u64,
+    /// Of so many.
+    pub total: u64,
+}
+
+/// Hears of progress; with `Break` the work ends there, with [`SynthError::Cancelled`].
+pub type Told<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
+
+/// Tells, and makes an error of a `Break`.
+pub(crate) fn tell(told: Told<'_>, done: u64, total: u64) -> Result<(), SynthError> {
+    match told(Progress { done, total }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(SynthError::Cancelled),
+    }
+}
+
 /// Writes the model of `spec` to `path`, with so many threads. The bytes depend on `spec` alone. The file appears under its
 /// name when it is whole; memory stays at some megabytes a thread, however large it is.
 pub fn write(spec: &SynthSpec, path: impl AsRef<Path>, threads: usize) -> Result<Written, SynthError> {
+    write_told(spec, path, threads, &mut |_| ControlFlow::Continue(()))
+}
+
+/// The same; `told` hears of the bytes of tensors written and may stop it, which leaves nothing behind.
+pub fn write_told(spec: &SynthSpec, path: impl AsRef<Path>, threads: usize, told: Told<'_>) -> Result<Written, SynthError> {
     let design = Design::new(spec)?;
     let planted = Planted::of(spec, &design);
     let mut writer = Writer::new(path);
@@ -40,13 +66,19 @@ pub fn write(spec: &SynthSpec, path: impl AsRef<Path>, threads: usize) -> Result
         writer.tensor(&tensor.name, &tensor.shape, kind(tensor.format))?;
     }
     let mut pool = Pool::new(&Options::new(threads))?;
-    let mut data = writer.start()?;
+    let mut data = writer.start().map_err(SynthError::Writing)?;
     let mut chunks: Vec<Chunk> = (0..threads).map(|_| Chunk::default()).collect();
+    let total = data.tensors().iter().map(|tensor| tensor.bytes).sum();
+    let mut done = 0;
     for tensor in &tensors {
-        write_tensor(spec, &design, tensor, &mut pool, &mut chunks, &mut data)?;
+        write_tensor(spec, &design, tensor, &mut pool, &mut chunks, &mut |bytes| {
+            data.write(&tensor.name, bytes).map_err(SynthError::Writing)?;
+            done += bytes.len() as u64;
+            tell(told, done, total)
+        })?;
     }
     Ok(Written {
-        bytes: data.finish()?,
+        bytes: data.finish().map_err(SynthError::Writing)?,
         planted,
     })
 }
@@ -77,7 +109,7 @@ fn write_tensor(
     tensor: &Tensor,
     pool: &mut Pool,
     chunks: &mut [Chunk],
-    data: &mut DataWriter,
+    put: &mut dyn FnMut(&[u8]) -> Result<(), SynthError>,
 ) -> Result<(), SynthError> {
     let rows = Rows::new(spec, design, tensor);
     let row_bytes = row_bytes(tensor.format, tensor.cols())?;
@@ -96,7 +128,7 @@ fn write_tensor(
                 return Err(fault);
             }
             if chunk.rows > 0 {
-                data.write(&tensor.name, &chunk.bytes)?;
+                put(&chunk.bytes)?;
             }
         }
     }

@@ -1,10 +1,14 @@
 //! The engine sees what was planted, in every architecture.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use model::{Activation, Architecture};
 use neuron::Format;
-use synth::{Shape, Skew, Statistics, SynthError, SynthSpec, TOLERANCE, continuation, verify, write};
+use synth::{
+    Progress, Shape, Skew, Statistics, SynthError, SynthSpec, TOLERANCE, VerifyOptions, continuation, verify, verify_told, write,
+    write_told,
+};
 use text::SamplerOptions;
 
 fn spec(architecture: Architecture, activation: Activation) -> SynthSpec {
@@ -126,8 +130,8 @@ fn what_the_report_says_of_a_file_is_wrong_when_the_file_is() {
     report.planted.share = Some(0.13);
     report.planted.overlap = Some(0.4);
     report.planted.skew[1].1 += 0.05;
-    // One line a layer for the share, one for each of the others.
-    assert_eq!(report.misses(&TOLERANCE).len(), 3 + 1 + 1);
+    let missed: Vec<String> = report.misses(&TOLERANCE).into_iter().map(|row| row.what).collect();
+    assert_eq!(missed, ["share active", "overlap", "activations of the hottest 10 %"]);
 }
 
 #[test]
@@ -182,4 +186,69 @@ fn what_cannot_be_made_is_refused_with_the_number_that_is_wrong() {
     refused(&|spec| spec.statistics.share = f64::NAN, "share");
     refused(&|spec| spec.shape.vocabulary = 100, "vocabulary");
     refused(&|spec| *spec = mixture(spec.clone(), 0.2), "repetition");
+}
+
+#[test]
+fn progress_ends_at_its_total_and_a_stop_leaves_nothing() {
+    let file = Scratch::new("progress");
+    let spec = spec(Architecture::SmallThinker, Activation::Relu);
+    let mut told: Vec<Progress> = Vec::new();
+    write_told(&spec, &file.0, 2, &mut |progress| {
+        told.push(progress);
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert!(
+        told.windows(2)
+            .all(|pair| pair[0].done < pair[1].done && pair[0].total == pair[1].total)
+    );
+    assert!(
+        told.last()
+            .is_some_and(|last| last.done == last.total && last.total > 1 << 20)
+    );
+    let stopped = Scratch::new("stopped");
+    let error = write_told(
+        &spec,
+        &stopped.0,
+        2,
+        &mut |progress| match progress.done * 2 > progress.total {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        },
+    );
+    assert!(matches!(error, Err(SynthError::Cancelled)));
+    let left = |entry: std::io::Result<std::fs::DirEntry>| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        name.contains(&format!("neuronlab-synth-{}-stopped", std::process::id()))
+    };
+    assert!(!std::fs::read_dir(std::env::temp_dir()).unwrap().any(left));
+
+    let mut options = VerifyOptions {
+        tokens: Some(200),
+        seed: 3,
+        threads: 2,
+        memory: None,
+    };
+    let mut last = None;
+    let report = verify_told(&file.0, &options, &mut |progress| {
+        last = Some(progress);
+        ControlFlow::Continue(())
+    });
+    assert_eq!(report.unwrap().measured.tokens, 200);
+    assert_eq!(last, Some(Progress { done: 200, total: 200 }));
+    let error = verify_told(&file.0, &options, &mut |_| ControlFlow::Break(()));
+    assert!(matches!(error, Err(SynthError::Cancelled)));
+    options.memory = Some(1 << 20);
+    let error = verify_told(&file.0, &options, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    assert!(matches!(error, SynthError::DoesNotFit { needed, allowed: 1_048_576 } if needed > told[0].total));
+    options.tokens = Some(1);
+    let error = verify_told(&file.0, &options, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    assert!(error.to_string().contains("at least 2 tokens"), "{error}");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_a_fault_of_writing() {
+    let path = std::env::temp_dir().join("neuronlab-synth-no-such-folder/x.gguf");
+    let error = write(&spec(Architecture::SmallThinker, Activation::Relu), path, 1).unwrap_err();
+    assert!(matches!(error, SynthError::Writing(_)), "{error}");
 }

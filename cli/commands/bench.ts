@@ -1,0 +1,30 @@
+import type { Command } from "../command.js";
+import { planFlag, settingFlags } from "./setting-flags.js";
+
+export const benchCommand: Command = {
+  name: "bench",
+  summary: "How fast the engine is: llama-bench's prompt and generation tests, and its JSON fields; with --vs, beside llama.cpp",
+  flags: [
+    { name: "model", value: "FILE", help: "a GGUF file, or one that neuronlab pack made; may repeat" },
+    { name: "n-prompt", short: "p", value: "N,…", help: "prompt tests of so many random tokens; 0 for none (default: 512)" },
+    { name: "n-gen", short: "n", value: "N,…", help: "generation tests of so many tokens, one by one; 0 for none (default: 128)" },
+    { name: "repetitions", short: "r", value: "N", help: "of each test, with the model loaded once (default: 5)" },
+    { name: "threads", short: "t", value: "N,…", help: "compute threads (default: one for each core)" },
+    { name: "memory", value: "SIZE,…", help: "what the whole process may hold, such as 900MB; all keeps everything in memory (default: all)" },
+    { name: "no-warmup", value: null, help: "do not run each test once unmeasured (the generation test with one token)" },
+    planFlag,
+    ...settingFlags,
+    { name: "vs", value: "RIVAL", help: "llama.cpp: run its llama-bench in turn with ours on the same file, and give ratios" },
+    { name: "rounds", value: "N", help: "with --vs: how often both take their turn, each time in a process of its own (default: 3)" },
+    { name: "llama-bench", value: "PATH", help: "with --vs: its program (default: the one that engine/rivals/llama.cpp/build.mjs built)" },
+    { name: "llama-model", value: "FILE", help: "with --vs and a packed file: the GGUF file that llama.cpp runs; may repeat, one for each --model" },
+  ],
+  examples: [
+    ["bench --model model.gguf", "pp512 and tg128, five times each"],
+    ["bench --model model.flash --memory 900MB,1500MB -p 0 -n 32 -r 3", "generation under two budgets"],
+    ["bench --model model.gguf -t 1,2 --format json", "the list that llama-bench -o json gives"],
+    ["bench --model model.gguf --vs llama.cpp", "beside llama.cpp: ratios"],
+    ["bench --model m.flash --llama-model m.gguf --vs llama.cpp --memory 900MB -p 0 -n 16", "both held to the same limit by the operating system"],
+  ],
+  load: async () => (await import("../programs/bench.js")).benchProgram(benchCommand),
+};

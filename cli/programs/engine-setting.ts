@@ -1,0 +1,60 @@
+/** Words to how the engine runs a model, for every command that runs one: flags first, then the plan, then the defaults of --help. */
+import { RTE, pipe, type Either } from "../../sim/base/fp.js";
+import type { Exact } from "../../sim/base/decode.js";
+import type { AppError, Mistake } from "../../sim/base/errors.js";
+import type { Plan } from "../../sim/domain/plan.js";
+import { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type RunSetting } from "../../engine/index.js";
+import { absent, choice, inputFile, optional, wholeNumber, type Sound } from "../args.js";
+import type { HostFacts, Program } from "../program.js";
+import { mapPlan, type Mapped } from "./engine-plan.js";
+import { loadPlan } from "./load.js";
+
+/** What happens without a word about it. Written in --help too. */
+const DEFAULTS = { lanes: 4, depth: 4, cluster: 256, policy: "lru", granularity: "neuron", overlap: "cluster" } as const;
+
+export const settingFields = {
+  plan: absent(inputFile),
+  lanes: absent(wholeNumber(1, 1024)),
+  "io-uring": absent(wholeNumber(1, 1024)),
+  depth: absent(wholeNumber(1, 4096)),
+  cluster: absent(wholeNumber(1, 1 << 20)),
+  policy: absent(choice(...POLICIES)),
+  granularity: absent(choice(...GRANULARITIES)),
+  overlap: absent(choice(...OVERLAPS)),
+  ffn: optional(choice(...FFNS), "auto" as const),
+};
+
+export type SettingArgs = Exact<typeof settingFields>;
+
+const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined;
+
+/** What only matters while weights are read; without a budget it would be without effect. */
+const FOR_FLASH = ["lanes", "io-uring", "depth", "cluster", "policy", "granularity", "overlap"] as const;
+
+/** `inMemory`: there is no budget, in flags or plan. */
+export const settingMistakes = (args: Sound<typeof settingFields>, inMemory: boolean): ReadonlyArray<Mistake> => [
+  ...(isGiven(args.lanes) && isGiven(args["io-uring"]) ? [{ path: "--io-uring", message: "says how to read, and so does --lanes; give one of them" }] : []),
+  ...(inMemory ? FOR_FLASH.filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: "is for reads from flash, and without --memory everything is in memory; give --memory too, or leave it out" })) : []),
+];
+
+export const settingOf = (args: SettingArgs, plan: Mapped["request"]): Omit<RunSetting, "model" | "memory" | "threads"> => ({
+  segments: plan.segments ?? null,
+  io: args["io-uring"] !== null ? { backend: "io_uring", reads: args["io-uring"] } : args.lanes !== null ? { backend: "lanes", reads: args.lanes } : (plan.io ?? { backend: "lanes", reads: DEFAULTS.lanes }),
+  depth: args.depth ?? plan.depth ?? DEFAULTS.depth,
+  cluster: args.cluster ?? plan.cluster ?? DEFAULTS.cluster,
+  policy: args.policy ?? plan.policy ?? DEFAULTS.policy,
+  granularity: args.granularity ?? plan.granularity ?? DEFAULTS.granularity,
+  overlap: args.overlap ?? plan.overlap ?? DEFAULTS.overlap,
+  ffn: args.ffn,
+});
+
+const NO_PLAN: Mapped = { request: {}, unmapped: [] };
+
+const mapped = (plan: Plan): Program<Mapped> => pipe(((capabilities) => capabilities.host) as Program<HostFacts>, RTE.map((host) => mapPlan(plan, host.cores)));
+
+/** The plan of that path, mapped onto this machine; nothing where there is none. */
+export const planAt = (path: Either<AppError, string | null>): Program<Mapped> =>
+  pipe(
+    RTE.fromEither(path),
+    RTE.chain((given) => (given === null ? RTE.right(NO_PLAN) : pipe(loadPlan(given), RTE.chain(mapped)))),
+  );

@@ -1,0 +1,68 @@
+/** One call of the native module: its flag tied to a signal, its failure made the closed union that the simulator has. */
+import { E, TE, pipe, type TaskEither } from "../sim/base/fp.js";
+import { badInput, disk, fault, unsupported, type AppError } from "../sim/base/errors.js";
+import { loadBinding, type Binding, type Failure, type Outcome } from "./binding.js";
+
+export interface Hooks<Step> {
+  readonly onStep: (step: Step) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Messages of files begin with the file, and so do ours. */
+const withoutFile = (message: string, file: string): string => [`cannot pack ${file}: `, `${file}: `].reduce((rest, prefix) => (rest.startsWith(prefix) ? rest.slice(prefix.length) : rest), message);
+
+const MEGABYTE = 1e6;
+
+/** What the process itself holds differs from run to run, by less than these two megabytes. */
+const enough = (bytes: number): string => `--memory ${Math.ceil(bytes / MEGABYTE) + 2}MB works`;
+
+const errorOf = (model: string, out: string, failure: Failure): AppError => {
+  switch (failure.kind) {
+    case "input":
+      return badInput(model, [{ path: failure.argument ?? "(whole)", message: withoutFile(failure.message, model) }]);
+    case "doesNotFit":
+      return failure.needed === undefined || failure.allowed === undefined
+        ? unsupported(model, failure.message)
+        : { _tag: "DoesNotFit", needed: failure.needed, allowed: failure.allowed, parts: failure.parts, hint: `${enough(failure.needed)}; ${failure.message}` };
+    case "unsupported":
+      return unsupported(model, failure.message);
+    case "disk":
+      return failure.message.includes(model) ? disk(model, withoutFile(failure.message, model)) : disk(out, withoutFile(failure.message, out));
+    case "cancelled":
+    case "fault":
+      return fault(failure.message);
+  }
+};
+
+/** Hands a call its flag and ties that to the signal for as long as the call runs. */
+export const call = <Report, Step>({ model, out }: { readonly model: string; readonly out: string }, start: (binding: Binding, cancel: InstanceType<Binding["Cancel"]>, tell: (step: Step) => void) => Promise<Outcome<unknown>>, hooks: Hooks<Step>): TaskEither<AppError, Report | null> =>
+  pipe(
+    TE.fromIOEither(() => loadBinding()),
+    TE.chain((binding) => async () => {
+      if (hooks.signal?.aborted === true) return E.right(null);
+      const cancel = new binding.Cancel();
+      const abort = (): void => cancel.cancel();
+      hooks.signal?.addEventListener("abort", abort);
+      try {
+        const { failure, report } = await start(binding, cancel, hooks.onStep);
+        if (failure?.kind === "cancelled") return E.right(null);
+        return failure === undefined ? E.right(report as Report) : E.left(errorOf(model, out, failure));
+      } catch (thrown) {
+        // The border refuses an argument of another type: no caller of these types can hand one over.
+        return E.left(fault(`the native engine refused a call: ${thrown instanceof Error ? thrown.message : String(thrown)}`));
+      } finally {
+        hooks.signal?.removeEventListener("abort", abort);
+      }
+    }),
+  );
+
+/** The border knows absent and not null. */
+export const present = (of: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => Object.fromEntries(Object.entries(of).filter(([, value]) => value !== null));
+
+/** Steps travel apart from the outcome and may come after it: those are not told. */
+export const untilDone = <Report, Step>(hooks: Hooks<Step>, start: (hooks: Hooks<Step>) => TaskEither<AppError, Report>): TaskEither<AppError, Report> => async () => {
+  let over = false;
+  const outcome = await start({ ...hooks, onStep: (step) => (over ? undefined : hooks.onStep(step)) })();
+  over = true;
+  return outcome;
+};

@@ -1,0 +1,122 @@
+//! A model that is loaded: a session for tokens, what it is, and meters for what it spends.
+
+use std::time::{Duration, Instant};
+
+use model::{KvFormat, ModelConfig, ModelError, Session, Want};
+use pool::Pool;
+
+use crate::budget::Budget;
+use crate::meter::Meter;
+use crate::open::{Weights, weights};
+use crate::place::{Placed, Wish};
+use crate::{GenerateError, ModelFile, Options};
+
+/// What a loaded model is.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// What `general.architecture` says.
+    pub architecture: &'static str,
+    /// `gguf` or `packed`.
+    pub file: &'static str,
+    /// The weights of the source file.
+    pub weights: Weights,
+    /// Where and how FFNs are computed: `dense in memory`, `sparse in memory` or `from flash`.
+    pub ffn: &'static str,
+    /// `lossless`, or what departs from the source's numbers: `requantised`.
+    pub labels: Vec<&'static str>,
+    /// The kernels' name.
+    pub kernels: &'static str,
+    /// Compute threads.
+    pub threads: usize,
+    /// The division of memory.
+    pub budget: Budget,
+    /// Loading.
+    pub load: Duration,
+}
+
+/// A model with an empty KV cache, ready for tokens.
+pub struct Loaded {
+    pub(crate) facts: Facts,
+    pub(crate) session: Session,
+    pub(crate) meter: Meter,
+}
+
+impl Loaded {
+    /// Opens and loads what `options` name (its prompt, tokens and sampler aside), for texts of at most `positions` tokens of
+    /// which at most `together` are read at once.
+    pub fn open(options: &Options, positions: usize, together: usize) -> Result<Self, GenerateError> {
+        let file = ModelFile::open(&options.model)?;
+        let config = ModelConfig::from_gguf(file.source().gguf())?;
+        Self::load(&file, config, options, positions, together)
+    }
+
+    pub(crate) fn load(
+        file: &ModelFile,
+        config: ModelConfig,
+        options: &Options,
+        positions: usize,
+        together: usize,
+    ) -> Result<Self, GenerateError> {
+        let begun = Instant::now();
+        let wish = Wish {
+            options,
+            config: &config,
+            positions,
+            prompt: together,
+        };
+        let Placed {
+            model,
+            ffn,
+            name,
+            budget,
+            reader,
+            watch,
+        } = wish.place(file)?;
+        let kernels = model.kernels().name();
+        let pool = Pool::new(&pool::Options::new(options.threads)).map_err(ModelError::from)?;
+        let session = Session::new(model, ffn, pool, KvFormat::F16, positions)?;
+        let labels = match session.ffn().labels() {
+            [] => vec!["lossless"],
+            labels => labels.to_vec(),
+        };
+        Ok(Self {
+            facts: Facts {
+                architecture: config.architecture.name(),
+                file: match file {
+                    ModelFile::Gguf(_) => "gguf",
+                    ModelFile::Packed(_) => "packed",
+                },
+                weights: weights(file),
+                ffn: name,
+                labels,
+                kernels,
+                threads: options.threads,
+                budget,
+                load: begun.elapsed(),
+            },
+            session,
+            meter: Meter { watch, reader },
+        })
+    }
+
+    /// What it is.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Tokens that the model knows.
+    pub fn vocabulary(&self) -> usize {
+        self.session.model().config().vocabulary
+    }
+
+    /// Empties the KV cache. The neuron cache keeps what it holds.
+    pub fn clear(&mut self) -> Result<(), GenerateError> {
+        Ok(self.session.truncate(0)?)
+    }
+
+    /// Runs `tokens` after those before, and computes the logits after the last.
+    pub fn pass(&mut self, tokens: &[u32]) -> Result<(), GenerateError> {
+        self.session.forward(tokens, Want::Last)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+/** A model and a prompt to a text. */
+import { TE, pipe, type TaskEither } from "../sim/base/fp.js";
+import type { AppError } from "../sim/base/errors.js";
+import type { Part } from "./binding.js";
+import { call, present, type Hooks } from "./call.js";
+
+export const POLICIES = ["lru", "window", "static-hot", "clock", "lfu", "s3-fifo", "sieve", "arc"] as const;
+export const GRANULARITIES = ["tensor", "expert", "matrix", "cluster", "neuron"] as const;
+export const OVERLAPS = ["none", "matrix", "cluster"] as const;
+export const FFNS = ["auto", "dense", "sparse"] as const;
+
+/** How a model runs, whatever is asked of it. Sizes in bytes. */
+export interface RunSetting {
+  /** A GGUF file, or one that `pack` made. */
+  readonly model: string;
+  /** What the whole process may hold; null: everything in memory. */
+  readonly memory: number | null;
+  /** Sizes of the segments, cut to what there is; null: as much as that. */
+  readonly segments: { readonly hot: number; readonly cold: number } | null;
+  /** null: one for each core. */
+  readonly threads: number | null;
+  readonly io: { readonly backend: "lanes" | "io_uring"; readonly reads: number };
+  readonly depth: number;
+  readonly cluster: number;
+  readonly policy: (typeof POLICIES)[number];
+  readonly granularity: (typeof GRANULARITIES)[number];
+  readonly overlap: (typeof OVERLAPS)[number];
+  readonly ffn: (typeof FFNS)[number];
+}
+
+export interface GenerateRequest extends RunSetting {
+  readonly prompt: string;
+  /** At most so many. */
+  readonly tokens: number;
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly seed: number;
+  readonly stopAtEnd: boolean;
+}
+
+export type GenerateStep =
+  | { readonly what: "loaded" }
+  | { readonly what: "prompt"; readonly done: number; readonly of: number }
+  /** Whole characters; all such texts together are the report's. */
+  | { readonly what: "text"; readonly text: string };
+
+/** Times in nanoseconds of the wall clock. */
+export interface PhaseReport {
+  readonly ns: number;
+  /** The part inside the FFNs, reads that were waited for included. */
+  readonly ffnNs: number;
+  /** Time in reads, the mean over lanes; much of it overlaps with computing. */
+  readonly diskNs: number;
+  readonly diskBytes: number;
+  /** Clusters of gate rows. */
+  readonly gateLookUps: number;
+  readonly gateMisses: number;
+  /** Units of up and down. */
+  readonly lookUps: number;
+  readonly misses: number;
+}
+
+export interface ReadsReport { readonly backend: string; readonly count: number; readonly p50Ns: number; readonly p99Ns: number; readonly peakBufferBytes: number }
+
+export interface GenerateReport {
+  readonly architecture: string;
+  readonly file: "gguf" | "packed";
+  readonly ffn: "dense in memory" | "sparse in memory" | "from flash";
+  /** `lossless`, or what departs from the file's numbers. */
+  readonly labels: ReadonlyArray<string>;
+  readonly kernels: string;
+  readonly threads: number;
+  readonly loadNs: number;
+  readonly promptTokens: number;
+  readonly promptRate: number;
+  readonly prompt: PhaseReport;
+  /** Forward passes a second; absent where one token or none was generated. */
+  readonly decodeRate?: number;
+  readonly decode: PhaseReport;
+  readonly tokens: ReadonlyArray<number>;
+  /** The first is chosen from the prompt's logits, so its time is that of the choice alone. */
+  readonly tokenNs: ReadonlyArray<number>;
+  readonly text: string;
+  readonly stop: "length" | "end" | "context" | "cancelled";
+  /** Share of neurons that fired in generated tokens, where that is counted. */
+  readonly fired?: number;
+  readonly reads?: ReadsReport;
+  readonly memory?: number;
+  readonly fixed: ReadonlyArray<Part>;
+  readonly ffnBytes: number;
+  readonly hot: number;
+  readonly cold: number;
+  readonly peakResident?: number;
+  readonly seed: number;
+}
+
+/** A cancelled run has the report of what it did; null when it had not got as far as a report. */
+export type Generate = (request: GenerateRequest, hooks: Hooks<GenerateStep>) => TaskEither<AppError, GenerateReport | null>;
+
+/** The border knows no objects in objects. */
+export const flattened = ({ segments, io, ...rest }: GenerateRequest): Readonly<Record<string, unknown>> => ({ ...rest, hot: segments?.hot ?? null, cold: segments?.cold ?? null, backend: io.backend, reads: io.reads });
+
+/** Steps travel apart from the outcome and may come after it: what is still missing of the text is told from the report. */
+export const generate: Generate = (request, hooks) => {
+  let [told, over] = [0, false];
+  const tell = (step: GenerateStep): void => {
+    if (over) return;
+    if (step.what === "text") told += step.text.length;
+    hooks.onStep(step);
+  };
+  return pipe(
+    call<GenerateReport, GenerateStep>(
+      { model: request.model, out: request.model },
+      (binding, cancel, steps) => binding.generate(present(flattened(request)), cancel, steps as (step: unknown) => void),
+      { ...hooks, onStep: tell },
+    ),
+    TE.map((report) => {
+      over = true;
+      if (report !== null && told < report.text.length) hooks.onStep({ what: "text", text: report.text.slice(told) });
+      return report;
+    }),
+  );
+};
