@@ -17,12 +17,16 @@ interface Side {
   readonly wrong: number | null;
 }
 
-const turnOf = (side: Side, ended: Ended): Either<AppError, Turn> => {
+/** A packed file is ours alone. */
+const perhapsPacked = (side: Side, { request, rivalModel }: Configuration): string => (side.program === "llama.cpp" && rivalModel === request.model ? "; if that is a packed file, name its GGUF file with --llama-model" : "");
+
+const turnOf = (side: Side, configuration: Configuration, ended: Ended): Either<AppError, Turn> => {
   if ((ended.limited?.killed ?? 0) > 0) return E.right(E.left("killed by the operating system for want of memory"));
   if (ended.exit === side.wrong) return E.left(badInput(side.program, [{ path: "(its words)", message: ended.stderr.trim() }]));
-  if (ended.exit !== 0) return E.right(E.left(`ended with ${ended.exit === null ? (ended.signal ?? "no code") : `exit code ${ended.exit}`}: ${ended.stderr.trim().split("\n").slice(-3).join(" ")}`));
+  if (ended.exit !== 0) return E.right(E.left(`ended with ${ended.exit === null ? (ended.signal ?? "no code") : `exit code ${ended.exit}`}: ${ended.stderr.trim().split("\n").slice(-3).join(" ")}${perhapsPacked(side, configuration)}`));
   const read = parseJson(side.program, ended.stdout);
-  return E.isRight(read) && Array.isArray(read.right) ? E.right(E.right(read.right as ReadonlyArray<Row>)) : E.left(fault(`${side.program} printed no list of rows: ${ended.stdout.slice(0, 200)}`));
+  // What the system counted is evidence that the limit held.
+  return E.isRight(read) && Array.isArray(read.right) ? E.right(E.right((read.right as ReadonlyArray<Row>).map((row) => ({ ...row, limited: ended.limited })))) : E.left(fault(`${side.program} printed no list of rows: ${ended.stdout.slice(0, 200)}`));
 };
 
 const oursOf = (capabilities: Capabilities, args: BenchArgs): Side => ({
@@ -59,7 +63,7 @@ const inTurn = async (configuration: Configuration, sides: readonly [Side, Side]
     for (const side of round % 2 === 0 ? sides : [sides[1], sides[0]]) {
       const ended = await side.run(configuration)();
       if (E.isLeft(ended)) return ended;
-      const turn = turnOf(side, ended.right);
+      const turn = turnOf(side, configuration, ended.right);
       if (E.isLeft(turn)) return turn;
       if (E.isLeft(turn.right)) gaps.push({ program: side.program, ...about, round, reason: turn.right.left });
       else turns.get(side)!.push(turn.right.right);

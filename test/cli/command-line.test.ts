@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { E } from "../../sim/base/fp.js";
 import { commands } from "../../cli/commands/index.js";
 import { readCommandLine } from "../../cli/command-line.js";
 import { commandLineProgram } from "../../cli/main.js";
@@ -16,6 +17,13 @@ const typed = async (...words: ReadonlyArray<string>): Promise<{ code: number; s
 describe("the command line", () => {
   it("an unknown command names the nearest and all known, with exit 2", async () => {
     expect(await typed("simulte")).toEqual({ code: 2, stdout: "", stderr: `unknown command: simulte; did you mean simulate?\n  known: ${KNOWN}\n` });
+  });
+
+  it("takes one letter for a flag that has one, and tells what stands behind it under the long name, once", async () => {
+    const read = await readCommandLine(["bench", "--model", "m.gguf", "-p", "512,64", "-r=3", "--n-gen", "8"], commands, "1.2.3");
+    expect(E.isRight(read) && read.right._tag === "Chosen" ? read.right.words : read).toEqual({ named: { model: "m.gguf", "n-prompt": "512,64", repetitions: "3", "n-gen": "8" }, extra: [] });
+    expect((await typed("bench", "--model", "m.gguf", "-p", "-3")).stderr).toBe("neuronlab bench: 1 mistake\n  --n-prompt: should be a whole number between 0 and 1048576, got -3\n");
+    expect((await typed("bench", "--model", "m.gguf", "-p", "1", "--n-prompt", "2")).stderr).toBe("neuronlab bench: 1 mistake\n  --n-prompt: is given 2 times; give it once\n");
   });
 
   it("shows all commands when nothing is asked, and for --help", async () => {

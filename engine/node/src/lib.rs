@@ -9,6 +9,7 @@ mod cancel;
 mod failure;
 mod generate;
 mod pack;
+mod record;
 mod synth;
 
 use napi_derive::napi;

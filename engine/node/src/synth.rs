@@ -144,13 +144,13 @@ pub struct VerifyOutcome {
     pub report: Option<VerifyDone>,
 }
 
-type Steps = ThreadsafeFunction<SynthStep, (), SynthStep, napi::Status, false>;
+pub(crate) type Steps = ThreadsafeFunction<SynthStep, (), SynthStep, napi::Status, false>;
 
 /// Steps are told no more often than a terminal is worth.
 const BETWEEN_STEPS: Duration = Duration::from_millis(50);
 
 /// Tells steps now and then, and stops what is cancelled.
-fn teller<'a>(cancel: &'a Cancel, steps: &'a Steps) -> impl FnMut(Progress) -> ControlFlow<()> + 'a {
+pub(crate) fn teller<'a>(cancel: &'a Cancel, steps: &'a Steps) -> impl FnMut(Progress) -> ControlFlow<()> + 'a {
     let mut told: Option<Instant> = None;
     move |progress| {
         if cancel.is_set() {

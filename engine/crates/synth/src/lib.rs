@@ -35,5 +35,5 @@ pub use record::{FiringSink, Recorder};
 pub use report::{Measured, Row, SynthReport, TOLERANCE, Tolerance};
 pub use skew::Skew;
 pub use spec::{Shape, Statistics, SynthSpec};
-pub use verify::{VerifyOptions, verify, verify_told};
+pub use verify::{VerifyOptions, memory_needed, verify, verify_told};
 pub use write::{Progress, Told, Written, write, write_told};

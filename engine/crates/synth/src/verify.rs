@@ -60,7 +60,7 @@ pub fn verify_told(path: impl AsRef<Path>, options: &VerifyOptions, told: Told<'
     if tokens < 2 {
         return Err(SynthError::spec("a verification", tokens, "of at least 2 tokens"));
     }
-    let needed = needed(&source, &config, tokens);
+    let needed = memory_needed(&source, &config, tokens);
     if let Some(allowed) = options.memory.filter(|&allowed| allowed < needed) {
         return Err(SynthError::DoesNotFit { needed, allowed });
     }
@@ -133,8 +133,8 @@ fn random_text(vocabulary: usize, tokens: usize, seed: u64) -> Vec<u32> {
         .collect()
 }
 
-/// Memory that a verification takes (bytes): the weights, the recorder's own copy of those that decide, tables and buffers.
-fn needed(source: &GgufSource, config: &ModelConfig, tokens: usize) -> u64 {
+/// Memory that a verification, or another use of a [`Recorder`] over so many tokens, takes (bytes): the weights, the recorder's own copy of those that decide, tables and buffers.
+pub fn memory_needed(source: &GgufSource, config: &ModelConfig, tokens: usize) -> u64 {
     /// Threads, tables of the file, and what the allocator holds on to.
     const PROCESS: u64 = 96 << 20;
     /// Of a neuron in the tables of `Firing`: four counts of four bytes and a mark.

@@ -1,0 +1,164 @@
+import { describe, expect, it } from "vitest";
+import { E, TE } from "../../sim/base/fp.js";
+import { badInput, type AppError } from "../../sim/base/errors.js";
+import { execute } from "../../cli/run.js";
+import { benchProgram } from "../../cli/programs/bench.js";
+import { ratioOf, statistics, type Compared, type Row } from "../../cli/programs/bench-rows.js";
+import type { Asked, Capabilities, Ended } from "../../cli/program.js";
+import type { BenchReport, BenchRequest, Engine, PhaseReport } from "../../engine/index.js";
+import { commandNamed, fake, given } from "../fakes/capabilities.js";
+
+const spent: PhaseReport = { ns: 3e9, ffnNs: 2e9, diskNs: 1e9, diskBytes: 512e6, gateLookUps: 50, gateMisses: 0, lookUps: 50, misses: 10 };
+
+/** Each token takes a millisecond of a prompt and 20 alone; the second repetition takes twice as long. */
+const report = (request: BenchRequest): BenchReport => ({
+  architecture: "smallthinker", file: "packed", parameters: 2.04e9, weightBytes: 1.15e9, weights: "Q4_0", ffn: request.memory === null ? "sparse in memory" : "from flash", labels: ["lossless"], kernels: "avx512",
+  threads: request.threads!, loadNs: 1e9, fixed: [{ part: "weights", bytes: 3e8 }], ffnBytes: 5e8, hot: 4e8, cold: 1e8, ...(request.memory === null ? {} : { memory: request.memory }),
+  tests: [
+    ...request.prompts.map((prompt) => ({ prompt, generation: 0, started: 0, samples: Array.from({ length: request.repetitions }, (_, k) => (1 + k) * prompt * 1e6), spent })),
+    ...request.generations.map((generation) => ({ prompt: 0, generation, started: 0, samples: Array.from({ length: request.repetitions }, (_, k) => (1 + k) * generation * 20e6), spent })),
+  ],
+});
+
+type Rivals = Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">>;
+
+const start = async (named: Readonly<Record<string, unknown>>, options: { readonly bench?: Engine["bench"]; readonly rivals?: Rivals } = {}) => {
+  const asked: Array<BenchRequest> = [];
+  const f = fake({ engine: { bench: (request, hooks) => (asked.push(request), (options.bench ?? ((of) => TE.right(report(of))))(request, hooks)) }, ...(options.rivals === undefined ? {} : { rivals: options.rivals }) });
+  const code = await execute(benchProgram(commandNamed("bench"))(given(named)), f.capabilities);
+  return { code, asked, stdout: f.stdout(), stderr: f.stderr() };
+};
+
+const plain = {
+  model: "m.gguf", memory: null, segments: null, threads: 4, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru", granularity: "neuron", overlap: "cluster", ffn: "auto",
+  prompts: [512], generations: [128], repetitions: 5, warmUp: true, seed: 1,
+};
+
+describe("bench", () => {
+  it("measures llama-bench's tests by default, and every model with every number of threads and every budget", async () => {
+    expect((await start({ model: "m.gguf" })).asked).toEqual([plain]);
+    const { asked } = await start({ model: ["a.flash", "b.flash"], "n-prompt": "0", "n-gen": "16,32", repetitions: "2", threads: "1,2", memory: "900MB,all", "no-warmup": true, depth: "8", "io-uring": "64", seed: "7" });
+    expect(asked.map(({ model, threads, memory }) => [model, threads, memory])).toEqual([
+      ["a.flash", 1, 900e6], ["a.flash", 1, null], ["a.flash", 2, 900e6], ["a.flash", 2, null],
+      ["b.flash", 1, 900e6], ["b.flash", 1, null], ["b.flash", 2, 900e6], ["b.flash", 2, null],
+    ]);
+    expect(asked[0]).toMatchObject({ prompts: [], generations: [16, 32], repetitions: 2, warmUp: false, depth: 8, io: { backend: "io_uring", reads: 64 }, seed: 7 });
+  });
+
+  it("prints a Markdown table as llama-bench does", async () => {
+    expect((await start({ model: "m.flash", memory: "900MB", repetitions: "2", threads: "2" })).stdout).toBe(
+      [
+        "| model                   |     size | params | backend          | threads |  memory | cache hits | FFNs                 |  test |             t/s |",
+        "| ----------------------- | -------: | -----: | ---------------- | ------: | ------: | ---------: | -------------------- | ----: | --------------: |",
+        "| smallthinker 2.04B Q4_0 | 1.07 GiB | 2.04 B | neuronlab avx512 |       2 | 900.0MB |      90.0% | from flash, lossless | pp512 | 750.00 ± 353.55 |",
+        "| smallthinker 2.04B Q4_0 | 1.07 GiB | 2.04 B | neuronlab avx512 |       2 | 900.0MB |      90.0% | from flash, lossless | tg128 |   37.50 ± 17.68 |",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("gives the list of llama-bench's JSON fields, and ours beside them", async () => {
+    const rows = JSON.parse((await start({ model: "m.flash", memory: "900MB", "n-prompt": "512", "n-gen": "0", repetitions: "2", format: "json" })).stdout) as ReadonlyArray<Readonly<Record<string, unknown>>>;
+    expect(rows).toHaveLength(1);
+    // The fields of llama-bench 0.5.0, in the order in which it prints them.
+    const theirs = ["build_commit", "build_number", "cpu_info", "gpu_info", "backends", "model_filename", "model_type", "model_size", "model_n_params", "n_batch", "n_ubatch", "n_threads", "cpu_mask", "cpu_strict", "poll", "type_k", "type_v", "n_gpu_layers", "n_cpu_moe", "split_mode", "main_gpu", "no_kv_offload", "flash_attn", "devices", "tensor_split", "tensor_buft_overrides", "load_mode", "lazy_mode", "embeddings", "no_op_offload", "no_host", "fit_target", "fit_min_ctx", "n_prompt", "n_gen", "n_depth", "test_time", "avg_ns", "stddev_ns", "avg_ts", "stddev_ts", "samples_ns", "samples_ts"];
+    expect(Object.keys(rows[0]!)).toEqual(expect.arrayContaining(theirs));
+    expect(rows[0]).toMatchObject({
+      build_commit: "neuronlab 1.2.3", cpu_info: "a test", backends: "avx512", model_filename: "m.flash", n_threads: 4, n_prompt: 512, n_gen: 0, test_time: "1970-01-01T00:00:00Z", avg_ns: 768e6, avg_ts: 750,
+      samples_ns: [512e6, 1024e6], samples_ts: [1000, 500], program: "neuronlab", memory: 900e6, hit_rate: 0.9, hit_rate_gate: 1, hit_rate_up_down: 0.8, bytes_read_per_token: 500e3, load_mode: "flash",
+    });
+  });
+
+  it("computes mean and deviation of speeds as llama-bench does", () => {
+    const { avg_ns, stddev_ns, avg_ts, stddev_ts } = statistics([1e9, 2e9, 4e9], 8);
+    expect([avg_ns, stddev_ns, avg_ts]).toEqual([2333333333, 1527525232, (8 + 4 + 2) / 3]);
+    expect(stddev_ts).toBeCloseTo(3.05505, 4);
+    expect(statistics([1e9], 8)).toMatchObject({ stddev_ns: 0, stddev_ts: 0 });
+  });
+
+  it("a budget that is too small is a gap where others run, and the answer where none does", async () => {
+    const tight: Engine["bench"] = (request) => (request.memory === null ? TE.right(report(request)) : TE.left({ _tag: "DoesNotFit", needed: 2e8, allowed: request.memory, parts: [], hint: "--memory 202MB works" }));
+    const some = await start({ model: "m.flash", memory: "10MB,all" }, { bench: tight });
+    expect([some.code, some.stderr]).toEqual([0, "not measured: m.flash, 4 threads, 10000000 bytes: does not fit: needs 0.20GB, allowed 0.01GB; --memory 202MB works\n"]);
+    expect(some.stdout).toContain("sparse in memory");
+    expect(await start({ model: "m.flash", memory: "10MB" }, { bench: tight })).toMatchObject({ code: 3, stdout: "" });
+    expect(await start({ model: "none.gguf", memory: "all,10MB" }, { bench: () => TE.left(badInput("none.gguf", [{ path: "(whole)", message: "there is no such file" }])) })).toMatchObject({ code: 2, stdout: "" });
+    expect(await start({ model: "m.gguf" }, { bench: () => () => Promise.resolve(E.right(null)) })).toMatchObject({ code: 0, stdout: "", stderr: "interrupted\n" });
+  });
+
+  it("tells all mistakes at once and starts nothing", async () => {
+    const { code, asked, stderr } = await start({ "n-prompt": "12,x", repetitions: "0", memory: "19,all", threads: "1,0", vs: "vllm", "llama-model": "m.gguf" });
+    expect([code, asked]).toEqual([2, []]);
+    expect(stderr).toBe(
+      "neuronlab bench: 6 mistakes\n" +
+        "  --model: is missing\n" +
+        "  --n-prompt: should be a whole number between 0 and 1048576, got x\n" +
+        "  --repetitions: should be a whole number between 1 and 65536, got 0\n" +
+        "  --threads: should be a whole number between 1 and 1024, got 0\n" +
+        '  --memory: has no unit: 19; write it like "900MB", "2GiB" or all\n' +
+        '  --vs: should be one of llama.cpp, got "vllm"\n',
+    );
+    const idle = await start({ model: "m.gguf", "n-prompt": "0", "n-gen": "0", depth: "3", rounds: "2" });
+    expect(idle.stderr).toBe(
+      "neuronlab bench: 3 mistakes\n" +
+        "  --depth: is for reads from flash, and without --memory everything is in memory; give --memory too, or leave it out\n" +
+        "  --n-gen: is 0, and so is --n-prompt: nothing is left to measure; give one of them\n" +
+        "  --rounds: is for the comparison; give --vs llama.cpp too, or leave it out\n",
+    );
+    expect((await start({ model: ["a.flash", "b.flash"], vs: "llama.cpp", "llama-model": "a.gguf" })).stderr).toContain("--llama-model: is given 1 times and --model 2 times; give one for each");
+  });
+});
+
+const ended = (rows: unknown, over: Partial<Ended> = {}): Ended => ({ exit: 0, signal: null, stdout: JSON.stringify(rows), stderr: "", limited: null, ...over });
+const row = (tokens: number, rates: ReadonlyArray<number>, more: Readonly<Record<string, unknown>> = {}): Row =>
+  ({ build_commit: "x", backends: "CPU", model_filename: "m", model_type: "m", model_size: 1, model_n_params: 1, n_threads: 4, n_prompt: 0, n_gen: tokens, ...statistics(rates.map((rate) => (1e9 * tokens) / rate), tokens), ...more });
+
+const rivalsThat = (runs: (asked: Asked, turn: number) => E.Either<AppError, Ended>, limits: Rivals["memoryLimits"] = TE.right({ kind: "v1" })) => {
+  const ran: Array<Asked> = [];
+  return { ran, rivals: { runProgram: (asked: Asked) => () => Promise.resolve(runs(asked, ran.push(asked) - 1)), memoryLimits: limits, rival: TE.right({ version: "0.5.0", default: "/d/llama-bench", noRepack: "/n/llama-bench" }) } };
+};
+
+const isOurs = (asked: Asked): boolean => asked.command[0] === "neuronlab";
+
+describe("bench --vs llama.cpp", () => {
+  it("pairs the repetitions of a round: whatever slows both for a while cancels", () => {
+    const side = (program: Compared["program"], rounds: ReadonlyArray<ReadonlyArray<number>>): Compared => ({ program, model: "m", memory: null, threads: 4, rounds: rounds.map((rates) => row(16, rates)) });
+    const ratio = ratioOf(side("neuronlab", [[20, 22], [10, 12]]), side("llama.cpp", [[10, 10], [5, 5]]));
+    expect(ratio).toMatchObject({ test: "tg16", pairs: 4, low: expect.closeTo(2, 9) as unknown, high: expect.closeTo(2.4, 9) as unknown, ratio: expect.closeTo(2.1, 9) as unknown });
+  });
+
+  it("runs both in turn, each in a process of its own, and whose turn it is first alternates", async () => {
+    const { ran, rivals } = rivalsThat((asked) => E.right(ended([row(16, isOurs(asked) ? [40, 44] : [10, 11])])));
+    const { code, stdout } = await start({ model: "m.gguf", vs: "llama.cpp", "n-prompt": "0", "n-gen": "16", repetitions: "2", threads: "2", rounds: "2", format: "json" }, { rivals });
+    expect(code).toBe(0);
+    expect(ran.map(isOurs)).toEqual([true, false, false, true]);
+    expect(ran[0]).toMatchObject({ memory: null, cold: [], command: ["neuronlab", "bench", "--format", "json", "--model", "m.gguf", "--n-prompt", "0", "--n-gen", "16", "--repetitions", "2", "--threads", "2", "--memory", "all", "--seed", "1", "--ffn", "auto"] });
+    expect(ran[1]).toMatchObject({ memory: null, cold: [], command: ["/d/llama-bench", "-m", "m.gguf", "-p", "0", "-n", "16", "-r", "2", "-t", "2", "-o", "json"] });
+    const json = JSON.parse(stdout) as { readonly rows: ReadonlyArray<Row>; readonly ratios: ReadonlyArray<unknown> };
+    expect(json.ratios).toEqual([{ test: "tg16", model: "m.gguf", memory: null, threads: 2, ratio: expect.closeTo(4, 9) as unknown, low: expect.closeTo(4, 9) as unknown, high: expect.closeTo(4, 9) as unknown, pairs: 4 }]);
+    expect(json.rows.map(({ program, rounds, samples_ns }) => [program, rounds, samples_ns.length])).toEqual([["neuronlab", 2, 4], ["llama.cpp", 2, 4]]);
+  });
+
+  it("under a limit holds both to it, with cold files, and takes the build of llama.cpp that can page", async () => {
+    const { ran, rivals } = rivalsThat((asked) => E.right(ended([row(16, isOurs(asked) ? [5] : [1])], { limited: { limit: 9e8, peak: 8e8, majorFaults: 3, bytesRead: 1e9, killed: 0, cachedBefore: 0 } })));
+    const { stdout } = await start({ model: "m.flash", "llama-model": "m.gguf", vs: "llama.cpp", memory: "900MB", "n-prompt": "0", "n-gen": "16", repetitions: "1", rounds: "1" }, { rivals });
+    expect(ran.map(({ memory, cold }) => [memory, cold])).toEqual([[900e6, ["m.flash"]], [900e6, ["m.gguf"]]]);
+    expect(ran[1]!.command).toEqual(["/n/llama-bench", "-m", "m.gguf", "-p", "0", "-n", "16", "-r", "1", "-t", "4", "-o", "json", "-lm", "mmap"]);
+    expect(stdout).toContain("| tg16 | m.flash | 900.0MB |       4 |                  5.00 | 5.00 | 5.00 |     1 |");
+  });
+
+  it("is an honest no where no limit can be set, llama.cpp is not built, or it was killed", async () => {
+    const words = { model: "m.gguf", vs: "llama.cpp", memory: "900MB" };
+    const unlimited = rivalsThat(() => E.right(ended([])), TE.right({ kind: "none", reason: "not mounted" }));
+    const none = await start(words, unlimited);
+    expect([none.code, none.stderr, unlimited.ran]).toEqual([3, "no memory limit can be set for llama.cpp here: not mounted; leave out --memory, or run where memory control groups can be made\n", []]);
+    expect(await start({ model: "m.gguf", vs: "llama.cpp" })).toMatchObject({ code: 3, stderr: "llama.cpp is not built: this is a test\n" });
+    const killed = rivalsThat((asked) => E.right(isOurs(asked) ? ended([row(16, [5])]) : ended([], { exit: 137, limited: { limit: 9e8, peak: 9e8, majorFaults: 0, bytesRead: 0, killed: 1, cachedBefore: 0 } })));
+    expect(await start(words, killed)).toMatchObject({ code: 3, stdout: "", stderr: "neuronlab bench: no ratio could be measured: llama.cpp: killed by the operating system for want of memory\n" });
+    expect(killed.ran).toHaveLength(2);
+    const packed = rivalsThat((asked) => E.right(isOurs(asked) ? ended([row(16, [5])]) : ended([], { exit: 1, stderr: "failed to load model" })));
+    expect((await start({ model: "m.flash", vs: "llama.cpp" }, packed)).stderr).toContain("llama.cpp: ended with exit code 1: failed to load model; if that is a packed file, name its GGUF file with --llama-model");
+    const wrong = rivalsThat(() => E.right(ended([], { exit: 2, stderr: "m.gguf: 1 mistake\n  (whole): there is no such file\n" })));
+    expect(await start(words, wrong)).toMatchObject({ code: 2, stdout: "" });
+  });
+});
