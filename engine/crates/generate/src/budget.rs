@@ -150,7 +150,12 @@ fn segments(fixed: &[Part], options: &Options, needs: &Needs) -> Result<(u64, u6
     };
     let whole = |bytes: u64, slot: usize| bytes / slot.max(1) as u64 * slot as u64;
     let wanted = options.segments.unwrap_or((u64::MAX, u64::MAX));
-    let hot = whole(left.min(needs.all_hot as u64).min(wanted.0), needs.hot_slot);
+    let for_hot = if needs.hot_first {
+        left
+    } else {
+        (left as f64 * needs.all_hot as f64 / (needs.all_hot + needs.all_cold).max(1) as f64) as u64
+    };
+    let hot = whole(for_hot.min(needs.all_hot as u64).min(wanted.0), needs.hot_slot);
     let cold = whole((left - hot).min(needs.all_cold as u64).min(wanted.1), needs.cold_slot);
     Ok((hot, cold))
 }

@@ -64,6 +64,7 @@ impl Reading {
             took: self.at - before.at,
             ffn: self.ffn.saturating_sub(before.ffn),
             counters: LayerCounters {
+                predicted: now.predicted - then.predicted,
                 gate_look_ups: now.gate_look_ups - then.gate_look_ups,
                 gate_misses: now.gate_misses - then.gate_misses,
                 look_ups: now.look_ups - then.look_ups,

@@ -96,6 +96,7 @@ impl Options {
             depth: self.depth,
             granularity: self.granularity,
             overlap: self.overlap,
+            predicted: false,
             prefill_ahead: 3,
         }
     }

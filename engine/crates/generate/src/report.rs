@@ -67,6 +67,7 @@ impl Phase {
     /// Adds another's.
     pub(crate) fn add(&mut self, other: &Self) {
         let (own, its) = (&mut self.counters, &other.counters);
+        own.predicted += its.predicted;
         own.gate_look_ups += its.gate_look_ups;
         own.gate_misses += its.gate_misses;
         own.look_ups += its.look_ups;

@@ -5,7 +5,9 @@ use std::ops::AddAssign;
 /// Counts of one layer and token, or sums of such.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LayerCounters {
-    /// Clusters of gate rows looked for, and those not in memory.
+    /// Neurons that a predictor chose; 0 where every gate is computed.
+    pub predicted: u64,
+    /// Units of gate rows looked for (clusters, or single neurons under a predictor), and those not in memory.
     pub gate_look_ups: u64,
     /// See `gate_look_ups`.
     pub gate_misses: u64,
@@ -21,6 +23,7 @@ pub struct LayerCounters {
 
 impl AddAssign for LayerCounters {
     fn add_assign(&mut self, other: Self) {
+        self.predicted += other.predicted;
         self.gate_look_ups += other.gate_look_ups;
         self.gate_misses += other.gate_misses;
         self.look_ups += other.look_ups;

@@ -2,6 +2,7 @@ use std::fmt;
 
 use cache::CacheError;
 use flash::FlashError;
+use model::ModelError;
 use neuron::KernelError;
 
 /// Why an out-of-memory FFN cannot go on.
@@ -14,6 +15,8 @@ pub enum OffloadError {
     Cache(CacheError),
     /// Shapes that do not fit together: our fault, or a file that lies about them.
     Kernel(KernelError),
+    /// A predictor that is not the model's.
+    Model(Box<ModelError>),
     /// The packed file is of a form that cannot be computed from flash.
     Form {
         /// What it is.
@@ -34,6 +37,7 @@ impl fmt::Display for OffloadError {
             Self::Flash(error) => error.fmt(out),
             Self::Cache(error) => error.fmt(out),
             Self::Kernel(error) => error.fmt(out),
+            Self::Model(error) => error.fmt(out),
             Self::Form { what, wanted } => write!(out, "{what}; {wanted}"),
             Self::Input { what } => out.write_str(what),
         }
@@ -46,6 +50,7 @@ impl std::error::Error for OffloadError {
             Self::Flash(error) => Some(error),
             Self::Cache(error) => Some(error),
             Self::Kernel(error) => Some(error),
+            Self::Model(error) => Some(error),
             Self::Form { .. } | Self::Input { .. } => None,
         }
     }
@@ -66,5 +71,11 @@ impl From<CacheError> for OffloadError {
 impl From<KernelError> for OffloadError {
     fn from(error: KernelError) -> Self {
         Self::Kernel(error)
+    }
+}
+
+impl From<ModelError> for OffloadError {
+    fn from(error: ModelError) -> Self {
+        Self::Model(Box::new(error))
     }
 }

@@ -30,30 +30,47 @@ impl StreamedBlock<'_> {
         let rows = |part: &Range<u32>, bytes: usize| {
             (part.start - self.positions.start) as usize * bytes..(part.end - self.positions.start) as usize * bytes
         };
-        for cluster in self.positions.start.div_ceil(units.cluster)..self.positions.end.div_ceil(units.cluster) {
-            let part = units.of_cluster(cluster);
-            if whole(&part) {
-                let key = units.gate_key(self.layer, self.expert, cluster);
-                fill(&mut segments[HOT], key, &[&self.gates[rows(&part, units.gate_row)]])?;
-            }
+        let gates: Vec<u32> = if units.gate_unit == units.cluster {
+            (self.positions.start.div_ceil(units.cluster)..self.positions.end.div_ceil(units.cluster))
+                .filter(|&cluster| whole(&units.of_gate_unit(cluster)))
+                .collect()
+        } else {
+            self.hottest(&segments[HOT], units.gate_unit, units.gate_keys(), |unit| {
+                units.of_gate_unit(unit)
+            })
+        };
+        for unit in gates {
+            let part = units.of_gate_unit(unit);
+            let key = units.gate_key(self.layer, self.expert, unit);
+            fill(&mut segments[HOT], key, &[&self.gates[rows(&part, units.gate_row)]])?;
         }
-        let slots = u64::from(segments[COLD].counts().slots);
-        let share = (slots * self.positions.len() as u64 / units.unit as u64).div_ceil(u64::from(units.up_down_keys()));
-        let mut hottest: Vec<(u32, u32)> = (self.positions.start.div_ceil(units.unit)..self.positions.end.div_ceil(units.unit))
-            .filter(|&unit| whole(&units.of_unit(unit)))
-            .map(|unit| (self.fired[rows(&units.of_unit(unit), 1)].iter().sum(), unit))
-            .filter(|&(fired, _)| fired > 0)
-            .collect();
-        hottest.sort_unstable_by_key(|&(fired, unit)| (Reverse(fired), unit));
-        hottest.truncate(share as usize);
-        // The hottest last: what was used last leaves last.
-        for &(_, unit) in hottest.iter().rev() {
+        for unit in self.hottest(&segments[COLD], units.unit, units.up_down_keys(), |unit| units.of_unit(unit)) {
             let part = units.of_unit(unit);
             let key = units.up_down_key(self.layer, self.expert, unit);
             let (ups, downs) = (rows(&part, units.up_row), rows(&part, units.down_row));
             fill(&mut segments[COLD], key, &[&self.ups[ups], &self.downs[downs]])?;
         }
         Ok(())
+    }
+
+    /// The units whose neurons fired most, as many as are this block's share of the segment's slots. The hottest last: what was used last
+    /// leaves last.
+    fn hottest(&self, segment: &Segment, unit: u32, keys: u32, of_unit: impl Fn(u32) -> Range<u32>) -> Vec<u32> {
+        let slots = u64::from(segment.counts().slots);
+        let share = (slots * self.positions.len() as u64 / u64::from(unit)).div_ceil(u64::from(keys));
+        let mut hottest: Vec<(u32, u32)> = (self.positions.start.div_ceil(unit)..self.positions.end.div_ceil(unit))
+            .filter(|&unit| of_unit(unit).start >= self.positions.start && of_unit(unit).end <= self.positions.end)
+            .map(|unit| {
+                let part = of_unit(unit);
+                let first = self.positions.start;
+                let fired: &[u32] = &self.fired[(part.start - first) as usize..(part.end - first) as usize];
+                (fired.iter().sum(), unit)
+            })
+            .filter(|&(fired, _)| fired > 0)
+            .collect();
+        hottest.sort_unstable_by_key(|&(fired, unit)| (Reverse(fired), unit));
+        hottest.truncate(share as usize);
+        hottest.iter().rev().map(|&(_, unit)| unit).collect()
     }
 }
 

@@ -5,7 +5,7 @@
 //! Results are the same bits for any cache size, number of threads and lanes, depth, read backend and eviction policy.
 //!
 //! May import: `cache`, `flash`, `model` (the seam [`FeedForward`]), `neuron`, `pool`. Files: `options` (what the plan decides), `units` (how the file is cut),
-//! `layer_run/` (decode: one token, one layer), `prefill` (many tokens, layers streamed), `keep` (what stays of that), `counters`, `error`.
+//! `layer_run/` (decode: one token, one layer), `predicted` (the FFN in which a predictor decides), `prefill` (many tokens, layers streamed), `keep` (what stays of that), `counters`, `error`.
 #![warn(missing_docs)]
 
 mod counters;
@@ -13,6 +13,7 @@ mod error;
 mod keep;
 mod layer_run;
 mod options;
+mod predicted;
 mod prefill;
 mod units;
 
@@ -26,8 +27,9 @@ use pool::Pool;
 
 pub use counters::LayerCounters;
 pub use error::OffloadError;
-use layer_run::{LayerRun, Lists, MOST_REQUESTED_BYTES, Partials, Scratch, StageMemory, State};
+use layer_run::{LayerRun, Lists, MOST_REQUESTED_BYTES, Partials, Predicting, Scratch, StageMemory, State};
 pub use options::{Granularity, OffloadOptions, Overlap};
+pub use predicted::PredictedOffload;
 use prefill::PrefillScratch;
 use units::Units;
 
@@ -52,6 +54,9 @@ pub struct Needs {
     pub layer_cold: usize,
     /// Bytes of buffers for what is being read in decoding.
     pub reading: usize,
+    /// Whether the hot segment is worth filling before the cold one: where every gate is computed. Under a predictor both hold the
+    /// rows of the same neurons.
+    pub hot_first: bool,
     /// Bytes that a layer may hold beside the segments when these are smaller than what it uses.
     pub beside: usize,
 }
@@ -73,6 +78,8 @@ pub struct Offload {
     totals: LayerCounters,
     by_layer: FfnCounters,
     labels: &'static [&'static str],
+    /// What decides which neurons are computed; none where every gate does.
+    predicting: Option<Predicting>,
 }
 
 impl Offload {
@@ -94,8 +101,10 @@ impl Offload {
         let cold_slots = slots(options.cold_bytes, needs.cold_slot, units.up_down_keys());
         // Where every token takes every expert, the gates are a cyclic scan: recency would find nothing. A fixed part of each
         // layer stays, so that every layer has something to compute while it reads.
-        let heat: Vec<f64> = (0..units.gate_keys()).map(|key| -f64::from(key % units.clusters)).collect();
-        let hot_policy = if experts_used >= units.experts {
+        let heat: Vec<f64> = (0..units.gate_keys()).map(|key| -f64::from(key % units.gate_units)).collect();
+        let hot_policy = if options.predicted {
+            options.policy
+        } else if experts_used >= units.experts {
             PolicyKind::StaticHot
         } else {
             PolicyKind::Lru
@@ -156,6 +165,7 @@ impl Offload {
             totals: LayerCounters::default(),
             by_layer: FfnCounters::new(units.layers as usize),
             labels,
+            predicting: None,
         })
     }
 
@@ -191,6 +201,19 @@ impl Offload {
         x: &Activations,
         out: &mut [f32],
     ) -> Result<LayerCounters, OffloadError> {
+        self.token(pool, layer, routes, x, &[], out)
+    }
+
+    /// The same for either kind. `stream` is the residual stream before the norm, for predictors that read it.
+    fn token(
+        &mut self,
+        pool: &mut Pool,
+        layer: usize,
+        routes: &[Route],
+        x: &Activations,
+        stream: &[f32],
+        out: &mut [f32],
+    ) -> Result<LayerCounters, OffloadError> {
         self.check(layer, routes, out.len(), 1)?;
         let width = self.units.width as usize;
         let blocks = routes.len() * self.units.blocks as usize;
@@ -200,6 +223,14 @@ impl Offload {
         }
         let experts: Vec<u32> = routes.iter().map(|route| route.expert).collect();
         let stages = self.stages.as_mut().map(StageMemory::stages);
+        if let Some(predicting) = &mut self.predicting {
+            predicting.prepare(self.kernels, pool, layer, &experts, x, stream)?;
+        }
+        let scores = self
+            .predicting
+            .as_ref()
+            .map(|predicting| predicting.scores(layer, &experts, self.file.order()))
+            .transpose()?;
         let lists = std::mem::take(&mut self.lists);
         let run = LayerRun {
             kernels: self.kernels,
@@ -227,6 +258,7 @@ impl Offload {
                 blocks,
             },
             stages,
+            predicting: scores,
         };
         run.begin();
         let scratch = &self.scratch;
@@ -273,7 +305,7 @@ fn needs_of(file: &FlashFile, units: &Units, experts_used: u32, options: &Offloa
     let slot = |bytes: usize| bytes.next_multiple_of(SLOT_ALIGN);
     let (hot_slot, cold_slot) = (slot(units.gate_bytes()), slot(units.up_down_bytes()));
     let used = experts_used.min(units.experts) as usize;
-    let (layer_hot, layer_cold) = (used * units.clusters as usize, used * units.units as usize);
+    let (layer_hot, layer_cold) = (used * units.gate_units as usize, used * units.units as usize);
     let stages = file
         .layers()
         .first()
@@ -288,6 +320,7 @@ fn needs_of(file: &FlashFile, units: &Units, experts_used: u32, options: &Offloa
         layer_hot,
         layer_cold,
         reading: stages + asked,
+        hot_first: !options.predicted,
         beside: layer_hot * units.gate_bytes() + layer_cold * units.up_down_bytes(),
     }
 }
@@ -327,7 +360,7 @@ impl FeedForward for Offload {
 
     fn forward(&mut self, pool: &mut Pool, layer: usize, batch: &FfnBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
         let counted = if batch.tokens == 1 {
-            self.decode(pool, layer, batch.routes, batch.activations, out)
+            self.token(pool, layer, batch.routes, batch.activations, batch.stream, out)
         } else {
             self.prefill(pool, layer, batch.routes, batch.experts_used, batch.input, out)
         };

@@ -77,6 +77,8 @@ pub struct OffloadOptions {
     pub granularity: Granularity,
     /// Which work may overlap a read.
     pub overlap: Overlap,
+    /// Whether a predictor says which neurons are computed; set by the kind of FFN that is made.
+    pub predicted: bool,
     /// Blocks read ahead in prefill.
     pub prefill_ahead: usize,
 }

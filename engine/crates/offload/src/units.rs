@@ -26,6 +26,10 @@ pub(crate) struct Units {
     /// Neurons of a cluster, and clusters of an expert.
     pub cluster: u32,
     pub clusters: u32,
+    /// Neurons whose gate rows are kept together, and how often there are so many in an expert: those of a cluster where every gate is
+    /// computed, those of a unit where a predictor says which.
+    pub gate_unit: u32,
+    pub gate_units: u32,
     /// Neurons of a unit of up and down, and such units of an expert.
     pub unit: u32,
     pub units: u32,
@@ -43,7 +47,8 @@ fn format_of(format: WeightFormat) -> Format {
 }
 
 impl Units {
-    /// Cuts the file as the options say. Errors: no FFN, layers of different shapes, down in tiles.
+    /// Cuts the file as the options say. Errors: no FFN, layers of different shapes, down in tiles; with a predictor, matrices that are
+    /// not in bundles.
     pub fn of(file: &FlashFile, options: &OffloadOptions) -> Result<Self, OffloadError> {
         let form = |what: String, wanted| OffloadError::Form { what, wanted };
         let first = file
@@ -80,6 +85,16 @@ impl Units {
         } else {
             cluster
         };
+        if options.predicted && (options.granularity != Granularity::Neuron || first.arrangement() != Arrangement::Bundles) {
+            let what = match options.granularity {
+                Granularity::Neuron => {
+                    "gate, up and down are packed as whole matrices, which a predictor does not read neuron by neuron"
+                }
+                _ => "a predictor says which neurons to load, and the granularity is coarser than neurons",
+            };
+            return Err(form(what.into(), "pack in bundles, and load by neuron"));
+        }
+        let gate_unit = if options.predicted { unit } else { cluster };
         Ok(Self {
             layers: file.layers().len() as u32,
             experts: shape.experts,
@@ -94,15 +109,17 @@ impl Units {
             down_row: first.down_unit_bytes() as usize,
             cluster,
             clusters: shape.neurons.div_ceil(cluster),
+            gate_unit,
+            gate_units: shape.neurons.div_ceil(gate_unit),
             unit,
             units: shape.neurons.div_ceil(unit),
             blocks: shape.neurons.div_ceil(SUM_BLOCK as u32),
         })
     }
 
-    /// Bytes in memory of the gate rows of a cluster, and of up and down of a unit.
+    /// Bytes in memory of gate rows that are kept together, and of up and down of a unit.
     pub fn gate_bytes(&self) -> usize {
-        self.cluster as usize * self.gate_row
+        self.gate_unit as usize * self.gate_row
     }
 
     pub fn up_down_bytes(&self) -> usize {
@@ -110,15 +127,15 @@ impl Units {
     }
 
     pub fn gate_keys(&self) -> u32 {
-        self.layers * self.experts * self.clusters
+        self.layers * self.experts * self.gate_units
     }
 
     pub fn up_down_keys(&self) -> u32 {
         self.layers * self.experts * self.units
     }
 
-    pub fn gate_key(&self, layer: u32, expert: u32, cluster: u32) -> u32 {
-        (layer * self.experts + expert) * self.clusters + cluster
+    pub fn gate_key(&self, layer: u32, expert: u32, gate_unit: u32) -> u32 {
+        (layer * self.experts + expert) * self.gate_units + gate_unit
     }
 
     pub fn up_down_key(&self, layer: u32, expert: u32, unit: u32) -> u32 {
@@ -128,6 +145,10 @@ impl Units {
     /// Positions of a cluster's neurons, and of a unit's.
     pub fn of_cluster(&self, cluster: u32) -> Range<u32> {
         cluster * self.cluster..((cluster + 1) * self.cluster).min(self.neurons)
+    }
+
+    pub fn of_gate_unit(&self, unit: u32) -> Range<u32> {
+        unit * self.gate_unit..((unit + 1) * self.gate_unit).min(self.neurons)
     }
 
     pub fn of_unit(&self, unit: u32) -> Range<u32> {

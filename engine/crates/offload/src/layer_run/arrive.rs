@@ -3,7 +3,7 @@
 use flash::{Completion, Data, PageDone};
 
 use super::LayerRun;
-use super::state::{COLD, Fired, HOT, Place, SUM, State, UP_DOWN_TAG};
+use super::state::{COLD, Fired, GATE_TAG, HOT, Place, SUM, State, UP_DOWN_TAG};
 use crate::error::OffloadError;
 use crate::units::{Rows, copy_rows};
 
@@ -42,15 +42,20 @@ impl LayerRun<'_> {
         };
         for PageDone { tag, outcome, .. } in done.drain(..) {
             state.pages_left -= 1;
-            let stage = state.lists.unit(tag).stage;
+            let index = tag & !GATE_TAG;
+            let is_gate = tag != index;
+            let stage = if is_gate {
+                state.lists.gate_unit(index).stage
+            } else {
+                state.lists.unit(index).stage
+            };
+            // SAFETY: the read into this place is over, and the place is free for the next only below.
+            let pages = unsafe { std::slice::from_raw_parts(stages.at(stage), stages.bytes) };
             let outcome = match outcome {
-                Ok(()) => {
-                    // SAFETY: the read into this place is over, and the place is free for the next only below.
-                    let pages = unsafe { std::slice::from_raw_parts(stages.at(stage), stages.bytes) };
-                    self.take_bundles(state, tag, pages)
-                }
+                Ok(()) if is_gate => self.take_gate_rows(state, index, pages),
+                Ok(()) => self.take_bundles(state, index, pages),
                 Err(error) => {
-                    self.give_up_unit(state, tag);
+                    self.give_up_pages(state, tag);
                     Err(error.into())
                 }
             };
@@ -59,8 +64,8 @@ impl LayerRun<'_> {
         }
         if state.error.is_some() {
             // What has no place yet will not be read any more.
-            while let Some(index) = state.lists.wanted.pop_front() {
-                self.give_up_unit(state, index);
+            while let Some(tag) = state.lists.wanted.pop_front() {
+                self.give_up_pages(state, tag);
             }
         }
         let submitted = self.submit_pages(state);
@@ -82,6 +87,20 @@ impl LayerRun<'_> {
                 index % self.units.clusters,
             );
             let key = self.units.gate_key(self.layer, expert, cluster);
+            let aborted = state.cache.segments_mut()[HOT].abort(key).map_err(OffloadError::from);
+            self.note(state, aborted);
+        }
+    }
+
+    /// Pages that will not be read: the slot for what is in them is free again.
+    pub(super) fn give_up_pages(&self, state: &mut State<'_>, tag: u32) {
+        let index = tag & !GATE_TAG;
+        if tag == index {
+            return self.give_up_unit(state, index);
+        }
+        if state.lists.gate_unit(index).reserved {
+            let expert = self.experts[(index / self.units.gate_units) as usize];
+            let key = self.units.gate_key(self.layer, expert, index % self.units.gate_units);
             let aborted = state.cache.segments_mut()[HOT].abort(key).map_err(OffloadError::from);
             self.note(state, aborted);
         }

@@ -4,7 +4,7 @@ use cache::{Lookup, Reserve};
 use flash::{PageRead, Part, Request};
 
 use super::LayerRun;
-use super::state::{COLD, HOT, Place, State, UP_DOWN_TAG};
+use super::state::{COLD, GATE_TAG, HOT, Place, State, UP_DOWN_TAG};
 use crate::error::OffloadError;
 use crate::options::Granularity;
 
@@ -15,6 +15,12 @@ impl LayerRun<'_> {
     /// Asks for the gates of the next clusters (and, in one phase, for everything of them) until as much is on its way as may be.
     /// What is in memory is on no way, so when nothing is missing all clusters are ready at once.
     pub(super) fn ask_on(&self, state: &mut State<'_>) -> Result<(), OffloadError> {
+        if self.predicting.is_some() {
+            let clusters = state.lists.gates.len() as u32;
+            state.lists.ready_predictions.extend(state.next_ask..clusters);
+            state.next_ask = clusters;
+            return Ok(());
+        }
         while state.next_ask < state.lists.gates.len() as u32 && state.requested_bytes < MOST_REQUESTED_BYTES {
             let index = state.next_ask;
             state.next_ask += 1;
@@ -55,16 +61,25 @@ impl LayerRun<'_> {
         while !state.lists.wanted.is_empty()
             && let Some(stage) = state.lists.free_stages.pop()
         {
-            let Some(index) = state.lists.wanted.pop_front() else { break };
-            state.lists.unit(index).stage = stage;
+            let Some(tag) = state.lists.wanted.pop_front() else { break };
+            let index = tag & !GATE_TAG;
+            let is_gate = tag != index;
+            let unit = if is_gate {
+                state.lists.gate_unit(index)
+            } else {
+                state.lists.unit(index)
+            };
+            unit.stage = stage;
+            // Units are the file's groups here, of gate rows as of the rest.
             let expert = self.experts[(index / self.units.units) as usize];
-            let span = self.layout.part_span(expert, 2 * u64::from(index % self.units.units) + 1);
+            let part = 2 * u64::from(index % self.units.units) + u64::from(!is_gate);
+            let span = self.layout.part_span(expert, part);
             reads.push(PageRead {
-                tag: index,
+                tag,
                 bytes: span.bytes as u32,
                 offset: span.offset,
                 into: stages.at(stage),
-                second_phase: true,
+                second_phase: !is_gate,
             });
         }
         if reads.is_empty() {
@@ -75,7 +90,7 @@ impl LayerRun<'_> {
         let submitted = unsafe { self.reader.read_pages(&reads) };
         match submitted {
             Ok(()) => state.pages_left += reads.len() as u32,
-            Err(_) => reads.iter().for_each(|read| self.give_up_unit(state, read.tag)),
+            Err(_) => reads.iter().for_each(|read| self.give_up_pages(state, read.tag)),
         }
         reads.clear();
         state.lists.reads = reads;

@@ -11,6 +11,7 @@
 mod arrive;
 mod ask;
 mod compute;
+mod predict;
 mod stages;
 mod state;
 
@@ -24,6 +25,7 @@ use crate::error::OffloadError;
 use crate::options::{Granularity, Overlap};
 use crate::units::Units;
 pub(crate) use ask::MOST_REQUESTED_BYTES;
+pub(crate) use predict::{Predicting, Scores};
 pub(crate) use stages::{StageMemory, Stages};
 pub(crate) use state::{COLD, HOT, Lists, Partials, Scratch, State};
 use state::{Fired, Place, SUM, locked};
@@ -46,10 +48,13 @@ pub(crate) struct LayerRun<'a> {
     pub partials: Partials,
     /// Where the pages of single units arrive; none where units are read as requests.
     pub stages: Option<Stages>,
+    /// What says which neurons are computed, for each expert in use; none where every gate decides.
+    pub predicting: Option<Vec<Scores<'a>>>,
 }
 
 /// A stage that is ready to run.
 enum Stage {
+    Predict(u32),
     Gate(u32, Place),
     Block(u32),
     Listen,
@@ -86,12 +91,35 @@ impl<'a> LayerRun<'a> {
                     state.asleep -= 1;
                 }
                 Stage::Listen => state = self.listen(state, scratch),
-                Stage::Gate(index, place) => {
+                Stage::Predict(index) => {
                     state.in_flight += 1;
-                    let mut fired = std::mem::take(&mut state.lists.gates[index as usize].spare);
+                    let mut chosen = std::mem::take(&mut state.lists.gates[index as usize].chosen);
                     drop(state);
-                    let done = self.compute_gate(index, place, scratch, &mut fired);
+                    let done = self.predict(index, scratch, &mut chosen);
                     state = locked(&self.state);
+                    self.note(&mut state, done);
+                    state.lists.gates[index as usize].predicted = Some(chosen);
+                    let looked_up = self.look_up_gates_in_order(&mut state);
+                    self.note(&mut state, looked_up);
+                    self.tell(&state);
+                }
+                Stage::Gate(index, place) => {
+                    let mut fired = std::mem::take(&mut state.lists.gates[index as usize].spare);
+                    let done = if self.predicting.is_some() {
+                        let chosen = std::mem::take(&mut state.lists.gates[index as usize].chosen);
+                        self.places_of_gates(&mut state, index, &chosen, &mut scratch.places);
+                        drop(state);
+                        let done = self.compute_chosen_gates(&chosen, scratch, &mut fired);
+                        state = locked(&self.state);
+                        state.lists.gates[index as usize].chosen = chosen;
+                        done
+                    } else {
+                        state.in_flight += 1;
+                        drop(state);
+                        let done = self.compute_gate(index, place, scratch, &mut fired);
+                        state = locked(&self.state);
+                        done
+                    };
                     self.note(&mut state, done);
                     state.lists.gates[index as usize].fired = Some(fired);
                     let looked_up = self.look_up_in_order(&mut state);
@@ -184,6 +212,9 @@ impl<'a> LayerRun<'a> {
         }
         let may_compute = self.overlap != Overlap::Nothing || !state.is_reading();
         if may_compute {
+            if let Some(index) = self.next_prediction(state) {
+                return Stage::Predict(index);
+            }
             if let Some(index) = self.next_gate(state) {
                 return Stage::Gate(index, state.lists.gates[index as usize].place);
             }
@@ -194,13 +225,24 @@ impl<'a> LayerRun<'a> {
         listen_or(state, Stage::Wait)
     }
 
+    /// The next cluster to be predicted, if the pipeline has room. They are taken in order, so the one that all others wait for is
+    /// always in the pipeline.
+    fn next_prediction(&self, state: &mut State<'_>) -> Option<u32> {
+        let is_full = self.overlap == Overlap::Cluster && state.in_flight >= self.depth.max(1);
+        if is_full {
+            None
+        } else {
+            state.lists.ready_predictions.pop_front()
+        }
+    }
+
     /// The first cluster whose gate can be computed, if the pipeline has room. The one that all others wait for to look up always
     /// has: clusters whose reads came back earlier may fill the depth before it.
     fn next_gate(&self, state: &mut State<'_>) -> Option<u32> {
         let (place, &first) = state.lists.ready_gates.iter().enumerate().min_by_key(|(_, index)| **index)?;
         // Without a pipeline all gates are computed before any look-up: there is no depth to keep to.
         let is_full = self.overlap == Overlap::Cluster && state.in_flight >= self.depth.max(1);
-        if is_full && first != state.next_look_up {
+        if is_full && first != state.next_look_up && self.predicting.is_none() {
             return None;
         }
         // The order of the others stays: they come ascending, so the first is the next one almost always.

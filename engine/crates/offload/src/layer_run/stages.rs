@@ -21,7 +21,7 @@ impl StageMemory {
     pub fn bytes(layout: &LayerLayout, units: &Units, granularity: Granularity) -> usize {
         let is_one_read = granularity == Granularity::Neuron && layout.arrangement() == flash::Arrangement::Bundles;
         if is_one_read && units.units > 0 {
-            MOST * layout.part_span(0, 1).bytes as usize
+            MOST * layout.part_span(0, 0).bytes.max(layout.part_span(0, 1).bytes) as usize
         } else {
             0
         }

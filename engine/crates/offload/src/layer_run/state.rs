@@ -16,7 +16,9 @@ pub(crate) const HOT: usize = 0;
 pub(crate) const COLD: usize = 1;
 
 pub(super) const SUM: u32 = SUM_BLOCK as u32;
-/// Bit of a tag that tells up and down from gates.
+/// Bit of a page read's tag that tells gate rows from up and down.
+pub(super) const GATE_TAG: u32 = 1 << 31;
+/// Bit of a request's tag that tells up and down from gates.
 pub(super) const UP_DOWN_TAG: u64 = 1 << 32;
 
 /// A neuron that fired: its position in its expert, and its gate value.
@@ -49,15 +51,19 @@ pub(crate) struct Scratch {
 pub(crate) struct Lists {
     pub(super) gates: Vec<Gate>,
     pub(super) units: Vec<Unit>,
+    /// The same for gate rows, where a predictor says which to compute.
+    pub(super) gate_units: Vec<Unit>,
     /// Number of the run: what a unit says of an earlier one means nothing.
     pub(super) run: u64,
     pub(super) blocks: Vec<Block>,
+    /// Clusters to be predicted, clusters whose gates are all here, blocks that are all here.
+    pub(super) ready_predictions: VecDeque<u32>,
     pub(super) ready_gates: VecDeque<u32>,
     pub(super) ready_blocks: VecDeque<u32>,
     pub(super) pinned: Vec<(usize, u32)>,
     pub(super) transient: Vec<Box<[u8]>>,
     pub(super) requests: Vec<Request>,
-    /// Units whose pages are to be read, in their order.
+    /// Units whose pages are to be read, by tag, in their order.
     pub(super) wanted: VecDeque<u32>,
     pub(super) reads: Vec<PageRead>,
     /// Free places for pages that are being read.
@@ -66,6 +72,11 @@ pub(crate) struct Lists {
 
 pub(super) struct Gate {
     pub(super) place: Place,
+    /// Positions that are predicted to fire: waiting for their turn to look up, then for their gate rows.
+    pub(super) predicted: Option<Vec<u32>>,
+    pub(super) chosen: Vec<u32>,
+    /// Reads of gate rows that its look-ups began and that have not arrived.
+    pub(super) gate_reads: u32,
     /// Computed, and waiting for its turn to look up.
     pub(super) fired: Option<Vec<Fired>>,
     /// Reads of up and down that its look-ups began and that have not arrived.
@@ -97,6 +108,15 @@ const NEW: Unit = Unit {
 };
 
 impl Lists {
+    /// The unit of gate rows as it is in this run.
+    pub(super) fn gate_unit(&mut self, index: u32) -> &mut Unit {
+        let unit = &mut self.gate_units[index as usize];
+        if unit.run != self.run {
+            *unit = Unit { run: self.run, ..NEW };
+        }
+        unit
+    }
+
     /// The unit as it is in this run.
     pub(super) fn unit(&mut self, index: u32) -> &mut Unit {
         let unit = &mut self.units[index as usize];
@@ -132,8 +152,9 @@ pub(crate) struct State<'a> {
     pub cache: &'a mut SegmentedCache,
     pub lists: Lists,
     pub counters: LayerCounters,
-    /// The next cluster to be asked for, and the one whose neurons are looked up next.
+    /// The next cluster to be asked for, and those whose predicted gates, and whose neurons, are looked up next.
     pub(super) next_ask: u32,
+    pub(super) next_gate_look_up: u32,
     pub(super) next_look_up: u32,
     /// Bytes of requests that have not been answered.
     pub(super) requested_bytes: usize,
@@ -158,17 +179,23 @@ impl<'a> State<'a> {
         let (gates, parts, blocks) = (experts * units.clusters, experts * units.units, experts * units.blocks);
         lists.gates.resize_with(gates as usize, || Gate {
             place: NOWHERE,
+            predicted: None,
+            chosen: Vec::new(),
+            gate_reads: 0,
             fired: None,
             reads: 0,
             spare: Vec::new(),
         });
         for gate in &mut lists.gates {
             gate.place = NOWHERE;
+            gate.predicted = None;
+            gate.gate_reads = 0;
             gate.fired = None;
             gate.reads = 0;
         }
         lists.run += 1;
         lists.units.resize(parts as usize, NEW);
+        lists.gate_units.resize((experts * units.gate_units) as usize, NEW);
         lists.blocks.resize_with(blocks as usize, || Block {
             dealt: false,
             reads: 0,
@@ -181,6 +208,7 @@ impl<'a> State<'a> {
             block.summed = false;
             block.fired.clear();
         }
+        lists.ready_predictions.clear();
         lists.ready_gates.clear();
         lists.ready_blocks.clear();
         lists.wanted.clear();
@@ -191,6 +219,7 @@ impl<'a> State<'a> {
             lists,
             counters: LayerCounters::default(),
             next_ask: 0,
+            next_gate_look_up: 0,
             next_look_up: 0,
             requested_bytes: 0,
             in_flight: 0,
