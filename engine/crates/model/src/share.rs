@@ -19,11 +19,17 @@ pub(crate) const GRAIN: usize = 16;
 /// Chunks that a phase is cut into for each thread: enough to even out a thread held up, few enough to cost nothing.
 const CHUNKS: usize = 8;
 
+/// Of the tasks that are left, a run takes one in so many for each thread.
+const RUNS: usize = 2;
+
 /// Items of the next phase that nobody has taken yet.
 pub(crate) struct Work {
     next: AtomicUsize,
     items: usize,
+    /// The least that is handed out at once.
     chunk: usize,
+    /// When there are more, so many of what is left.
+    share: usize,
 }
 
 impl Work {
@@ -33,6 +39,15 @@ impl Work {
             next: AtomicUsize::new(0),
             items,
             chunk: items.div_ceil(threads * CHUNKS).next_multiple_of(grain).max(1),
+            share: usize::MAX,
+        }
+    }
+
+    /// Tasks that are better done several at a time: long runs first, single ones at the end, so that all threads end together.
+    pub(crate) fn runs(items: usize, threads: usize) -> Self {
+        Self {
+            share: threads * RUNS,
+            ..Self::tasks(items)
         }
     }
 
@@ -42,6 +57,7 @@ impl Work {
             next: AtomicUsize::new(0),
             items,
             chunk: 1,
+            share: usize::MAX,
         }
     }
 }
@@ -50,8 +66,14 @@ impl Iterator for &Work {
     type Item = Range<usize>;
 
     fn next(&mut self) -> Option<Range<usize>> {
-        let start = self.next.fetch_add(self.chunk, Ordering::Relaxed);
-        (start < self.items).then(|| start..(start + self.chunk).min(self.items))
+        let end = |start: usize| {
+            let left = self.items.saturating_sub(start);
+            start + (left / self.share).max(self.chunk).min(left)
+        };
+        let taken = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |start| {
+            (start < self.items).then(|| end(start))
+        });
+        taken.ok().map(|start| start..end(start))
     }
 }
 

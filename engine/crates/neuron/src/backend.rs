@@ -17,6 +17,8 @@ pub(crate) trait Backend: Copy {
     fn gemm(self, matrix: &Matrix<'_>, x: &Activations, scratch: &mut Scratch, out: Output<'_>);
     /// out += coefficients[i] * row at place i, one i after the other. Rows have the length of `out`.
     fn axpy_rows(self, format: Format, rows: Rows<'_>, coefficients: &[f32], out: &mut [f32]);
+    /// Asks for the cache lines of these bytes; a hint.
+    fn expect(self, bytes: &[u8]);
     fn attention(self, task: &AttentionTask<'_>, scratch: &mut Scratch, out: Output<'_>);
     fn rope(self, style: RopeStyle, angles: &[f32], head_dim: usize, vectors: &mut [f32]);
     fn rms_norm(self, x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]);

@@ -1,5 +1,7 @@
 //! A neuron cluster: gate, up and down of some neurons, computed sparsely.
 
+use std::ops::Range;
+
 use crate::error::{KernelError, same_length};
 use crate::rows::check_listed;
 use crate::{Activations, Kernels, Matrix};
@@ -39,6 +41,12 @@ impl ClusterScratch {
         Self::default()
     }
 
+    /// Lists nothing any more.
+    pub fn clear(&mut self) {
+        self.fired.clear();
+        self.firing.clear();
+    }
+
     /// The slots that fired in the last call, in the order given, and the activation of each.
     pub fn fired(&self) -> (&[u32], &[f32]) {
         (&self.fired, &self.firing)
@@ -69,8 +77,7 @@ impl Kernels {
     /// Partials of the blocks of a layer are to be added in ascending order (`Kernels::add`); skip those of 0 neurons.
     ///
     /// When everything is in memory, the same sums are had faster by taking many blocks through each step together:
-    /// `gemv_rows` of all gates, `fire`, `gemv_rows` of the ups, `relu_mul`, then `axpy_rows` block by block. Long lists hide
-    /// the memory's latency better.
+    /// `cluster_gate` of each, `cluster_up` of all, then `axpy_rows` block by block. Long lists hide the memory's latency better.
     pub fn cluster(
         &self,
         bundles: &Bundles<'_>,
@@ -104,31 +111,49 @@ impl Kernels {
         partial: &mut [f32],
     ) -> Result<usize, KernelError> {
         same_length("the gate values", gates.len(), fired.len())?;
-        scratch.fired.clear();
+        scratch.clear();
         scratch.fired.extend_from_slice(fired);
-        scratch.firing.clear();
         scratch.firing.extend_from_slice(gates);
         self.up_down(bundles, gating, x, scratch, partial)
     }
 
-    fn up_down(
+    /// The gates of consecutive neurons (stage GC): `rows` of `gate`, which stream faster than rows by number. Adds those that
+    /// fired, and their gate values, to what the scratch lists, so that many blocks can go through `cluster_up` together.
+    pub fn cluster_gate(
         &self,
-        bundles: &Bundles<'_>,
+        gate: &Matrix<'_>,
+        rows: Range<usize>,
+        x: &Activations,
+        scratch: &mut ClusterScratch,
+    ) -> Result<(), KernelError> {
+        let part = gate.slice(rows.clone())?;
+        scratch.values.resize(part.rows().max(scratch.values.len()), 0.0);
+        let values = &mut scratch.values[..part.rows()];
+        self.gemv(&part, x, values)?;
+        for (row, &value) in rows.zip(values.iter()) {
+            if value > 0.0 {
+                scratch.fired.push(row as u32);
+                scratch.firing.push(value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns the gate values that the scratch lists into activations: reads the up rows of the neurons that fired, of all blocks
+    /// that were added. Afterwards [`ClusterScratch::fired`] lists the neurons whose down rows are to be added, and their
+    /// coefficients. Returns how many these are.
+    pub fn cluster_up(
+        &self,
+        up: &Matrix<'_>,
         gating: Gating,
         x: &Activations,
         scratch: &mut ClusterScratch,
-        partial: &mut [f32],
     ) -> Result<usize, KernelError> {
-        same_length("the partial sum", partial.len(), bundles.down.cols())?;
-        check_listed(&scratch.fired, bundles.down.rows())?;
-        partial.fill(0.0);
         let count = scratch.fired.len();
-        if count == 0 {
-            return Ok(0);
-        }
         scratch.values.resize(count.max(scratch.values.len()), 0.0);
-        let up = &mut scratch.values[..count];
-        self.gemv_rows(&bundles.up, &scratch.fired, x, up)?;
+        let values = &mut scratch.values[..count];
+        self.gemv_rows(up, &scratch.fired, x, values)?;
+        let up = values;
         match gating {
             Gating::Relu => self.relu_mul(&mut scratch.firing, up)?,
             Gating::DoubleRelu => {
@@ -146,7 +171,25 @@ impl Kernels {
                 scratch.firing.truncate(kept);
             }
         }
-        self.axpy_rows(&bundles.down, &scratch.fired, &scratch.firing, partial)?;
         Ok(scratch.fired.len())
+    }
+
+    fn up_down(
+        &self,
+        bundles: &Bundles<'_>,
+        gating: Gating,
+        x: &Activations,
+        scratch: &mut ClusterScratch,
+        partial: &mut [f32],
+    ) -> Result<usize, KernelError> {
+        same_length("the partial sum", partial.len(), bundles.down.cols())?;
+        check_listed(&scratch.fired, bundles.down.rows())?;
+        partial.fill(0.0);
+        if scratch.fired.is_empty() {
+            return Ok(0);
+        }
+        let count = self.cluster_up(&bundles.up, gating, x, scratch)?;
+        self.axpy_rows(&bundles.down, &scratch.fired, &scratch.firing, partial)?;
+        Ok(count)
     }
 }

@@ -176,6 +176,14 @@ impl Kernels {
         Ok(())
     }
 
+    /// Asks for rows that will soon be added, so that they are on their way when `axpy_rows` starts with them. Rows that do not
+    /// exist are left out; nothing else happens.
+    pub fn expect_rows(&self, matrix: &Matrix<'_>, rows: &[u32]) {
+        for &row in rows.iter().filter(|&&row| (row as usize) < matrix.rows()) {
+            on!(self, backend => backend.expect(matrix.row(row as usize)));
+        }
+    }
+
     /// `out += coefficients[i] * rows[i]`, one i after the other, for rows that lie anywhere: the same bits as of `axpy_rows`.
     /// Fails when a row is not exactly as long as `out.len()` weights of this format.
     pub fn axpy_scattered(

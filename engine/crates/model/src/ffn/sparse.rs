@@ -1,8 +1,8 @@
 //! FFNs in memory, lossless and sparse: the gate of every neuron, then up and down only of those that fired.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::Range;
 
-use neuron::{Activations, Bundles, ClusterScratch, Format, Gating, Kernels, SUM_BLOCK};
+use neuron::{ClusterScratch, Format, Gating, Kernels, SUM_BLOCK};
 use pool::{Pool, Worker};
 
 use super::batched::Batched;
@@ -14,6 +14,9 @@ use super::weights::FfnFiles;
 use super::{FeedForward, FfnBatch, FfnCounters, Route};
 use crate::share::{Faults, GRAIN, Shared, Work};
 use crate::{Activation, FlashSource, ModelConfig, ModelError, Tensor, TensorSource};
+
+/// Rows of the next block that are asked for before a block is added: as many as the kernels add at a time.
+const ROWS_AHEAD: usize = 4;
 
 /// One layer: rows of all experts follow each other, all by hidden.
 pub(crate) struct SparseLayer {
@@ -43,10 +46,6 @@ pub struct SparseFfn {
 #[derive(Default)]
 struct Place {
     cluster: ClusterScratch,
-    slots: Vec<u32>,
-    gate: Vec<f32>,
-    fired: Vec<u32>,
-    firing: Vec<f32>,
     expert: Vec<f32>,
 }
 
@@ -178,7 +177,8 @@ impl FeedForward for SparseFfn {
                 weights,
                 batch,
             };
-            token.compute(pool, &mut self.partials, &mut self.fired, &mut self.places, out)?
+            token.compute(pool, &mut self.partials, &mut self.fired, &mut self.places, out)?;
+            self.fired.iter().map(|&count| count as u64).sum()
         };
         self.counters.add(layer, seen, fired);
         Ok(())
@@ -203,7 +203,8 @@ struct Token<'a> {
 }
 
 impl Token<'_> {
-    /// One dispatch: blocks of neurons, a barrier, then the sum of the blocks by columns. Returns how many neurons fired.
+    /// One dispatch: blocks of neurons, a barrier, then the sum of the blocks by columns. `fired` gets how many neurons of each
+    /// block fired.
     fn compute(
         &self,
         pool: &mut Pool,
@@ -211,30 +212,19 @@ impl Token<'_> {
         fired: &mut [usize],
         places: &mut [Place],
         out: &mut [f32],
-    ) -> Result<u64, ModelError> {
-        let (hidden, faults, total) = (self.shape.hidden, Faults::default(), AtomicU64::new(0));
-        let blocks = Work::tasks(fired.len());
+    ) -> Result<(), ModelError> {
+        let (hidden, faults) = (self.shape.hidden, Faults::default());
+        let blocks = Work::runs(fired.len(), pool.threads());
         let columns = Work::new(hidden, GRAIN, pool.threads());
         let (partials, fired) = (Shared::new(partials), Shared::new(fired));
         let (places, out) = (Shared::new(places), Shared::new(out));
         pool.run(|worker: Worker<'_>| {
             // SAFETY: each thread has its own place.
             let place = &mut unsafe { places.part(worker.index()..worker.index() + 1) }[0];
-            for block in (&blocks).into_iter().flatten() {
+            for run in &blocks {
                 // SAFETY: every block is handed out once.
-                let (partial, fired) = unsafe {
-                    (
-                        partials.part(block * hidden..(block + 1) * hidden),
-                        &mut fired.part(block..block + 1)[0],
-                    )
-                };
-                match self.block(block, place, partial) {
-                    Ok(count) => {
-                        *fired = count;
-                        total.fetch_add(count as u64, Ordering::Relaxed);
-                    }
-                    Err(error) => faults.note(Err(error)),
-                }
+                let (partials, fired) = unsafe { (partials.part(run.start * hidden..run.end * hidden), fired.part(run.clone())) };
+                faults.note(self.blocks(run, &mut place.cluster, partials, fired));
             }
             worker.barrier();
             // SAFETY: all blocks were written before the barrier.
@@ -254,34 +244,49 @@ impl Token<'_> {
                 );
             }
         });
-        faults.result()?;
-        Ok(total.into_inner())
+        faults.result()
     }
 
-    /// Computes one block, counted through from the first expert's first; returns how many of its neurons fired.
-    fn block(&self, block: usize, place: &mut Place, partial: &mut [f32]) -> Result<usize, ModelError> {
+    /// The rows of one block's neurons. Blocks are counted through from the first expert's first.
+    fn rows(&self, block: usize) -> Range<usize> {
         let neurons = self.shape.neurons;
         let per_expert = neurons.div_ceil(SUM_BLOCK);
         let (slot, first) = (block / per_expert, block % per_expert * SUM_BLOCK);
         let base = self.batch.routes[slot].expert as usize * neurons;
-        let bundles = Bundles {
-            gate: self.weights.gate.matrix()?,
-            up: self.weights.up.matrix()?,
-            down: self.weights.down.matrix()?,
-        };
-        let rows = base + first..base + neurons.min(first + SUM_BLOCK);
-        let x: &Activations = self.batch.activations;
-        // All gates of a block: rows next to each other, which stream faster than rows by number. The bits are the same.
-        place.gate.resize(rows.len(), 0.0);
-        self.kernels.gemv(&bundles.gate.slice(rows.clone())?, x, &mut place.gate)?;
-        place.slots.clear();
-        place.slots.extend(rows.start as u32..rows.end as u32);
-        self.kernels
-            .fire(&place.slots, &place.gate, &mut place.fired, &mut place.firing)?;
-        let (fired, firing) = (&place.fired, &place.firing);
-        let count = self
-            .kernels
-            .cluster_up_down(&bundles, self.gating, fired, firing, x, &mut place.cluster, partial)?;
-        Ok(count)
+        base + first..base + neurons.min(first + SUM_BLOCK)
+    }
+
+    /// Computes some blocks: all their gates, then all their ups, then a sum for each. `fired` gets how many neurons each sum has.
+    fn blocks(
+        &self,
+        blocks: Range<usize>,
+        scratch: &mut ClusterScratch,
+        partials: &mut [f32],
+        fired: &mut [usize],
+    ) -> Result<(), ModelError> {
+        let (kernels, x) = (self.kernels, self.batch.activations);
+        let (gate, up, down) = (
+            self.weights.gate.matrix()?,
+            self.weights.up.matrix()?,
+            self.weights.down.matrix()?,
+        );
+        scratch.clear();
+        for block in blocks.clone() {
+            kernels.cluster_gate(&gate, self.rows(block), x, scratch)?;
+        }
+        kernels.cluster_up(&up, self.gating, x, scratch)?;
+        let (mut rows, mut values) = scratch.fired();
+        for ((block, partial), fired) in blocks.zip(partials.chunks_exact_mut(self.shape.hidden)).zip(fired) {
+            let of_block = self.rows(block);
+            let count = rows.iter().take_while(|&&row| of_block.contains(&(row as usize))).count();
+            let (of_block, later) = rows.split_at(count);
+            let (coefficients, other) = values.split_at(count);
+            kernels.expect_rows(&down, &later[..later.len().min(ROWS_AHEAD)]);
+            partial.fill(0.0);
+            kernels.axpy_rows(&down, of_block, coefficients, partial)?;
+            *fired = count;
+            (rows, values) = (later, other);
+        }
+        Ok(())
     }
 }

@@ -19,6 +19,7 @@ macro_rules! vector_backend {
             fn axpy_rows(format: $crate::Format, rows: $crate::rows::Rows<'_>, coefficients: &[f32], out: &mut [f32]) {
                 $crate::product::axpy_rows::<$lanes>(format, rows, coefficients, out)
             }
+            fn expect(bytes: &[u8]) { $crate::product::prefetch::<$lanes>(bytes.as_ptr(), bytes.len()) }
             fn attention(task: &$crate::attention::AttentionTask<'_>, scratch: &mut $crate::Scratch, out: $crate::Output<'_>) {
                 $crate::attend::attention::<$lanes>(task, scratch, out)
             }

@@ -1,6 +1,6 @@
 //! Rows by tokens, for backends and formats without a kernel of their own.
 
-use super::dots::{block_dots, dot_rows, float_tile};
+use super::dots::{Ahead, block_dots, dot_rows, float_tile};
 use super::kinds::{Blocks, EightBit, Floats, FourBit, Half, Single};
 use crate::activations::Activations;
 use crate::format::Format;
@@ -81,7 +81,7 @@ unsafe fn block_gemm<L: Lanes, B: Blocks>(matrix: &Matrix<'_>, x: &Activations, 
         let this = matrix.row(row).as_ptr();
         for token in 0..x.tokens() {
             // SAFETY: rows and tokens have the same number of columns.
-            out.line(token)[row] = unsafe { block_dots::<L, B, 1>([this], [this], &x.token(token)) }[0];
+            out.line(token)[row] = unsafe { block_dots::<L, B, 1>([this], Ahead::Nothing, &x.token(token)) }[0];
         }
     }
 }

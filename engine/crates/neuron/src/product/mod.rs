@@ -8,6 +8,6 @@ mod gemm;
 mod kinds;
 
 pub(crate) use axpy::axpy_rows;
-pub(crate) use dots::{dot_rows, float_tile};
+pub(crate) use dots::{dot_rows, float_tile, prefetch};
 pub(crate) use gemm::gemm;
 pub(crate) use kinds::Half;
