@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use neuron::{ClusterScratch, Format, Gating, Kernels, SUM_BLOCK};
+use neuron::{Bundles, ClusterScratch, Format, Gating, Kernels, SUM_BLOCK};
 use pool::{Pool, Worker};
 
 use super::batched::Batched;
