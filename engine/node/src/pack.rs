@@ -121,7 +121,9 @@ fn choices(request: &PackRequest) -> Result<PackOptions, Failure> {
         down,
         arrangement,
         group: match request.group {
-            None => default.group,
+            None => GroupChoice::Cheapest {
+                activity: generate::activity(Path::new(&request.model)),
+            },
             Some(group) => GroupChoice::Fixed(whole("group", group, 1, 1 << 20)? as u32),
         },
         threads: threads(request.threads)?,

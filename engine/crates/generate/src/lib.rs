@@ -27,7 +27,7 @@ pub use budget::{Budget, Part};
 pub use error::{Blame, GenerateError, blame_of_flash, blame_of_gguf, blame_of_model};
 pub use loaded::{Facts, Loaded};
 pub use memory::{available, resident};
-pub use open::{ModelFile, Weights};
+pub use open::{ModelFile, Weights, activity};
 pub use options::{FfnChoice, Options};
 pub use report::{FlashUse, Phase, Report};
 pub use run::{Told, run};

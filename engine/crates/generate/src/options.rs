@@ -97,6 +97,7 @@ impl Options {
             granularity: self.granularity,
             overlap: self.overlap,
             predicted: false,
+            every_neuron: false,
             prefill_ahead: 3,
         }
     }

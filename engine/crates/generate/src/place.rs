@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flash::{FlashFile, FlashReader, Reader, ReaderOptions};
 use model::{Activation, DenseFfn, FeedForward, FlashSource, GgufSource, Model, ModelConfig, SparseFfn};
 use neuron::{Gating, Kernels};
-use offload::Offload;
+use offload::{Granularity, Offload};
 
 use crate::budget::{self, Budget, Part};
 use crate::open::tensor_bytes;
@@ -38,7 +38,9 @@ impl Wish<'_> {
     pub fn place(&self, file: &ModelFile) -> Result<Placed, GenerateError> {
         match file {
             ModelFile::Gguf(source) => self.of_gguf(file, source),
-            ModelFile::Packed(source) if self.options.memory.is_none() => self.of_packed(file, source),
+            ModelFile::Packed(source) if self.options.memory.is_none() && self.config.activation.is_sparse() => {
+                self.of_packed(file, source)
+            }
             ModelFile::Packed(source) => self.on_flash(file, source),
         }
     }
@@ -77,11 +79,7 @@ impl Wish<'_> {
         let (ffn, _) = tensor_bytes(file);
         // A transposed down of Q4_0 has 34 bytes where it had 18; down is a third of an FFN.
         let ffn = if sparse { ffn + ffn / 3 } else { ffn };
-        let advice = if self.config.activation.is_sparse() {
-            "in less memory only a packed file runs: make one with neuronlab pack"
-        } else {
-            "a model whose neurons are all active has to be in memory whole"
-        };
+        let advice = "in less memory only a packed file runs: make one with neuronlab pack";
         let budget = budget::whole(self.options.memory, self.in_memory(file), ffn, advice)?;
         let model = self.load(file)?;
         let kernels = *model.kernels();
@@ -104,7 +102,6 @@ impl Wish<'_> {
     }
 
     fn of_packed(&self, file: &ModelFile, source: &FlashSource) -> Result<Placed, GenerateError> {
-        self.gating()?;
         if self.options.ffn == FfnChoice::Dense {
             return Err(GenerateError::Unsupported {
                 what: "a packed file holds neurons and not matrices: it cannot be computed densely".to_owned(),
@@ -119,8 +116,17 @@ impl Wish<'_> {
     }
 
     fn on_flash(&self, file: &ModelFile, source: &FlashSource) -> Result<Placed, GenerateError> {
-        let gating = self.gating()?;
+        let gating = match self.config.activation {
+            Activation::Relu => Gating::Relu,
+            Activation::DoubleRelu => Gating::DoubleRelu,
+            Activation::Silu => Gating::Silu,
+        };
         let mut offload = self.options.offload();
+        offload.every_neuron = gating == Gating::Silu;
+        if offload.every_neuron && offload.granularity == Granularity::Neuron {
+            // All neurons are wanted: nothing is gained by asking for each.
+            offload.granularity = Granularity::Cluster;
+        }
         let budget = budget::divide(
             source.flash(),
             self.config,
@@ -146,14 +152,6 @@ impl Wish<'_> {
 
     fn load(&self, file: &ModelFile) -> Result<Arc<Model>, GenerateError> {
         Ok(Arc::new(Model::load(file.source(), Kernels::best())?))
-    }
-
-    fn gating(&self) -> Result<Gating, GenerateError> {
-        match self.config.activation {
-            Activation::Relu => Ok(Gating::Relu),
-            Activation::DoubleRelu => Ok(Gating::DoubleRelu),
-            Activation::Silu => Err(self.not_sparse("cannot be run from a packed file", "take its GGUF file")),
-        }
     }
 
     fn not_sparse(&self, what: &str, instead: &str) -> GenerateError {

@@ -13,6 +13,19 @@ pub enum Gating {
     Relu,
     /// relu(gate) * relu(up), as in TurboSparse and Bamboo.
     DoubleRelu,
+    /// silu(gate) * up, as in Llama: every neuron counts.
+    Silu,
+}
+
+impl Gating {
+    /// Whether a neuron with this gate value adds anything.
+    #[inline]
+    pub fn fires(self, gate: f32) -> bool {
+        match self {
+            Self::Relu | Self::DoubleRelu => gate > 0.0,
+            Self::Silu => true,
+        }
+    }
 }
 
 /// The FFN weights of the neurons of a cluster: row i of each matrix belongs to slot i. `down` is transposed: one row per
@@ -87,10 +100,17 @@ impl Kernels {
         scratch: &mut ClusterScratch,
         partial: &mut [f32],
     ) -> Result<usize, KernelError> {
-        scratch.values.resize(slots.len().max(scratch.values.len()), 0.0);
-        let gate = &mut scratch.values[..slots.len()];
+        scratch.clear();
+        let ClusterScratch { values, fired, firing } = scratch;
+        values.resize(slots.len().max(values.len()), 0.0);
+        let gate = &mut values[..slots.len()];
         self.gemv_rows(&bundles.gate, slots, x, gate)?;
-        self.fire(slots, gate, &mut scratch.fired, &mut scratch.firing)?;
+        for (&slot, &value) in slots.iter().zip(gate.iter()) {
+            if gating.fires(value) {
+                fired.push(slot);
+                firing.push(value);
+            }
+        }
         self.up_down(bundles, gating, x, scratch, partial)
     }
 
@@ -156,6 +176,7 @@ impl Kernels {
         let up = values;
         match gating {
             Gating::Relu => self.relu_mul(&mut scratch.firing, up)?,
+            Gating::Silu => self.silu_mul(&mut scratch.firing, up)?,
             Gating::DoubleRelu => {
                 self.drelu_mul(&mut scratch.firing, up)?;
                 // Where up did not fire the contribution is zero: its down row need not be read.

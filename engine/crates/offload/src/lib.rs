@@ -54,8 +54,8 @@ pub struct Needs {
     pub layer_cold: usize,
     /// Bytes of buffers for what is being read in decoding.
     pub reading: usize,
-    /// Whether the hot segment is worth filling before the cold one: where every gate is computed. Under a predictor both hold the
-    /// rows of the same neurons.
+    /// Whether the hot segment is worth filling before the cold one: where every gate is computed and few neurons fire. Else both
+    /// hold the rows of the same neurons.
     pub hot_first: bool,
     /// Bytes that a layer may hold beside the segments when these are smaller than what it uses.
     pub beside: usize,
@@ -109,6 +109,12 @@ impl Offload {
         } else {
             PolicyKind::Lru
         };
+        // With every neuron wanted each time, up and down are a scan as well.
+        let cold_policy = if options.every_neuron && experts_used >= units.experts {
+            PolicyKind::StaticHot
+        } else {
+            options.policy
+        };
         // Bookkeeping lies outside the segments' own sizes: tables of a few words a key.
         let bookkeeping = 64 * (units.gate_keys() as usize + units.up_down_keys() as usize) + (1 << 20);
         let up_down_heat: Vec<f64> = (0..units.up_down_keys()).map(|key| -f64::from(key % units.units)).collect();
@@ -133,7 +139,7 @@ impl Offload {
                     name: "cold",
                     entry_bytes: units.up_down_bytes(),
                     align_bytes: SLOT_ALIGN,
-                    policy: options.policy,
+                    policy: cold_policy,
                     setting: Setting {
                         keys: units.up_down_keys(),
                         slots: cold_slots,
@@ -320,7 +326,7 @@ fn needs_of(file: &FlashFile, units: &Units, experts_used: u32, options: &Offloa
         layer_hot,
         layer_cold,
         reading: stages + asked,
-        hot_first: !options.predicted,
+        hot_first: !options.predicted && !options.every_neuron,
         beside: layer_hot * units.gate_bytes() + layer_cold * units.up_down_bytes(),
     }
 }

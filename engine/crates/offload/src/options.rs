@@ -79,6 +79,8 @@ pub struct OffloadOptions {
     pub overlap: Overlap,
     /// Whether a predictor says which neurons are computed; set by the kind of FFN that is made.
     pub predicted: bool,
+    /// Whether every neuron counts for every token, as in a SiLU model: what is kept is then a fixed part of each layer.
+    pub every_neuron: bool,
     /// Blocks read ahead in prefill.
     pub prefill_ahead: usize,
 }

@@ -38,6 +38,7 @@ struct ThreadScratch {
     partial: Vec<f32>,
     activations: Activations,
     token: Activations,
+    ups: Vec<f32>,
     slots: Vec<u32>,
     fired: Vec<u32>,
     firing: Vec<f32>,
@@ -235,6 +236,9 @@ impl Share<'_> {
         scratch.partial.resize(width, 0.0);
         scratch.counts.clear();
         scratch.counts.resize(rows, 0);
+        if gating == Gating::Silu {
+            return self.run_all(kernels, bundles, width);
+        }
         for token in 0..self.count {
             kernels.quantise(&mine[token * width..][..width], &mut scratch.token);
             let x = &scratch.token;
@@ -255,6 +259,32 @@ impl Share<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// What follows the gates where every neuron counts: up as a matrix product too, down row by row in the order of decoding.
+    fn run_all(&mut self, kernels: Kernels, bundles: &Bundles<'_>, width: usize) -> Result<(), neuron::KernelError> {
+        let rows = bundles.gate.rows();
+        let scratch = &mut *self.thread;
+        scratch.ups.resize((self.count * rows).max(scratch.ups.len()), 0.0);
+        let ups = &mut scratch.ups[..self.count * rows];
+        let out = Output::new(ups, self.count, rows)?;
+        kernels.gemm(&bundles.up, &scratch.activations, &mut scratch.kernels, out)?;
+        for token in 0..self.count {
+            let firing = &mut self.gates[token * rows..][..rows];
+            kernels.silu_mul(firing, &scratch.ups[token * rows..][..rows])?;
+            let sum = &mut self.sums[token * width..][..width];
+            for block in (0..rows).step_by(SUM_BLOCK) {
+                let slots = block..(block + SUM_BLOCK).min(rows);
+                scratch.slots.clear();
+                scratch.slots.extend(slots.clone().map(|row| row as u32));
+                scratch.partial.fill(0.0);
+                kernels.axpy_rows(&bundles.down, &scratch.slots, &firing[slots], &mut scratch.partial)?;
+                kernels.add(&scratch.partial, sum)?;
+            }
+            scratch.count += rows as u64;
+        }
+        scratch.counts.fill(self.count as u32);
         Ok(())
     }
 }

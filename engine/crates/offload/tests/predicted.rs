@@ -115,8 +115,8 @@ fn every_size_thread_count_depth_overlap_and_backend_gives_the_bits_of_the_plain
     let file = packed(&folder);
     let work = work(3);
     let dice = Arc::new(Dice::new(1.0));
-    let wanted = reference(&file, &work, &|_, _, x, slots| chosen(&dice, x, slots));
-    let exact = reference(&file, &work, &|_, _, _, slots| slots);
+    let wanted = reference(&file, &work, Gating::Relu, &|_, _, x, slots| chosen(&dice, x, slots));
+    let exact = reference(&file, &work, Gating::Relu, &|_, _, _, slots| slots);
     assert!(wanted != exact, "the predictor left nothing out");
     for (hot, cold) in [(0.0, 0.0), (0.02, 0.3), (0.4, 0.1), (1.0, 1.0)] {
         for (threads, backend, depth, overlap) in [

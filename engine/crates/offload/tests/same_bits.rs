@@ -20,7 +20,7 @@ fn every_cache_size_thread_count_depth_and_lane_count_gives_the_bits_of_the_plai
     let folder = Folder::new();
     let file = packed(&folder);
     let work = work(3);
-    let wanted = reference(&file, &work, ALL);
+    let wanted = reference(&file, &work, Gating::Relu, ALL);
     for (hot, cold) in [(0.0, 0.0), (0.3, 0.02), (1.0, 0.1), (0.5, 0.5), (1.0, 1.0)] {
         for threads in [1, 2, 3] {
             for (backend, depth, cluster) in [
@@ -47,7 +47,7 @@ fn every_granularity_overlap_and_policy_gives_the_same_bits() {
     let folder = Folder::new();
     let file = packed(&folder);
     let work = work(2);
-    let wanted = reference(&file, &work, ALL);
+    let wanted = reference(&file, &work, Gating::Relu, ALL);
     for granularity in Granularity::ALL {
         for overlap in [Overlap::Nothing, Overlap::Matrix, Overlap::Cluster] {
             let mut options = options(0.4, 0.3, &file);
@@ -63,6 +63,26 @@ fn every_granularity_overlap_and_policy_gives_the_same_bits() {
         options.policy = policy;
         let (bits, _) = decode_all(&mut offload_with(&file, BackendChoice::Lanes(2), options), 2, &work).unwrap();
         assert!(bits == wanted, "{}", policy.name());
+    }
+}
+
+#[test]
+fn a_model_whose_neurons_all_count_gives_the_same_bits_for_any_cache_granularity_and_phase() {
+    let folder = Folder::new();
+    let file = packed(&folder);
+    let work = work(4);
+    let wanted = reference(&file, &work, Gating::Silu, ALL);
+    for granularity in Granularity::ALL {
+        for (hot, cold) in [(0.0, 0.0), (0.3, 0.5), (1.0, 1.0)] {
+            let mut options = options(hot, cold, &file);
+            (options.granularity, options.every_neuron) = (granularity, true);
+            let reader = reader_of(&file, BackendChoice::Uring(8));
+            let mut offload = Offload::new(reader, Kernels::best(), Gating::Silu, 2, options).unwrap();
+            let (bits, counters) = decode_all(&mut offload, 2, &work).unwrap();
+            assert!(bits == wanted, "{} hot {hot} cold {cold}", granularity.name());
+            assert_eq!(counters.fired, 4 * u64::from(LAYERS * 2 * NEURONS));
+            assert!(prefill_all(&mut offload, 2, &work) == wanted, "prefill");
+        }
     }
 }
 
@@ -97,30 +117,43 @@ fn a_cache_that_holds_everything_reads_nothing_the_second_time() {
     assert_eq!(offload.totals().fired, 2 * before.fired);
 }
 
+/// All tokens of each layer together; the outputs as bits, in the order of decoding.
+fn prefill_all(offload: &mut Offload, threads: usize, work: &Work) -> Vec<u32> {
+    let width = WIDTH as usize;
+    let mut pool = Pool::new(&Options::new(threads)).unwrap();
+    let mut bits = vec![0; work.inputs.len() * width];
+    for layer in 0..LAYERS as usize {
+        let of_layer: Vec<usize> = (layer..work.inputs.len()).step_by(LAYERS as usize).collect();
+        let input: Vec<f32> = of_layer.iter().flat_map(|step| work.inputs[*step].clone()).collect();
+        let routes: Vec<Route> = of_layer.iter().flat_map(|step| work.routes[*step].clone()).collect();
+        let mut out = vec![f32::NAN; input.len()];
+        offload.prefill(&mut pool, layer, &routes, 2, &input, &mut out).unwrap();
+        for (out, step) in out.chunks_exact(width).zip(of_layer) {
+            let got = out.iter().map(|value| value.to_bits());
+            bits[step * width..][..width]
+                .iter_mut()
+                .zip(got)
+                .for_each(|(to, from)| *to = from);
+        }
+    }
+    bits
+}
+
 #[test]
-fn prefill_of_many_tokens_gives_the_bits_of_decoding_each() {
+fn prefill_of_many_tokens_gives_the_bits_of_decoding_each_and_leaves_what_they_need() {
     let folder = Folder::new();
     let file = packed(&folder);
     let work = work(7);
-    let wanted = reference(&file, &work, ALL);
-    let width = WIDTH as usize;
+    let wanted = reference(&file, &work, Gating::Relu, ALL);
     for threads in [1, 2, 3] {
-        let mut offload = offload_with(&file, BackendChoice::Lanes(2), options(0.2, 0.1, &file));
-        let mut pool = Pool::new(&Options::new(threads)).unwrap();
-        for layer in 0..LAYERS as usize {
-            let of_layer: Vec<usize> = (layer..work.inputs.len()).step_by(LAYERS as usize).collect();
-            let input: Vec<f32> = of_layer.iter().flat_map(|step| work.inputs[*step].clone()).collect();
-            let routes: Vec<Route> = of_layer.iter().flat_map(|step| work.routes[*step].clone()).collect();
-            let mut out = vec![f32::NAN; input.len()];
-            offload.prefill(&mut pool, layer, &routes, 2, &input, &mut out).unwrap();
-            for (place, step) in of_layer.iter().enumerate() {
-                let got: Vec<u32> = out[place * width..][..width].iter().map(|value| value.to_bits()).collect();
-                assert!(
-                    got == wanted[step * width..][..width],
-                    "layer {layer} token {place} threads {threads}"
-                );
-            }
-        }
+        let mut offload = offload_with(&file, BackendChoice::Lanes(2), options(1.0, 0.6, &file));
+        assert!(prefill_all(&mut offload, threads, &work) == wanted, "threads {threads}");
+        let before = offload.totals();
+        let (bits, after) = decode_all(&mut offload, threads, &work).unwrap();
+        assert!(bits == wanted, "threads {threads}");
+        // Gates of all experts in use are here, and most of the neurons that fired.
+        assert_eq!(after.gate_misses, before.gate_misses);
+        assert!(2 * after.misses < after.look_ups, "{after:?}");
     }
 }
 
@@ -129,7 +162,7 @@ fn a_failed_read_is_an_error_with_its_place_and_the_next_token_works() {
     let folder = Folder::new();
     let file = packed(&folder);
     let work = work(3);
-    let wanted = reference(&file, &work, ALL);
+    let wanted = reference(&file, &work, Gating::Relu, ALL);
     for granularity in [Granularity::Neuron, Granularity::Expert] {
         for fault in [Fault::Error(5), Fault::End] {
             // Every page of the layers fails once.

@@ -37,6 +37,7 @@ fn densely(kernels: Kernels, ffn: &Ffn, gating: Gating, x: &[f32]) -> Vec<f32> {
     match gating {
         Gating::Relu => kernels.relu_mul(&mut gate, &up).unwrap(),
         Gating::DoubleRelu => kernels.drelu_mul(&mut gate, &up).unwrap(),
+        Gating::Silu => kernels.silu_mul(&mut gate, &up).unwrap(),
     }
     let mut out = vec![0.0; ffn.hidden];
     for first in (0..ffn.neurons).step_by(SUM_BLOCK) {
@@ -74,7 +75,7 @@ fn sparsely(kernels: Kernels, ffn: &Ffn, gating: Gating, x: &[f32]) -> (Vec<f32>
 fn the_sparse_kernel_equals_the_dense_computation() {
     let mut source = Source::new(20);
     for format in Format::ALL {
-        for gating in [Gating::Relu, Gating::DoubleRelu] {
+        for gating in [Gating::Relu, Gating::DoubleRelu, Gating::Silu] {
             for (hidden, neurons) in [(32, 1), (64, 255), (544, 300), (96, 513)] {
                 let ffn = Ffn::new(format, hidden, neurons, &mut source);
                 let x = source.values(hidden);
@@ -87,7 +88,11 @@ fn the_sparse_kernel_equals_the_dense_computation() {
                         &format!("{} {format} {gating:?}", kernels.name()),
                     );
                     if neurons > 200 {
-                        let expected = if gating == Gating::Relu { neurons / 2 } else { neurons / 4 };
+                        let expected = match gating {
+                            Gating::Relu => neurons / 2,
+                            Gating::DoubleRelu => neurons / 4,
+                            Gating::Silu => neurons,
+                        };
                         assert!(fired.abs_diff(expected) < neurons / 8, "{fired} of {neurons} fired");
                     }
                     all.push(sparse);

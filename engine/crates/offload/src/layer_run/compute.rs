@@ -33,7 +33,7 @@ impl LayerRun<'_> {
         fired.extend(
             positions
                 .zip(values.iter())
-                .filter(|(_, gate)| **gate > 0.0)
+                .filter(|(_, gate)| self.gating.fires(**gate))
                 .map(|(position, &gate)| Fired { position, gate }),
         );
         Ok(())
@@ -78,6 +78,7 @@ impl LayerRun<'_> {
         gates.extend(fired.iter().map(|neuron| neuron.gate));
         match self.gating {
             Gating::Relu => self.kernels.relu_mul(gates, up)?,
+            Gating::Silu => self.kernels.silu_mul(gates, up)?,
             Gating::DoubleRelu => {
                 self.kernels.drelu_mul(gates, up)?;
                 let mut kept = 0;

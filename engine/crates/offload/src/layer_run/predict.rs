@@ -239,7 +239,7 @@ impl LayerRun<'_> {
             chosen
                 .iter()
                 .zip(values.iter())
-                .filter(|(_, gate)| **gate > 0.0)
+                .filter(|(_, gate)| self.gating.fires(**gate))
                 .map(|(&position, &gate)| Fired { position, gate }),
         );
         Ok(())

@@ -122,6 +122,7 @@ pub fn options(hot_share: f64, cold_share: f64, file: &FlashFile) -> OffloadOpti
         granularity: Granularity::Neuron,
         overlap: Overlap::Cluster,
         predicted: false,
+        every_neuron: false,
         prefill_ahead: 3,
     };
     let needs = Offload::needs(file, 2, &options).unwrap();
@@ -178,7 +179,7 @@ pub fn decode_all(offload: &mut Offload, threads: usize, work: &Work) -> Result<
 pub type Choice<'a> = &'a dyn Fn(u32, u32, &Activations, Vec<u32>) -> Vec<u32>;
 
 /// The plain way: every expert read whole, every block by the kernel, sums in order.
-pub fn reference(file: &Arc<FlashFile>, work: &Work, choice: Choice<'_>) -> Vec<u32> {
+pub fn reference(file: &Arc<FlashFile>, work: &Work, gating: Gating, choice: Choice<'_>) -> Vec<u32> {
     let kernels = Kernels::best();
     let reader = reader_of(file, BackendChoice::Lanes(1));
     let mut bits = Vec::new();
@@ -220,7 +221,7 @@ pub fn reference(file: &Arc<FlashFile>, work: &Work, choice: Choice<'_>) -> Vec<
                 let slots = choice(layer, route.expert, &x, slots);
                 let mut partial = vec![0.0f32; WIDTH as usize];
                 if kernels
-                    .cluster(&bundles, Gating::Relu, &slots, &x, &mut scratch, &mut partial)
+                    .cluster(&bundles, gating, &slots, &x, &mut scratch, &mut partial)
                     .unwrap()
                     > 0
                 {
