@@ -14,6 +14,7 @@ export const simulateCommand: Command = {
     { name: "tokens", value: "N", help: "tokens to generate in decode (default: 128)" },
     { name: "batch", value: "N", help: "sequences decoded together (default: 1)" },
     { name: "plan", value: "FILE", help: "a plan to run: it fixes the memory, and names device, model and system unless they are given" },
+    { name: "activations", value: "FILE", help: "a trace that neuronlab record wrote: its statistics in place of the model's, and its very neurons at --fidelity neuron" },
     { name: "fidelity", value: "LEVEL", help: "analytic, cluster or neuron (default: cluster)" },
     { name: "set", value: "KEY=VALUE", help: "switch one mechanism of the system, such as overlap=none; may repeat; `neuronlab systems NAME` lists them" },
     { name: "trace", value: "FILE", help: "write a timeline that opens in Perfetto" },
