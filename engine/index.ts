@@ -5,7 +5,7 @@
 import { bench, type Bench } from "./bench.js";
 import { generate, type Generate } from "./generate.js";
 import { pack, type Pack } from "./pack.js";
-import { record, type Record } from "./record.js";
+import { record, type Recorder } from "./record.js";
 import { synth, verify, type Synth, type Verify } from "./synth.js";
 
 export type { Part } from "./binding.js";
@@ -20,7 +20,7 @@ export interface Engine {
   readonly pack: Pack;
   readonly generate: Generate;
   readonly bench: Bench;
-  readonly record: Record;
+  readonly record: Recorder;
   readonly synth: Synth;
   readonly verify: Verify;
 }

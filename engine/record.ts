@@ -41,9 +41,9 @@ export interface RecordReport {
 }
 
 /** null when it was cancelled: nothing was left behind. */
-export type Record = (request: RecordRequest, hooks: Hooks<SynthStep>) => TaskEither<AppError, RecordReport | null>;
+export type Recorder = (request: RecordRequest, hooks: Hooks<SynthStep>) => TaskEither<AppError, RecordReport | null>;
 
-export const record: Record = (request, hooks) =>
+export const record: Recorder = (request, hooks) =>
   untilDone(hooks, (told) =>
     pipe(
       call<RecordReport, SynthStep>(request, (binding, cancel, steps) => binding.record(present({ ...request }), cancel, steps as (step: unknown) => void), told),

@@ -15,7 +15,7 @@ export const recordCommand: Command = {
     { name: "spec", value: "FILE", help: "also write the model as models/*.json have it, with the statistics of this text, for simulate --model" },
   ],
   examples: [
-    ["record --model model.gguf --prompt 'Once upon a time' --out once.trace", "a trace of the prompt and 128 tokens"],
+    ["record --model model.gguf --prompt Once --out once.trace", "a trace of the prompt and 128 tokens"],
     ["record --model model.gguf --prompt-file text.txt --tokens 0 --out text.trace --spec model.json", "a long text, and the model as it behaves on it"],
     ["simulate --model ./model.json --activations text.trace --fidelity neuron --offload 50%", "the same text on a phone"],
   ],

@@ -26,6 +26,7 @@ export const simulateCommand: Command = {
     ["simulate --memory 7GB --format json", "the same in 7 GB, for a program to read"],
     ["simulate --model bamboo-7b --offload 50% --system llm-in-a-flash", "a rival with half of the FFN on flash"],
     ["simulate --model bamboo-7b --offload 50% --set overlap=none", "what the cluster pipeline is worth"],
+    ["simulate --model ./model.json --activations text.trace --fidelity neuron", "a text that neuronlab record recorded, neuron by neuron"],
     ["simulate --model bamboo-7b --phase prefill --prompt 512", "how fast a prompt is read"],
     ["simulate --model bamboo-7b --offload 50% --tokens 4 --trace timeline.json", "a timeline for ui.perfetto.dev"],
   ],
