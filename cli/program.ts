@@ -21,7 +21,7 @@ export type ProfileKind = "device" | "model" | "system";
 export interface Loaded { readonly where: string; readonly raw: unknown }
 
 /** What one simulation needs; travels to a worker as it is. */
-export interface RunInputs { readonly device: DeviceProfile; readonly model: ModelSpec; readonly system: SystemSpec; readonly request: RunRequest }
+export interface RunInputs { readonly device: DeviceProfile; readonly model: ModelSpec; readonly system: SystemSpec; readonly request: RunRequest; readonly activations?: Uint8Array }
 
 /** One outcome for each request, in the order of the requests. */
 export type Outcome = Either<AppError, RunRecord>;
@@ -60,6 +60,8 @@ export interface Capabilities {
   /** By name, or by path to a user's own file. */
   readonly readProfile: (kind: ProfileKind, name: string) => TaskEither<AppError, Loaded>;
   readonly readJson: (path: string) => TaskEither<AppError, Loaded>;
+  /** The bytes of a file that the user named. */
+  readonly readBytes: (path: string) => TaskEither<AppError, Uint8Array>;
   /** The text of a file, null when there is none. */
   readonly readStored: (path: string) => TaskEither<AppError, string | null>;
   /** `workers` null means one for each core. Results do not depend on it. */

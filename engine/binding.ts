@@ -31,6 +31,7 @@ export interface Binding {
   readonly pack: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly generate: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly bench: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
+  readonly record: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly synth: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly verify: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
 }

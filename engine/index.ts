@@ -5,6 +5,7 @@
 import { bench, type Bench } from "./bench.js";
 import { generate, type Generate } from "./generate.js";
 import { pack, type Pack } from "./pack.js";
+import { record, type Recorder } from "./record.js";
 import { synth, verify, type Synth, type Verify } from "./synth.js";
 
 export type { Part } from "./binding.js";
@@ -12,14 +13,16 @@ export type { Hooks } from "./call.js";
 export type { BenchReport, BenchRequest, BenchStep, BenchTestReport } from "./bench.js";
 export { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type GenerateStep, type PhaseReport, type ReadsReport, type RunSetting } from "./generate.js";
 export { ARRANGEMENTS, DOWN_FORMS, type PackReport, type PackRequest, type PackStep } from "./pack.js";
+export type { RecordReport, RecordRequest } from "./record.js";
 export { ACTIVATIONS, ARCHITECTURES, WEIGHTS, type PlantedRow, type SynthReport, type SynthRequest, type SynthStep, type VerifyReport, type VerifyRequest } from "./synth.js";
 
 export interface Engine {
   readonly pack: Pack;
   readonly generate: Generate;
   readonly bench: Bench;
+  readonly record: Recorder;
   readonly synth: Synth;
   readonly verify: Verify;
 }
 
-export const engine: Engine = { pack, generate, bench, synth, verify };
+export const engine: Engine = { pack, generate, bench, record, synth, verify };

@@ -71,7 +71,7 @@ export const synth: Synth = (request, hooks) =>
   untilDone(hooks, (told) => call<SynthReport, SynthStep>({ model: request.out, out: request.out }, (binding, cancel, steps) => binding.synth(present({ ...request }), cancel, steps as (step: unknown) => void), told));
 
 /** What helps is no smaller request: all of the model is in memory. */
-const withoutBudget = (error: AppError): AppError => (error._tag === "DoesNotFit" ? { ...error, hint: "the whole model is held while it is verified" } : error);
+export const withoutBudget = (error: AppError): AppError => (error._tag === "DoesNotFit" ? { ...error, hint: "the whole model is held in memory for this" } : error);
 
 export const verify: Verify = (request, hooks) =>
   untilDone(hooks, (told) =>

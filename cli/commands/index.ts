@@ -7,10 +7,11 @@ import { doctorCommand } from "./doctor.js";
 import { generateCommand } from "./generate.js";
 import { modelsCommand } from "./models.js";
 import { packCommand } from "./pack.js";
+import { recordCommand } from "./record.js";
 import { reproduceCommand } from "./reproduce.js";
 import { simulateCommand } from "./simulate.js";
 import { synthCommand } from "./synth.js";
 import { systemsCommand } from "./systems.js";
 import { traceCommand } from "./trace.js";
 
-export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, calibrateCommand, synthCommand, packCommand, generateCommand, benchCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];
+export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, calibrateCommand, synthCommand, packCommand, generateCommand, benchCommand, recordCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];

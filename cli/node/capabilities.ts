@@ -2,7 +2,7 @@
 import { engine } from "../../engine/index.js";
 import type { Capabilities } from "../program.js";
 import { now } from "./clock.js";
-import { readJson, readStored, writeFiles } from "./files.js";
+import { readBytes, readJson, readStored, writeFiles } from "./files.js";
 import { hostFacts } from "./host.js";
 import { interruptible } from "./interrupt.js";
 import { packageRoot, packageVersion } from "./package.js";
@@ -23,6 +23,7 @@ export const nodeCapabilities = (): Capabilities => {
   return {
     profileNames: profileNames(home),
     readProfile: readProfile(home),
+    readBytes,
     readJson,
     readStored,
     runMany,

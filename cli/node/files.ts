@@ -44,11 +44,17 @@ export const readStored = (path: string): TaskEither<AppError, string | null> =>
 /** Faults of reading that another path would mend. */
 const WRONG_PATH: ReadonlySet<string> = new Set(["ENOENT", "EISDIR"]);
 
-/** A JSON file that the user named. That it is absent or a folder is the user's to mend, a faulty disk is not. */
+/** That a file is absent or a folder is the user's to mend, a faulty disk is not. */
+const unread = (path: string) => (fault: unknown): AppError => (WRONG_PATH.has(codeOf(fault)) ? badInput(path, [{ path: "(whole)", message: reasonOf(fault) }]) : disk(path, reasonOf(fault)));
+
+/** A file that the user named. */
+export const readBytes = (path: string): TaskEither<AppError, Uint8Array> => pipe(TE.tryCatch(async (): Promise<Uint8Array> => new Uint8Array(await readFile(path)), identity), TE.mapLeft(unread(path)));
+
+/** A JSON file that the user named. */
 export const readJson = (path: string): TaskEither<AppError, Loaded> =>
   pipe(
     textOf(path),
-    TE.mapLeft((fault) => (WRONG_PATH.has(codeOf(fault)) ? badInput(path, [{ path: "(whole)", message: reasonOf(fault) }]) : disk(path, reasonOf(fault)))),
+    TE.mapLeft(unread(path)),
     TE.chain((source) => TE.fromEither(parseJson(path, source))),
     TE.map((raw) => ({ where: path, raw })),
   );

@@ -56,6 +56,7 @@ const fieldsWith = (names: Names) => ({
   tokens: absent(wholeNumber(1, 1 << 20)),
   batch: absent(wholeNumber(1, 4096)),
   plan: absent(inputFile),
+  activations: absent(inputFile),
   fidelity: optional(choice("analytic", "cluster", "neuron"), "cluster" as const),
   set: optional(switches, {} as Partial<Mechanisms>),
   trace: absent(outputFile),
@@ -71,7 +72,7 @@ const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined;
 const contradictions = (args: Sound<ArgFields>): ReadonlyArray<Mistake> => {
   const planned = isGiven(args.plan);
   const outputs = (["trace", "save", "save-plan"] as const).map((name) => ({ name, path: args[name] }));
-  const inputs = (["plan", "device", "model", "system"] as const).map((name) => ({ name, path: args[name] }));
+  const inputs = (["plan", "activations", "device", "model", "system"] as const).map((name) => ({ name, path: args[name] }));
   const fixed = "is fixed by the plan; leave it out, or leave out --plan";
   return [
     ...(isGiven(args.memory) && isGiven(args.offload) ? [{ path: "--offload", message: "says how much memory there is, and so does --memory; give one of them" }] : []),
@@ -108,15 +109,18 @@ const namedInPlan = (kind: ProfileKind, typed: Typed, plan: Plan, names: Names):
   return E.isRight(read) ? read : E.left(badInput(typed.sound.plan ?? "plan", [{ path: kind, message: `${read.left[0]?.message ?? "is unknown"}, with --${kind}` }]));
 };
 
-/** Arguments, plan, device, model and system: each is looked at, whatever is wrong with the others. */
+/** A file that was named, or nothing. */
+const bytesOf = (path: string | null | undefined): Program<Uint8Array | null> => (typeof path === "string" ? (capabilities) => capabilities.readBytes(path) : RTE.right(null));
+
+/** Arguments, plan, activations, device, model and system: each is looked at, whatever is wrong with the others. */
 const loadInputs = (typed: Typed, names: Names): Program<{ readonly args: Args; readonly inputs: RunInputs }> =>
   pipe(
     tried(planOf(typed.sound)),
     RTE.chain((plan) => {
       const loaded = <A>(kind: ProfileKind, load: (name: string) => Program<A>): Program<A> => pipe(RTE.fromEither(nameFor(kind, typed, plan, names)), RTE.chain(load));
-      return gather({ args: RTE.fromEither(typed.args), plan: RTE.fromEither(plan), device: loaded("device", loadDevice), model: loaded("model", loadModel), system: loaded("system", loadSystem) });
+      return gather({ args: RTE.fromEither(typed.args), plan: RTE.fromEither(plan), activations: bytesOf(typed.sound.activations), device: loaded("device", loadDevice), model: loaded("model", loadModel), system: loaded("system", loadSystem) });
     }),
-    RTE.map(({ args, plan, device, model, system }) => {
+    RTE.map(({ args, plan, activations, device, model, system }) => {
       const request: RunRequest = {
         device: device.name,
         model: model.name,
@@ -130,9 +134,10 @@ const loadInputs = (typed: Typed, names: Names): Program<{ readonly args: Args; 
         fidelity: args.fidelity,
         ...(Object.keys(args.set).length === 0 ? {} : { mechanisms: args.set }),
         ...(plan === null ? {} : { plan }),
+        ...(args.activations === null ? {} : { activations: args.activations }),
         ...(args.trace === null && args.save === null ? {} : { trace: true }),
       };
-      return { args, inputs: { device, model, system, request } };
+      return { args, inputs: { device, model, system, request, ...(activations === null ? {} : { activations }) } };
     }),
   );
 

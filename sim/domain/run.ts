@@ -30,6 +30,8 @@ export interface RunRequest {
   readonly mechanisms?: Partial<Mechanisms>;
   /** A plan to run instead of the system's default. */
   readonly plan?: Plan;
+  /** The file of the activation trace that stands in the place of the model's statistics. */
+  readonly activations?: string;
   /** Keep all spans for a timeline. */
   readonly trace?: boolean;
 }

@@ -12,7 +12,9 @@ import type { Plan } from "../domain/plan.js";
 import type { RunRequest } from "../domain/run.js";
 import { rateBins, type RateBins } from "../neurons/activation.js";
 import { createSegmentedCache } from "../neurons/cache.js";
-import { createNeuronProcess } from "../neurons/process.js";
+import { createNeuronProcess, type NeuronProcess } from "../neurons/process.js";
+import { ranksOf, traceProcess } from "../neurons/trace-process.js";
+import type { ActivationTrace } from "../neurons/trace.js";
 import { cachedNeuronBytes } from "../planner/fit.js";
 import type { Draws } from "./decode.js";
 import type { LayerDraw } from "./decode-layer.js";
@@ -34,12 +36,13 @@ interface ColdCache {
   readonly endToken: () => void;
 }
 
-export const neuronDraws = (model: ModelSpec, plan: Plan, rates: LayerRates, request: RunRequest): Draws => {
+/** `played`: a recorded text in place of drawn neurons. The sequences of a batch begin at different places of it. */
+export const neuronDraws = (model: ModelSpec, plan: Plan, rates: LayerRates, request: RunRequest, played: ActivationTrace | null): Draws => {
   const sizes = sizesOf(model);
   const { ffn, layers } = model;
   const { count, active } = model.experts;
   const bins = Array.from({ length: layers }, (_, layer) => rateBins(model, layer));
-  const sequences = Array.from({ length: request.batch }, (_, s) => createNeuronProcess(model, request.seed + s * NEXT_SEQUENCE, bins));
+  const sequences = played === null ? Array.from({ length: request.batch }, (_, s) => createNeuronProcess(model, request.seed + s * NEXT_SEQUENCE, bins)) : playedSequences(played, request.batch);
   const ids = new Int32Array(sequences[0].mostActive);
   const perLayer = ffn * count;
 
@@ -152,6 +155,11 @@ export const neuronDraws = (model: ModelSpec, plan: Plan, rates: LayerRates, req
     out.attentionMissingBytes = 0;
   };
   return { nextToken: step, fillLayer };
+};
+
+const playedSequences = (trace: ActivationTrace, batch: number): ReadonlyArray<NeuronProcess> => {
+  const ranks = ranksOf(trace);
+  return Array.from({ length: batch }, (_, s) => traceProcess(trace, ranks, Math.floor((s * trace.tokens) / batch)));
 };
 
 /** Moves the clusters of the experts in use (ascending) to the front. */

@@ -3,11 +3,13 @@
  * bytes. Three fidelities stand behind it: closed form, events per neuron cluster (the default), every neuron looked up.
  */
 import { E, pipe, type Either } from "../base/fp.js";
-import type { AppError } from "../base/errors.js";
+import { badInput, type AppError } from "../base/errors.js";
 import type { DeviceProfile } from "../domain/device.js";
 import type { ModelSpec } from "../domain/model.js";
 import type { RunRecord, RunRequest } from "../domain/run.js";
 import type { SystemSpec } from "../domain/system.js";
+import { asRecorded } from "../neurons/trace-statistics.js";
+import { decodeTrace, type ActivationTrace } from "../neurons/trace.js";
 import { checkPlan } from "../planner/check-plan.js";
 import { defaultPlan } from "../planner/default-plan.js";
 import { bounds } from "./analytic-estimate.js";
@@ -25,9 +27,27 @@ export interface SimulationInputs {
   readonly model: ModelSpec;
   readonly system: SystemSpec;
   readonly request: RunRequest;
+  /** An activation trace, as its file has it: its statistics stand in the model's place, and at fidelity `neuron` its very neurons are played. */
+  readonly activations?: Uint8Array;
 }
 
-export const simulate = ({ device, model, system, request }: SimulationInputs): Either<AppError, RunRecord> =>
+export const simulate = ({ activations, ...inputs }: SimulationInputs): Either<AppError, RunRecord> => {
+  if (activations === undefined) return run(inputs, null);
+  const where = inputs.request.activations ?? "activations";
+  return pipe(
+    decodeTrace(where)(activations),
+    E.chain((trace) => pipe(recordedModel(inputs.model, trace, where), E.chain((model) => run({ ...inputs, model }, trace)))),
+  );
+};
+
+/** A trace of another model would be played without anyone noticing. */
+const recordedModel = (model: ModelSpec, trace: ActivationTrace, where: string): Either<AppError, ModelSpec> => {
+  const shapes: ReadonlyArray<readonly [string, number, number]> = [["layers", trace.layers, model.layers], ["experts", trace.experts, model.experts.count], ["experts used", trace.active, model.experts.active], ["neurons", trace.ffn, model.ffn]];
+  const mistakes = shapes.filter(([, found, wanted]) => found !== wanted).map(([path, found, wanted]) => ({ path, message: `${found}; ${model.name} has ${wanted}` }));
+  return mistakes.length > 0 ? E.left(badInput(where, mistakes)) : E.right(asRecorded(model, trace, `${trace.name === "" ? "a recording" : `a recording of ${trace.name}`} by neuronlab record`));
+};
+
+const run = ({ device, model, system, request }: Omit<SimulationInputs, "activations">, trace: ActivationTrace | null): Either<AppError, RunRecord> =>
   pipe(
     request.plan === undefined ? defaultPlan(device, model, system, request) : checkPlan(device, model, system, request, request.plan),
     E.chain((plan) => {
@@ -38,7 +58,7 @@ export const simulate = ({ device, model, system, request }: SimulationInputs): 
       const described = (done: Finished): RunRecord => runRecordOf(done, plan, request, bounds(setting, done.demand ?? undefined, done.heat), device, model, rates.predictedRows);
       if (request.phase === "prefill") return pipe(prefill(device, model, system, plan, rates, request), E.map(described));
       // A dense system touches every neuron of every token: there is nothing to draw, and `neuron` and `cluster` are one.
-      const draws = plan.mechanisms.computation === "dense" ? null : request.fidelity === "neuron" ? neuronDraws(model, plan, rates, request) : sparseDraws(model, plan, rates, request, laws);
+      const draws = plan.mechanisms.computation === "dense" ? null : request.fidelity === "neuron" ? neuronDraws(model, plan, rates, request, trace !== null && trace.neuronsRecorded ? trace : null) : sparseDraws(model, plan, rates, request, laws);
       const efficiency = { dense: system.software.denseEfficiency.value, sparse: system.software.sparseEfficiency.value };
       return pipe(decode({ device, model, plan, rates, laws, request, efficiency, draws }), E.map(described));
     }),

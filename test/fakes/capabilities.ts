@@ -102,6 +102,7 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
         return TE.right({ where, raw: JSON.parse(readFileSync(where, "utf8")) as unknown });
       },
       readJson,
+      readBytes: (path) => TE.right(Buffer.from(files.get(path) ?? "", "latin1")),
       readStored: (path) => TE.right(files.get(path) ?? null),
       runMany: (inputs, { workers: count }) => () => {
         workers.push(count);
@@ -112,6 +113,7 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
         pack: notBuilt,
         generate: notBuilt,
         bench: notBuilt,
+        record: notBuilt,
         synth: notBuilt,
         verify: notBuilt,
         ...options.engine,

@@ -76,7 +76,7 @@ pub fn read(path: impl AsRef<Path>, hear: &mut dyn FnMut(&TraceShape, Fired)) ->
     let (all, prompt) = counts.split_at(8);
     let said = u64::from_le_bytes(all.try_into().unwrap_or_default());
     let prompt = u32::from_le_bytes(prompt.try_into().unwrap_or_default());
-    if said != tokens || u64::from(prompt) > tokens {
+    if said != tokens || u64::from(prompt) > tokens || tokens == 0 {
         return Err(TraceError::malformed(format!(
             "its end says {said} tokens, {prompt} of them given; there are {tokens}"
         )));
