@@ -4,9 +4,9 @@ import type { Flag } from "../command.js";
 export const planFlag: Flag = { name: "plan", value: "FILE", help: "a plan, as simulate --save-plan or tune writes it; flags beside it win, and what cannot be mapped onto this machine is said" };
 
 export const settingFlags: ReadonlyArray<Flag> = [
-  { name: "lanes", value: "N", help: "threads that read from flash (default: 4)" },
-  { name: "io-uring", value: "DEPTH", help: "instead of --lanes: io_uring with so many reads in flight" },
-  { name: "depth", value: "N", help: "neuron clusters in flight (default: 4)" },
+  { name: "lanes", value: "N", help: "read from flash by so many threads, as an Android app has to" },
+  { name: "io-uring", value: "DEPTH", help: "read through io_uring, so many reads in flight; where the kernel refuses, by lanes, and the result says so (default: 64)" },
+  { name: "depth", value: "N", help: "neuron clusters in flight (default: 16)" },
   { name: "cluster", value: "N", help: "neurons of a cluster (default: 256)" },
   { name: "policy", value: "NAME", help: "what leaves the cold segment first: lru, window, static-hot, clock, lfu, s3-fifo, sieve or arc (default: lru)" },
   { name: "granularity", value: "UNIT", help: "unit of loading: tensor, expert, matrix, cluster or neuron (default: neuron)" },

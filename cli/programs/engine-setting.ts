@@ -10,7 +10,7 @@ import { mapPlan, type Mapped } from "./engine-plan.js";
 import { loadPlan } from "./load.js";
 
 /** What happens without a word about it. Written in --help too. */
-const DEFAULTS = { lanes: 4, depth: 4, cluster: 256, policy: "lru", granularity: "neuron", overlap: "cluster" } as const;
+const DEFAULTS = { io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru", granularity: "neuron", overlap: "cluster" } as const;
 
 export const settingFields = {
   plan: absent(inputFile),
@@ -39,7 +39,7 @@ export const settingMistakes = (args: Sound<typeof settingFields>, inMemory: boo
 
 export const settingOf = (args: SettingArgs, plan: Mapped["request"]): Omit<RunSetting, "model" | "memory" | "threads"> => ({
   segments: plan.segments ?? null,
-  io: args["io-uring"] !== null ? { backend: "io_uring", reads: args["io-uring"] } : args.lanes !== null ? { backend: "lanes", reads: args.lanes } : (plan.io ?? { backend: "lanes", reads: DEFAULTS.lanes }),
+  io: args["io-uring"] !== null ? { backend: "io_uring", reads: args["io-uring"] } : args.lanes !== null ? { backend: "lanes", reads: args.lanes } : (plan.io ?? DEFAULTS.io),
   depth: args.depth ?? plan.depth ?? DEFAULTS.depth,
   cluster: args.cluster ?? plan.cluster ?? DEFAULTS.cluster,
   policy: args.policy ?? plan.policy ?? DEFAULTS.policy,

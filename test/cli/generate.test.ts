@@ -31,7 +31,7 @@ const start = async (named: Readonly<Record<string, unknown>>, options: { readon
 };
 
 const plain: GenerateRequest = {
-  model: "m.flash", prompt: "Text", tokens: 128, memory: null, segments: null, threads: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
+  model: "m.flash", prompt: "Text", tokens: 128, memory: null, segments: null, threads: null, io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru",
   granularity: "neuron", overlap: "cluster", ffn: "auto", temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: true,
 };
 

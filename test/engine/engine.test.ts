@@ -134,14 +134,23 @@ describe.skipIf(!built)(`the engine${reason}`, () => {
     expect(await failed({ ...asking(packed), tokens: 1e6 })).toMatchObject({ _tag: "BadInput", mistakes: [{ path: "tokens", message: expect.stringMatching(/more than the model's context of \d+$/) as unknown }] });
     expect(await failed({ ...asking(packed), depth: 0.5 })).toMatchObject({ _tag: "BadInput", mistakes: [{ path: "depth", message: "should be a whole number between 1 and 4096, got 0.5" }] });
     expect(await failed({ ...asking(packed), policy: "mru" as "lru" })).toMatchObject({ _tag: "BadInput", mistakes: [{ path: "policy", message: "should be one of lru, window, static-hot, clock, lfu, s3-fifo, sieve, arc, got mru" }] });
-    const silu = join(folder, "silu.flash");
-    right(await engine.pack(packing(fixture("llama-f32"), silu), quiet)());
-    expect(exitCode(await failed(asking(silu)))).toBe(3);
+    expect(exitCode(await failed({ ...asking(fixture("llama-f32")), ffn: "sparse" }))).toBe(3);
     const wrong = await failed({ ...asking(packed), tokens: "many" as unknown as number });
     expect([wrong._tag, exitCode(wrong)]).toEqual(["Fault", 70]);
     expect(await engine.pack(packing(absent, join(folder, "x.flash")), quiet)()).toEqual(E.left({ _tag: "BadInput", where: absent, mistakes: [{ path: "(whole)", message: "there is no such file" }] }));
     const unwritable = await engine.pack(packing(fixture(MODEL), "/proc/x.flash"), quiet)();
     expect(E.isLeft(unwritable) && exitCode(unwritable.left)).toBe(74);
+  });
+
+  it("a model whose neurons all count runs from flash too, with the same tokens in any memory", async () => {
+    const silu = join(folder, "silu.flash");
+    right(await engine.pack(packing(fixture("llama-f32"), silu), quiet)());
+    const inMemory = await generated(asking(fixture("llama-f32")));
+    const whole = await generated(asking(silu));
+    expect([whole.ffn, whole.tokens]).toEqual(["from flash", inMemory.tokens]);
+    const small = await failed({ ...asking(silu), memory: 1e6 });
+    if (small._tag !== "DoesNotFit") throw new Error(describeError(small));
+    expect((await generated({ ...asking(silu), memory: small.needed + 32e6 })).tokens).toEqual(inMemory.tokens);
   });
 
   it("too little memory names the smallest that works, and that works", async () => {
