@@ -298,6 +298,7 @@ impl Session {
         }
         let batch = FfnBatch {
             tokens,
+            stream: &buffers.stream,
             input: &buffers.normed,
             activations: &buffers.activations,
             routes: &buffers.routes,

@@ -20,8 +20,8 @@ fn same_shape(found: &[u64], wanted: &[u64]) -> bool {
 }
 
 impl Tensor {
-    /// Memory for a matrix, zeros so far.
-    pub(crate) fn zeroed(format: Format, rows: usize, cols: usize, what: &str) -> Result<Self, ModelError> {
+    /// Memory for a matrix, zeros so far; `what` is for the error when there is no memory for it.
+    pub fn zeroed(format: Format, rows: usize, cols: usize, what: &str) -> Result<Self, ModelError> {
         let bytes = format.row_bytes(cols)?.checked_mul(rows);
         let bytes = bytes.ok_or_else(|| ModelError::OutOfMemory {
             what: what.to_owned(),
@@ -33,6 +33,26 @@ impl Tensor {
             rows,
             cols,
         })
+    }
+
+    /// Stores `weights`, whole rows, from row `first` on, as the tensor's format says. Fails when they do not fit in there.
+    pub fn set_rows(&mut self, first: usize, weights: &[f32]) -> Result<(), ModelError> {
+        let rows = weights.len().checked_div(self.cols).unwrap_or(0);
+        if rows * self.cols != weights.len() || first.checked_add(rows).is_none_or(|end| end > self.rows) {
+            let what = format!(
+                "{} weights from row {first} on; must be whole rows of {} and end by row {}",
+                weights.len(),
+                self.cols,
+                self.rows
+            );
+            return Err(ModelError::Misuse { what });
+        }
+        let bytes = self.format.row_bytes(self.cols)?;
+        let places = self.data[first * bytes..].chunks_exact_mut(bytes.max(1));
+        for (row, out) in weights.chunks_exact(self.cols.max(1)).zip(places) {
+            self.format.quantise_row(row, out)?;
+        }
+        Ok(())
     }
 
     /// Reads the tensor of that name, whose shape (fastest first) must be `shape`; all sides but the first make its rows.

@@ -148,7 +148,7 @@ const MIXTURE_PARTS: [&str; 5] = [
     "ffn_down_t_exps.weight",
 ];
 /// PowerInfer-style predictors: used by the pipeline, of no effect on the model's exact output.
-const PREDICTOR_PARTS: [&str; 2] = ["fc1.weight", "fc2.weight"];
+const PREDICTOR_PARTS: [&str; 4] = ["fc1.weight", "fc2.weight", "fc1_exps.weight", "fc2_exps.weight"];
 
 fn refuse_unknown(source: &dyn TensorSource, config: &ModelConfig) -> Result<(), ModelError> {
     let ffn: &[&str] = if config.router.is_some() {

@@ -9,6 +9,8 @@ mod batched;
 mod counters;
 mod dense;
 mod load_packed;
+mod low_rank;
+mod predicted;
 mod shape;
 mod sparse;
 mod sum;
@@ -17,6 +19,8 @@ mod weights;
 
 pub use counters::FfnCounters;
 pub use dense::DenseFfn;
+pub use low_rank::{LowRank, NeuronPredictor, PredictorInput};
+pub use predicted::{Batches, PredictedCounters, PredictedFfn};
 pub use sparse::SparseFfn;
 pub use sum::{SumExperts, add_partial};
 
@@ -34,6 +38,8 @@ pub struct Route {
 pub struct FfnBatch<'a> {
     /// Tokens; 1 in decoding.
     pub tokens: usize,
+    /// Tokens by hidden: the residual stream, before the FFN norm.
+    pub stream: &'a [f32],
     /// Tokens by hidden, after the FFN norm.
     pub input: &'a [f32],
     /// The same, as the kernels want it.
@@ -63,9 +69,31 @@ pub trait FeedForward: Send {
         None
     }
 
+    /// What predicting came to so far; `None` where every gate decides.
+    fn predicted(&self) -> Option<&PredictedCounters> {
+        None
+    }
+
     /// What the results must be labelled with, one word each: `requantised` where down is not what the source file says,
     /// `predicted` where a predictor and not the gate decides. Empty when the model is the source file's, exactly.
     fn labels(&self) -> &[&'static str] {
         &[]
     }
 }
+
+/// FFNs in which the true gate of every neuron decides: what they compute is the model's, to the bit. What promises such
+/// results asks for this; [`PredictedFfn`], in which a predictor decides, is none of them.
+///
+/// ```compile_fail
+/// fn lossless(ffn: Box<dyn model::Lossless>) -> Box<dyn model::FeedForward> { ffn }
+/// fn not_so(ffn: model::PredictedFfn) { lossless(Box::new(ffn)); }
+/// ```
+///
+/// ```
+/// fn lossless(ffn: Box<dyn model::Lossless>) -> Box<dyn model::FeedForward> { ffn }
+/// fn well_so(ffn: model::SparseFfn) { lossless(Box::new(ffn)); }
+/// ```
+pub trait Lossless: FeedForward {}
+
+impl Lossless for DenseFfn {}
+impl Lossless for SparseFfn {}

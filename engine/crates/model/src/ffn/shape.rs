@@ -31,6 +31,7 @@ impl Shape {
         let numbers = batch.tokens * self.hidden;
         let fits = layer < self.layers
             && batch.tokens > 0
+            && batch.stream.len() == numbers
             && batch.input.len() == numbers
             && out.len() == numbers
             && batch.activations.tokens() == batch.tokens
@@ -125,6 +126,7 @@ mod tests {
             .collect();
         let batch = FfnBatch {
             tokens: 4,
+            stream: &[],
             input: &[],
             activations: &Activations::new(),
             routes: &routes,

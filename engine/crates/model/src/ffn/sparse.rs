@@ -8,9 +8,10 @@ use pool::{Pool, Worker};
 use super::batched::Batched;
 use super::load_packed::load_packed;
 use super::shape::Shape;
+use super::sum::sum_blocks;
 use super::transpose::transpose;
 use super::weights::FfnFiles;
-use super::{FeedForward, FfnBatch, FfnCounters, Route, SumExperts, add_partial};
+use super::{FeedForward, FfnBatch, FfnCounters, Route};
 use crate::share::{Faults, GRAIN, Shared, Work};
 use crate::{Activation, FlashSource, ModelConfig, ModelError, Tensor, TensorSource};
 
@@ -100,6 +101,31 @@ impl SparseFfn {
     pub fn bytes(&self) -> u64 {
         let layer = |layer: &SparseLayer| layer.gate.bytes() + layer.up.bytes() + layer.down.bytes();
         self.layers.iter().map(layer).sum()
+    }
+
+    /// The sizes of the FFNs.
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// How gate and up become an activation.
+    pub(crate) fn gating(&self) -> Gating {
+        self.gating
+    }
+
+    /// The kernels that compute.
+    pub(crate) fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
+    /// The matrices of a layer: rows of all experts follow each other.
+    pub(crate) fn bundles(&self, layer: usize) -> Result<Bundles<'_>, ModelError> {
+        let weights = &self.layers[layer];
+        Ok(Bundles {
+            gate: weights.gate.matrix()?,
+            up: weights.up.matrix()?,
+            down: weights.down.matrix()?,
+        })
     }
 
     /// Forgets what was counted.
@@ -216,7 +242,16 @@ impl Token<'_> {
             for columns in &columns {
                 // SAFETY: every chunk is handed out once.
                 let out = unsafe { out.part(columns.clone()) };
-                self.sum(columns.start, partials, fired, &mut place.expert, out);
+                sum_blocks(
+                    self.batch.routes,
+                    self.shape.neurons.div_ceil(SUM_BLOCK),
+                    hidden,
+                    columns.start,
+                    partials,
+                    fired,
+                    &mut place.expert,
+                    out,
+                );
             }
         });
         faults.result()?;
@@ -248,21 +283,5 @@ impl Token<'_> {
             .kernels
             .cluster_up_down(&bundles, self.gating, fired, firing, x, &mut place.cluster, partial)?;
         Ok(count)
-    }
-
-    /// Columns `first..` of the output.
-    fn sum(&self, first: usize, partials: &[f32], fired: &[usize], expert: &mut Vec<f32>, out: &mut [f32]) {
-        let per_expert = self.shape.neurons.div_ceil(SUM_BLOCK);
-        expert.resize(out.len().max(expert.len()), 0.0);
-        let expert = &mut expert[..out.len()];
-        let mut sum = SumExperts::new(out);
-        for (slot, route) in self.batch.routes.iter().enumerate() {
-            expert.fill(0.0);
-            for block in (slot * per_expert..(slot + 1) * per_expert).filter(|&block| fired[block] > 0) {
-                add_partial(&partials[block * self.shape.hidden + first..][..expert.len()], expert);
-            }
-            sum.add(route.weight, expert);
-        }
-        sum.finish();
     }
 }

@@ -1,0 +1,388 @@
+//! FFNs in memory in which a predictor and not the gate decides which neurons are computed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use neuron::{Activations, ClusterScratch, SUM_BLOCK};
+use pool::{Pool, Worker};
+
+use super::sum::sum_blocks;
+use super::{FeedForward, FfnBatch, FfnCounters, LowRank, NeuronPredictor, PredictorInput, Route, SparseFfn};
+use crate::share::{Faults, GRAIN, Shared, Work};
+use crate::{ModelConfig, ModelError};
+
+/// How tokens that come together (a prompt) are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batches {
+    /// Every gate: in prefill no predictor runs (PowerInfer-2, section 4.1.1), because many tokens together use almost every
+    /// neuron.
+    Exact,
+    /// Each token as if it came alone: to measure what predicting costs on a text that is there already.
+    Predicted,
+}
+
+/// What predicting came to, by layer, since the FFN was made. Neurons of tokens that were computed exactly are not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PredictedCounters {
+    /// Neurons that were scored.
+    pub scored: Vec<u64>,
+    /// Of these, predicted to be active, and computed.
+    pub predicted: Vec<u64>,
+    /// Of the predicted, those that fired.
+    pub fired: Vec<u64>,
+    /// Neurons that would have fired and were not computed. Zeros unless an audit was asked for.
+    pub missed: Vec<u64>,
+}
+
+impl PredictedCounters {
+    fn new(layers: usize) -> Self {
+        let zeros = || vec![0; layers];
+        Self {
+            scored: zeros(),
+            predicted: zeros(),
+            fired: zeros(),
+            missed: zeros(),
+        }
+    }
+
+    /// Share of the neurons that would have fired that were computed; `None` when there were none. Without an audit it is
+    /// 1 and says nothing.
+    pub fn recall(&self) -> Option<f64> {
+        let (fired, missed): (u64, u64) = (self.fired.iter().sum(), self.missed.iter().sum());
+        (fired + missed > 0).then(|| fired as f64 / (fired + missed) as f64)
+    }
+
+    /// Share of the neurons scored that were computed; `None` when none was scored.
+    pub fn share_predicted(&self) -> Option<f64> {
+        let (predicted, scored): (u64, u64) = (self.predicted.iter().sum(), self.scored.iter().sum());
+        (scored > 0).then(|| predicted as f64 / scored as f64)
+    }
+}
+
+/// The FFNs of a ReLU model under a predictor. Not lossless: what the predictor misses is missing. The same bits for any
+/// number of threads and any kernel backend.
+pub struct PredictedFfn {
+    exact: SparseFfn,
+    predictor: Arc<dyn NeuronPredictor>,
+    batches: Batches,
+    audit: bool,
+    labels: Vec<&'static str>,
+    counters: FfnCounters,
+    predicted: PredictedCounters,
+    /// The residual stream of a token, for a predictor that reads it.
+    stream: Activations,
+    buffers: Buffers,
+    places: Vec<Place>,
+}
+
+/// Shared by the threads of a dispatch.
+#[derive(Default)]
+struct Buffers {
+    /// What the first matrices give: slots by rank.
+    hidden: Vec<f32>,
+    /// Sums of blocks: blocks by the width of the stream.
+    partials: Vec<f32>,
+    /// For each block, how many of its neurons fired.
+    fired: Vec<usize>,
+}
+
+/// What one thread works with.
+#[derive(Default)]
+struct Place {
+    rectified: Vec<f32>,
+    /// Of each expert of the token.
+    hidden: Vec<Activations>,
+    scores: Vec<f32>,
+    slots: Vec<u32>,
+    cluster: ClusterScratch,
+    audited: Vec<f32>,
+    expert: Vec<f32>,
+}
+
+impl PredictedFfn {
+    /// Computes `exact`'s neurons where `predictor` says so. Fails when the predictor has other sizes than the model.
+    pub fn new(
+        exact: SparseFfn,
+        config: &ModelConfig,
+        predictor: Arc<dyn NeuronPredictor>,
+        batches: Batches,
+    ) -> Result<Self, ModelError> {
+        for layer in 0..config.layers {
+            for expert in 0..config.experts {
+                let found = predictor.low_rank(layer, expert)?;
+                let (first, second) = (&found.first, &found.second);
+                let sizes = [first.cols(), second.rows(), second.cols()];
+                let wanted = [config.hidden, config.neurons, first.rows()];
+                if sizes != wanted || first.rows() == 0 {
+                    let key = format!("sizes of the predictor of layer {layer} (inputs, neurons, rank)");
+                    return Err(ModelError::config(key, format!("{sizes:?}"), format!("{wanted:?}")));
+                }
+            }
+        }
+        let labels = exact.labels().iter().copied().chain(["predicted"]).collect();
+        Ok(Self {
+            exact,
+            predictor,
+            batches,
+            audit: false,
+            labels,
+            counters: FfnCounters::new(config.layers),
+            predicted: PredictedCounters::new(config.layers),
+            stream: Activations::new(),
+            buffers: Buffers::default(),
+            places: Vec::new(),
+        })
+    }
+
+    /// From now on computes every gate besides, to count what the predictor misses. The results stay those of predicting.
+    pub fn audit(&mut self) {
+        self.audit = true;
+    }
+
+    /// Memory of all weights and the predictor (bytes).
+    pub fn bytes(&self) -> u64 {
+        self.exact.bytes() + self.predictor.bytes()
+    }
+
+    /// One token. `batch` has been checked and holds only it.
+    fn token(&mut self, pool: &mut Pool, layer: usize, batch: &FfnBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
+        let shape = *self.exact.shape();
+        let x = match self.predictor.input() {
+            PredictorInput::Normed => batch.activations,
+            PredictorInput::Stream => {
+                self.exact.kernels().quantise(batch.stream, &mut self.stream);
+                &self.stream
+            }
+        };
+        let predictors: Vec<LowRank<'_>> = batch
+            .routes
+            .iter()
+            .map(|route| self.predictor.low_rank(layer, route.expert as usize))
+            .collect::<Result<_, _>>()?;
+        let rank = predictors.iter().map(|predictor| predictor.first.rows()).max().unwrap_or(0);
+        let blocks = batch.experts_used * shape.neurons.div_ceil(SUM_BLOCK);
+        let buffers = &mut self.buffers;
+        buffers.hidden.resize(batch.experts_used * rank, 0.0);
+        buffers.partials.resize(blocks * shape.hidden, 0.0);
+        buffers.fired.resize(blocks, 0);
+        self.places.resize_with(pool.threads(), Place::default);
+        let token = Token {
+            ffn: &self.exact,
+            layer,
+            batch,
+            x,
+            predictors: &predictors,
+            rank,
+            audit: self.audit,
+            tally: Tally::default(),
+        };
+        token.compute(pool, buffers, &mut self.places, out)?;
+        let tally = &token.tally;
+        let counted = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        let seen = (batch.routes.len() * shape.neurons) as u64;
+        self.counters.add(layer, seen, counted(&tally.fired));
+        self.predicted.scored[layer] += seen;
+        self.predicted.predicted[layer] += counted(&tally.predicted);
+        self.predicted.fired[layer] += counted(&tally.fired);
+        self.predicted.missed[layer] += counted(&tally.missed);
+        Ok(())
+    }
+}
+
+impl FeedForward for PredictedFfn {
+    fn announce(&mut self, layer: usize, routes: &[Route], tokens: usize) -> Result<(), ModelError> {
+        self.exact.announce(layer, routes, tokens)
+    }
+
+    fn forward(&mut self, pool: &mut Pool, layer: usize, batch: &FfnBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
+        let shape = *self.exact.shape();
+        shape.check(layer, batch, out)?;
+        if batch.tokens > 1 && self.batches == Batches::Exact {
+            let count = |ffn: &SparseFfn| ffn.counters().map_or((0, 0), |all| (all.seen[layer], all.fired[layer]));
+            let before = count(&self.exact);
+            self.exact.forward(pool, layer, batch, out)?;
+            let after = count(&self.exact);
+            self.counters.add(layer, after.0 - before.0, after.1 - before.1);
+            return Ok(());
+        }
+        let (hidden, used) = (shape.hidden, batch.experts_used);
+        let mut alone = Activations::new();
+        for (token, out) in out.chunks_exact_mut(hidden).enumerate() {
+            let numbers = token * hidden..(token + 1) * hidden;
+            if batch.tokens > 1 {
+                batch.activations.gather(&[token as u32], &mut alone);
+            }
+            let one = FfnBatch {
+                tokens: 1,
+                stream: &batch.stream[numbers.clone()],
+                input: &batch.input[numbers],
+                activations: if batch.tokens > 1 { &alone } else { batch.activations },
+                routes: &batch.routes[token * used..(token + 1) * used],
+                experts_used: used,
+            };
+            self.token(pool, layer, &one, out)?;
+        }
+        Ok(())
+    }
+
+    fn counters(&self) -> Option<&FfnCounters> {
+        Some(&self.counters)
+    }
+
+    fn predicted(&self) -> Option<&PredictedCounters> {
+        Some(&self.predicted)
+    }
+
+    fn labels(&self) -> &[&'static str] {
+        &self.labels
+    }
+}
+
+/// What the threads count.
+#[derive(Default)]
+struct Tally {
+    predicted: AtomicU64,
+    fired: AtomicU64,
+    missed: AtomicU64,
+}
+
+/// The FFN of one token.
+struct Token<'a> {
+    ffn: &'a SparseFfn,
+    layer: usize,
+    batch: &'a FfnBatch<'a>,
+    /// What the predictors read.
+    x: &'a Activations,
+    /// By slot.
+    predictors: &'a [LowRank<'a>],
+    /// The greatest of theirs: lines of `hidden` are so long.
+    rank: usize,
+    audit: bool,
+    tally: Tally,
+}
+
+impl Token<'_> {
+    /// One dispatch: what the first matrices give, a barrier, blocks of neurons, a barrier, the sum of the blocks by columns.
+    fn compute(&self, pool: &mut Pool, buffers: &mut Buffers, places: &mut [Place], out: &mut [f32]) -> Result<(), ModelError> {
+        let (shape, faults) = (self.ffn.shape(), Faults::default());
+        let width = shape.hidden;
+        let first = Work::new(buffers.hidden.len(), GRAIN, pool.threads());
+        let blocks = Work::tasks(buffers.fired.len());
+        let columns = Work::new(width, GRAIN, pool.threads());
+        let hidden = Shared::new(&mut buffers.hidden);
+        let (partials, fired) = (Shared::new(&mut buffers.partials), Shared::new(&mut buffers.fired));
+        let (places, out) = (Shared::new(places), Shared::new(out));
+        pool.run(|worker: Worker<'_>| {
+            // SAFETY: each thread has its own place.
+            let place = &mut unsafe { places.part(worker.index()..worker.index() + 1) }[0];
+            for chunk in &first {
+                // SAFETY: every chunk is handed out once.
+                faults.note(self.hidden(chunk.start, unsafe { hidden.part(chunk) }));
+            }
+            worker.barrier();
+            // SAFETY: all was written before the barrier.
+            self.take_hidden(unsafe { hidden.all() }, place);
+            for block in (&blocks).into_iter().flatten() {
+                // SAFETY: every block is handed out once.
+                let (partial, fired) = unsafe {
+                    (
+                        partials.part(block * width..(block + 1) * width),
+                        &mut fired.part(block..block + 1)[0],
+                    )
+                };
+                match self.block(block, place, partial) {
+                    Ok(count) => *fired = count,
+                    Err(error) => faults.note(Err(error)),
+                }
+            }
+            worker.barrier();
+            // SAFETY: all blocks were written before the barrier.
+            let (partials, fired) = unsafe { (partials.all(), fired.all()) };
+            for columns in &columns {
+                // SAFETY: every chunk is handed out once.
+                let out = unsafe { out.part(columns.clone()) };
+                let per_expert = shape.neurons.div_ceil(SUM_BLOCK);
+                let routes = self.batch.routes;
+                sum_blocks(
+                    routes,
+                    per_expert,
+                    width,
+                    columns.start,
+                    partials,
+                    fired,
+                    &mut place.expert,
+                    out,
+                );
+            }
+        });
+        faults.result()
+    }
+
+    /// What the first matrices give, from `first` on, counted through from the first slot's first.
+    fn hidden(&self, first: usize, out: &mut [f32]) -> Result<(), ModelError> {
+        let mut at = 0;
+        while at < out.len() {
+            let (slot, row) = ((first + at) / self.rank, (first + at) % self.rank);
+            let matrix = &self.predictors[slot].first;
+            let line = (self.rank - row).min(out.len() - at);
+            let rows = row.min(matrix.rows())..(row + line).min(matrix.rows());
+            let part = &mut out[at..at + rows.len()];
+            self.ffn.kernels().gemv(&matrix.slice(rows)?, self.x, part)?;
+            at += line;
+        }
+        Ok(())
+    }
+
+    /// Each thread prepares all of it for itself: it is short, and another barrier would cost more.
+    fn take_hidden(&self, hidden: &[f32], place: &mut Place) {
+        place.hidden.resize_with(self.predictors.len(), Activations::new);
+        for ((predictor, line), activations) in self
+            .predictors
+            .iter()
+            .zip(hidden.chunks_exact(self.rank))
+            .zip(&mut place.hidden)
+        {
+            place.rectified.clear();
+            place.rectified.extend_from_slice(&line[..predictor.first.rows()]);
+            if predictor.rectified {
+                place.rectified.iter_mut().for_each(|value| *value = value.max(0.0));
+            }
+            self.ffn.kernels().quantise(&place.rectified, activations);
+        }
+    }
+
+    /// Scores one block, counted through from the first expert's first, and computes those of its neurons that reach the
+    /// threshold; returns how many fired.
+    fn block(&self, block: usize, place: &mut Place, partial: &mut [f32]) -> Result<usize, ModelError> {
+        let (shape, kernels, gating) = (self.ffn.shape(), self.ffn.kernels(), self.ffn.gating());
+        let per_expert = shape.neurons.div_ceil(SUM_BLOCK);
+        let (slot, first) = (block / per_expert, block % per_expert * SUM_BLOCK);
+        let neurons = first..shape.neurons.min(first + SUM_BLOCK);
+        let predictor = &self.predictors[slot];
+        place.scores.resize(neurons.len(), 0.0);
+        kernels.gemv(
+            &predictor.second.slice(neurons.clone())?,
+            &place.hidden[slot],
+            &mut place.scores,
+        )?;
+        let base = (self.batch.routes[slot].expert as usize * shape.neurons + first) as u32;
+        // A score that is no number computes its neuron, as in PowerInfer: only what is below the threshold is left out.
+        let below = |score: f32| score < predictor.threshold;
+        let chosen = (base..).zip(&place.scores).filter(|&(_, &score)| !below(score));
+        place.slots.clear();
+        place.slots.extend(chosen.map(|(row, _)| row));
+        let (bundles, x) = (self.ffn.bundles(self.layer)?, self.batch.activations);
+        let fired = kernels.cluster(&bundles, gating, &place.slots, x, &mut place.cluster, partial)?;
+        self.tally.predicted.fetch_add(place.slots.len() as u64, Ordering::Relaxed);
+        self.tally.fired.fetch_add(fired as u64, Ordering::Relaxed);
+        if self.audit {
+            place.slots.clear();
+            place.slots.extend(base..base + neurons.len() as u32);
+            place.audited.resize(partial.len(), 0.0);
+            let all = kernels.cluster(&bundles, gating, &place.slots, x, &mut place.cluster, &mut place.audited)?;
+            // Those computed are among all and fire alike, so the difference is what was missed.
+            self.tally.missed.fetch_add((all - fired) as u64, Ordering::Relaxed);
+        }
+        Ok(fired)
+    }
+}
