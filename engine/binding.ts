@@ -6,7 +6,7 @@ import { E, type Either } from "../sim/base/fp.js";
 import { unsupported, type AppError } from "../sim/base/errors.js";
 
 /** Of what crosses the border; the module says its own. */
-const VERSION = 1;
+const VERSION = 2;
 
 export interface Part { readonly part: string; readonly bytes: number }
 
@@ -29,6 +29,7 @@ export interface Binding {
   readonly about: () => { readonly version: number; readonly kernels: string };
   readonly Cancel: new () => Cancel;
   readonly pack: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
+  readonly trainPredictor: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly generate: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The engine's one TypeScript face. Both calls run off the main thread, tell what they do while they do it, and end soon
+ * The engine's one TypeScript face. All calls run off the main thread, tell what they do while they do it, and end soon
  * after their signal is aborted. Failures are values; only a fault of ours in this file would throw.
  */
 import { E, TE, pipe, type TaskEither } from "../sim/base/fp.js";
@@ -14,6 +14,8 @@ export const POLICIES = ["lru", "window", "static-hot", "clock", "lfu", "s3-fifo
 export const GRANULARITIES = ["tensor", "expert", "matrix", "cluster", "neuron"] as const;
 export const OVERLAPS = ["none", "matrix", "cluster"] as const;
 export const FFNS = ["auto", "dense", "sparse"] as const;
+export const HIDDENS = ["identity", "relu"] as const;
+export const PREDICTOR_WEIGHTS = ["auto", "q8_0", "f16"] as const;
 
 export interface PackRequest {
   readonly model: string;
@@ -45,6 +47,60 @@ export interface PackReport {
   readonly seconds: number;
 }
 
+export interface TrainRequest {
+  readonly model: string;
+  readonly out: string;
+  /** A text file; null: the model's own continuations. */
+  readonly text: string | null;
+  readonly tokens: number;
+  /** Hidden numbers; null: a quarter of the model's width. */
+  readonly rank: number | null;
+  /** Share of the firing neurons to be predicted. */
+  readonly recall: number;
+  readonly hidden: (typeof HIDDENS)[number];
+  readonly weights: (typeof PREDICTOR_WEIGHTS)[number];
+  /** How often every token is learnt from. */
+  readonly passes: number;
+  readonly seed: number;
+  /** null: one for each core. */
+  readonly threads: number | null;
+}
+
+export interface TrainStep { readonly stage: "speak" | "record" | "fit" | "judge"; readonly done: number; readonly total: number }
+
+/** Shares of neurons over the tokens held out; absent where there was nothing to count. */
+export interface PredictorShares {
+  /** Of those that fired, the predicted. */
+  readonly recall?: number;
+  /** Of those that did not, the predicted. */
+  readonly falsePositives?: number;
+  readonly predicted?: number;
+  readonly fired?: number;
+}
+
+export interface TrainReport {
+  readonly bytes: number;
+  /** Fingerprint of the model. */
+  readonly model: string;
+  readonly rank: number;
+  readonly weights: string;
+  /** Tokens learnt from, tokens that thresholds were set by, tokens that the figures are of. */
+  readonly learnt: number;
+  readonly calibrated: number;
+  readonly heldOut: number;
+  readonly layers: ReadonlyArray<{ readonly layer: number; readonly shares: PredictorShares; readonly blindExperts: number }>;
+  readonly overall: PredictorShares;
+  /** Of the tokens held out, with true gates and with the predictor. */
+  readonly losslessPerplexity: number;
+  readonly predictedPerplexity: number;
+  readonly scored: number;
+  /** Recall while the predictor decided in all layers, on inputs that earlier misses had changed. */
+  readonly runningRecall?: number;
+  readonly recordingSeconds: number;
+  readonly fittingSeconds: number;
+  readonly seed: number;
+}
+
 /** Sizes in bytes. */
 export interface GenerateRequest {
   /** A GGUF file, or one that `pack` made. */
@@ -65,6 +121,10 @@ export interface GenerateRequest {
   readonly granularity: (typeof GRANULARITIES)[number];
   readonly overlap: (typeof OVERLAPS)[number];
   readonly ffn: (typeof FFNS)[number];
+  /** A predictor's file: it decides which neurons are computed in decode, so the text is no longer the model's own; null: lossless. */
+  readonly predictor: string | null;
+  /** Whether what the predictor misses is counted. */
+  readonly audit: boolean;
   readonly temperature: number;
   readonly topK: number;
   readonly topP: number;
@@ -97,7 +157,7 @@ export interface PhaseReport {
 export interface GenerateReport {
   readonly architecture: string;
   readonly file: "gguf" | "packed";
-  readonly ffn: "dense in memory" | "sparse in memory" | "from flash";
+  readonly ffn: "dense in memory" | "sparse in memory" | "predicted in memory" | "from flash";
   /** `lossless`, or what departs from the file's numbers. */
   readonly labels: ReadonlyArray<string>;
   readonly kernels: string;
@@ -116,6 +176,10 @@ export interface GenerateReport {
   readonly stop: "length" | "end" | "context" | "cancelled";
   /** Share of neurons that fired in generated tokens, where that is counted. */
   readonly fired?: number;
+  /** Share of neurons that were predicted in generated tokens, where a predictor decided. */
+  readonly predicted?: number;
+  /** Share of the neurons that would have fired that were predicted, where that was audited. */
+  readonly recall?: number;
   readonly reads?: { readonly backend: string; readonly count: number; readonly p50Ns: number; readonly p99Ns: number; readonly peakBufferBytes: number };
   readonly memory?: number;
   readonly fixed: ReadonlyArray<Part>;
@@ -134,6 +198,8 @@ export interface Hooks<Step> {
 export interface Engine {
   /** null when it was cancelled: nothing was left behind. */
   readonly pack: (request: PackRequest, hooks: Hooks<PackStep>) => TaskEither<AppError, PackReport | null>;
+  /** Fits a predictor; null when it was cancelled: nothing was left behind. */
+  readonly trainPredictor: (request: TrainRequest, hooks: Hooks<TrainStep>) => TaskEither<AppError, TrainReport | null>;
   /** A cancelled run has the report of what it did; null when it had not got as far as a report. */
   readonly generate: (request: GenerateRequest, hooks: Hooks<GenerateStep>) => TaskEither<AppError, GenerateReport | null>;
 }
@@ -189,17 +255,21 @@ const call = <Report, Step>({ model, out }: { readonly model: string; readonly o
 /** The border knows absent and not null. */
 const present = (of: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => Object.fromEntries(Object.entries(of).filter(([, value]) => value !== null));
 
-const pack: Engine["pack"] = (request, hooks) => {
+/** A call whose steps are worth nothing once its outcome is known. */
+const withProgress = <Request extends { readonly model: string; readonly out: string }, Step, Report>(of: "pack" | "trainPredictor") => (request: Request, hooks: Hooks<Step>): TaskEither<AppError, Report | null> => {
   let over = false;
-  const tell = (step: PackStep): void => (over ? undefined : hooks.onStep(step));
+  const tell = (step: Step): void => (over ? undefined : hooks.onStep(step));
   return pipe(
-    call<PackReport, PackStep>(request, (binding, cancel, steps) => binding.pack(present({ ...request }), cancel, steps as (step: unknown) => void), { ...hooks, onStep: tell }),
+    call<Report, Step>(request, (binding, cancel, steps) => binding[of](present({ ...request }), cancel, steps as (step: unknown) => void), { ...hooks, onStep: tell }),
     TE.map((report) => {
       over = true;
       return report;
     }),
   );
 };
+
+const pack: Engine["pack"] = withProgress("pack");
+const trainPredictor: Engine["trainPredictor"] = withProgress("trainPredictor");
 
 /** Steps travel apart from the outcome and may come after it: what is still missing of the text is told from the report. */
 const generate: Engine["generate"] = (request, hooks) => {
@@ -224,4 +294,4 @@ const generate: Engine["generate"] = (request, hooks) => {
   );
 };
 
-export const engine: Engine = { pack, generate };
+export const engine: Engine = { pack, trainPredictor, generate };

@@ -10,5 +10,6 @@ import { reproduceCommand } from "./reproduce.js";
 import { simulateCommand } from "./simulate.js";
 import { systemsCommand } from "./systems.js";
 import { traceCommand } from "./trace.js";
+import { trainPredictorCommand } from "./train-predictor.js";
 
-export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, calibrateCommand, packCommand, generateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];
+export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, calibrateCommand, packCommand, trainPredictorCommand, generateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];

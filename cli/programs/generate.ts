@@ -30,6 +30,8 @@ const fields = {
   granularity: absent(choice(...GRANULARITIES)),
   overlap: absent(choice(...OVERLAPS)),
   ffn: optional(choice(...FFNS), "auto" as const),
+  predictor: absent(inputFile),
+  audit: switchedOn,
   temperature: absent(decimal(0, 100)),
   "top-k": absent(wholeNumber(0, 1 << 20)),
   "top-p": absent(decimal(0, 1)),
@@ -46,6 +48,8 @@ const FOR_FLASH = ["lanes", "io-uring", "depth", "cluster", "policy", "granulari
 const contradictions = (args: Sound<typeof fields>): ReadonlyArray<Mistake> => [
   ...(isGiven(args.lanes) && isGiven(args["io-uring"]) ? [{ path: "--io-uring", message: "says how to read, and so does --lanes; give one of them" }] : []),
   ...(args.memory === null && args.plan === null ? FOR_FLASH.filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: "is for reads from flash, and without --memory everything is in memory; give --memory too, or leave it out" })) : []),
+  ...(args.audit === true && args.predictor === null ? [{ path: "--audit", message: "counts what a predictor misses, and without one every gate decides; give --predictor too, or leave it out" }] : []),
+  ...(args.ffn === "dense" && isGiven(args.predictor) ? [{ path: "--predictor", message: "says which neurons to compute, and --ffn dense computes all; give one of them" }] : []),
   ...(args.temperature === undefined || (args.temperature ?? DEFAULTS.temperature) > 0
     ? []
     : (["top-k", "top-p"] as const).filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: "is for sampling, and at temperature 0 the likeliest token is taken; give --temperature above 0, or leave it out" }))),
@@ -65,6 +69,8 @@ const requestOf = (args: Args, plan: Mapped["request"]): GenerateRequest => ({
   granularity: args.granularity ?? plan.granularity ?? DEFAULTS.granularity,
   overlap: args.overlap ?? plan.overlap ?? DEFAULTS.overlap,
   ffn: args.ffn,
+  predictor: args.predictor,
+  audit: args.audit,
   temperature: args.temperature ?? DEFAULTS.temperature,
   topK: args["top-k"] ?? DEFAULTS.topK,
   topP: args["top-p"] ?? DEFAULTS.topP,
@@ -74,7 +80,7 @@ const requestOf = (args: Args, plan: Mapped["request"]): GenerateRequest => ({
 
 const NO_PLAN: Mapped = { request: {}, unmapped: [] };
 
-const mapped = (plan: Plan): Program<Mapped> => pipe(((capabilities) => capabilities.host) as Program<HostFacts>, RTE.map((host) => mapPlan(plan, host.cores)));
+const mapped = (predicts: boolean) => (plan: Plan): Program<Mapped> => pipe(((capabilities) => capabilities.host) as Program<HostFacts>, RTE.map((host) => mapPlan(plan, host.cores, predicts)));
 
 /** The engine names arguments; people typed flags. */
 const asTyped = (where: string) => (error: AppError): AppError => {
@@ -121,7 +127,7 @@ export const generateProgram = (command: Command) => (given: Words): Program<Ans
   const reading = readWords(command, fields, contradictions)(given);
   const planOf: Program<Mapped> = pipe(
     RTE.fromEither(argument(reading, "plan")),
-    RTE.chain((path) => (path === null ? RTE.right(NO_PLAN) : pipe(loadPlan(path), RTE.chain(mapped)))),
+    RTE.chain((path) => (path === null ? RTE.right(NO_PLAN) : pipe(loadPlan(path), RTE.chain(mapped(isGiven(reading.sound.predictor)))))),
   );
   return pipe(
     gather({ args: RTE.fromEither(reading.args), plan: planOf }),

@@ -13,7 +13,7 @@ const typed = async (...words: ReadonlyArray<string>): Promise<{ code: number; s
 
 describe("the command line", () => {
   it("an unknown command names the nearest and all known, with exit 2", async () => {
-    expect(await typed("simulte")).toEqual({ code: 2, stdout: "", stderr: "unknown command: simulte; did you mean simulate?\n  known: simulate, reproduce, calibrate, pack, generate, devices, models, systems, trace, doctor\n" });
+    expect(await typed("simulte")).toEqual({ code: 2, stdout: "", stderr: "unknown command: simulte; did you mean simulate?\n  known: simulate, reproduce, calibrate, pack, train-predictor, generate, devices, models, systems, trace, doctor\n" });
   });
 
   it("shows all commands when nothing is asked, and for --help", async () => {
@@ -29,7 +29,7 @@ describe("the command line", () => {
   });
 
   it("a flag without a command is refused, with what to type", async () => {
-    expect((await typed("--memory", "7GB")).stderr).toBe("neuronlab: 1 mistake\n  --memory: stands before a command; write it after one of simulate, reproduce, calibrate, pack, generate, devices, models, systems, trace, doctor\n");
+    expect((await typed("--memory", "7GB")).stderr).toBe("neuronlab: 1 mistake\n  --memory: stands before a command; write it after one of simulate, reproduce, calibrate, pack, train-predictor, generate, devices, models, systems, trace, doctor\n");
   });
 
   it("help of each command shows each of its flags and examples", async () => {
@@ -131,7 +131,7 @@ describe("the command line", () => {
 
   it("all flags before a command are named, and an empty command is no command", async () => {
     expect((await typed("--memory", "7GB", "-x")).stderr).toMatch(/^neuronlab: 2 mistakes\n {2}--memory: stands before a command; write it after one of simulate, .*\n {2}-x: stands before a command; /);
-    expect(await typed("")).toEqual({ code: 2, stdout: "", stderr: "neuronlab: 1 mistake\n  (command): is empty; known: simulate, reproduce, calibrate, pack, generate, devices, models, systems, trace, doctor\n" });
+    expect(await typed("")).toEqual({ code: 2, stdout: "", stderr: "neuronlab: 1 mistake\n  (command): is empty; known: simulate, reproduce, calibrate, pack, train-predictor, generate, devices, models, systems, trace, doctor\n" });
   });
 
   it("keeps numbers, dots and a leading zero as they were typed", async () => {

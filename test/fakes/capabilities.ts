@@ -108,6 +108,7 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
       },
       engine: {
         pack: options.engine?.pack ?? (() => TE.left(unsupported("the native engine is not built", "this is a test"))),
+        trainPredictor: options.engine?.trainPredictor ?? (() => TE.left(unsupported("the native engine is not built", "this is a test"))),
         generate: options.engine?.generate ?? (() => TE.left(unsupported("the native engine is not built", "this is a test"))),
       },
       interruptible: (work) => work(new AbortController().signal),

@@ -6,8 +6,10 @@ use std::io;
 use std::path::PathBuf;
 
 use flash::FlashError;
+use gguf::GgufError;
 use model::ModelError;
 use offload::OffloadError;
+use predictor::PredictorError;
 use text::TextError;
 
 use crate::budget::Part;
@@ -22,6 +24,8 @@ pub enum GenerateError {
     Flash(FlashError),
     /// The FFNs that are run from flash.
     Offload(OffloadError),
+    /// The predictor's file.
+    Predictor(PredictorError),
     /// The tokeniser or the choice of tokens.
     Text(TextError),
     /// The system refused to open or read the file.
@@ -112,15 +116,35 @@ fn of_offload(error: &OffloadError) -> Blame {
     }
 }
 
+/// A header that is wrong, or a system that refuses to read or write.
+fn of_gguf(error: &GgufError) -> Blame {
+    let causes = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
+    causes
+        .last()
+        .and_then(|cause| cause.downcast_ref())
+        .map_or(Blame::Input, of_io)
+}
+
+/// Whose an error of reading or fitting a predictor is.
+pub fn blame_of_predictor(error: &PredictorError) -> Blame {
+    match error {
+        PredictorError::Gguf(error) => of_gguf(error),
+        PredictorError::Model(error) => of_model(error),
+        PredictorError::Io { source, .. } => of_io(source),
+        PredictorError::Text(TextError::BadLogits { .. }) => Blame::Fault,
+        PredictorError::Text(_)
+        | PredictorError::OtherModel { .. }
+        | PredictorError::File { .. }
+        | PredictorError::Input { .. } => Blame::Input,
+        PredictorError::NotSparse { .. } => Blame::Unsupported,
+        PredictorError::Cancelled => Blame::Cancelled,
+        _ => Blame::Fault,
+    }
+}
+
 fn of_model(error: &ModelError) -> Blame {
     match error {
-        ModelError::Gguf(error) => {
-            let causes = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
-            causes
-                .last()
-                .and_then(|cause| cause.downcast_ref())
-                .map_or(Blame::Input, of_io)
-        }
+        ModelError::Gguf(error) => of_gguf(error),
         ModelError::Flash(error) => blame_of_flash(error),
         ModelError::Io { source, .. } => of_io(source),
         ModelError::Config { .. } | ModelError::Tensor { .. } => Blame::Unsupported,
@@ -141,6 +165,7 @@ impl GenerateError {
             Self::Model(error) => of_model(error),
             Self::Flash(error) => blame_of_flash(error),
             Self::Offload(error) => of_offload(error),
+            Self::Predictor(error) => blame_of_predictor(error),
             Self::Text(TextError::BadLogits { .. }) => Blame::Fault,
             Self::Text(_) | Self::NotAModel { .. } | Self::Input { .. } => Blame::Input,
             Self::Io { source, .. } => of_io(source),
@@ -156,6 +181,7 @@ impl fmt::Display for GenerateError {
             Self::Model(error) => error.fmt(out),
             Self::Flash(error) => error.fmt(out),
             Self::Offload(error) => error.fmt(out),
+            Self::Predictor(error) => error.fmt(out),
             Self::Text(error) => error.fmt(out),
             Self::Io { path, source } if source.kind() == io::ErrorKind::NotFound => {
                 write!(out, "{}: there is no such file", path.display())
@@ -186,6 +212,7 @@ impl Error for GenerateError {
             Self::Model(error) => Some(error),
             Self::Flash(error) => Some(error),
             Self::Offload(error) => Some(error),
+            Self::Predictor(error) => Some(error),
             Self::Text(error) => Some(error),
             Self::Io { source, .. } => Some(source),
             _ => None,
@@ -207,5 +234,6 @@ from_error! {
     ModelError => Model;
     FlashError => Flash;
     OffloadError => Offload;
+    PredictorError => Predictor;
     TextError => Text;
 }

@@ -19,11 +19,11 @@ mod run;
 mod watch;
 
 pub use budget::{Budget, Part};
-pub use error::{Blame, GenerateError, blame_of_flash};
+pub use error::{Blame, GenerateError, blame_of_flash, blame_of_predictor};
 pub use memory::resident;
 pub use open::ModelFile;
 pub use options::{FfnChoice, Options};
-pub use report::{FlashUse, Phase, Report};
+pub use report::{FlashUse, Phase, Predicted, Report};
 pub use run::{Told, run};
 
 pub use cache::PolicyKind;

@@ -11,7 +11,7 @@ use pool::Pool;
 use text::{EncodeOptions, Sampler, Tokeniser};
 
 use crate::place::{Placed, Wish};
-use crate::report::{FlashUse, Phase, Report};
+use crate::report::{FlashUse, Phase, Predicted, Report};
 use crate::watch::Watch;
 use crate::{GenerateError, ModelFile, Options, resident};
 
@@ -109,6 +109,10 @@ pub fn run(options: &Options, told: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>)
         text,
         stop: generation.stop,
         fired: generation.counters.and_then(|counters| counters.share_fired()),
+        predicted: session
+            .ffn()
+            .predicted()
+            .and_then(|counters| Predicted::of(counters, options.audit)),
         flash: meter.flash_use(),
         budget,
         peak_resident: resident().map(|(_, peak)| peak),
