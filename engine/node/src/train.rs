@@ -137,8 +137,14 @@ pub struct TrainTask {
 impl From<PredictorError> for Failure {
     fn from(error: PredictorError) -> Self {
         let failure = Self::new(blame_of_predictor(&error), error.to_string());
+        let named = |name: &str| Self {
+            argument: Some(name.to_owned()),
+            ..failure.clone()
+        };
         match error {
             PredictorError::Input { name, what } => Self::argument(name, what),
+            PredictorError::Io { doing: "creating", .. } => named("out"),
+            PredictorError::Io { doing: "opening", .. } => named("text"),
             _ => failure,
         }
     }

@@ -61,6 +61,13 @@ pub enum PredictorError {
         /// Its architecture.
         architecture: &'static str,
     },
+    /// A fit whose weights are no numbers.
+    Diverged {
+        /// Its layer.
+        layer: usize,
+        /// Its expert.
+        expert: usize,
+    },
     /// The caller stopped the work.
     Cancelled,
 }
@@ -85,6 +92,12 @@ impl fmt::Display for PredictorError {
                 out,
                 "a {architecture} model whose activation is silu leaves no neuron inactive, so there is nothing to predict; a relu or drelu model has something"
             ),
+            Self::Diverged { layer, expert } => {
+                write!(
+                    out,
+                    "the predictor of expert {expert} in layer {layer} diverged: its weights are not finite"
+                )
+            }
             Self::Cancelled => out.write_str("cancelled"),
         }
     }

@@ -1,12 +1,16 @@
 //! One expert's predictor, from what was recorded of it.
 
+use model::Tensor;
 use pool::Pool;
 
 use crate::PredictorError;
-use crate::fit::{Fit, Minibatch, Start};
+use crate::fit::{Fit, Known, Minibatch};
 use crate::options::{Hidden, TrainOptions};
 use crate::random::Stream;
 use crate::records::Records;
+
+/// Inputs that a fit's start is taken from.
+const SAMPLE: usize = 1024;
 
 /// Tokens of a step.
 const BATCH: usize = 32;
@@ -52,63 +56,76 @@ impl Page {
     }
 }
 
-/// What all tokens together look like.
-struct Summary {
-    mean: Vec<f32>,
-    square: f32,
-    odds: Vec<f32>,
+/// The rows of one expert, in f32.
+fn rows_of(tensor: &Tensor, expert: usize, neurons: usize) -> Result<Vec<f32>, PredictorError> {
+    let (matrix, width) = (tensor.matrix()?, tensor.cols());
+    let mut rows = vec![0.0; neurons * width];
+    for (neuron, row) in rows.chunks_exact_mut(width).enumerate() {
+        let bytes = matrix.row(expert * neurons + neuron);
+        tensor.format().dequantise_row(bytes, row)?;
+    }
+    Ok(rows)
 }
 
-fn summary(page: &mut Page, records: &Records, layer: usize, tokens: &[(u32, u32)]) -> Result<Summary, PredictorError> {
-    let (width, neurons) = (records.shape().hidden, records.shape().neurons);
-    let (mut sums, mut square, mut counts) = (vec![0.0f64; width], 0.0f64, vec![0u32; neurons]);
-    for some in tokens.chunks(BATCH) {
-        let batch = page.read(records, layer, some)?;
-        for input in batch.inputs.chunks_exact(width) {
-            for (sum, &value) in sums.iter_mut().zip(input) {
-                *sum += f64::from(value);
-                square += f64::from(value) * f64::from(value);
-            }
-        }
-        for bits in batch.fired.chunks_exact(batch.stride) {
-            for (neuron, count) in counts.iter_mut().enumerate() {
-                *count += u32::from(bits[neuron / 8] >> (neuron % 8) & 1);
-            }
-        }
-    }
-    let total = tokens.len() as f64;
-    // One more that fired and one more that did not keep the odds of the rare finite.
-    let odds = |&count: &u32| ((f64::from(count) + 1.0) / (total - f64::from(count) + 1.0)).ln() as f32;
-    Ok(Summary {
-        mean: sums.iter().map(|sum| (sum / total) as f32).collect(),
-        square: (square / (total * width as f64)) as f32,
-        odds: counts.iter().map(odds).collect(),
-    })
+/// The weights that decide whether the neurons of a layer fire: rows of all experts follow each other.
+pub(crate) struct Deciding {
+    pub(crate) gate: Tensor,
+    /// Of dReLU.
+    pub(crate) up: Option<Tensor>,
+}
+
+/// Some inputs of an expert, evenly spread over its tokens.
+fn sample(page: &mut Page, records: &Records, layer: usize, tokens: &[(u32, u32)]) -> Result<Vec<f32>, PredictorError> {
+    let every = tokens.len().div_ceil(SAMPLE).max(1);
+    let some: Vec<(u32, u32)> = tokens.iter().copied().step_by(every).collect();
+    Ok(page.read(records, layer, &some)?.inputs.to_vec())
+}
+
+/// Whose predictor it is to be.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) records: &'a Records,
+    pub(crate) deciding: &'a Deciding,
+    pub(crate) layer: usize,
+    pub(crate) expert: usize,
 }
 
 /// Fits the predictor of one expert to `tokens` (with their slots). `told` hears which share of the work is done and may stop
 /// it. `None` when there are too few tokens.
 pub(crate) fn learn(
     pool: &mut Pool,
-    records: &Records,
-    (layer, expert): (usize, usize),
+    subject: Subject<'_>,
     mut tokens: Vec<(u32, u32)>,
     rank: usize,
     options: &TrainOptions,
     told: &mut dyn FnMut(f64) -> Result<(), PredictorError>,
 ) -> Result<Option<Fit>, PredictorError> {
+    let Subject {
+        records,
+        deciding,
+        layer,
+        expert,
+    } = subject;
     if tokens.len() < FEWEST_TOKENS {
         return Ok(None);
     }
     let mut page = Page::new(records);
-    let found = summary(&mut page, records, layer, &tokens)?;
-    let mut stream = Stream::new(options.seed, layer, expert);
-    let start = Start {
-        mean: &found.mean,
-        square: found.square,
-        odds: &found.odds,
+    let inputs = sample(&mut page, records, layer, &tokens)?;
+    let neurons = records.shape().neurons;
+    let gate = rows_of(&deciding.gate, expert, neurons)?;
+    let up = match &deciding.up {
+        Some(up) => Some(rows_of(up, expert, neurons)?),
+        None => None,
     };
-    let mut fit = Fit::new(&start, rank, options.hidden == Hidden::Relu, &mut stream);
+    let known = Known {
+        gate: &gate,
+        up: up.as_deref(),
+        inputs: &inputs,
+        width: records.shape().hidden,
+    };
+    let mut stream = Stream::new(options.seed, layer, expert);
+    let mut fit = Fit::new(pool, &known, rank, options.hidden == Hidden::Relu, &mut stream);
+    drop((gate, up, inputs));
     let steps = options.passes * tokens.len().div_ceil(BATCH);
     let mut step = 0;
     for _ in 0..options.passes {
@@ -121,5 +138,10 @@ pub(crate) fn learn(
             step += 1;
         }
     }
-    Ok(Some(fit))
+    let (first, second) = fit.weights();
+    if first.iter().chain(second).all(|weight| weight.is_finite()) {
+        Ok(Some(fit))
+    } else {
+        Err(PredictorError::Diverged { layer, expert })
+    }
 }

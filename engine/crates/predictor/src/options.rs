@@ -61,7 +61,7 @@ impl TrainOptions {
             hidden: Hidden::default(),
             format: None,
             passes: 10,
-            rate: 3e-3,
+            rate: 5e-4,
             seed: 1,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
         }

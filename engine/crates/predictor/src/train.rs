@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use model::{
-    Batches, GgufSource, KvFormat, Model, ModelConfig, PredictedCounters, PredictedFfn, PredictorInput, Session, SparseFfn,
-    Tensor, TensorSource, Want, perplexity,
+    Activation, Batches, GgufSource, KvFormat, Model, ModelConfig, PredictedCounters, PredictedFfn, PredictorInput, Session,
+    SparseFfn, Tensor, TensorSource, Want, perplexity,
 };
 use neuron::{Format, Kernels};
 use pool::{Options, Pool};
 use text::Tokeniser;
 
 use crate::corpus::{self, WINDOW};
-use crate::learn::learn;
+use crate::learn::{Deciding, Subject, learn};
 use crate::observe::Observed;
 use crate::options::{Hidden, TrainOptions};
 use crate::records::{RecordShape, Records};
@@ -241,6 +241,20 @@ impl Work<'_> {
         Ok((predictor, reports))
     }
 
+    fn deciding(&self, layer: usize) -> Result<Deciding, PredictorError> {
+        let config = self.config;
+        let shape = [config.hidden as u64, config.neurons as u64, config.experts as u64];
+        let plural = if config.router.is_some() { "_exps" } else { "" };
+        let load = |part: &str| Tensor::load(self.source, &format!("blk.{layer}.ffn_{part}{plural}.weight"), &shape);
+        Ok(Deciding {
+            gate: load("gate")?,
+            up: match config.activation {
+                Activation::DoubleRelu => Some(load("up")?),
+                Activation::Relu | Activation::Silu => None,
+            },
+        })
+    }
+
     /// Adds a layer's predictors; returns how many experts are without.
     fn fit_layer(
         &self,
@@ -258,12 +272,18 @@ impl Work<'_> {
             second: Tensor::zeroed(self.format, experts * neurons, rank, "a predictor")?,
             thresholds: vec![f32::NEG_INFINITY; experts],
         });
-        let mut blind = 0;
+        let (mut blind, deciding) = (0, self.deciding(layer)?);
         for expert in 0..experts {
             let tokens = records.of_expert(layer, expert, split.learnt.clone());
             let before = layer * experts + expert;
             let mut tell = |share: f64| tell(told, Stage::Fit, 100 * before + (100.0 * share) as usize, total);
-            let fit = learn(pool, records, (layer, expert), tokens.clone(), rank, self.options, &mut tell)?;
+            let subject = Subject {
+                records,
+                deciding: &deciding,
+                layer,
+                expert,
+            };
+            let fit = learn(pool, subject, tokens.clone(), rank, self.options, &mut tell)?;
             let threshold = match fit {
                 None => None,
                 Some(fit) => {

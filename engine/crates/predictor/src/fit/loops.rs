@@ -67,11 +67,42 @@ fn adam(weights: &mut [f32], mean: &mut [f32], square: &mut [f32], gradient: &[f
 #[inline(always)]
 fn project_loop(rows: &[f32], inputs: &[f32], width: usize, out: &mut [f32]) {
     let tokens = inputs.len() / width;
-    for (row, out) in rows.chunks_exact(width).zip(out.chunks_exact_mut(tokens)) {
-        for (input, out) in inputs.chunks_exact(width).zip(out) {
-            *out = dot(row, input);
+    // The inputs are read once for all rows, which are few enough to stay in the cache.
+    for (token, input) in inputs.chunks_exact(width).enumerate() {
+        for (row, line) in rows.chunks_exact(width).enumerate() {
+            out[row * tokens + token] = dot(line, input);
         }
     }
+}
+
+/// out (rows by `width`) += factor * factors (rows by tokens) times inputs (tokens by `width`).
+#[inline(always)]
+fn combine_loop(factors: &[f32], factor: f32, inputs: &[f32], width: usize, out: &mut [f32]) {
+    let tokens = inputs.len() / width;
+    for (token, input) in inputs.chunks_exact(width).enumerate() {
+        for (row, line) in out.chunks_exact_mut(width).enumerate() {
+            axpy(factor * factors[row * tokens + token], input, line);
+        }
+    }
+}
+
+/// What is left of a length when a vector lies in the span of others, and f32 does not tell.
+pub(crate) const NOTHING: f32 = 1e-5;
+
+/// Makes `row` orthogonal to the rows before it, which are so to each other and of length 1, and of length 1 itself; zero when
+/// it lies in their span.
+#[inline(always)]
+fn orthogonal_loop(before: &[f32], row: &mut [f32]) {
+    let whole = dot(row, row).sqrt();
+    // Twice is enough (Giraud, Langou, Rozloznik 2005).
+    for _ in 0..2 {
+        for other in before.chunks_exact(row.len()) {
+            axpy(-dot(other, row), other, row);
+        }
+    }
+    let length = dot(row, row).sqrt();
+    let factor = if length > NOTHING * whole { 1.0 / length } else { 0.0 };
+    row.iter_mut().for_each(|value| *value *= factor);
 }
 
 /// One block of neurons: scores, the gradient of the logistic loss, its share in that of `hidden` (added to `back`, tokens by
@@ -172,6 +203,14 @@ dispatched!(
     project, project_wide, project_loop, (rows: &[f32], inputs: &[f32], width: usize, out: &mut [f32])
 );
 dispatched!(
+    /// See `combine_loop`.
+    combine, combine_wide, combine_loop, (factors: &[f32], factor: f32, inputs: &[f32], width: usize, out: &mut [f32])
+);
+dispatched!(
+    /// See `orthogonal_loop`.
+    make_orthogonal, make_orthogonal_wide, orthogonal_loop, (before: &[f32], row: &mut [f32])
+);
+dispatched!(
     /// See `neurons_loop`.
     step_neurons, step_neurons_wide, neurons_loop,
     (rows: RowsMut<'_>, hidden: &[f32], rank: usize, labels: Labels<'_>, rate: Rate, back: &mut [f32], scratch: &mut Vec<f32>)
@@ -181,3 +220,45 @@ dispatched!(
     step_inputs, step_inputs_wide, inputs_loop,
     (rows: RowsMut<'_>, back: &[f32], inputs: &[f32], width: usize, rate: Rate, gradient: &mut Vec<f32>)
 );
+
+#[cfg(test)]
+mod tests {
+    use super::{combine, combine_loop, make_orthogonal, orthogonal_loop, project, project_loop};
+
+    /// The build for wide registers against the plain one, to the bit, at lengths that are no whole vectors.
+    #[test]
+    fn both_builds_give_the_same_bits() {
+        let numbers = |count: usize, seed: usize| -> Vec<f32> {
+            (0..count).map(|i| ((i * 37 + seed * 11) % 101) as f32 / 7.0 - 6.0).collect()
+        };
+        for (rows, tokens, width) in [(1, 1, 1), (3, 5, 17), (8, 4, 64), (2, 3, 99)] {
+            let (left, inputs, factors) = (
+                numbers(rows * width, 1),
+                numbers(tokens * width, 2),
+                numbers(rows * tokens, 3),
+            );
+            let (mut one, mut other) = (vec![0.0; rows * tokens], vec![0.0; rows * tokens]);
+            project(&left, &inputs, width, &mut one);
+            project_loop(&left, &inputs, width, &mut other);
+            assert_eq!(one, other);
+            let exact: f64 = left[..width]
+                .iter()
+                .zip(&inputs[..width])
+                .map(|(a, b)| f64::from(a * b))
+                .sum();
+            assert!(
+                (f64::from(one[0]) - exact).abs() < 1e-3 * (1.0 + exact.abs()),
+                "{} {exact}",
+                one[0]
+            );
+            let (mut one, mut other) = (left.clone(), left.clone());
+            combine(&factors, 0.5, &inputs, width, &mut one);
+            combine_loop(&factors, 0.5, &inputs, width, &mut other);
+            assert_eq!(one, other);
+            let (mut one, mut other) = (left.clone(), left);
+            make_orthogonal(&[], &mut one[..width]);
+            orthogonal_loop(&[], &mut other[..width]);
+            assert_eq!(one, other);
+        }
+    }
+}

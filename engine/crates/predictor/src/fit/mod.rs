@@ -6,11 +6,15 @@
 //! a wanted recall (Neyman and Pearson's lemma). That is why positives get no extra weight.
 
 mod loops;
+mod start;
 
 use pool::Pool;
 
 use crate::random::Stream;
+pub(crate) use start::Known;
+
 use loops::{Labels, MEAN_DECAY, Rate, RowsMut, SQUARE_DECAY, project, step_inputs, step_neurons};
+use start::directions;
 
 /// Neurons whose share in a gradient is summed together; the sums are added in ascending order, so that threads change no bit.
 const BLOCK: usize = 256;
@@ -77,31 +81,24 @@ struct Buffers {
     scratch: Vec<Vec<f32>>,
 }
 
-/// What a fit starts from.
-pub(crate) struct Start<'a> {
-    /// The mean input.
-    pub(crate) mean: &'a [f32],
-    /// The mean square of an input's numbers.
-    pub(crate) square: f32,
-    /// The log of the odds of each neuron.
-    pub(crate) odds: &'a [f32],
-}
-
 impl Fit {
-    /// The first hidden number is the input's part along the mean input, 1 in the mean, and carries each neuron's log odds; the
-    /// others are random directions that no neuron uses yet.
-    pub(crate) fn new(start: &Start<'_>, rank: usize, rectified: bool, stream: &mut Stream) -> Self {
-        let (width, neurons) = (start.mean.len(), start.odds.len());
-        let spread = 1.0 / (start.square.max(f32::MIN_POSITIVE) * width as f32).sqrt();
-        let mut first: Vec<f32> = (0..rank * width).map(|_| spread * stream.normal()).collect();
-        let length: f32 = start.mean.iter().map(|value| value * value).sum();
-        let mut second = vec![0.0; neurons * rank];
-        if length > 0.0 {
-            for (weight, mean) in first.iter_mut().zip(start.mean) {
-                *weight = mean / length;
+    /// Begins with the directions that the gates depend on most. Behind ReLU each takes two hidden numbers, one for either sign.
+    pub(crate) fn new(pool: &mut Pool, known: &Known<'_>, rank: usize, rectified: bool, stream: &mut Stream) -> Self {
+        let width = known.width;
+        let count = if rectified { (rank / 2).max(1) } else { rank };
+        let (directions, scores) = directions(pool, known, count.min(width), stream);
+        let count = directions.len() / width;
+        let mut first = vec![0.0; rank * width];
+        let mut second = vec![0.0; known.gate.len() / width * rank];
+        for (sign, start) in [(1.0, 0), (-1.0, count)] {
+            let end = (start + count).min(if rectified { rank } else { count });
+            for (to, from) in first.iter_mut().take(end * width).skip(start * width).zip(&directions) {
+                *to = sign * from;
             }
-            for (row, &odds) in second.chunks_exact_mut(rank).zip(start.odds) {
-                row[0] = odds;
+            for (to, from) in second.chunks_exact_mut(rank).zip(scores.chunks_exact(count)) {
+                for (to, from) in to.iter_mut().take(end).skip(start).zip(from) {
+                    *to = sign * from;
+                }
             }
         }
         Self {
@@ -195,3 +192,6 @@ fn transpose(from: &[f32], columns: usize, to: &mut [f32]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
