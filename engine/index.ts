@@ -256,7 +256,7 @@ const call = <Report, Step>({ model, out }: { readonly model: string; readonly o
 const present = (of: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => Object.fromEntries(Object.entries(of).filter(([, value]) => value !== null));
 
 /** A call whose steps are worth nothing once its outcome is known. */
-const withProgress = <Request extends { readonly model: string; readonly out: string }, Step, Report>(of: "pack" | "trainPredictor") => (request: Request, hooks: Hooks<Step>): TaskEither<AppError, Report | null> => {
+const withProgress = <Step, Report>(of: "pack" | "trainPredictor") => (request: PackRequest | TrainRequest, hooks: Hooks<Step>): TaskEither<AppError, Report | null> => {
   let over = false;
   const tell = (step: Step): void => (over ? undefined : hooks.onStep(step));
   return pipe(
