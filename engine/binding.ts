@@ -29,6 +29,7 @@ export interface Binding {
   readonly about: () => { readonly version: number; readonly kernels: string };
   readonly Cancel: new () => Cancel;
   readonly pack: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
+  readonly trainPredictor: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly generate: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly bench: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly record: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;

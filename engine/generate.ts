@@ -32,6 +32,10 @@ export interface GenerateRequest extends RunSetting {
   readonly prompt: string;
   /** At most so many. */
   readonly tokens: number;
+  /** A predictor's file: it decides which neurons are computed in decode, so the text is no longer the model's own; null: lossless. */
+  readonly predictor: string | null;
+  /** Whether what the predictor misses is counted. */
+  readonly audit: boolean;
   readonly temperature: number;
   readonly topK: number;
   readonly topP: number;
@@ -66,7 +70,7 @@ export interface ReadsReport { readonly backend: string; readonly count: number;
 export interface GenerateReport {
   readonly architecture: string;
   readonly file: "gguf" | "packed";
-  readonly ffn: "dense in memory" | "sparse in memory" | "from flash";
+  readonly ffn: "dense in memory" | "sparse in memory" | "predicted in memory" | "from flash" | "predicted from flash";
   /** `lossless`, or what departs from the file's numbers. */
   readonly labels: ReadonlyArray<string>;
   readonly kernels: string;
@@ -85,6 +89,10 @@ export interface GenerateReport {
   readonly stop: "length" | "end" | "context" | "cancelled";
   /** Share of neurons that fired in generated tokens, where that is counted. */
   readonly fired?: number;
+  /** Share of neurons that were predicted in generated tokens, where a predictor decided. */
+  readonly predicted?: number;
+  /** Share of the neurons that would have fired that were predicted, where that was audited. */
+  readonly recall?: number;
   readonly reads?: ReadsReport;
   readonly memory?: number;
   readonly fixed: ReadonlyArray<Part>;

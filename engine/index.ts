@@ -6,6 +6,7 @@ import { bench, type Bench } from "./bench.js";
 import { generate, type Generate } from "./generate.js";
 import { pack, type Pack } from "./pack.js";
 import { record, type Recorder } from "./record.js";
+import { trainPredictor, type TrainPredictor } from "./train-predictor.js";
 import { synth, verify, type Synth, type Verify } from "./synth.js";
 
 export type { Part } from "./binding.js";
@@ -14,10 +15,12 @@ export type { BenchReport, BenchRequest, BenchStep, BenchTestReport } from "./be
 export { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type GenerateStep, type PhaseReport, type ReadsReport, type RunSetting } from "./generate.js";
 export { ARRANGEMENTS, DOWN_FORMS, type PackReport, type PackRequest, type PackStep } from "./pack.js";
 export type { RecordReport, RecordRequest } from "./record.js";
+export { HIDDENS, PREDICTOR_WEIGHTS, type PredictorShares, type TrainReport, type TrainRequest, type TrainStep } from "./train-predictor.js";
 export { ACTIVATIONS, ARCHITECTURES, WEIGHTS, type PlantedRow, type SynthReport, type SynthRequest, type SynthStep, type VerifyReport, type VerifyRequest } from "./synth.js";
 
 export interface Engine {
   readonly pack: Pack;
+  readonly trainPredictor: TrainPredictor;
   readonly generate: Generate;
   readonly bench: Bench;
   readonly record: Recorder;
@@ -25,4 +28,4 @@ export interface Engine {
   readonly verify: Verify;
 }
 
-export const engine: Engine = { pack, generate, bench, record, synth, verify };
+export const engine: Engine = { pack, trainPredictor, generate, bench, record, synth, verify };

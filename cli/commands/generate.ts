@@ -12,6 +12,8 @@ export const generateCommand: Command = {
     planFlag,
     { name: "threads", value: "N", help: "compute threads (default: one for each core)" },
     ...settingFlags,
+    { name: "predictor", value: "FILE", help: "what train-predictor made, or a model file that carries predictors: they and not the gates decide which neurons are computed while generating (default: lossless)" },
+    { name: "audit", value: null, help: "count what the predictor misses; every gate is computed for that" },
     { name: "temperature", value: "T", help: "0 takes the likeliest token (default: 0)" },
     { name: "top-k", value: "N", help: "only the N likeliest; 0 keeps all (default: 0)" },
     { name: "top-p", value: "P", help: "only the likeliest that reach this probability together; 1 keeps all (default: 1)" },
@@ -22,6 +24,7 @@ export const generateCommand: Command = {
     ["generate --model model.flash --memory 900MB --prompt Once", "the rest stays on flash"],
     ["generate --model model.flash --memory 900MB --prompt Once --io-uring 64 --format json", "for a program to read"],
     ["generate --model model.gguf --prompt Once --temperature 0.8 --top-p 0.95 --seed 7", "sampled, and the same each time"],
+    ["generate --model model.gguf --predictor model.predictor.gguf --prompt Once --audit", "only predicted neurons, and what that misses"],
   ],
   load: async () => (await import("../programs/generate.js")).generateProgram(generateCommand),
 };

@@ -13,5 +13,6 @@ import { simulateCommand } from "./simulate.js";
 import { synthCommand } from "./synth.js";
 import { systemsCommand } from "./systems.js";
 import { traceCommand } from "./trace.js";
+import { trainPredictorCommand } from "./train-predictor.js";
 
-export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, calibrateCommand, synthCommand, packCommand, generateCommand, benchCommand, recordCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];
+export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, recordCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];

@@ -58,7 +58,7 @@ export const benchProgram = (command: Command) => (given: Words): Program<Answer
   const where = `neuronlab ${command.name}`;
   const reading = readWords(command, fields, contradictions)(given);
   return pipe(
-    gather({ args: RTE.fromEither(reading.args), plan: planAt(argument(reading, "plan")) }),
+    gather({ args: RTE.fromEither(reading.args), plan: planAt(argument(reading, "plan"), false) }),
     RTE.chain(({ args, plan }) =>
       pipe(
         ((capabilities) => capabilities.host) as Program<HostFacts>,

@@ -49,6 +49,7 @@ export const describeGeneration = (report: GenerateReport): string => {
     `memory: ${memory.join("; ")}`,
     ...(report.reads === undefined ? [] : [`reads: ${report.reads.backend}; ${report.reads.count}, half within ${showNs(report.reads.p50Ns)}, 99% within ${showNs(report.reads.p99Ns)}`]),
     ...(report.fired === undefined ? [] : [`neurons that fired: ${percent(report.fired)}`]),
+    ...(report.predicted === undefined ? [] : [`neurons that were predicted: ${percent(report.predicted)}${report.recall === undefined ? "" : `; of those that would have fired, ${percent(report.recall)} were`}`]),
     `ended: ${STOPS[report.stop]}`,
   ].join("\n");
 };
@@ -72,6 +73,8 @@ export const summaryOfGeneration = (request: GenerateRequest, report: GenerateRe
     bytesReadPerToken: each(decode.diskBytes),
     cacheHitRate: hitRate(decode),
     firedShare: report.fired ?? null,
+    predictedShare: report.predicted ?? null,
+    predictorRecall: report.recall ?? null,
     breakdown: [
       { activity: "FFN", msPerToken: ms(decode.ffnNs) },
       { activity: "rest", msPerToken: ms(Math.max(decode.ns - decode.ffnNs, 0)) },

@@ -11,7 +11,8 @@ export interface Mapped {
 const GRANULARITY = { "two-phase": "neuron", bundle: "cluster", rows: "matrix", stream: "tensor", mmap: null } as const;
 const POLICY = { segmented: "lru", "neuron-lru": "lru", window: "window", "static-hot": "static-hot", "page-cache": null, none: null } as const;
 
-export const mapPlan = (plan: Plan, cores: number): Mapped => {
+/** `predicts`: whether a predictor was given, which a plan cannot name. */
+export const mapPlan = (plan: Plan, cores: number, predicts: boolean): Mapped => {
   const { mechanisms, compute, cache } = plan;
   const asked = Object.values(compute.threads).reduce((sum, count) => sum + count, 0);
   const threads = Math.min(Math.max(asked, 1), cores);
@@ -20,7 +21,8 @@ export const mapPlan = (plan: Plan, cores: number): Mapped => {
   const said: ReadonlyArray<readonly [boolean, string]> = [
     [asked !== threads, `compute.threads: ${asked} in all; this machine has ${cores} ${cores === 1 ? "core" : "cores"}, so ${threads}`],
     [compute.ioCore !== "none", `compute.ioCore: ${compute.ioCore}; reads are not bound to a core here`],
-    [mechanisms.computation === "predicted", "mechanisms.computation: predicted; there is no predictor here, the gate of every neuron decides (lossless)"],
+    [mechanisms.computation === "predicted" && !predicts, "mechanisms.computation: predicted; no --predictor is given, so the gate of every neuron decides (lossless)"],
+    [mechanisms.computation !== "predicted" && predicts, `mechanisms.computation: ${mechanisms.computation}; --predictor is given, so it decides which neurons are computed`],
     [mechanisms.decodeOn !== "cpu" || mechanisms.prefillOn !== "cpu" || compute.attentionOn !== "cpu" || compute.npuRows.some((entry) => entry.share > 0), "mechanisms.decodeOn, mechanisms.prefillOn, compute.attentionOn, compute.npuRows: all is computed on the CPU here"],
     [granularity === null, `mechanisms.loading: ${mechanisms.loading}; the engine reads by itself, so two-phase`],
     [policy === null, `mechanisms.cache: ${mechanisms.cache}; the engine keeps its own cache, so lru`],

@@ -50,11 +50,11 @@ export const settingOf = (args: SettingArgs, plan: Mapped["request"]): Omit<RunS
 
 const NO_PLAN: Mapped = { request: {}, unmapped: [] };
 
-const mapped = (plan: Plan): Program<Mapped> => pipe(((capabilities) => capabilities.host) as Program<HostFacts>, RTE.map((host) => mapPlan(plan, host.cores)));
+const mapped = (predicts: boolean) => (plan: Plan): Program<Mapped> => pipe(((capabilities) => capabilities.host) as Program<HostFacts>, RTE.map((host) => mapPlan(plan, host.cores, predicts)));
 
-/** The plan of that path, mapped onto this machine; nothing where there is none. */
-export const planAt = (path: Either<AppError, string | null>): Program<Mapped> =>
+/** The plan of that path, mapped onto this machine; nothing where there is none. `predicts`: whether a predictor is given. */
+export const planAt = (path: Either<AppError, string | null>, predicts: boolean): Program<Mapped> =>
   pipe(
     RTE.fromEither(path),
-    RTE.chain((given) => (given === null ? RTE.right(NO_PLAN) : pipe(loadPlan(given), RTE.chain(mapped)))),
+    RTE.chain((given) => (given === null ? RTE.right(NO_PLAN) : pipe(loadPlan(given), RTE.chain(mapped(predicts))))),
   );

@@ -22,6 +22,8 @@ const fields = {
   memory: absent(size('"900MB" or "2GiB"')),
   threads: absent(wholeNumber(1, 1024)),
   ...settingFields,
+  predictor: absent(inputFile),
+  audit: switchedOn,
   temperature: absent(decimal(0, 100)),
   "top-k": absent(wholeNumber(0, 1 << 20)),
   "top-p": absent(decimal(0, 1)),
@@ -34,6 +36,8 @@ const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined;
 
 const contradictions = (args: Sound<typeof fields>): ReadonlyArray<Mistake> => [
   ...settingMistakes(args, args.memory === null && args.plan === null),
+  ...(args.audit === true && args.predictor === null ? [{ path: "--audit", message: "counts what a predictor misses, and without one every gate decides; give --predictor too, or leave it out" }] : []),
+  ...(args.ffn === "dense" && isGiven(args.predictor) ? [{ path: "--predictor", message: "says which neurons to compute, and --ffn dense computes all; give one of them" }] : []),
   ...(args.temperature === undefined || (args.temperature ?? DEFAULTS.temperature) > 0
     ? []
     : (["top-k", "top-p"] as const).filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: "is for sampling, and at temperature 0 the likeliest token is taken; give --temperature above 0, or leave it out" }))),
@@ -46,6 +50,8 @@ const requestOf = (args: Args, plan: Mapped["request"]): GenerateRequest => ({
   memory: args.memory === null ? (plan.memory ?? null) : Math.floor(args.memory),
   threads: args.threads ?? plan.threads ?? null,
   ...settingOf(args, plan),
+  predictor: args.predictor,
+  audit: args.audit,
   temperature: args.temperature ?? DEFAULTS.temperature,
   topK: args["top-k"] ?? DEFAULTS.topK,
   topP: args["top-p"] ?? DEFAULTS.topP,
@@ -91,7 +97,7 @@ const endLine = (args: Args): Program<void> => (capabilities) => TE.fromIO(args.
 export const generateProgram = (command: Command) => (given: Words): Program<Answer> => {
   const reading = readWords(command, fields, contradictions)(given);
   return pipe(
-    gather({ args: RTE.fromEither(reading.args), plan: planAt(argument(reading, "plan")) }),
+    gather({ args: RTE.fromEither(reading.args), plan: planAt(argument(reading, "plan"), isGiven(reading.sound.predictor)) }),
     RTE.chain(({ args, plan }) => {
       const request = requestOf(args, plan.request);
       return pipe(

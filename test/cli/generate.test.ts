@@ -32,15 +32,15 @@ const start = async (named: Readonly<Record<string, unknown>>, options: { readon
 
 const plain: GenerateRequest = {
   model: "m.flash", prompt: "Text", tokens: 128, memory: null, segments: null, threads: null, io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", ffn: "auto", temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: true,
+  granularity: "neuron", overlap: "cluster", ffn: "auto", predictor: null, audit: false, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: true,
 };
 
 describe("generate", () => {
   it("asks for what was typed, with the defaults of --help", async () => {
     expect((await start({ model: "m.flash", prompt: "Text" })).asked).toEqual([plain]);
-    const typed = { model: "m.flash", prompt: "Text", tokens: "8", memory: "900MB", threads: "2", "io-uring": "64", depth: "8", cluster: "512", policy: "sieve", granularity: "cluster", overlap: "matrix", ffn: "sparse", temperature: "0.8", "top-k": "40", "top-p": "0.95", seed: "7", "ignore-end": true };
+    const typed = { model: "m.flash", prompt: "Text", tokens: "8", memory: "900MB", threads: "2", "io-uring": "64", depth: "8", cluster: "512", policy: "sieve", granularity: "cluster", overlap: "matrix", ffn: "sparse", predictor: "p.gguf", audit: true, temperature: "0.8", "top-k": "40", "top-p": "0.95", seed: "7", "ignore-end": true };
     expect((await start(typed)).asked).toEqual([
-      { model: "m.flash", prompt: "Text", tokens: 8, memory: 900e6, segments: null, threads: 2, io: { backend: "io_uring", reads: 64 }, depth: 8, cluster: 512, policy: "sieve", granularity: "cluster", overlap: "matrix", ffn: "sparse", temperature: 0.8, topK: 40, topP: 0.95, seed: 7, stopAtEnd: false },
+      { model: "m.flash", prompt: "Text", tokens: 8, memory: 900e6, segments: null, threads: 2, io: { backend: "io_uring", reads: 64 }, depth: 8, cluster: 512, policy: "sieve", granularity: "cluster", overlap: "matrix", ffn: "sparse", predictor: "p.gguf", audit: true, temperature: 0.8, topK: 40, topP: 0.95, seed: 7, stopAtEnd: false },
     ]);
   });
 
@@ -116,14 +116,46 @@ describe("a plan on this machine", () => {
   });
 
   it("never asks for more threads than there are cores, and says so", () => {
-    const { request, unmapped } = mapPlan(aPlan, 2);
+    const { request, unmapped } = mapPlan(aPlan, 2, false);
     expect(request.threads).toBe(2);
     expect(unmapped[0]).toBe("compute.threads: 4 in all; this machine has 2 cores, so 2");
   });
 
   it("says what it replaces where the engine has no such mechanism", () => {
-    const mapped = mapPlan({ ...aPlan, mechanisms: { ...aPlan.mechanisms, loading: "mmap", cache: "page-cache" } }, 8);
+    const mapped = mapPlan({ ...aPlan, mechanisms: { ...aPlan.mechanisms, loading: "mmap", cache: "page-cache" } }, 8, false);
     expect([mapped.request.granularity, mapped.request.policy]).toEqual(["neuron", "lru"]);
     expect(mapped.unmapped).toEqual(expect.arrayContaining(["mechanisms.loading: mmap; the engine reads by itself, so two-phase", "mechanisms.cache: page-cache; the engine keeps its own cache, so lru"]));
+  });
+
+  it("lets a predictor decide where one is given, and says which of the two happens otherwise", async () => {
+    const predicted = "mechanisms.computation: predicted; no --predictor is given, so the gate of every neuron decides (lossless)";
+    expect(mapPlan(aPlan, 8, false).unmapped).toContain(predicted);
+    expect(mapPlan(aPlan, 8, true).unmapped.filter((line) => line.startsWith("mechanisms.computation"))).toEqual([]);
+    const dense = { ...aPlan, mechanisms: { ...aPlan.mechanisms, computation: "dense" as const } };
+    expect(mapPlan(dense, 8, true).unmapped).toContain("mechanisms.computation: dense; --predictor is given, so it decides which neurons are computed");
+    const files = { "plan.json": JSON.stringify(encodePlan(aPlan)) };
+    const { asked, stderr } = await start({ model: "m.gguf", prompt: "Text", plan: "plan.json", predictor: "p.gguf" }, { files });
+    expect(asked[0]?.predictor).toBe("p.gguf");
+    expect(stderr).not.toContain("mechanisms.computation");
+  });
+});
+
+describe("a predictor", () => {
+  it("is reported with what it chose and, when audited, what it caught", async () => {
+    const predicting = { ...report, ffn: "predicted in memory" as const, labels: ["predicted"], predicted: 0.31, recall: 0.957 };
+    const { stderr } = await start({ model: "m.gguf", prompt: "Text", predictor: "p.gguf", audit: true }, { generate: () => TE.right(predicting) });
+    expect(stderr).toContain("FFNs predicted in memory, predicted;");
+    expect(stderr).toContain("\nneurons that were predicted: 31.0%; of those that would have fired, 95.7% were\n");
+    const { stdout } = await start({ model: "m.gguf", prompt: "Text", predictor: "p.gguf", format: "json" }, { generate: () => TE.right(predicting) });
+    expect(JSON.parse(stdout)).toMatchObject({ labels: ["predicted"], predictedShare: 0.31, predictorRecall: 0.957 });
+  });
+
+  it("is asked for by whoever audits, and not beside dense FFNs", async () => {
+    const audited = await start({ model: "m.gguf", prompt: "Text", audit: true });
+    expect([audited.code, audited.asked]).toEqual([2, []]);
+    expect(audited.stderr).toContain("  --audit: counts what a predictor misses, and without one every gate decides; give --predictor too, or leave it out\n");
+    const dense = await start({ model: "m.gguf", prompt: "Text", predictor: "p.gguf", ffn: "dense" });
+    expect([dense.code, dense.asked]).toEqual([2, []]);
+    expect(dense.stderr).toContain("  --predictor: says which neurons to compute, and --ffn dense computes all; give one of them\n");
   });
 });

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { describeError, exitCode, type AppError } from "../../sim/base/errors.js";
 import { bindingPath } from "../../engine/binding.js";
-import { engine, GRANULARITIES, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type GenerateStep, type PackRequest } from "../../engine/index.js";
+import { engine, GRANULARITIES, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type GenerateStep, type PackRequest, type TrainRequest, type TrainStep } from "../../engine/index.js";
 
 const built = existsSync(bindingPath());
 const reason = built ? "" : " (SKIPPED: the native module is absent; run npm run build:engine)";
@@ -20,8 +20,9 @@ const packed = join(folder, "model.flash");
 const packing = (from: string, out: string): PackRequest => ({ model: from, out, down: "auto", group: null, arrangement: "bundles", threads: 2 });
 const asking = (model: string): GenerateRequest => ({
   model, prompt: "one of the", tokens: 24, memory: null, segments: null, threads: 2, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", ffn: "auto", temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false,
+  granularity: "neuron", overlap: "cluster", ffn: "auto", predictor: null, audit: false, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false,
 });
+const fitting = (model: string, out: string): TrainRequest => ({ model, out, text: null, tokens: 512, rank: 32, recall: 0.95, hidden: "identity", weights: "auto", passes: 10, seed: 1, threads: 2 });
 const quiet = { onStep: () => undefined };
 
 const right = <A>(outcome: E.Either<AppError, A | null>): A => {
@@ -162,6 +163,61 @@ describe.skipIf(!built)(`the engine${reason}`, () => {
     // This process grows from run to run by what tests leave behind.
     const report = await generated({ ...asking(packed), memory: small.needed + 32e6 });
     expect(report.tokens).toHaveLength(24);
+  });
+
+  it("fits a predictor to a model, and generates with it: labelled, audited, and with the true text when nothing is missed", async () => {
+    const out = join(folder, "model.predictor.gguf");
+    const steps: Array<TrainStep> = [];
+    const fitted = right(await engine.trainPredictor(fitting(fixture(MODEL), out), { onStep: (step) => steps.push(step) })());
+    expect(fitted).toMatchObject({ rank: 32, weights: "q8_0", learnt: 409, calibrated: 51, heldOut: 52, seed: 1 });
+    expect([...new Set(steps.map((step) => step.stage))]).toEqual(["speak", "record", "fit", "judge"]);
+    expect(steps.every(({ done, total }) => 0 <= done && done <= total)).toBe(true);
+    const [recall, falsePositives, predicted, fired] = [fitted.overall.recall!, fitted.overall.falsePositives!, fitted.overall.predicted!, fitted.overall.fired!];
+    expect(recall).toBeGreaterThan(0.85);
+    expect(falsePositives).toBeLessThan(recall);
+    expect(predicted).toBeCloseTo(recall * fired + falsePositives * (1 - fired), 9);
+
+    const lossless = await generated(asking(fixture(MODEL)));
+    expect([lossless.labels, lossless.predicted, lossless.recall]).toEqual([["lossless"], undefined, undefined]);
+    const asked = { ...asking(fixture(MODEL)), predictor: out };
+    const unaudited = await generated(asked);
+    expect(unaudited).toMatchObject({ ffn: "predicted in memory", labels: ["predicted"] });
+    expect(unaudited.recall).toBeUndefined();
+    const audited = await generated({ ...asked, audit: true });
+    expect([audited.tokens, audited.predicted]).toEqual([unaudited.tokens, unaudited.predicted]);
+    expect(audited.recall).toBeGreaterThan(0.5);
+    expect((await generated({ ...asked, threads: 3 })).tokens).toEqual(unaudited.tokens);
+    expect((await generated({ ...asking(packed), predictor: out })).tokens).toEqual(unaudited.tokens);
+
+    const all = join(folder, "all.predictor.gguf");
+    right(await engine.trainPredictor({ ...fitting(fixture(MODEL), all), recall: 1 }, quiet)());
+    const careful = await generated({ ...asked, predictor: all, audit: true });
+    expect(careful.recall).toBeGreaterThan(audited.recall!);
+    if (careful.recall === 1) expect(careful.tokens).toEqual(lossless.tokens);
+  });
+
+  it("refuses the predictor of another model, and one for neurons on flash", async () => {
+    const out = join(folder, "other.predictor.gguf");
+    right(await engine.trainPredictor(fitting(fixture("smallthinker-sigmoid-f32"), out), quiet)());
+    const other = await failed({ ...asking(fixture(MODEL)), predictor: out });
+    expect([exitCode(other), describeError(other)]).toEqual([2, expect.stringMatching(/predictor: .*other\.predictor\.gguf: is the predictor of another model: [0-9a-f]{16}; must be of [0-9a-f]{16}/)]);
+    const none = await failed({ ...asking(fixture(MODEL)), predictor: fixture(MODEL) });
+    expect([exitCode(none), describeError(none)]).toEqual([2, expect.stringContaining("has no predictor: no tensor blk.0.fc1_exps.weight")]);
+    const flash = await failed({ ...asking(packed), memory: 1e9, predictor: out });
+    expect([exitCode(flash), describeError(flash)]).toEqual([3, expect.stringContaining("a predictor for neurons that are read from flash is not supported yet")]);
+    const dense = await engine.trainPredictor(fitting(fixture("llama-f32"), out), quiet)();
+    if (E.isRight(dense)) throw new Error("it worked");
+    expect([exitCode(dense.left), describeError(dense.left)]).toEqual([3, expect.stringContaining("there is nothing to predict")]);
+  });
+
+  it("fitting that is cancelled leaves nothing behind", async () => {
+    const home = mkdtempSync(join(folder, "fit-"));
+    for (const stage of ["speak", "record", "fit"] as const) {
+      const abort = new AbortController();
+      const onStep = (step: TrainStep): void => (step.stage === stage ? abort.abort() : undefined);
+      const ended = await engine.trainPredictor({ ...fitting(fixture(MODEL), join(home, "p.gguf")), passes: 4000 }, { onStep, signal: abort.signal })();
+      expect([ended, readdirSync(home)], stage).toEqual([E.right(null), []]);
+    }
   });
 
   it("packing that is cancelled leaves nothing behind", async () => {

@@ -111,6 +111,7 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
       },
       engine: {
         pack: notBuilt,
+        trainPredictor: notBuilt,
         generate: notBuilt,
         bench: notBuilt,
         record: notBuilt,

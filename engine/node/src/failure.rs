@@ -80,6 +80,10 @@ impl From<GenerateError> for Failure {
         let failure = Self::new(error.blame(), error.to_string());
         match error {
             GenerateError::Input { name, what } => Self::argument(name, what),
+            GenerateError::Predictor(_) => Self {
+                argument: Some("predictor".to_owned()),
+                ..failure
+            },
             GenerateError::DoesNotFit {
                 needed,
                 allowed,

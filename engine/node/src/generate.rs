@@ -1,6 +1,7 @@
 //! A model and a prompt to a text.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use generate::{
@@ -47,6 +48,10 @@ pub struct GenerateRequest {
     pub overlap: String,
     /// `auto`, `dense` or `sparse`.
     pub ffn: String,
+    /// A predictor's file; absent: lossless.
+    pub predictor: Option<String>,
+    /// Whether what the predictor misses is counted.
+    pub audit: bool,
     /// 0 takes the likeliest token.
     pub temperature: f64,
     /// 0 keeps all.
@@ -117,7 +122,7 @@ pub struct GenerateDone {
     pub file: String,
     /// Where and how FFNs were computed.
     pub ffn: String,
-    /// `lossless` or `requantised`.
+    /// `lossless`, or of `requantised` and `predicted` those that hold.
     pub labels: Vec<String>,
     /// Kernels and threads.
     pub kernels: String,
@@ -145,6 +150,11 @@ pub struct GenerateDone {
     pub stop: String,
     /// Share of neurons that fired in generated tokens.
     pub fired: Option<f64>,
+    /// Share of neurons that were predicted in generated tokens, where a predictor decided; and the share of those that
+    /// would have fired that were, where that was audited.
+    pub predicted: Option<f64>,
+    /// See `predicted`.
+    pub recall: Option<f64>,
     /// Reads, where FFNs are on flash.
     pub reads: Option<ReadsDone>,
     /// The limit of memory.
@@ -217,6 +227,8 @@ pub(crate) fn choices(request: &GenerateRequest) -> Result<Options, Failure> {
         })?,
         overlap: among("overlap", &request.overlap, &overlaps, |overlap| overlap.name())?,
         ffn: among("ffn", &request.ffn, &ffns, FfnChoice::name)?,
+        predictor: request.predictor.as_ref().map(PathBuf::from),
+        audit: request.audit,
         sampler: SamplerOptions {
             temperature: request.temperature as f32,
             top_k: whole("top-k", request.top_k, 0, 1 << 24)? as usize,
@@ -280,6 +292,8 @@ fn done(report: Report) -> GenerateDone {
             Stop::Cancelled => "cancelled",
         }),
         fired: report.fired,
+        predicted: report.predicted.map(|predicted| predicted.share),
+        recall: report.predicted.and_then(|predicted| predicted.recall),
         reads: report.flash.map(reads),
         memory: report.budget.limit.map(|bytes| bytes as f64),
         fixed: parts(&report.budget.fixed),

@@ -11,6 +11,7 @@ mod generate;
 mod pack;
 mod record;
 mod synth;
+mod train;
 mod verify;
 
 use napi_derive::napi;

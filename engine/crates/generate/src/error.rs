@@ -9,6 +9,7 @@ use flash::FlashError;
 use gguf::GgufError;
 use model::ModelError;
 use offload::OffloadError;
+use predictor::PredictorError;
 use text::TextError;
 
 use crate::budget::Part;
@@ -23,6 +24,8 @@ pub enum GenerateError {
     Flash(FlashError),
     /// The FFNs that are run from flash.
     Offload(OffloadError),
+    /// The predictor's file.
+    Predictor(PredictorError),
     /// The tokeniser or the choice of tokens.
     Text(TextError),
     /// The system refused to open or read the file.
@@ -124,6 +127,23 @@ pub fn blame_of_gguf(error: &GgufError) -> Blame {
         .map_or(Blame::Input, of_io)
 }
 
+/// Whose an error of reading or fitting a predictor is.
+pub fn blame_of_predictor(error: &PredictorError) -> Blame {
+    match error {
+        PredictorError::Gguf(error) => blame_of_gguf(error),
+        PredictorError::Model(error) => blame_of_model(error),
+        PredictorError::Io { source, .. } => of_io(source),
+        PredictorError::Text(TextError::BadLogits { .. }) => Blame::Fault,
+        PredictorError::Text(_)
+        | PredictorError::OtherModel { .. }
+        | PredictorError::File { .. }
+        | PredictorError::Input { .. } => Blame::Input,
+        PredictorError::NotSparse { .. } => Blame::Unsupported,
+        PredictorError::Cancelled => Blame::Cancelled,
+        _ => Blame::Fault,
+    }
+}
+
 /// Whose an error of loading or running a model is.
 pub fn blame_of_model(error: &ModelError) -> Blame {
     match error {
@@ -148,6 +168,7 @@ impl GenerateError {
             Self::Model(error) => blame_of_model(error),
             Self::Flash(error) => blame_of_flash(error),
             Self::Offload(error) => of_offload(error),
+            Self::Predictor(error) => blame_of_predictor(error),
             Self::Text(TextError::BadLogits { .. }) => Blame::Fault,
             Self::Text(_) | Self::NotAModel { .. } | Self::Input { .. } => Blame::Input,
             Self::Io { source, .. } => of_io(source),
@@ -164,6 +185,7 @@ impl fmt::Display for GenerateError {
             Self::Model(error) => error.fmt(out),
             Self::Flash(error) => error.fmt(out),
             Self::Offload(error) => error.fmt(out),
+            Self::Predictor(error) => error.fmt(out),
             Self::Text(error) => error.fmt(out),
             Self::Io { path, source } if source.kind() == io::ErrorKind::NotFound => {
                 write!(out, "{}: there is no such file", path.display())
@@ -195,6 +217,7 @@ impl Error for GenerateError {
             Self::Model(error) => Some(error),
             Self::Flash(error) => Some(error),
             Self::Offload(error) => Some(error),
+            Self::Predictor(error) => Some(error),
             Self::Text(error) => Some(error),
             Self::Io { source, .. } => Some(source),
             _ => None,
@@ -216,5 +239,6 @@ from_error! {
     ModelError => Model;
     FlashError => Flash;
     OffloadError => Offload;
+    PredictorError => Predictor;
     TextError => Text;
 }

@@ -24,12 +24,12 @@ mod watch;
 
 pub use bench::{BenchOptions, BenchReport, BenchResult, BenchTest, BenchTold, bench};
 pub use budget::{Budget, Part};
-pub use error::{Blame, GenerateError, blame_of_flash, blame_of_gguf, blame_of_model};
+pub use error::{Blame, GenerateError, blame_of_flash, blame_of_gguf, blame_of_model, blame_of_predictor};
 pub use loaded::{Facts, Loaded};
 pub use memory::{available, resident};
 pub use open::{ModelFile, Weights, activity};
 pub use options::{FfnChoice, Options};
-pub use report::{FlashUse, Phase, Report};
+pub use report::{FlashUse, Phase, Predicted, Report};
 pub use run::{Told, run};
 
 pub use cache::PolicyKind;

@@ -51,7 +51,8 @@ impl ModelFile {
     }
 }
 
-/// Bytes of a GGUF file's tensors: those of the FFNs' matrices, and all others.
+/// Bytes of a GGUF file's tensors: those of the FFNs' matrices, and all others. Predictors are loaded where they are asked
+/// for, and counted there.
 pub(crate) fn tensor_bytes(file: &ModelFile) -> (u64, u64) {
     let gguf = file.source().gguf();
     let is_ffn = |name: &str| {
@@ -59,10 +60,11 @@ pub(crate) fn tensor_bytes(file: &ModelFile) -> (u64, u64) {
             .iter()
             .any(|part| name.contains(part))
     };
+    let is_predictor = |name: &str| name.contains(".fc1") || name.contains(".fc2");
     let sum = |ffn: bool| {
         gguf.tensors
             .iter()
-            .filter(|tensor| is_ffn(&tensor.name) == ffn)
+            .filter(|tensor| !is_predictor(&tensor.name) && is_ffn(&tensor.name) == ffn)
             .map(|tensor| tensor.bytes)
             .sum()
     };

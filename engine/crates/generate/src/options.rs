@@ -59,6 +59,10 @@ pub struct Options {
     pub overlap: Overlap,
     /// How FFNs in memory are computed.
     pub ffn: FfnChoice,
+    /// A predictor's file: it and not the gates decides which neurons are computed while generating. `None`: lossless.
+    pub predictor: Option<PathBuf>,
+    /// Whether every gate is looked at besides, to count what the predictor misses.
+    pub audit: bool,
     /// How tokens are chosen.
     pub sampler: SamplerOptions,
     /// Whether a token that ends a text ends generation.
@@ -82,6 +86,8 @@ impl Options {
             granularity: Granularity::Neuron,
             overlap: Overlap::Cluster,
             ffn: FfnChoice::Auto,
+            predictor: None,
+            audit: false,
             sampler: SamplerOptions::default(),
             stop_at_end: true,
         }

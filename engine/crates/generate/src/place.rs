@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use flash::{FlashFile, FlashReader, Reader, ReaderOptions};
-use model::{Activation, DenseFfn, FeedForward, FlashSource, GgufSource, Model, ModelConfig, SparseFfn};
+use model::{
+    Activation, Batches, DenseFfn, FeedForward, FlashSource, GgufSource, Model, ModelConfig, NeuronPredictor, PredictedFfn,
+    SparseFfn,
+};
 use neuron::{Gating, Kernels};
-use offload::{Granularity, Offload};
+use offload::{Granularity, Offload, PredictedOffload};
+use predictor::Predictor;
 
 use crate::budget::{self, Budget, Part};
 use crate::open::tensor_bytes;
@@ -36,6 +40,7 @@ pub(crate) struct Wish<'a> {
 impl Wish<'_> {
     /// Divides the memory, then loads. Nothing large is loaded before it is known to fit.
     pub fn place(&self, file: &ModelFile) -> Result<Placed, GenerateError> {
+        self.check_predictor(file)?;
         match file {
             ModelFile::Gguf(source) => self.of_gguf(file, source),
             ModelFile::Packed(source) if self.options.memory.is_none() && self.config.activation.is_sparse() => {
@@ -43,6 +48,60 @@ impl Wish<'_> {
             }
             ModelFile::Packed(source) => self.on_flash(file, source),
         }
+    }
+
+    /// Refuses what cannot be predicted before anything is loaded.
+    fn check_predictor(&self, file: &ModelFile) -> Result<(), GenerateError> {
+        let (what, wanted) = match (&self.options.predictor, file, self.options.ffn) {
+            (None, _, _) => return Ok(()),
+            (Some(_), ModelFile::Packed(_), _) if self.options.memory.is_some() && self.options.audit => (
+                "what a predictor misses can be counted only where every gate is in memory",
+                "leave out --audit, or --memory",
+            ),
+            (Some(_), _, FfnChoice::Dense) => (
+                "FFNs computed densely have no use for a predictor",
+                "leave out --predictor, or --ffn dense",
+            ),
+            (Some(_), _, _) if !self.config.activation.is_sparse() => {
+                return Err(self.not_sparse("has nothing to predict", "leave out --predictor"));
+            }
+            (Some(_), _, _) => return Ok(()),
+        };
+        Err(GenerateError::Unsupported {
+            what: what.to_owned(),
+            wanted: wanted.to_owned(),
+        })
+    }
+
+    /// The predictor that was asked for. Adds what it holds to `fixed`.
+    fn predictor(&self, file: &ModelFile, fixed: &mut Vec<Part>) -> Result<Option<Arc<dyn NeuronPredictor>>, GenerateError> {
+        let Some(path) = &self.options.predictor else {
+            return Ok(None);
+        };
+        let predictor = Predictor::load(path, file.source(), self.config)?;
+        fixed.push(Part {
+            name: "predictors",
+            bytes: predictor.bytes(),
+        });
+        Ok(Some(Arc::new(predictor)))
+    }
+
+    /// FFNs in memory: lossless, or as a predictor says.
+    fn in_memory_ffn(
+        &self,
+        model: Arc<Model>,
+        exact: SparseFfn,
+        predictor: Option<Arc<dyn NeuronPredictor>>,
+        budget: Budget,
+    ) -> Result<Placed, GenerateError> {
+        let Some(predictor) = predictor else {
+            return Ok(placed(model, exact, "sparse in memory", budget, None));
+        };
+        let mut ffn = PredictedFfn::new(exact, self.config, predictor, Batches::Exact)?;
+        if self.options.audit {
+            ffn.audit();
+        }
+        Ok(placed(model, ffn, "predicted in memory", budget, None))
     }
 
     /// What is held in any case.
@@ -80,25 +139,17 @@ impl Wish<'_> {
         // A transposed down of Q4_0 has 34 bytes where it had 18; down is a third of an FFN.
         let ffn = if sparse { ffn + ffn / 3 } else { ffn };
         let advice = "in less memory only a packed file runs: make one with neuronlab pack";
-        let budget = budget::whole(self.options.memory, self.in_memory(file), ffn, advice)?;
+        let mut fixed = self.in_memory(file);
+        let predictor = self.predictor(file, &mut fixed)?;
+        let budget = budget::whole(self.options.memory, fixed, ffn, advice)?;
         let model = self.load(file)?;
         let kernels = *model.kernels();
-        Ok(match sparse {
-            true => placed(
-                model,
-                SparseFfn::load(source, self.config, kernels)?,
-                "sparse in memory",
-                budget,
-                None,
-            ),
-            false => placed(
-                model,
-                DenseFfn::load(source, self.config, kernels)?,
-                "dense in memory",
-                budget,
-                None,
-            ),
-        })
+        if !sparse {
+            let ffn = DenseFfn::load(source, self.config, kernels)?;
+            return Ok(placed(model, ffn, "dense in memory", budget, None));
+        }
+        let exact = SparseFfn::load(source, self.config, kernels)?;
+        self.in_memory_ffn(model, exact, predictor, budget)
     }
 
     fn of_packed(&self, file: &ModelFile, source: &FlashSource) -> Result<Placed, GenerateError> {
@@ -109,10 +160,12 @@ impl Wish<'_> {
             });
         }
         let ffn = source.flash().layers().iter().map(|layer| layer.payload_bytes()).sum();
-        let budget = budget::whole(None, self.in_memory(file), ffn, "")?;
+        let mut fixed = self.in_memory(file);
+        let predictor = self.predictor(file, &mut fixed)?;
+        let budget = budget::whole(None, fixed, ffn, "")?;
         let model = self.load(file)?;
-        let ffn = SparseFfn::load_packed(source, self.config, *model.kernels())?;
-        Ok(placed(model, ffn, "sparse in memory", budget, None))
+        let exact = SparseFfn::load_packed(source, self.config, *model.kernels())?;
+        self.in_memory_ffn(model, exact, predictor, budget)
     }
 
     fn on_flash(&self, file: &ModelFile, source: &FlashSource) -> Result<Placed, GenerateError> {
@@ -127,14 +180,10 @@ impl Wish<'_> {
             // All neurons are wanted: nothing is gained by asking for each.
             offload.granularity = Granularity::Cluster;
         }
-        let budget = budget::divide(
-            source.flash(),
-            self.config,
-            &offload,
-            self.options,
-            self.common(file),
-            self.prompt,
-        )?;
+        let mut fixed = self.common(file);
+        let predictor = self.predictor(file, &mut fixed)?;
+        offload.predicted = predictor.is_some();
+        let budget = budget::divide(source.flash(), self.config, &offload, self.options, fixed, self.prompt)?;
         (offload.hot_bytes, offload.cold_bytes) = (budget.hot as usize, budget.cold as usize);
         let model = self.load(file)?;
         let tables = Arc::new(FlashFile::open(&self.options.model)?);
@@ -145,9 +194,15 @@ impl Wish<'_> {
             ..ReaderOptions::default()
         };
         let reader: Arc<dyn FlashReader> = Arc::new(Reader::open(&tables, reading)?);
-        let used = self.config.experts_used as u32;
-        let ffn = Offload::new(Arc::clone(&reader), *model.kernels(), gating, used, offload)?;
-        Ok(placed(model, ffn, "from flash", budget, Some(reader)))
+        let kernels = *model.kernels();
+        let config = self.config;
+        let Some(predictor) = predictor else {
+            let ffn = Offload::new(Arc::clone(&reader), kernels, gating, config.experts_used as u32, offload)?;
+            return Ok(placed(model, ffn, "from flash", budget, Some(reader)));
+        };
+        let experts = (config.layers, config.experts, config.experts_used);
+        let ffn = PredictedOffload::new(Arc::clone(&reader), kernels, gating, experts, predictor, offload)?;
+        Ok(placed(model, ffn, "predicted from flash", budget, Some(reader)))
     }
 
     fn load(&self, file: &ModelFile) -> Result<Arc<Model>, GenerateError> {

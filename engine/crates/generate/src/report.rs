@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Stop, TokenRow};
+use model::{PredictedCounters, Stop, TokenRow};
 use offload::LayerCounters;
 
 use crate::budget::Budget;
@@ -14,9 +14,9 @@ pub struct Report {
     pub architecture: &'static str,
     /// `gguf` or `packed`.
     pub file: &'static str,
-    /// Where and how FFNs were computed: `dense in memory`, `sparse in memory` or `from flash`.
+    /// Where and how FFNs were computed: `dense in memory`, `sparse in memory`, `predicted in memory` or `from flash`.
     pub ffn: &'static str,
-    /// `lossless`, or what departs from the source's numbers: `requantised`.
+    /// `lossless`, or what departs from the source's numbers: `requantised`, `predicted`.
     pub labels: Vec<&'static str>,
     /// The kernels' name.
     pub kernels: &'static str,
@@ -38,6 +38,8 @@ pub struct Report {
     pub stop: Stop,
     /// Share of neurons that fired in generated tokens, where that is counted.
     pub fired: Option<f64>,
+    /// What predicting came to, where a predictor decided.
+    pub predicted: Option<Predicted>,
     /// How reads went, where FFNs are on flash.
     pub flash: Option<FlashUse>,
     /// The division of memory.
@@ -81,6 +83,15 @@ impl Phase {
     }
 }
 
+/// What predicting came to in generated tokens; a prompt is computed with its true gates.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Predicted {
+    /// Share of the neurons that were predicted to be active, and computed.
+    pub share: f64,
+    /// Share of the neurons that would have fired that were computed, where that was audited and some would have.
+    pub recall: Option<f64>,
+}
+
 /// How reads went.
 #[derive(Clone, Debug)]
 pub struct FlashUse {
@@ -111,4 +122,14 @@ impl Report {
 
 fn rate(count: usize, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64().max(1e-9)
+}
+
+impl Predicted {
+    /// `None` where nothing was predicted.
+    pub(crate) fn of(counters: &PredictedCounters, audited: bool) -> Option<Self> {
+        Some(Self {
+            share: counters.share_predicted()?,
+            recall: counters.recall().filter(|_| audited),
+        })
+    }
 }

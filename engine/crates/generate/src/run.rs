@@ -7,7 +7,7 @@ use model::{Event, ModelConfig};
 use text::{EncodeOptions, Sampler, Tokeniser};
 
 use crate::loaded::Loaded;
-use crate::report::Report;
+use crate::report::{Predicted, Report};
 use crate::{GenerateError, ModelFile, Options, resident};
 
 /// What a run tells while it goes on.
@@ -84,6 +84,10 @@ pub fn run(options: &Options, told: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>)
         text,
         stop: generation.stop,
         fired: generation.counters.and_then(|counters| counters.share_fired()),
+        predicted: session
+            .ffn()
+            .predicted()
+            .and_then(|counters| Predicted::of(counters, options.audit)),
         flash: meter.flash_use(),
         budget: facts.budget,
         peak_resident: resident().map(|(_, peak)| peak),

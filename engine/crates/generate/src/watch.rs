@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use model::{FeedForward, FfnBatch, FfnCounters, ModelError, Route};
-use offload::{LayerCounters, Offload};
+use model::{FeedForward, FfnBatch, FfnCounters, ModelError, PredictedCounters, Route};
+use offload::{LayerCounters, Offload, PredictedOffload};
 use pool::Pool;
 
 /// What was seen so far.
@@ -41,6 +41,12 @@ pub(crate) trait Counted: FeedForward {
 
 impl Counted for model::DenseFfn {}
 impl Counted for model::SparseFfn {}
+impl Counted for model::PredictedFfn {}
+impl Counted for PredictedOffload {
+    fn counted(&self) -> LayerCounters {
+        self.offload().totals()
+    }
+}
 impl Counted for Offload {
     fn counted(&self) -> LayerCounters {
         self.totals()
@@ -67,6 +73,10 @@ impl<F: Counted> FeedForward for Watched<F> {
 
     fn counters(&self) -> Option<&FfnCounters> {
         self.inner.counters()
+    }
+
+    fn predicted(&self) -> Option<&PredictedCounters> {
+        self.inner.predicted()
     }
 
     fn labels(&self) -> &[&'static str] {

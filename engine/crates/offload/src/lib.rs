@@ -21,7 +21,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use cache::{PolicyKind, SegmentShape, SegmentedCache, Setting, Shape};
 use flash::{FlashFile, FlashReader};
-use model::{FeedForward, FfnBatch, FfnCounters, ModelError, Route, SumExperts, add_partial};
+use model::{FeedForward, FfnBatch, FfnCounters, Lossless, ModelError, Route, SumExperts, add_partial};
 use neuron::{Activations, Gating, Kernels};
 use pool::Pool;
 
@@ -358,6 +358,8 @@ fn add_experts(
         experts.finish();
     }
 }
+
+impl Lossless for Offload {}
 
 impl FeedForward for Offload {
     fn announce(&mut self, _layer: usize, _routes: &[Route], _tokens: usize) -> Result<(), ModelError> {

@@ -17,10 +17,10 @@ mod sum;
 mod transpose;
 mod weights;
 
-pub use counters::FfnCounters;
+pub use counters::{FfnCounters, PredictedCounters};
 pub use dense::DenseFfn;
 pub use low_rank::{LowRank, NeuronPredictor, PredictorInput};
-pub use predicted::{Batches, PredictedCounters, PredictedFfn};
+pub use predicted::{Batches, PredictedFfn};
 pub use sparse::SparseFfn;
 pub use sum::{SumExperts, add_partial};
 

@@ -7,56 +7,18 @@ use neuron::{Activations, ClusterScratch, SUM_BLOCK};
 use pool::{Pool, Worker};
 
 use super::sum::sum_blocks;
-use super::{FeedForward, FfnBatch, FfnCounters, LowRank, NeuronPredictor, PredictorInput, Route, SparseFfn};
+use super::{FeedForward, FfnBatch, FfnCounters, LowRank, NeuronPredictor, PredictedCounters, PredictorInput, Route, SparseFfn};
 use crate::share::{Faults, GRAIN, Shared, Work};
 use crate::{ModelConfig, ModelError};
 
 /// How tokens that come together (a prompt) are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Batches {
-    /// Every gate: in prefill no predictor runs (PowerInfer-2, section 4.1.1), because many tokens together use almost every
+    /// Every gate: in PowerInfer-2's prefill no predictor runs, because many tokens together use almost every
     /// neuron.
     Exact,
     /// Each token as if it came alone: to measure what predicting costs on a text that is there already.
     Predicted,
-}
-
-/// What predicting came to, by layer, since the FFN was made. Neurons of tokens that were computed exactly are not in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PredictedCounters {
-    /// Neurons that were scored.
-    pub scored: Vec<u64>,
-    /// Of these, predicted to be active, and computed.
-    pub predicted: Vec<u64>,
-    /// Of the predicted, those that fired.
-    pub fired: Vec<u64>,
-    /// Neurons that would have fired and were not computed. Zeros unless an audit was asked for.
-    pub missed: Vec<u64>,
-}
-
-impl PredictedCounters {
-    fn new(layers: usize) -> Self {
-        let zeros = || vec![0; layers];
-        Self {
-            scored: zeros(),
-            predicted: zeros(),
-            fired: zeros(),
-            missed: zeros(),
-        }
-    }
-
-    /// Share of the neurons that would have fired that were computed; `None` when there were none. Without an audit it is
-    /// 1 and says nothing.
-    pub fn recall(&self) -> Option<f64> {
-        let (fired, missed): (u64, u64) = (self.fired.iter().sum(), self.missed.iter().sum());
-        (fired + missed > 0).then(|| fired as f64 / (fired + missed) as f64)
-    }
-
-    /// Share of the neurons scored that were computed; `None` when none was scored.
-    pub fn share_predicted(&self) -> Option<f64> {
-        let (predicted, scored): (u64, u64) = (self.predicted.iter().sum(), self.scored.iter().sum());
-        (scored > 0).then(|| predicted as f64 / scored as f64)
-    }
 }
 
 /// The FFNs of a ReLU model under a predictor. Not lossless: what the predictor misses is missing. The same bits for any
