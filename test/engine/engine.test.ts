@@ -188,6 +188,13 @@ describe.skipIf(!built)(`the engine${reason}`, () => {
     expect(audited.recall).toBeGreaterThan(0.5);
     expect((await generated({ ...asked, threads: 3 })).tokens).toEqual(unaudited.tokens);
     expect((await generated({ ...asking(packed), predictor: out })).tokens).toEqual(unaudited.tokens);
+    const small = await failed({ ...asking(packed), memory: 1e6, predictor: out });
+    if (small._tag !== "DoesNotFit") throw new Error(describeError(small));
+    for (const memory of [small.needed + 32e6, 4e9]) {
+      const fromFlash = await generated({ ...asking(packed), memory, predictor: out });
+      expect([fromFlash.ffn, fromFlash.tokens, fromFlash.predicted]).toEqual(["predicted from flash", unaudited.tokens, unaudited.predicted]);
+      expect(fromFlash.labels).toContain("predicted");
+    }
 
     const all = join(folder, "all.predictor.gguf");
     right(await engine.trainPredictor({ ...fitting(fixture(MODEL), all), recall: 1 }, quiet)());
@@ -196,15 +203,15 @@ describe.skipIf(!built)(`the engine${reason}`, () => {
     if (careful.recall === 1) expect(careful.tokens).toEqual(lossless.tokens);
   });
 
-  it("refuses the predictor of another model, and one for neurons on flash", async () => {
+  it("refuses the predictor of another model, and to count misses of one whose gates are on flash", async () => {
     const out = join(folder, "other.predictor.gguf");
     right(await engine.trainPredictor(fitting(fixture("smallthinker-sigmoid-f32"), out), quiet)());
     const other = await failed({ ...asking(fixture(MODEL)), predictor: out });
     expect([exitCode(other), describeError(other)]).toEqual([2, expect.stringMatching(/predictor: .*other\.predictor\.gguf: is the predictor of another model: [0-9a-f]{16}; must be of [0-9a-f]{16}/)]);
     const none = await failed({ ...asking(fixture(MODEL)), predictor: fixture(MODEL) });
     expect([exitCode(none), describeError(none)]).toEqual([2, expect.stringContaining("has no predictor: no tensor blk.0.fc1_exps.weight")]);
-    const flash = await failed({ ...asking(packed), memory: 1e9, predictor: out });
-    expect([exitCode(flash), describeError(flash)]).toEqual([3, expect.stringContaining("a predictor for neurons that are read from flash is not supported yet")]);
+    const flash = await failed({ ...asking(packed), memory: 1e9, predictor: out, audit: true });
+    expect([exitCode(flash), describeError(flash)]).toEqual([3, expect.stringContaining("what a predictor misses can be counted only where every gate is in memory")]);
     const dense = await engine.trainPredictor(fitting(fixture("llama-f32"), out), quiet)();
     if (E.isRight(dense)) throw new Error("it worked");
     expect([exitCode(dense.left), describeError(dense.left)]).toEqual([3, expect.stringContaining("there is nothing to predict")]);
