@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tokens = (options.tokens - 1) as f64;
     let counters = &decode.counters;
     println!(
-        "{:.2} tok/s in the second half, {:.2} in all of it; a token: {:.1} ms, FFN {:.1}, disk busy {:.1}, {:.1} MB, hits {:.1} %, misses {:.0}, gate misses {:.0}; {}; peak {:?} MB",
+        "{:.2} tok/s in the second half, {:.2} in all of it; a token: {:.1} ms, FFN {:.1}, disk busy {:.1}, {:.1} MB, hits {:.1} %, misses {:.0} ({} of {} in all), gate misses {:.0}; {}; peak {:?} MB; {}",
         rate,
         tokens / decode.took.as_secs_f64(),
         decode.took.as_secs_f64() * 1e3 / tokens,
@@ -52,9 +52,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         decode.disk_bytes as f64 / 1e6 / tokens,
         100.0 * (1.0 - counters.misses as f64 / counters.look_ups.max(1) as f64),
         counters.misses as f64 / tokens,
+        counters.misses,
+        counters.look_ups,
         counters.gate_misses as f64 / tokens,
         report.flash.as_ref().map_or(String::new(), |flash| flash.backend.clone()),
         report.peak_resident.map(|bytes| bytes / 1_000_000),
+        report.text.chars().take(30).collect::<String>(),
     );
     Ok(())
 }

@@ -37,6 +37,9 @@ pub(crate) struct Wish<'a> {
     pub prompt: usize,
 }
 
+/// What the process holds is counted in steps of so many bytes.
+const PROCESS_STEP: u64 = 16 << 20;
+
 impl Wish<'_> {
     /// Divides the memory, then loads. Nothing large is loaded before it is known to fit.
     pub fn place(&self, file: &ModelFile) -> Result<Placed, GenerateError> {
@@ -107,7 +110,8 @@ impl Wish<'_> {
     /// What is held in any case.
     fn common(&self, file: &ModelFile) -> Vec<Part> {
         let (_, dense) = tensor_bytes(file);
-        let process = resident().map_or(0, |(now, _)| now);
+        // In whole steps: it differs by some pages from run to run, and the same run should get the same segments.
+        let process = resident().map_or(0, |(now, _)| now.next_multiple_of(PROCESS_STEP));
         budget::common(
             self.config,
             process,
