@@ -1,7 +1,8 @@
-/** Runs the benches: `npm run bench`, or `node dist/test/bench/main.js kernel` for those whose name contains a word. */
+/** Runs the benches: `npm run bench`, or `node dist/test/bench/main.js kernel` for one, or for those whose name contains a word. */
 import { cpus } from "node:os";
 import { benchInference } from "./inference.js";
 import { benchKernel } from "./kernel.js";
+import { benchKernels } from "./kernels.js";
 import { benchNeurons } from "./neurons.js";
 import { widenInlining } from "../../cli/node/inlining.js";
 
@@ -30,10 +31,12 @@ const benches: ReadonlyArray<Bench> = [
   { name: "kernel", run: benchKernel },
   { name: "neurons", run: printed(benchNeurons) },
   { name: "inference", run: printed(benchInference) },
+  { name: "kernels", run: benchKernels },
 ];
 
 const wanted = process.argv[2] ?? "";
-const chosen = benches.filter(({ name }) => name.includes(wanted));
+const named = benches.filter(({ name }) => name === wanted);
+const chosen = named.length > 0 ? named : benches.filter(({ name }) => name.includes(wanted));
 if (chosen.length === 0) {
   console.error(`unknown bench: ${wanted}; known: ${benches.map(({ name }) => name).join(", ")}`);
   process.exitCode = 2;

@@ -194,3 +194,23 @@ impl Faults {
         first.map_or(Ok(()), Err)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Work;
+
+    #[test]
+    fn runs_shrink_and_cover_every_task_once() {
+        for (items, threads) in [(0, 2), (1, 4), (7, 1), (32, 2), (56, 3), (1000, 8)] {
+            let work = Work::runs(items, threads);
+            let runs: Vec<_> = (&work).into_iter().collect();
+            let tasks: Vec<usize> = runs.iter().cloned().flatten().collect();
+            assert_eq!(tasks, (0..items).collect::<Vec<_>>());
+            assert!(runs.windows(2).all(|pair| pair[1].len() <= pair[0].len()), "{runs:?}");
+            assert!(runs.last().is_none_or(|run| run.len() == 1), "{runs:?}");
+            if items >= 4 * threads {
+                assert!(runs[0].len() > 1, "{runs:?}");
+            }
+        }
+    }
+}

@@ -73,12 +73,7 @@ impl Kernels {
         same_length("the gate values", gate.len(), rows.len())?;
         fired.clear();
         firing.clear();
-        for (&row, &value) in rows.iter().zip(gate) {
-            if value > 0.0 {
-                fired.push(row);
-                firing.push(value);
-            }
-        }
+        append_fired(rows.iter().copied(), gate, fired, firing);
         Ok(())
     }
 
@@ -101,15 +96,13 @@ impl Kernels {
         partial: &mut [f32],
     ) -> Result<usize, KernelError> {
         scratch.clear();
-        let ClusterScratch { values, fired, firing } = scratch;
-        values.resize(slots.len().max(values.len()), 0.0);
-        let gate = &mut values[..slots.len()];
-        self.gemv_rows(&bundles.gate, slots, x, gate)?;
-        for (&slot, &value) in slots.iter().zip(gate.iter()) {
-            if gating.fires(value) {
-                fired.push(slot);
-                firing.push(value);
-            }
+        if gating == Gating::Silu {
+            let ClusterScratch { fired, firing, .. } = scratch;
+            fired.extend_from_slice(slots);
+            firing.resize(slots.len(), 0.0);
+            self.gemv_rows(&bundles.gate, slots, x, firing)?;
+        } else {
+            self.cluster_gate_rows(&bundles.gate, slots, x, scratch)?;
         }
         self.up_down(bundles, gating, x, scratch, partial)
     }
@@ -150,12 +143,22 @@ impl Kernels {
         scratch.values.resize(part.rows().max(scratch.values.len()), 0.0);
         let values = &mut scratch.values[..part.rows()];
         self.gemv(&part, x, values)?;
-        for (row, &value) in rows.zip(values.iter()) {
-            if value > 0.0 {
-                scratch.fired.push(row as u32);
-                scratch.firing.push(value);
-            }
-        }
+        append_fired(rows.map(|row| row as u32), values, &mut scratch.fired, &mut scratch.firing);
+        Ok(())
+    }
+
+    /// The same for neurons that a predictor named: any rows of `gate`.
+    pub fn cluster_gate_rows(
+        &self,
+        gate: &Matrix<'_>,
+        rows: &[u32],
+        x: &Activations,
+        scratch: &mut ClusterScratch,
+    ) -> Result<(), KernelError> {
+        scratch.values.resize(rows.len().max(scratch.values.len()), 0.0);
+        let values = &mut scratch.values[..rows.len()];
+        self.gemv_rows(gate, rows, x, values)?;
+        append_fired(rows.iter().copied(), values, &mut scratch.fired, &mut scratch.firing);
         Ok(())
     }
 
@@ -213,4 +216,19 @@ impl Kernels {
         self.axpy_rows(&bundles.down, &scratch.fired, &scratch.firing, partial)?;
         Ok(count)
     }
+}
+
+/// Appends the rows whose gate value is above zero, and these values. Which neurons fire cannot be foreseen, so every one is
+/// written and the place moves on where it fired: no branch to guess wrong.
+fn append_fired(rows: impl Iterator<Item = u32>, gate: &[f32], fired: &mut Vec<u32>, firing: &mut Vec<f32>) {
+    let mut end = fired.len();
+    fired.resize(end + gate.len(), 0);
+    firing.resize(end + gate.len(), 0.0);
+    for (row, &value) in rows.zip(gate) {
+        fired[end] = row;
+        firing[end] = value;
+        end += usize::from(value > 0.0);
+    }
+    fired.truncate(end);
+    firing.truncate(end);
 }

@@ -140,6 +140,65 @@ fn the_sparse_kernel_is_near_the_truth() {
     }
 }
 
+/// Blocks that go through gate and up together, lossless or predicted, end with the sums that each has alone.
+#[test]
+fn blocks_taken_together_give_what_each_gives_alone() {
+    let mut source = Source::new(23);
+    let (hidden, neurons) = (544, 3 * SUM_BLOCK + 77);
+    for format in Format::ALL {
+        let ffn = Ffn::new(format, hidden, neurons, &mut source);
+        let bundles = ffn.bundles();
+        let all: Vec<u32> = (0..neurons as u32).collect();
+        let named: Vec<u32> = all.iter().copied().filter(|_| source.below(3) == 0).collect();
+        for (kernels, gating) in Kernels::available()
+            .into_iter()
+            .flat_map(|kernels| [(kernels, Gating::Relu), (kernels, Gating::DoubleRelu)])
+        {
+            let x = quantised(kernels, &source.values(hidden));
+            for (slots, lossless) in [(&all, true), (&named, false)] {
+                let mut together = ClusterScratch::new();
+                if lossless {
+                    for first in (0..neurons).step_by(SUM_BLOCK) {
+                        let rows = first..neurons.min(first + SUM_BLOCK);
+                        kernels.cluster_gate(&bundles.gate, rows, &x, &mut together).unwrap();
+                    }
+                } else {
+                    kernels.cluster_gate_rows(&bundles.gate, slots, &x, &mut together).unwrap();
+                }
+                let fired = kernels.cluster_up(&bundles.up, gating, &x, &mut together).unwrap();
+                let (mut rows, mut values) = together.fired();
+                assert_eq!(rows.len(), fired);
+                for first in (0..neurons as u32).step_by(SUM_BLOCK) {
+                    let ends = |list: &[u32]| list.partition_point(|&row| row < first + SUM_BLOCK as u32);
+                    let of_block = &slots[slots.partition_point(|&row| row < first)..ends(slots)];
+                    let (mut want, mut got) = (vec![f32::NAN; hidden], vec![0.0; hidden]);
+                    let mut alone = ClusterScratch::new();
+                    let count = kernels
+                        .cluster(&bundles, gating, of_block, &x, &mut alone, &mut want)
+                        .unwrap();
+                    assert_eq!(ends(rows), count, "{} {format} {gating:?}", kernels.name());
+                    assert!(count > 0 && count < SUM_BLOCK, "{count} fired");
+                    // Rows that do not exist may be expected as well.
+                    kernels.expect_rows(&bundles.down, &[rows[0], u32::MAX]);
+                    kernels
+                        .axpy_rows(&bundles.down, &rows[..count], &values[..count], &mut got)
+                        .unwrap();
+                    assert_same(&got, &want, kernels.name());
+                    (rows, values) = (&rows[count..], &values[count..]);
+                }
+                assert!(rows.is_empty());
+                together.clear();
+                assert!(together.fired().0.is_empty());
+                assert!(
+                    kernels
+                        .cluster_gate(&bundles.gate, 0..neurons + 1, &x, &mut together)
+                        .is_err()
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn predicted_slots_in_a_slab_of_bundles_give_what_their_neurons_give() {
     let mut source = Source::new(22);
