@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use flash::{FlashFile, FlashReader, Reader, ReaderOptions};
+use flash::{FlashFile, FlashReader};
 use model::{Activation, DenseFfn, FeedForward, FlashSource, GgufSource, Model, ModelConfig, SparseFfn};
 use neuron::{Gating, Kernels};
 use offload::{Granularity, Offload};
 
 use crate::budget::{self, Budget, Part};
 use crate::open::tensor_bytes;
+use crate::reading;
 use crate::watch::{Counted, Watch, Watched};
 use crate::{FfnChoice, GenerateError, ModelFile, Options, resident};
 
@@ -49,14 +50,10 @@ impl Wish<'_> {
     fn common(&self, file: &ModelFile) -> Vec<Part> {
         let (_, dense) = tensor_bytes(file);
         let process = resident().map_or(0, |(now, _)| now);
-        budget::common(
-            self.config,
-            process,
-            dense,
-            self.positions,
-            self.prompt,
-            budget::threads(self.options),
-        )
+        let threads = budget::threads(self.options);
+        let mut parts = budget::common(self.config, process, dense, self.positions, self.prompt, threads);
+        parts.extend(budget::of_timeline(self.options));
+        parts
     }
 
     fn in_memory(&self, file: &ModelFile) -> Vec<Part> {
@@ -138,13 +135,7 @@ impl Wish<'_> {
         (offload.hot_bytes, offload.cold_bytes) = (budget.hot as usize, budget.cold as usize);
         let model = self.load(file)?;
         let tables = Arc::new(FlashFile::open(&self.options.model)?);
-        let keep_bytes = budget::keep_bytes(&tables, &offload);
-        let reading = ReaderOptions {
-            backend: self.options.backend,
-            keep_bytes,
-            ..ReaderOptions::default()
-        };
-        let reader: Arc<dyn FlashReader> = Arc::new(Reader::open(&tables, reading)?);
+        let reader = reading::open(self.options, &tables, budget::keep_bytes(&tables, &offload))?;
         let used = self.config.experts_used as u32;
         let ffn = Offload::new(Arc::clone(&reader), *model.kernels(), gating, used, offload)?;
         Ok(placed(model, ffn, "from flash", budget, Some(reader)))

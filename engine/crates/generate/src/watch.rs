@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use model::{FeedForward, FfnBatch, FfnCounters, ModelError, Route};
 use offload::{LayerCounters, Offload};
 use pool::Pool;
+use spans::Tracer;
 
 /// What was seen so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,6 +64,10 @@ impl<F: Counted> FeedForward for Watched<F> {
         let result = self.inner.forward(pool, layer, batch, out);
         self.watch.note(begun.elapsed(), self.inner.counted());
         result
+    }
+
+    fn trace(&mut self, tracer: &Tracer) {
+        self.inner.trace(tracer);
     }
 
     fn counters(&self) -> Option<&FfnCounters> {

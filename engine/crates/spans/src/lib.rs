@@ -123,7 +123,7 @@ impl Span {
 }
 
 /// Spans that a track holds between two collections.
-pub const MOST_OF_A_TRACK: usize = 1 << 17;
+pub const MOST_OF_A_TRACK: usize = 1 << 16;
 
 /// A stage that is under way; nothing where the tracer is off.
 #[derive(Clone, Copy, Debug)]
