@@ -11,7 +11,7 @@ import { synth, verify, type Synth, type Verify } from "./synth.js";
 export type { Part } from "./binding.js";
 export type { Hooks } from "./call.js";
 export type { BenchReport, BenchRequest, BenchStep, BenchTestReport } from "./bench.js";
-export { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type GenerateStep, type PhaseReport, type ReadsReport, type RunSetting } from "./generate.js";
+export { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type FlashShape, type GenerateStep, type PhaseReport, type ReadsReport, type RunSetting, type ShapedReport, type SpentReport, type TimelineReport } from "./generate.js";
 export { ARRANGEMENTS, DOWN_FORMS, type PackReport, type PackRequest, type PackStep } from "./pack.js";
 export type { RecordReport, RecordRequest } from "./record.js";
 export { ACTIVATIONS, ARCHITECTURES, WEIGHTS, type PlantedRow, type SynthReport, type SynthRequest, type SynthStep, type VerifyReport, type VerifyRequest } from "./synth.js";
