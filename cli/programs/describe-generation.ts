@@ -26,7 +26,14 @@ const msPerToken = (report: GenerateReport) => {
   return { mean: ms(ns.reduce((sum, one) => sum + one, 0) / ns.length), p50: ms(quantile(ns, 0.5)), p90: ms(quantile(ns, 0.9)), p99: ms(quantile(ns, 0.99)), max: ms(ns.at(-1)!) };
 };
 
-export const describeGeneration = (report: GenerateReport): string => {
+/** `shapedTo`: the device that reads were slowed down to. */
+const shapedLine = (report: GenerateReport, shapedTo: string | null): ReadonlyArray<string> => {
+  const shaped = report.reads?.shaped;
+  if (shapedTo === null || shaped === undefined) return [];
+  return [`flash: slowed down to ${shapedTo}; ${percent(shaped.reads === 0 ? 0 : shaped.late / shaped.reads)} of reads were later than there${shaped.late === 0 ? "" : `, by ${showNs(shaped.lateNs / shaped.late)} each`}`];
+};
+
+export const describeGeneration = (report: GenerateReport, shapedTo: string | null = null): string => {
   const per = (tokens: number) => (ns: number): string => (tokens === 0 ? "--" : showNs(ns / tokens));
   const row = (name: string, phase: PhaseReport, tokens: number, rate: number | undefined): ReadonlyArray<string> => {
     const each = per(tokens);
@@ -48,6 +55,7 @@ export const describeGeneration = (report: GenerateReport): string => {
     `${report.architecture}, FFNs ${report.ffn}, ${report.labels.join(", ")}; ${report.kernels} kernels, ${report.threads} ${report.threads === 1 ? "thread" : "threads"}; loaded in ${showNs(report.loadNs)}`,
     `memory: ${memory.join("; ")}`,
     ...(report.reads === undefined ? [] : [`reads: ${report.reads.backend}; ${report.reads.count}, half within ${showNs(report.reads.p50Ns)}, 99% within ${showNs(report.reads.p99Ns)}`]),
+    ...shapedLine(report, shapedTo),
     ...(report.fired === undefined ? [] : [`neurons that fired: ${percent(report.fired)}`]),
     `ended: ${STOPS[report.stop]}`,
   ].join("\n");

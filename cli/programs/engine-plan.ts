@@ -3,6 +3,8 @@ import type { Plan } from "../../sim/domain/plan.js";
 import type { GenerateRequest } from "../../engine/index.js";
 
 export interface Mapped {
+  /** What was given; null where nothing was. */
+  readonly given: Plan | null;
   readonly request: Partial<Pick<GenerateRequest, "memory" | "segments" | "threads" | "io" | "depth" | "cluster" | "policy" | "granularity" | "overlap">>;
   /** One line each: what the plan says, and what happens instead. */
   readonly unmapped: ReadonlyArray<string>;
@@ -19,12 +21,11 @@ export const mapPlan = (plan: Plan, cores: number): Mapped => {
   const policy = POLICY[mechanisms.cache];
   const said: ReadonlyArray<readonly [boolean, string]> = [
     [asked !== threads, `compute.threads: ${asked} in all; this machine has ${cores} ${cores === 1 ? "core" : "cores"}, so ${threads}`],
-    [compute.ioCore !== "none", `compute.ioCore: ${compute.ioCore}; reads are not bound to a core here`],
+    [compute.ioCore !== "none", `compute.ioCore: ${compute.ioCore}; nobody knows here which cores are such; --pin-io binds the threads that read to one`],
     [mechanisms.computation === "predicted", "mechanisms.computation: predicted; there is no predictor here, the gate of every neuron decides (lossless)"],
     [mechanisms.decodeOn !== "cpu" || mechanisms.prefillOn !== "cpu" || compute.attentionOn !== "cpu" || compute.npuRows.some((entry) => entry.share > 0), "mechanisms.decodeOn, mechanisms.prefillOn, compute.attentionOn, compute.npuRows: all is computed on the CPU here"],
     [granularity === null, `mechanisms.loading: ${mechanisms.loading}; the engine reads by itself, so two-phase`],
     [policy === null, `mechanisms.cache: ${mechanisms.cache}; the engine keeps its own cache, so lru`],
-    [mechanisms.submitters === "compute-threads", "mechanisms.submitters: compute-threads; lanes of their own read here"],
     [mechanisms.prefetchHot !== "off", `mechanisms.prefetchHot: ${mechanisms.prefetchHot}; nothing is read ahead under attention here`],
     [mechanisms.prefillOverlap === "off", "mechanisms.prefillOverlap: off; prefill always reads ahead here"],
     [true, "cache.fixed, cache.predictors, cache.scales, cache.kv, cache.runtime: this process holds what it holds, and that comes off the memory first"],
@@ -32,11 +33,13 @@ export const mapPlan = (plan: Plan, cores: number): Mapped => {
     [true, "io.streamBlock: prefill streams blocks of 1024 neurons here"],
   ];
   return {
+    given: plan,
     request: {
       memory: plan.memory,
       segments: { hot: Math.floor(cache.hot), cold: Math.floor(cache.cold) },
       threads,
-      io: { backend: "lanes", reads: plan.io.lanes },
+      // Through io_uring the threads that compute submit their own reads.
+      io: { backend: mechanisms.submitters === "compute-threads" ? "io_uring" : "lanes", reads: plan.io.lanes },
       depth: plan.pipeline.depth,
       cluster: plan.cluster.neurons,
       granularity: granularity ?? "neuron",
