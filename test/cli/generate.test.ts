@@ -31,8 +31,8 @@ const start = async (named: Readonly<Record<string, unknown>>, options: { readon
 };
 
 const plain: GenerateRequest = {
-  model: "m.flash", prompt: "Text", tokens: 128, memory: null, segments: null, threads: null, io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", ffn: "auto", temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: true,
+  model: "m.flash", prompt: "Text", tokens: 128, memory: null, segments: null, threads: null, cores: null, ioCore: null, shape: null, io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru",
+  granularity: "neuron", overlap: "cluster", ffn: "auto", temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: true, trace: false,
 };
 
 describe("generate", () => {

@@ -19,8 +19,8 @@ const MODEL = "smallthinker-softmax-f32";
 const packed = join(folder, "model.flash");
 const packing = (from: string, out: string): PackRequest => ({ model: from, out, down: "auto", group: null, arrangement: "bundles", threads: 2 });
 const asking = (model: string): GenerateRequest => ({
-  model, prompt: "one of the", tokens: 24, memory: null, segments: null, threads: 2, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", ffn: "auto", temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false,
+  model, prompt: "one of the", tokens: 24, memory: null, segments: null, threads: 2, cores: null, ioCore: null, shape: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
+  granularity: "neuron", overlap: "cluster", ffn: "auto", temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false, trace: false,
 });
 const quiet = { onStep: () => undefined };
 

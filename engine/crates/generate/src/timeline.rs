@@ -194,3 +194,57 @@ impl Collector {
         self.tracer.is_on().then_some(self.timeline)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use spans::{Activity, MOST_OF_A_TRACK, Tracer};
+
+    use super::{Collector, MOST_SPANS};
+    use crate::meter::Meter;
+    use crate::watch::Watch;
+
+    fn meter() -> Meter {
+        Meter {
+            watch: Watch::default(),
+            reader: None,
+        }
+    }
+
+    #[test]
+    fn the_last_passes_are_kept_and_the_sums_are_of_all() {
+        let (tracer, meter) = (Tracer::new(1), meter());
+        let mut collector = Collector::new(tracer.clone(), 1, meter.now());
+        let passes = MOST_SPANS / MOST_OF_A_TRACK + 3;
+        let now = Instant::now();
+        for pass in 0..passes {
+            for _ in 0..MOST_OF_A_TRACK {
+                tracer
+                    .thread(0)
+                    .read(Activity::ReadGate, pass as u32, now, now + Duration::from_nanos(10));
+            }
+            collector.token(Duration::from_millis(1), || meter.now());
+        }
+        let timeline = collector.finish().unwrap();
+        assert_eq!((timeline.forgotten, timeline.kept.len()), (3, passes - 3));
+        assert_eq!(timeline.kept[0].token, Some(3));
+        assert_eq!(timeline.decode.passes, passes);
+        assert_eq!(
+            timeline.decode.by_activity[Activity::ReadGate as usize],
+            10 * (passes * MOST_OF_A_TRACK) as u64
+        );
+        // They were all under way at one time, in each pass.
+        assert_eq!(timeline.decode.reading, 10 * passes as u64);
+        assert_eq!(timeline.decode.exposed, timeline.decode.reading);
+    }
+
+    #[test]
+    fn a_run_that_is_not_traced_leaves_nothing() {
+        let meter = meter();
+        let mut collector = Collector::new(Tracer::off(), 2, meter.now());
+        collector.prompt(|| unreachable!("no counter is read"));
+        collector.token(Duration::ZERO, || unreachable!("no counter is read"));
+        assert!(collector.finish().is_none());
+    }
+}
