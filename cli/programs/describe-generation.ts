@@ -27,10 +27,14 @@ const msPerToken = (report: GenerateReport) => {
 };
 
 /** `shapedTo`: the device that reads were slowed down to. */
-const shapedLine = (report: GenerateReport, shapedTo: string | null): ReadonlyArray<string> => {
+const shapedOf = (report: GenerateReport, shapedTo: string | null): { readonly device: string; readonly lateShare: number; readonly lateNsEach: number } | null => {
   const shaped = report.reads?.shaped;
-  if (shapedTo === null || shaped === undefined) return [];
-  return [`flash: slowed down to ${shapedTo}; ${percent(shaped.reads === 0 ? 0 : shaped.late / shaped.reads)} of reads were later than there${shaped.late === 0 ? "" : `, by ${showNs(shaped.lateNs / shaped.late)} each`}`];
+  return shapedTo === null || shaped === undefined ? null : { device: shapedTo, lateShare: shaped.reads === 0 ? 0 : shaped.late / shaped.reads, lateNsEach: shaped.late === 0 ? 0 : shaped.lateNs / shaped.late };
+};
+
+const shapedLine = (report: GenerateReport, shapedTo: string | null): ReadonlyArray<string> => {
+  const shaped = shapedOf(report, shapedTo);
+  return shaped === null ? [] : [`flash: slowed down to ${shaped.device}; ${percent(shaped.lateShare)} of reads were later than there${shaped.lateShare === 0 ? "" : `, by ${showNs(shaped.lateNsEach)} each`}`];
 };
 
 export const describeGeneration = (report: GenerateReport, shapedTo: string | null = null): string => {
@@ -61,7 +65,7 @@ export const describeGeneration = (report: GenerateReport, shapedTo: string | nu
   ].join("\n");
 };
 
-export const summaryOfGeneration = (request: GenerateRequest, report: GenerateReport, unmapped: ReadonlyArray<string>): unknown => {
+export const summaryOfGeneration = (request: GenerateRequest, report: GenerateReport, unmapped: ReadonlyArray<string>, shapedTo: string | null = null): unknown => {
   const tokens = passes(report);
   const { prompt, decode } = report;
   const each = (value: number): number | null => (tokens === 0 ? null : value / tokens);
@@ -86,6 +90,7 @@ export const summaryOfGeneration = (request: GenerateRequest, report: GenerateRe
     ],
     phases: { prefill: prompt, decode },
     reads: report.reads ?? null,
+    shapedTo: shapedOf(report, shapedTo),
     memory: { allowed: report.memory ?? null, fixed: report.fixed, ffnBytes: report.ffnBytes, hot: report.hot, cold: report.cold, peakResident: report.peakResident ?? null },
     engine: { architecture: report.architecture, file: report.file, ffn: report.ffn, kernels: report.kernels, threads: report.threads, loadMs: report.loadNs / 1e6 },
     seed: report.seed,

@@ -111,7 +111,7 @@ const describe = (args: Args, { request, report, ...rest }: Ran, unmapped: Reado
   const files = filesOf(args, { request, report, ...rest });
   return {
     // The text is on stdout already, as it came; here is the end of its last line.
-    stdout: inFormat(args.format, { text: "", json: summaryOfGeneration(request, report, unmapped) }),
+    stdout: inFormat(args.format, { text: "", json: summaryOfGeneration(request, report, unmapped, rest.shapedTo) }),
     files,
     notes: [...(args.format === "json" ? [] : [`\n${describeGeneration(report, rest.shapedTo)}`, ...(unmapped.length === 0 ? [] : ["", "not mapped from the plan:", ...unmapped.map((line) => `  ${line}`)])]), ...files.map((file) => `wrote ${file.path}`), ...gapsOf(report)],
   };

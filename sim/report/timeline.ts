@@ -55,13 +55,13 @@ export const summariseLanes = (lanes: ReadonlyArray<LaneUse>, spans: ReadonlyArr
   lanes.map((lane) => {
     const busyBy = new Map<string, number>();
     let count = 0;
-    let criticalNs: number | null = null;
+    let criticalNs: number | null = spans.some((span) => span.critical !== null) ? 0 : null;
     for (const span of spans) {
       if (span.lane !== lane.lane) continue;
       count++;
       const ns = span.endNs - span.startNs;
       busyBy.set(span.what, (busyBy.get(span.what) ?? 0) + ns);
-      if (span.critical !== null) criticalNs = (criticalNs ?? 0) + (span.critical ? ns : 0);
+      if (span.critical === true) criticalNs = (criticalNs ?? 0) + ns;
     }
     const mostly = [...busyBy].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))[0]?.[0] ?? "-";
     return { lane: lane.lane, spans: count, busyNs: lane.busyNs, meanInUse: wallNs > 0 ? lane.busyNs / wallNs : 0, criticalNs, mostly };
