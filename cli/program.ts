@@ -6,7 +6,7 @@ import { A, E, RTE, T, TE, pipe, sequenceS, type Either, type IO, type ReaderTas
 import { together, type AppError } from "../sim/base/errors.js";
 import type { DeviceProfile } from "../sim/domain/device.js";
 import type { ModelSpec } from "../sim/domain/model.js";
-import type { RunRecord, RunRequest } from "../sim/domain/run.js";
+import type { SimulatedRun, RunRequest } from "../sim/domain/run.js";
 import type { SystemSpec } from "../sim/domain/system.js";
 import type { Engine } from "../engine/index.js";
 
@@ -24,7 +24,7 @@ export interface Loaded { readonly where: string; readonly raw: unknown }
 export interface RunInputs { readonly device: DeviceProfile; readonly model: ModelSpec; readonly system: SystemSpec; readonly request: RunRequest; readonly activations?: Uint8Array }
 
 /** One outcome for each request, in the order of the requests. */
-export type Outcome = Either<AppError, RunRecord>;
+export type Outcome = Either<AppError, SimulatedRun>;
 
 export interface HostFacts {
   readonly node: string;

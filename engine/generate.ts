@@ -9,6 +9,19 @@ export const GRANULARITIES = ["tensor", "expert", "matrix", "cluster", "neuron"]
 export const OVERLAPS = ["none", "matrix", "cluster"] as const;
 export const FFNS = ["auto", "dense", "sparse"] as const;
 
+/** Points are rows of numbers: block and rate, or block, range and rate; bytes, and bytes a second. */
+export interface FlashShape {
+  readonly sequential: ReadonlyArray<number>;
+  readonly random: ReadonlyArray<number>;
+  readonly queues: number;
+  readonly contentionFloor: number;
+  readonly contentionSubmitters: number;
+  readonly latencyNs: number;
+  readonly secondPhaseRatio: number;
+  /** Of the core that issues reads, relative to the device's best. */
+  readonly coreRatio: number;
+}
+
 /** How a model runs, whatever is asked of it. Sizes in bytes. */
 export interface RunSetting {
   /** A GGUF file, or one that `pack` made. */
@@ -19,6 +32,12 @@ export interface RunSetting {
   readonly segments: { readonly hot: number; readonly cold: number } | null;
   /** null: one for each core. */
   readonly threads: number | null;
+  /** Cores to bind compute threads to, one for each; null binds none. */
+  readonly cores: ReadonlyArray<number> | null;
+  /** The core of the threads that only read; null: any. */
+  readonly ioCore: number | null;
+  /** Another device's flash, which this disk is slowed down to; null: as it is. */
+  readonly shape: FlashShape | null;
   readonly io: { readonly backend: "lanes" | "io_uring"; readonly reads: number };
   readonly depth: number;
   readonly cluster: number;
@@ -41,6 +60,8 @@ export interface GenerateRequest extends RunSetting {
   readonly topP: number;
   readonly seed: number;
   readonly stopAtEnd: boolean;
+  /** Whether the report is to have a timeline; it takes some megabytes of the memory, and a little time. */
+  readonly trace: boolean;
 }
 
 export type GenerateStep =
@@ -65,7 +86,36 @@ export interface PhaseReport {
   readonly misses: number;
 }
 
-export interface ReadsReport { readonly backend: string; readonly count: number; readonly p50Ns: number; readonly p99Ns: number; readonly peakBufferBytes: number }
+/** Reads that passed the modelled device, and those that the real disk delivered later than it would have. */
+export interface ShapedReport { readonly reads: number; readonly late: number; readonly lateNs: number; readonly deviceNs: number }
+
+export interface ReadsReport { readonly backend: string; readonly count: number; readonly p50Ns: number; readonly p99Ns: number; readonly peakBufferBytes: number; readonly shaped?: ShapedReport }
+
+/** Where the time of some passes went: nanoseconds of threads or, of reads, of reads. */
+export interface SpentReport {
+  readonly passes: number;
+  readonly ns: number;
+  /** In the order of the timeline's `activities`. */
+  readonly byActivity: ReadonlyArray<number>;
+  readonly byThread: ReadonlyArray<number>;
+  readonly together: number;
+  /** Wall time with a read under way, and the part of it in which no thread computed. */
+  readonly reading: number;
+  readonly exposed: number;
+}
+
+export interface TimelineReport {
+  readonly activities: ReadonlyArray<string>;
+  readonly prompt: SpentReport;
+  readonly decode: SpentReport;
+  /** For each pass of decode: ns, bytes read, units of up and down looked for, and missed. */
+  readonly rows: Float64Array;
+  /** For each span: lane (a thread; then all together; then reads), activity, start and end in ns, token (-1: of the prompt), layer (-1: of none). */
+  readonly spans: Float64Array;
+  /** Passes at the beginning whose spans were dropped, and spans that had no room. */
+  readonly forgotten: number;
+  readonly lost: number;
+}
 
 export interface GenerateReport {
   readonly architecture: string;
@@ -101,6 +151,7 @@ export interface GenerateReport {
   readonly cold: number;
   readonly peakResident?: number;
   readonly seed: number;
+  readonly timeline?: TimelineReport;
 }
 
 /** A cancelled run has the report of what it did; null when it had not got as far as a report. */

@@ -1,5 +1,5 @@
 /** Builders of runs and points, so that an experiment's file reads like the paper's table. */
-import type { MemoryRequest, RunRecord, RunRequest } from "../sim/domain/run.js";
+import type { MemoryRequest, SimulatedRun, RunRequest } from "../sim/domain/run.js";
 import type { Mechanisms } from "../sim/domain/system.js";
 import type { Case, PointSpec, Role } from "./experiment.js";
 
@@ -83,7 +83,7 @@ const head = (h: PointHead): Omit<PointSpec, "uses" | "simulated"> => ({
 });
 
 /** A point read from one run. */
-export const fromRun = (h: PointHead, from: Case, pick: (record: RunRecord) => number | null): PointSpec => ({
+export const fromRun = (h: PointHead, from: Case, pick: (record: SimulatedRun) => number | null): PointSpec => ({
   ...head(h),
   uses: [from],
   simulated: (lab) => {
@@ -93,7 +93,7 @@ export const fromRun = (h: PointHead, from: Case, pick: (record: RunRecord) => n
 });
 
 /** A ratio of the same quantity in two runs. */
-export const fromRatio = (h: PointHead, over: Case, under: Case, pick: (record: RunRecord) => number): PointSpec => ({
+export const fromRatio = (h: PointHead, over: Case, under: Case, pick: (record: SimulatedRun) => number): PointSpec => ({
   ...head(h),
   uses: [over, under],
   simulated: (lab) => {
@@ -105,13 +105,13 @@ export const fromRatio = (h: PointHead, over: Case, under: Case, pick: (record: 
 /** A point that needs no run: a property of the device or the model. */
 export const fromProfile = (h: PointHead, simulated: PointSpec["simulated"]): PointSpec => ({ ...head(h), uses: [], simulated });
 
-export const tokensPerSec = (record: RunRecord): number => record.tokensPerSec;
+export const tokensPerSec = (record: SimulatedRun): number => record.tokensPerSec;
 export const percent = (share: number): number => 100 * share;
 /**
  * Share of the time that goes to getting weights, as the paper's tables split a token in two and no third part: reads behind
  * which nothing computes, and placing in the cache what was read.
  */
-export const loadingShare = (record: RunRecord): number => {
+export const loadingShare = (record: SimulatedRun): number => {
   const placing = record.breakdown.find((part) => part.activity === "cache")?.nsPerToken ?? 0;
   return record.exposedIoShare + placing / record.breakdown.reduce((sum, part) => sum + part.nsPerToken, 0);
 };

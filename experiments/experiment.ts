@@ -4,7 +4,7 @@
  */
 import type { DeviceProfile } from "../sim/domain/device.js";
 import type { ModelSpec } from "../sim/domain/model.js";
-import type { RunRecord, RunRequest } from "../sim/domain/run.js";
+import type { SimulatedRun, RunRequest } from "../sim/domain/run.js";
 
 /** calibration: a constant was fitted to it, or it is an input that comes straight back. check: everything else. */
 export type Role = "calibration" | "check";
@@ -15,7 +15,7 @@ export interface Case { readonly key: string; readonly request: RunRequest }
 /** What points, curves and claims are computed from. */
 export interface Lab {
   /** A finished run by its case key; null where the system cannot run that case. */
-  readonly run: (key: string) => RunRecord | null;
+  readonly run: (key: string) => SimulatedRun | null;
   /** Why `run` gave null, in a few words for the picture's gap: "does not fit in memory". */
   readonly reason?: (key: string) => string | null;
   readonly device: (name: string) => DeviceProfile;

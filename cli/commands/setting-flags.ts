@@ -6,6 +6,9 @@ export const planFlag: Flag = { name: "plan", value: "FILE", help: "a plan, as s
 export const settingFlags: ReadonlyArray<Flag> = [
   { name: "lanes", value: "N", help: "read from flash by so many threads, as an Android app has to" },
   { name: "io-uring", value: "DEPTH", help: "read through io_uring, so many reads in flight; where the kernel refuses, by lanes, and the result says so (default: 64)" },
+  { name: "pin", value: "CORES", help: "bind compute threads to these cores, such as 0,1; as many threads as cores (default: not bound)" },
+  { name: "pin-io", value: "CORE", help: "bind the threads that only read to this core (default: not bound)" },
+  { name: "shape-flash", value: "DEVICE", help: "slow reads down to the flash of a device (a name, or a path to your own .json): a real run as if on that phone's storage" },
   { name: "depth", value: "N", help: "neuron clusters in flight (default: 16)" },
   { name: "cluster", value: "N", help: "neurons of a cluster (default: 256)" },
   { name: "policy", value: "NAME", help: "what leaves the cold segment first: lru, window, static-hot, clock, lfu, s3-fifo, sieve or arc (default: lru)" },

@@ -2,7 +2,7 @@
 import { E } from "../../sim/base/fp.js";
 import { custom, type Exact } from "../../sim/base/decode.js";
 import type { Mistake } from "../../sim/base/errors.js";
-import type { BenchRequest } from "../../engine/index.js";
+import type { BenchRequest, FlashShape } from "../../engine/index.js";
 import { absent, choice, inputFile, several, shared, size, switchedOn, wholeNumber, words, type Sound } from "../args.js";
 import type { Mapped } from "./engine-plan.js";
 import { settingFields, settingMistakes, settingOf } from "./engine-setting.js";
@@ -47,7 +47,7 @@ export const contradictions = (args: Sound<typeof fields>): ReadonlyArray<Mistak
   const inMemory = args.plan === null && (args.memory === null || (args.memory?.every((bytes) => bytes === null) ?? false));
   const [models, theirs] = [args.model?.length ?? 0, args["llama-model"]?.length ?? 0];
   return [
-    ...settingMistakes(args, inMemory),
+    ...settingMistakes(args, inMemory, args.threads ?? []),
     ...(untested ? [{ path: "--n-gen", message: "is 0, and so is --n-prompt: nothing is left to measure; give one of them" }] : []),
     ...(args.vs === null ? (["rounds", "llama-bench", "llama-model"] as const).filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: "is for the comparison; give --vs llama.cpp too, or leave it out" })) : []),
     ...(theirs > 0 && models > 0 && theirs !== models ? [{ path: "--llama-model", message: `is given ${theirs} times and --model ${models} times; give one for each` }] : []),
@@ -62,10 +62,10 @@ export interface Configuration {
   readonly rivalModel: string;
 }
 
-export const configurationsOf = (args: BenchArgs, plan: Mapped["request"], cores: number): ReadonlyArray<Configuration> => {
-  const setting = settingOf(args, plan);
+export const configurationsOf = (args: BenchArgs, plan: Mapped["request"], shape: FlashShape | null, cores: number): ReadonlyArray<Configuration> => {
+  const setting = settingOf(args, plan, shape);
   return args.model.flatMap((model, place) =>
-    (args.threads ?? [plan.threads ?? cores]).flatMap((threads) =>
+    (args.threads ?? [args.pin?.length ?? plan.threads ?? cores]).flatMap((threads) =>
       (args.memory ?? [plan.memory ?? null]).map((memory) => ({
         request: {
           ...setting,
@@ -85,7 +85,7 @@ export const configurationsOf = (args: BenchArgs, plan: Mapped["request"], cores
 
 /** The words that make another process of this program measure one configuration. */
 export const wordsOf = (args: BenchArgs, { request, threads }: Configuration): ReadonlyArray<string> => {
-  const passed = (["plan", "lanes", "io-uring", "depth", "cluster", "policy", "granularity", "overlap", "ffn"] as const).flatMap((name) => (args[name] === null ? [] : [`--${name}`, String(args[name])]));
+  const passed = (["plan", "lanes", "io-uring", "pin", "pin-io", "shape-flash", "depth", "cluster", "policy", "granularity", "overlap", "ffn"] as const).flatMap((name) => (args[name] === null ? [] : [`--${name}`, String(args[name])]));
   const list = (all: ReadonlyArray<number>): string => (all.length === 0 ? "0" : all.join(","));
   return [
     "bench", "--format", "json", "--model", request.model, "--n-prompt", list(request.prompts), "--n-gen", list(request.generations), "--repetitions", String(request.repetitions),

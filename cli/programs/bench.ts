@@ -9,7 +9,7 @@ import { compare } from "./bench-rival.js";
 import { rowsOf, type Row } from "./bench-rows.js";
 import { configurationsOf, contradictions, fields, type BenchArgs, type Configuration } from "./bench-words.js";
 import { describeRows } from "./describe-bench.js";
-import { planAt } from "./engine-setting.js";
+import { planAt, shapeFor } from "./engine-setting.js";
 
 /** null: it was interrupted. */
 type Measured = Either<AppError, ReadonlyArray<Row> | null>;
@@ -61,9 +61,9 @@ export const benchProgram = (command: Command) => (given: Words): Program<Answer
     gather({ args: RTE.fromEither(reading.args), plan: planAt(argument(reading, "plan"), false) }),
     RTE.chain(({ args, plan }) =>
       pipe(
-        ((capabilities) => capabilities.host) as Program<HostFacts>,
-        RTE.chain((host) => {
-          const configurations = configurationsOf(args, plan.request, host.cores);
+        gather({ host: ((capabilities) => capabilities.host) as Program<HostFacts>, shape: shapeFor(args["shape-flash"], plan) }),
+        RTE.chain(({ host, shape }) => {
+          const configurations = configurationsOf(args, plan.request, shape, host.cores);
           return args.vs === null ? measureAll(where, args, configurations, host) : compare(where, args, configurations);
         }),
         RTE.map((answer): Answer => (args.format === "json" || plan.unmapped.length === 0 ? answer : { ...answer, notes: [...(answer.notes ?? []), "not mapped from the plan:", ...plan.unmapped.map((line) => `  ${line}`)] })),

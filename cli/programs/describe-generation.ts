@@ -26,7 +26,18 @@ const msPerToken = (report: GenerateReport) => {
   return { mean: ms(ns.reduce((sum, one) => sum + one, 0) / ns.length), p50: ms(quantile(ns, 0.5)), p90: ms(quantile(ns, 0.9)), p99: ms(quantile(ns, 0.99)), max: ms(ns.at(-1)!) };
 };
 
-export const describeGeneration = (report: GenerateReport): string => {
+/** `shapedTo`: the device that reads were slowed down to. */
+const shapedOf = (report: GenerateReport, shapedTo: string | null): { readonly device: string; readonly lateShare: number; readonly lateNsEach: number } | null => {
+  const shaped = report.reads?.shaped;
+  return shapedTo === null || shaped === undefined ? null : { device: shapedTo, lateShare: shaped.reads === 0 ? 0 : shaped.late / shaped.reads, lateNsEach: shaped.late === 0 ? 0 : shaped.lateNs / shaped.late };
+};
+
+const shapedLine = (report: GenerateReport, shapedTo: string | null): ReadonlyArray<string> => {
+  const shaped = shapedOf(report, shapedTo);
+  return shaped === null ? [] : [`flash: slowed down to ${shaped.device}; ${percent(shaped.lateShare)} of reads were later than there${shaped.lateShare === 0 ? "" : `, by ${showNs(shaped.lateNsEach)} each`}`];
+};
+
+export const describeGeneration = (report: GenerateReport, shapedTo: string | null = null): string => {
   const per = (tokens: number) => (ns: number): string => (tokens === 0 ? "--" : showNs(ns / tokens));
   const row = (name: string, phase: PhaseReport, tokens: number, rate: number | undefined): ReadonlyArray<string> => {
     const each = per(tokens);
@@ -48,13 +59,14 @@ export const describeGeneration = (report: GenerateReport): string => {
     `${report.architecture}, FFNs ${report.ffn}, ${report.labels.join(", ")}; ${report.kernels} kernels, ${report.threads} ${report.threads === 1 ? "thread" : "threads"}; loaded in ${showNs(report.loadNs)}`,
     `memory: ${memory.join("; ")}`,
     ...(report.reads === undefined ? [] : [`reads: ${report.reads.backend}; ${report.reads.count}, half within ${showNs(report.reads.p50Ns)}, 99% within ${showNs(report.reads.p99Ns)}`]),
+    ...shapedLine(report, shapedTo),
     ...(report.fired === undefined ? [] : [`neurons that fired: ${percent(report.fired)}`]),
     ...(report.predicted === undefined ? [] : [`neurons that were predicted: ${percent(report.predicted)}${report.recall === undefined ? "" : `; of those that would have fired, ${percent(report.recall)} were`}`]),
     `ended: ${STOPS[report.stop]}`,
   ].join("\n");
 };
 
-export const summaryOfGeneration = (request: GenerateRequest, report: GenerateReport, unmapped: ReadonlyArray<string>): unknown => {
+export const summaryOfGeneration = (request: GenerateRequest, report: GenerateReport, unmapped: ReadonlyArray<string>, shapedTo: string | null = null): unknown => {
   const tokens = passes(report);
   const { prompt, decode } = report;
   const each = (value: number): number | null => (tokens === 0 ? null : value / tokens);
@@ -81,6 +93,7 @@ export const summaryOfGeneration = (request: GenerateRequest, report: GenerateRe
     ],
     phases: { prefill: prompt, decode },
     reads: report.reads ?? null,
+    shapedTo: shapedOf(report, shapedTo),
     memory: { allowed: report.memory ?? null, fixed: report.fixed, ffnBytes: report.ffnBytes, hot: report.hot, cold: report.cold, peakResident: report.peakResident ?? null },
     engine: { architecture: report.architecture, file: report.file, ffn: report.ffn, kernels: report.kernels, threads: report.threads, loadMs: report.loadNs / 1e6 },
     seed: report.seed,

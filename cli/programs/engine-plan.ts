@@ -3,6 +3,8 @@ import type { Plan } from "../../sim/domain/plan.js";
 import type { GenerateRequest } from "../../engine/index.js";
 
 export interface Mapped {
+  /** What was given; null where nothing was. */
+  readonly given: Plan | null;
   readonly request: Partial<Pick<GenerateRequest, "memory" | "segments" | "threads" | "io" | "depth" | "cluster" | "policy" | "granularity" | "overlap">>;
   /** One line each: what the plan says, and what happens instead. */
   readonly unmapped: ReadonlyArray<string>;
@@ -20,13 +22,12 @@ export const mapPlan = (plan: Plan, cores: number, predicts: boolean): Mapped =>
   const policy = POLICY[mechanisms.cache];
   const said: ReadonlyArray<readonly [boolean, string]> = [
     [asked !== threads, `compute.threads: ${asked} in all; this machine has ${cores} ${cores === 1 ? "core" : "cores"}, so ${threads}`],
-    [compute.ioCore !== "none", `compute.ioCore: ${compute.ioCore}; reads are not bound to a core here`],
+    [compute.ioCore !== "none", `compute.ioCore: ${compute.ioCore}; nobody knows here which cores are such; --pin-io binds the threads that read to one`],
     [mechanisms.computation === "predicted" && !predicts, "mechanisms.computation: predicted; no --predictor is given, so the gate of every neuron decides (lossless)"],
     [mechanisms.computation !== "predicted" && predicts, `mechanisms.computation: ${mechanisms.computation}; --predictor is given, so it decides which neurons are computed`],
     [mechanisms.decodeOn !== "cpu" || mechanisms.prefillOn !== "cpu" || compute.attentionOn !== "cpu" || compute.npuRows.some((entry) => entry.share > 0), "mechanisms.decodeOn, mechanisms.prefillOn, compute.attentionOn, compute.npuRows: all is computed on the CPU here"],
     [granularity === null, `mechanisms.loading: ${mechanisms.loading}; the engine reads by itself, so two-phase`],
     [policy === null, `mechanisms.cache: ${mechanisms.cache}; the engine keeps its own cache, so lru`],
-    [mechanisms.submitters === "compute-threads", "mechanisms.submitters: compute-threads; lanes of their own read here"],
     [mechanisms.prefetchHot !== "off", `mechanisms.prefetchHot: ${mechanisms.prefetchHot}; nothing is read ahead under attention here`],
     [mechanisms.prefillOverlap === "off", "mechanisms.prefillOverlap: off; prefill always reads ahead here"],
     [true, "cache.fixed, cache.predictors, cache.scales, cache.kv, cache.runtime: this process holds what it holds, and that comes off the memory first"],
@@ -34,11 +35,13 @@ export const mapPlan = (plan: Plan, cores: number, predicts: boolean): Mapped =>
     [true, "io.streamBlock: prefill streams blocks of 1024 neurons here"],
   ];
   return {
+    given: plan,
     request: {
       memory: plan.memory,
       segments: { hot: Math.floor(cache.hot), cold: Math.floor(cache.cold) },
       threads,
-      io: { backend: "lanes", reads: plan.io.lanes },
+      // Through io_uring the threads that compute submit their own reads.
+      io: { backend: mechanisms.submitters === "compute-threads" ? "io_uring" : "lanes", reads: plan.io.lanes },
       depth: plan.pipeline.depth,
       cluster: plan.cluster.neurons,
       granularity: granularity ?? "neuron",

@@ -3,11 +3,12 @@ import { RTE, pipe, type Either } from "../../sim/base/fp.js";
 import type { Exact } from "../../sim/base/decode.js";
 import type { AppError, Mistake } from "../../sim/base/errors.js";
 import type { Plan } from "../../sim/domain/plan.js";
-import { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type RunSetting } from "../../engine/index.js";
-import { absent, choice, inputFile, optional, wholeNumber, type Sound } from "../args.js";
+import { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type FlashShape, type RunSetting } from "../../engine/index.js";
+import { absent, choice, inputFile, optional, several, wholeNumber, word, type Sound } from "../args.js";
 import type { HostFacts, Program } from "../program.js";
 import { mapPlan, type Mapped } from "./engine-plan.js";
-import { loadPlan } from "./load.js";
+import { flashShape } from "./flash-shape.js";
+import { loadDevice, loadPlan } from "./load.js";
 
 /** What happens without a word about it. Written in --help too. */
 const DEFAULTS = { io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru", granularity: "neuron", overlap: "cluster" } as const;
@@ -16,6 +17,9 @@ export const settingFields = {
   plan: absent(inputFile),
   lanes: absent(wholeNumber(1, 1024)),
   "io-uring": absent(wholeNumber(1, 1024)),
+  pin: absent(several(wholeNumber(0, 1023))),
+  "pin-io": absent(wholeNumber(0, 1023)),
+  "shape-flash": absent(word("name a device, or a file of your own")),
   depth: absent(wholeNumber(1, 4096)),
   cluster: absent(wholeNumber(1, 1 << 20)),
   policy: absent(choice(...POLICIES)),
@@ -29,17 +33,21 @@ export type SettingArgs = Exact<typeof settingFields>;
 const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined;
 
 /** What only matters while weights are read; without a budget it would be without effect. */
-const FOR_FLASH = ["lanes", "io-uring", "depth", "cluster", "policy", "granularity", "overlap"] as const;
+const FOR_FLASH = ["lanes", "io-uring", "pin-io", "shape-flash", "depth", "cluster", "policy", "granularity", "overlap"] as const;
 
-/** `inMemory`: there is no budget, in flags or plan. */
-export const settingMistakes = (args: Sound<typeof settingFields>, inMemory: boolean): ReadonlyArray<Mistake> => [
+/** `inMemory`: there is no budget, in flags or plan. `threads`: the numbers of threads that were typed. */
+export const settingMistakes = (args: Sound<typeof settingFields>, inMemory: boolean, threads: ReadonlyArray<number>): ReadonlyArray<Mistake> => [
+  ...threads.filter((count) => Array.isArray(args.pin) && args.pin.length !== count).slice(0, 1).map((count) => ({ path: "--pin", message: `names ${args.pin?.length} cores, and --threads says ${count}; give one core for each thread` })),
   ...(isGiven(args.lanes) && isGiven(args["io-uring"]) ? [{ path: "--io-uring", message: "says how to read, and so does --lanes; give one of them" }] : []),
   ...(inMemory ? FOR_FLASH.filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: "is for reads from flash, and without --memory everything is in memory; give --memory too, or leave it out" })) : []),
 ];
 
-export const settingOf = (args: SettingArgs, plan: Mapped["request"]): Omit<RunSetting, "model" | "memory" | "threads"> => ({
+export const settingOf = (args: SettingArgs, plan: Mapped["request"], shape: FlashShape | null): Omit<RunSetting, "model" | "memory" | "threads"> => ({
   segments: plan.segments ?? null,
   io: args["io-uring"] !== null ? { backend: "io_uring", reads: args["io-uring"] } : args.lanes !== null ? { backend: "lanes", reads: args.lanes } : (plan.io ?? DEFAULTS.io),
+  cores: args.pin,
+  ioCore: args["pin-io"],
+  shape,
   depth: args.depth ?? plan.depth ?? DEFAULTS.depth,
   cluster: args.cluster ?? plan.cluster ?? DEFAULTS.cluster,
   policy: args.policy ?? plan.policy ?? DEFAULTS.policy,
@@ -48,7 +56,7 @@ export const settingOf = (args: SettingArgs, plan: Mapped["request"]): Omit<RunS
   ffn: args.ffn,
 });
 
-const NO_PLAN: Mapped = { request: {}, unmapped: [] };
+const NO_PLAN: Mapped = { given: null, request: {}, unmapped: [] };
 
 const mapped = (predicts: boolean) => (plan: Plan): Program<Mapped> => pipe(((capabilities) => capabilities.host) as Program<HostFacts>, RTE.map((host) => mapPlan(plan, host.cores, predicts)));
 
@@ -58,3 +66,7 @@ export const planAt = (path: Either<AppError, string | null>, predicts: boolean)
     RTE.fromEither(path),
     RTE.chain((given) => (given === null ? RTE.right(NO_PLAN) : pipe(loadPlan(given), RTE.chain(mapped(predicts))))),
   );
+
+/** The flash of the device of that name or path, with reads issued by the kind of core that the plan says; null where none is named. */
+export const shapeFor = (name: string | null, { given }: Mapped): Program<FlashShape | null> =>
+  name === null ? RTE.right(null) : pipe(loadDevice(name), RTE.map((device) => flashShape(device, given?.compute.ioCore ?? "none")));

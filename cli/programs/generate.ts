@@ -2,14 +2,17 @@
 import { RTE, TE, pipe } from "../../sim/base/fp.js";
 import type { Exact } from "../../sim/base/decode.js";
 import type { Mistake } from "../../sim/base/errors.js";
-import type { GenerateReport, GenerateRequest, GenerateStep } from "../../engine/index.js";
-import { absent, argument, decimal, inputFile, readWords, shared, size, switchedOn, wholeNumber, word, type Sound } from "../args.js";
+import { encodeRecord, titleOf } from "../../sim/domain/run.js";
+import { timeline, timelineText } from "../../sim/report/timeline.js";
+import type { FlashShape, GenerateReport, GenerateRequest, GenerateStep } from "../../engine/index.js";
+import { absent, argument, decimal, inputFile, isSamePath, outputFile, readWords, shared, size, switchedOn, wholeNumber, word, type Sound } from "../args.js";
 import type { Command, Words } from "../command.js";
-import { gather, inFormat, type Answer, type Program } from "../program.js";
+import { gather, inFormat, type Answer, type OutputFile, type Program } from "../program.js";
 import { asTyped } from "./as-typed.js";
 import { describeGeneration, summaryOfGeneration } from "./describe-generation.js";
 import type { Mapped } from "./engine-plan.js";
-import { planAt, settingFields, settingMistakes, settingOf } from "./engine-setting.js";
+import { planAt, settingFields, settingMistakes, settingOf, shapeFor } from "./engine-setting.js";
+import { measuredRun, measuredSpans, type Ran } from "./measured-run.js";
 
 /** What happens without a word about it. Written in --help too. */
 const DEFAULTS = { tokens: 128, temperature: 0, topK: 0, topP: 1, seed: 1 } as const;
@@ -28,6 +31,8 @@ const fields = {
   "top-k": absent(wholeNumber(0, 1 << 20)),
   "top-p": absent(decimal(0, 1)),
   "ignore-end": switchedOn,
+  trace: absent(outputFile),
+  save: absent(outputFile),
 };
 
 type Args = Exact<typeof fields>;
@@ -35,21 +40,23 @@ type Args = Exact<typeof fields>;
 const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined;
 
 const contradictions = (args: Sound<typeof fields>): ReadonlyArray<Mistake> => [
-  ...settingMistakes(args, args.memory === null && args.plan === null),
+  ...settingMistakes(args, args.memory === null && args.plan === null, typeof args.threads === "number" ? [args.threads] : []),
   ...(args.audit === true && args.predictor === null ? [{ path: "--audit", message: "counts what a predictor misses, and without one every gate decides; give --predictor too, or leave it out" }] : []),
   ...(args.ffn === "dense" && isGiven(args.predictor) ? [{ path: "--predictor", message: "says which neurons to compute, and --ffn dense computes all; give one of them" }] : []),
+  ...(isSamePath(args.trace, args.save) ? [{ path: "--save", message: `names the same file as --trace: ${args.save}` }] : []),
+  ...(["trace", "save"] as const).flatMap((output) => (["model", "plan"] as const).filter((input) => isSamePath(args[input], args[output])).map((input) => ({ path: `--${output}`, message: `names the file that --${input} reads: ${args[output]}` }))),
   ...(args.temperature === undefined || (args.temperature ?? DEFAULTS.temperature) > 0
     ? []
     : (["top-k", "top-p"] as const).filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: "is for sampling, and at temperature 0 the likeliest token is taken; give --temperature above 0, or leave it out" }))),
 ];
 
-const requestOf = (args: Args, plan: Mapped["request"]): GenerateRequest => ({
+const requestOf = (args: Args, plan: Mapped["request"], shape: FlashShape | null): GenerateRequest => ({
   model: args.model,
   prompt: args.prompt,
   tokens: args.tokens ?? DEFAULTS.tokens,
   memory: args.memory === null ? (plan.memory ?? null) : Math.floor(args.memory),
-  threads: args.threads ?? plan.threads ?? null,
-  ...settingOf(args, plan),
+  threads: args.threads ?? args.pin?.length ?? plan.threads ?? null,
+  ...settingOf(args, plan, shape),
   predictor: args.predictor,
   audit: args.audit,
   temperature: args.temperature ?? DEFAULTS.temperature,
@@ -57,6 +64,7 @@ const requestOf = (args: Args, plan: Mapped["request"]): GenerateRequest => ({
   topP: args["top-p"] ?? DEFAULTS.topP,
   seed: args.seed ?? DEFAULTS.seed,
   stopAtEnd: !args["ignore-end"],
+  trace: args.trace !== null || args.save !== null,
 });
 
 /** Bars are for prompts that take a while. */
@@ -86,11 +94,34 @@ const run = (where: string, args: Args, request: GenerateRequest): Program<Gener
   );
 };
 
-const describe = (args: Args, request: GenerateRequest, unmapped: ReadonlyArray<string>, report: GenerateReport): Answer => ({
-  // The text is on stdout already, as it came; here is the end of its last line.
-  stdout: inFormat(args.format, { text: "", json: summaryOfGeneration(request, report, unmapped) }),
-  notes: args.format === "json" ? [] : [`\n${describeGeneration(report)}`, ...(unmapped.length === 0 ? [] : ["", "not mapped from the plan:", ...unmapped.map((line) => `  ${line}`)])],
-});
+/** The files that were asked for. A record has the spans of its phase; a timeline has the prompt's too. */
+const filesOf = (args: Args, ran: Ran): ReadonlyArray<OutputFile> => {
+  const record = measuredRun(ran);
+  if (record === null) return [];
+  return [
+    ...(args.trace === null ? [] : [{ path: args.trace, text: timelineText(timeline({ title: titleOf(record), lanes: record.lanes, spans: measuredSpans(ran.report) })) }]),
+    ...(args.save === null ? [] : [{ path: args.save, text: `${JSON.stringify(encodeRecord(record))}\n` }]),
+  ];
+};
+
+/** What a timeline does not show. */
+const gapsOf = ({ timeline: of }: GenerateReport): ReadonlyArray<string> =>
+  of === undefined
+    ? []
+    : [
+        ...(of.forgotten > 0 ? [`the timeline has no room for the first ${of.forgotten} of ${of.prompt.passes + of.decode.passes} passes; all sums cover them`] : []),
+        ...(of.lost > 0 ? [`${of.lost} spans were not recorded, in passes of more than there was room for: the sums of these passes are too small`] : []),
+      ];
+
+const describe = (args: Args, { request, report, ...rest }: Ran, unmapped: ReadonlyArray<string>): Answer => {
+  const files = filesOf(args, { request, report, ...rest });
+  return {
+    // The text is on stdout already, as it came; here is the end of its last line.
+    stdout: inFormat(args.format, { text: "", json: summaryOfGeneration(request, report, unmapped, rest.shapedTo) }),
+    files,
+    notes: [...(args.format === "json" ? [] : [`\n${describeGeneration(report, rest.shapedTo)}`, ...(unmapped.length === 0 ? [] : ["", "not mapped from the plan:", ...unmapped.map((line) => `  ${line}`)])]), ...files.map((file) => `wrote ${file.path}`), ...gapsOf(report)],
+  };
+};
 
 const endLine = (args: Args): Program<void> => (capabilities) => TE.fromIO(args.format === "table" ? capabilities.print("\n") : () => undefined);
 
@@ -98,12 +129,13 @@ export const generateProgram = (command: Command) => (given: Words): Program<Ans
   const reading = readWords(command, fields, contradictions)(given);
   return pipe(
     gather({ args: RTE.fromEither(reading.args), plan: planAt(argument(reading, "plan"), isGiven(reading.sound.predictor)) }),
-    RTE.chain(({ args, plan }) => {
-      const request = requestOf(args, plan.request);
+    RTE.chain(({ args, plan }) => pipe(shapeFor(args["shape-flash"], plan), RTE.map((shape) => ({ args, plan, shape })))),
+    RTE.chain(({ args, plan, shape }) => {
+      const request = requestOf(args, plan.request, shape);
       return pipe(
         run(`neuronlab ${command.name}`, args, request),
         RTE.chainFirst(() => endLine(args)),
-        RTE.map((report): Answer => (report === null ? { stdout: "", notes: ["interrupted"] } : describe(args, request, plan.unmapped, report))),
+        RTE.map((report): Answer => (report === null ? { stdout: "", notes: ["interrupted"] } : describe(args, { request, report, given: plan.given, shapedTo: args["shape-flash"] }, plan.unmapped))),
       );
     }),
   );

@@ -7,7 +7,7 @@ import { E, RTE, TE, pipe, type Either } from "../../sim/base/fp.js";
 import { describeError, unknownName, type AppError, type Mistake } from "../../sim/base/errors.js";
 import { nearest } from "../../sim/base/nearest.js";
 import { showBytes } from "../../sim/base/units.js";
-import type { RunRecord, RunRequest } from "../../sim/domain/run.js";
+import type { SimulatedRun, RunRequest } from "../../sim/domain/run.js";
 import { summariseErrors } from "../../sim/report/metrics.js";
 import { showNumber, showShare, showSignedShare, table } from "../../sim/report/table.js";
 import type { Case, ClaimResult, Experiment, Lab, Result, ResultPoint } from "../../experiments/experiment.js";
@@ -59,7 +59,7 @@ const inputsOf = (profiles: Profiles, request: RunRequest): Either<AppError, Run
 /** "Cannot run" and "does not fit" are answers and leave a gap; anything else is a fault and stops the reproduction. */
 const isAnswer = (error: AppError): boolean => error._tag === "DoesNotFit" || error._tag === "Unsupported";
 
-interface Ran { readonly record: RunRecord | null; readonly reason: string | null }
+interface Ran { readonly record: SimulatedRun | null; readonly reason: string | null }
 
 const reasonOf = (error: AppError): string => (error._tag === "DoesNotFit" ? `does not fit: needs ${showBytes(error.needed)}, allowed ${showBytes(error.allowed)}` : describeError(error));
 

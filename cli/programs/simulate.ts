@@ -3,7 +3,7 @@ import { E, RTE, TE, pipe, type Either } from "../../sim/base/fp.js";
 import { custom, decode, type Codec, type Exact } from "../../sim/base/decode.js";
 import { badInput, type AppError, type Mistake } from "../../sim/base/errors.js";
 import { mechanismsCodec, type Mechanisms } from "../../sim/domain/system.js";
-import { encodeRecord, type MemoryRequest, type RunRecord, type RunRequest } from "../../sim/domain/run.js";
+import { encodeRecord, titleOf, type MemoryRequest, type SimulatedRun, type RunRequest } from "../../sim/domain/run.js";
 import type { DeviceProfile } from "../../sim/domain/device.js";
 import { encodePlan, type Plan } from "../../sim/domain/plan.js";
 import { describeRun, summaryOf } from "../../sim/report/describe-run.js";
@@ -145,7 +145,7 @@ const loadInputs = (typed: Typed, names: Names): Program<{ readonly args: Args; 
 const inFile = (plan: string | null) => (error: AppError): AppError =>
   plan !== null && error._tag === "BadInput" && error.where === "plan" ? badInput(plan, error.mistakes.map((m) => ({ ...m, path: m.path.replace(/^plan\./, "") }))) : error;
 
-const runOne = (args: Args, inputs: RunInputs): Program<RunRecord> => (capabilities) =>
+const runOne = (args: Args, inputs: RunInputs): Program<SimulatedRun> => (capabilities) =>
   pipe(
     capabilities.runMany([inputs], { workers: 1 }),
     TE.chain((outcomes) => TE.fromEither(pipe(outcomes[0], E.mapLeft(inFile(args.plan))))),
@@ -157,9 +157,7 @@ const quoted = (typed: string): string => (/^[\w@%+=:,./-]+$/.test(typed) ? type
 export const typedCommand = (command: Command, given: Words): string =>
   ["neuronlab", command.name, ...Object.entries(given.named).flatMap(([key, value]) => (Array.isArray(value) ? value : [value]).flatMap((one) => (one === true ? [`--${key}`] : [`--${key}`, quoted(String(one))])))].join(" ");
 
-const titleOf = (record: RunRecord): string => `${record.inputs.model} on ${record.inputs.device} with ${record.inputs.system} (${record.origin} ${record.inputs.phase})`;
-
-const describe = (command: Command, given: Words, args: Args) => (record: RunRecord): Answer => {
+const describe = (command: Command, given: Words, args: Args) => (record: SimulatedRun): Answer => {
   const files: ReadonlyArray<OutputFile> = [
     ...(args.trace === null ? [] : [{ path: args.trace, text: timelineText(timeline({ title: titleOf(record), lanes: record.lanes, spans: record.spans })) }]),
     ...(args.save === null ? [] : [{ path: args.save, text: `${JSON.stringify(encodeRecord(record))}\n` }]),

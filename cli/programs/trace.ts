@@ -1,6 +1,6 @@
 /** A saved run record to a timeline, or to a summary of what each lane did. */
 import { E, RTE, pipe, type Either } from "../../sim/base/fp.js";
-import { decode, exactly, flag, list, number, oneOf, text } from "../../sim/base/decode.js";
+import { decode, exactly, flag, list, nullable, number, oneOf, text } from "../../sim/base/decode.js";
 import { badInput, type AppError, type Mistake } from "../../sim/base/errors.js";
 import { showNs } from "../../sim/base/units.js";
 import { ACTIVITIES, type LaneUse, type SpanRow } from "../../sim/domain/run.js";
@@ -19,7 +19,7 @@ const partCodec = exactly({
   title: text,
   wallNs: timed,
   lanes: list(exactly({ lane: text, busyNs: timed, servers: number(1, Number.MAX_SAFE_INTEGER) })),
-  spans: list(exactly({ lane: text, what: oneOf(...ACTIVITIES), startNs: timed, endNs: timed, token: number(-1, Number.MAX_SAFE_INTEGER), layer: number(-1, Number.MAX_SAFE_INTEGER), critical: flag })),
+  spans: list(exactly({ lane: text, what: oneOf(...ACTIVITIES), startNs: timed, endNs: timed, token: number(-1, Number.MAX_SAFE_INTEGER), layer: number(-1, Number.MAX_SAFE_INTEGER), critical: nullable(flag) })),
 });
 
 interface Part { readonly origin: string; readonly title: string; readonly wallNs: number; readonly lanes: ReadonlyArray<LaneUse>; readonly spans: ReadonlyArray<SpanRow> }
@@ -27,7 +27,7 @@ interface Part { readonly origin: string; readonly title: string; readonly wallN
 const decodeRecord = ({ where, raw }: Loaded): Either<AppError, Part> => {
   if (typeof raw !== "object" || raw === null) return E.left(badInput(where, [{ path: "(whole)", message: "is not a run record; make one with neuronlab simulate --save FILE" }]));
   if ("traceEvents" in raw) return E.left(badInput(where, [{ path: "(whole)", message: "is a timeline already; open it at ui.perfetto.dev, or give the run record of simulate --save" }]));
-  if (!("schema" in raw) || raw.schema !== "neuronlab/run@1") return E.left(badInput(where, [{ path: "schema", message: "should be neuronlab/run@1: a run record, as made by neuronlab simulate --save FILE" }]));
+  if (!("schema" in raw) || raw.schema !== "neuronlab/run@1") return E.left(badInput(where, [{ path: "schema", message: "should be neuronlab/run@1: a run record, as made by neuronlab simulate --save FILE or neuronlab generate --save FILE" }]));
   const record = raw as Readonly<Record<string, unknown>>;
   const inputs = (record.inputs ?? {}) as Readonly<Record<string, unknown>>;
   const title = `${String(inputs.model)} on ${String(inputs.device)} with ${String(inputs.system)} (${String(record.origin)} ${String(inputs.phase)})`;
@@ -44,7 +44,7 @@ const describe = (part: Part, to: { readonly file: string; readonly out: string 
     "",
     table(
       [{ title: "lane" }, { title: "spans", align: "right" }, { title: "busy", align: "right" }, { title: "at a time", align: "right" }, { title: "critical", align: "right" }, { title: "mostly" }],
-      lanes.map((lane) => [lane.lane, String(lane.spans), showNs(lane.busyNs), showNumber(lane.meanInUse), showNs(lane.criticalNs), lane.mostly]),
+      lanes.map((lane) => [lane.lane, String(lane.spans), showNs(lane.busyNs), showNumber(lane.meanInUse), lane.criticalNs === null ? "--" : showNs(lane.criticalNs), lane.mostly]),
     ),
     "",
     to.out === null ? `timeline: neuronlab trace ${to.file} --out timeline.json   (open it at ui.perfetto.dev)` : `timeline: ${to.out}   (open it at ui.perfetto.dev)`,

@@ -7,7 +7,7 @@ import { stuck, type AppError } from "../../sim/base/errors.js";
 import { decode } from "../../sim/base/decode.js";
 import { deviceCodec, type DeviceProfile } from "../../sim/domain/device.js";
 import { modelCodec, type ModelSpec } from "../../sim/domain/model.js";
-import type { RunRecord, RunRequest } from "../../sim/domain/run.js";
+import type { SimulatedRun, RunRequest } from "../../sim/domain/run.js";
 import { systemCodec, type SystemSpec } from "../../sim/domain/system.js";
 import { evaluate } from "../evaluate.js";
 import type { Experiment, ResultPoint } from "../experiment.js";
@@ -21,7 +21,7 @@ interface Inputs { readonly device: DeviceProfile; readonly model: ModelSpec; re
 export interface CalibrateOptions {
   readonly profiles: RawProfiles;
   readonly experiments: ReadonlyArray<Experiment>;
-  readonly runMany: (inputs: ReadonlyArray<Inputs>) => TaskEither<AppError, ReadonlyArray<Either<AppError, RunRecord>>>;
+  readonly runMany: (inputs: ReadonlyArray<Inputs>) => TaskEither<AppError, ReadonlyArray<Either<AppError, SimulatedRun>>>;
   readonly log: (line: string) => void;
   readonly rounds: number;
 }

@@ -1,9 +1,9 @@
-import type { RunRecord } from "../../sim/domain/run.js";
+import type { SimulatedRun } from "../../sim/domain/run.js";
 import { HALF, casesOf, fromRun, prefill } from "../cases.js";
 import { shapeClaim, simulatedAt } from "../claims.js";
 import type { Experiment } from "../experiment.js";
 
-const busyMs = (lane: string) => (record: RunRecord): number | null => {
+const busyMs = (lane: string) => (record: SimulatedRun): number | null => {
   const used = record.lanes.find((l) => l.lane === lane);
   return used === undefined ? null : used.busyNs / 1e6;
 };
@@ -12,7 +12,7 @@ const busyMs = (lane: string) => (record: RunRecord): number | null => {
  * The FFN's computation: both bars of the figure are shorter than the whole prefill by 0.3 s, which only what lies outside
  * the FFN can take. The NPU computes the FFN on the critical path, so the path's part is its whole time.
  */
-const ffnMs = (record: RunRecord): number => (record.breakdown.find((b) => b.activity === "dense FFN")?.nsPerToken ?? 0) * record.inputs.prompt * 1e-6;
+const ffnMs = (record: SimulatedRun): number => (record.breakdown.find((b) => b.activity === "dense FFN")?.nsPerToken ?? 0) * record.inputs.prompt * 1e-6;
 
 const MODELS = [
   { model: "bamboo-7b", x: "Bamboo-7B", io: "916", compute: "962" },

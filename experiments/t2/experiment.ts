@@ -1,11 +1,11 @@
-import type { MemoryRequest, RunRecord } from "../../sim/domain/run.js";
+import type { MemoryRequest, SimulatedRun } from "../../sim/domain/run.js";
 import { ALL, HALF, casesOf, decode, fromRun, loadingShare, percent, tokensPerSec, type PointHead } from "../cases.js";
 import { numberClaim, ratioOf, scaled, shapeClaim, simulatedAt } from "../claims.js";
 import type { Experiment, Panel, PointSpec } from "../experiment.js";
 
 const SYSTEMS = ["powerinfer", "llm-in-a-flash"] as const;
 
-interface Column { readonly panel: Panel; readonly key: string; readonly unit: string; readonly memory: MemoryRequest; readonly pick: (r: RunRecord) => number; readonly reported: readonly [string, string] }
+interface Column { readonly panel: Panel; readonly key: string; readonly unit: string; readonly memory: MemoryRequest; readonly pick: (r: SimulatedRun) => number; readonly reported: readonly [string, string] }
 
 const COLUMNS: ReadonlyArray<Column> = [
   { key: "in-memory", panel: { key: "in-memory", kind: "bars", title: "In memory", yLabel: "tokens/s", columns: 3 }, unit: "tokens/s", memory: ALL, pick: tokensPerSec, reported: ["12.4", "12.9"] },

@@ -46,7 +46,8 @@ export interface Latency { readonly mean: number; readonly p50: number; readonly
 
 export interface LaneUse { readonly lane: string; readonly busyNs: number; readonly servers: number }
 
-export interface SpanRow { readonly lane: string; readonly what: Activity; readonly startNs: number; readonly endNs: number; readonly token: number; readonly layer: number; readonly critical: boolean }
+/** `critical`: whether it lies on the critical path; null in a measured run, where nobody knows what waited for what. `token` and `layer` are -1 where there is none. */
+export interface SpanRow { readonly lane: string; readonly what: Activity; readonly startNs: number; readonly endNs: number; readonly token: number; readonly layer: number; readonly critical: boolean | null }
 
 export interface TokenRow {
   readonly latencyNs: number;
@@ -56,10 +57,9 @@ export interface TokenRow {
   readonly misses: number;
 }
 
-export interface RunRecord {
+/** What is known of a run, however it was made. */
+interface AnyRun {
   readonly schema: "neuronlab/run@1";
-  readonly origin: "simulated" | "measured";
-  readonly inputs: RunRequest;
   readonly plan: Plan;
   /** Of the phase asked for; aggregate over the batch in decode. */
   readonly tokensPerSec: number;
@@ -69,17 +69,25 @@ export interface RunRecord {
   readonly bytesReadPerToken: number;
   /** Of the active neurons that a token needs, on whatever unit: share found in memory. 1 when all is resident. */
   readonly cacheHitRate: number;
-  /** Misses over ALL neurons computed, the dense hot rows included: the paper's Table 5 and Figure 14 read so (docs/model.md). */
-  readonly missOfComputed: Latency;
   /** Per token, of the rows that the CPU computes by prediction; null where all are computed. */
   readonly predictor: PredictorAccount | null;
-  /** Critical path by activity, ns per token; sums to the mean token time. */
+  /** Wall time by activity, ns per token; sums to the mean token time. Simulated: the critical path. Measured: the mean over compute threads of what each did. */
   readonly breakdown: ReadonlyArray<{ readonly activity: Activity; readonly nsPerToken: number }>;
   /** Wall time in which no unit computes while a read is under way, as a share of the wall time. */
   readonly exposedIoShare: number;
   readonly lanes: ReadonlyArray<LaneUse>;
   /** Share of the compute threads' time spent computing. */
   readonly cpuUtilisation: number;
+  /** In-run checks that failed; empty in a sound run. */
+  readonly violations: ReadonlyArray<string>;
+  readonly spans: ReadonlyArray<SpanRow>;
+}
+
+export interface SimulatedRun extends AnyRun {
+  readonly origin: "simulated";
+  readonly inputs: RunRequest;
+  /** Misses over ALL neurons computed, the dense hot rows included: the paper's Table 5 and Figure 14 read so (docs/model.md). */
+  readonly missOfComputed: Latency;
   readonly dramBytesPerToken: number;
   /** DRAM bytes over wall time, bytes/ns. */
   readonly dramBandwidth: number;
@@ -88,13 +96,51 @@ export interface RunRecord {
   readonly bound: { readonly lower: number; readonly upper: number };
   /** Parts ordered by how much of the critical path they hold; the first limits the run next. */
   readonly limits: ReadonlyArray<{ readonly part: string; readonly share: number }>;
-  /** In-run checks that failed; empty in a sound run. */
-  readonly violations: ReadonlyArray<string>;
-  readonly spans: ReadonlyArray<SpanRow>;
 }
 
+/** What was asked of the engine; nothing was modelled, so there is no fidelity. */
+export interface MeasuredRequest extends Omit<RunRequest, "fidelity" | "mechanisms" | "plan" | "activations" | "trace"> { readonly fidelity: null }
+
+/** What made a measured run. */
+export interface EngineFacts {
+  readonly architecture: string;
+  /** Where and how FFNs were computed. */
+  readonly ffn: string;
+  /** `lossless`, or what departs from the file's numbers. */
+  readonly labels: ReadonlyArray<string>;
+  readonly kernels: string;
+  readonly policy: string;
+  readonly granularity: string;
+  /** What served the reads, with the reason where it is not what was asked for; null where nothing was read. */
+  readonly reads: string | null;
+  /** The device whose flash the disk was slowed down to, and the share of reads that the real disk delivered later than it would have. */
+  readonly shaped: { readonly device: string; readonly reads: number; readonly lateShare: number } | null;
+  /** Cores that compute threads were bound to; null where they were not. */
+  readonly cores: ReadonlyArray<number> | null;
+  /** Tokens before the first whose spans were kept, and spans that had no room where they were recorded. */
+  readonly spansBegin: number;
+  readonly spansLost: number;
+}
+
+/** What a machine does not measure is null. */
+export interface MeasuredRun extends AnyRun {
+  readonly origin: "measured";
+  readonly inputs: MeasuredRequest;
+  readonly engine: EngineFacts;
+  readonly missOfComputed: null;
+  readonly dramBytesPerToken: null;
+  readonly dramBandwidth: null;
+  readonly energy: null;
+  readonly bound: null;
+  readonly limits: null;
+}
+
+export type RunRecord = SimulatedRun | MeasuredRun;
+
 /** A request as a file has it: a plan's sizes carry their units, there as in the plan's own file. */
-export const encodeRequest = (request: RunRequest): unknown => (request.plan === undefined ? request : { ...request, plan: encodePlan(request.plan) });
+export const encodeRequest = (request: RunRequest | MeasuredRequest): unknown => (!("plan" in request) || request.plan === undefined ? request : { ...request, plan: encodePlan(request.plan) });
+
+export const titleOf = ({ inputs, origin }: RunRecord): string => `${inputs.model} on ${inputs.device} with ${inputs.system} (${origin} ${inputs.phase})`;
 
 /** The whole record as its file has it. */
 export const encodeRecord = (record: RunRecord): unknown => ({ ...record, inputs: encodeRequest(record.inputs), plan: encodePlan(record.plan) });

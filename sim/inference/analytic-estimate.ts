@@ -1,5 +1,5 @@
 /** The closed-form bounds of a step, and the estimate between them. */
-import type { RunRecord } from "../domain/run.js";
+import type { SimulatedRun } from "../domain/run.js";
 import { threadCount } from "../hardware/kernels.js";
 import type { ExpertUse } from "../neurons/experts.js";
 import { clustersPerExpert } from "../neurons/sampling.js";
@@ -7,7 +7,7 @@ import { attentionNs, computeOf, expectedDemand, expertUse, fedByDram, partsOf, 
 import { COOL, type Demand, type Heat } from "./demand.js";
 
 /** tokens/s between which a run that met this demand must lie; without one, the expected demand. */
-export const bounds = (setting: Setting, demand: Demand = expectedDemand(setting), heat: Heat = COOL): RunRecord["bound"] => {
+export const bounds = (setting: Setting, demand: Demand = expectedDemand(setting), heat: Heat = COOL): SimulatedRun["bound"] => {
   const { fastest, slowest } = stepBounds(setting, partsOf(setting, demand), heat);
   return { lower: (producedPerStep(setting.request) / slowest) * 1e9, upper: (producedPerStep(setting.request) / fastest) * 1e9 };
 };

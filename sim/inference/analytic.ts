@@ -5,7 +5,7 @@
  * Both are theorems about the executor's schedules (docs/model.md, section 6 gives the argument), so for a run with events
  * they are worked out from what that run's tokens really asked for, and a run outside them is a fault of the model.
  */
-import type { Activity, RunRecord } from "../domain/run.js";
+import type { Activity, SimulatedRun } from "../domain/run.js";
 import { energyOf, totalJoules } from "../hardware/energy.js";
 import { predictorAccount } from "../neurons/coactivation.js";
 import { bounds, estimateNs, stepBounds } from "./analytic-estimate.js";
@@ -13,7 +13,7 @@ import { computeOf, expectedDemand, expertUse, partsOf, readsOf, type Setting } 
 import { COOL } from "./demand.js";
 import { limitsOf } from "./run-record.js";
 
-export const analyticRecord = (setting: Setting): RunRecord => {
+export const analyticRecord = (setting: Setting): SimulatedRun => {
   const demand = expectedDemand(setting);
   const p = partsOf(setting, demand);
   const { device, plan, request } = setting;

@@ -1,6 +1,6 @@
 /** From what a finished loop leaves behind to the run record that everybody reads. */
 import type { Plan } from "../domain/plan.js";
-import { ACTIVITIES, type Activity, type Latency, type RunRecord, type RunRequest, type SpanRow } from "../domain/run.js";
+import { ACTIVITIES, type Activity, type Latency, type SimulatedRun, type RunRequest, type SpanRow } from "../domain/run.js";
 import { energyOf, totalJoules } from "../hardware/energy.js";
 import type { DeviceProfile } from "../domain/device.js";
 import type { ModelSpec } from "../domain/model.js";
@@ -25,7 +25,7 @@ const PART: Readonly<Record<Activity, string>> = {
   "read bundle": "flash, random reads", "read rows": "flash, random reads", stream: "flash, sequential reads", "page fault": "page faults", wait: "waiting",
 };
 
-export const limitsOf = (breakdown: RunRecord["breakdown"]): RunRecord["limits"] => {
+export const limitsOf = (breakdown: SimulatedRun["breakdown"]): SimulatedRun["limits"] => {
   const total = breakdown.reduce((sum, b) => sum + b.nsPerToken, 0);
   const byPart = new Map<string, number>();
   for (const { activity, nsPerToken } of breakdown) byPart.set(PART[activity], (byPart.get(PART[activity]) ?? 0) + nsPerToken);
@@ -48,7 +48,7 @@ const spansOf = (done: Finished): ReadonlyArray<SpanRow> => {
   return rows;
 };
 
-export const runRecordOf = (done: Finished, plan: Plan, request: RunRequest, bound: RunRecord["bound"], device: DeviceProfile, model: ModelSpec, predictedRows: number): RunRecord => {
+export const runRecordOf = (done: Finished, plan: Plan, request: RunRequest, bound: SimulatedRun["bound"], device: DeviceProfile, model: ModelSpec, predictedRows: number): SimulatedRun => {
   const { phone, wallNs } = done;
   const { recorder } = phone;
   const isDecode = request.phase === "decode";

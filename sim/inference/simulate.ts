@@ -6,7 +6,7 @@ import { E, pipe, type Either } from "../base/fp.js";
 import { badInput, type AppError } from "../base/errors.js";
 import type { DeviceProfile } from "../domain/device.js";
 import type { ModelSpec } from "../domain/model.js";
-import type { RunRecord, RunRequest } from "../domain/run.js";
+import type { SimulatedRun, RunRequest } from "../domain/run.js";
 import type { SystemSpec } from "../domain/system.js";
 import { asRecorded } from "../neurons/trace-statistics.js";
 import { decodeTrace, type ActivationTrace } from "../neurons/trace.js";
@@ -31,7 +31,7 @@ export interface SimulationInputs {
   readonly activations?: Uint8Array;
 }
 
-export const simulate = ({ activations, ...inputs }: SimulationInputs): Either<AppError, RunRecord> => {
+export const simulate = ({ activations, ...inputs }: SimulationInputs): Either<AppError, SimulatedRun> => {
   if (activations === undefined) return run(inputs, null);
   const where = inputs.request.activations ?? "activations";
   return pipe(
@@ -47,7 +47,7 @@ const recordedModel = (model: ModelSpec, trace: ActivationTrace, where: string):
   return mistakes.length > 0 ? E.left(badInput(where, mistakes)) : E.right(asRecorded(model, trace, `${trace.name === "" ? "a recording" : `a recording of ${trace.name}`} by neuronlab record`));
 };
 
-const run = ({ device, model, system, request }: Omit<SimulationInputs, "activations">, trace: ActivationTrace | null): Either<AppError, RunRecord> =>
+const run = ({ device, model, system, request }: Omit<SimulationInputs, "activations">, trace: ActivationTrace | null): Either<AppError, SimulatedRun> =>
   pipe(
     request.plan === undefined ? defaultPlan(device, model, system, request) : checkPlan(device, model, system, request, request.plan),
     E.chain((plan) => {
@@ -55,7 +55,7 @@ const run = ({ device, model, system, request }: Omit<SimulationInputs, "activat
       const laws = layerLaws(model, plan, rates, request);
       const setting: Setting = { device, model, system, plan, rates, laws, request };
       if (request.fidelity === "analytic") return E.right(analyticRecord(setting));
-      const described = (done: Finished): RunRecord => runRecordOf(done, plan, request, bounds(setting, done.demand ?? undefined, done.heat), device, model, rates.predictedRows);
+      const described = (done: Finished): SimulatedRun => runRecordOf(done, plan, request, bounds(setting, done.demand ?? undefined, done.heat), device, model, rates.predictedRows);
       if (request.phase === "prefill") return pipe(prefill(device, model, system, plan, rates, request), E.map(described));
       // A dense system touches every neuron of every token: there is nothing to draw, and `neuron` and `cluster` are one.
       const draws = plan.mechanisms.computation === "dense" ? null : request.fidelity === "neuron" ? neuronDraws(model, plan, rates, request, trace !== null && trace.neuronsRecorded ? trace : null) : sparseDraws(model, plan, rates, request, laws);

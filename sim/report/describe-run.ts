@@ -1,8 +1,7 @@
 /** A run record to what a person reads (text) and what a program reads (JSON). Pure. */
 import { showBytes } from "../base/units.js";
 import { encodePlan, residentBytes } from "../domain/plan.js";
-import { encodeRequest, type LaneUse, type MemoryRequest, type RunRecord } from "../domain/run.js";
-import { METRICS } from "./metrics.js";
+import { encodeRequest, type LaneUse, type MeasuredRun, type MemoryRequest, type RunRecord, type SimulatedRun } from "../domain/run.js";
 import { indented, showNumber, showShare, table } from "./table.js";
 
 const showMemory = (memory: MemoryRequest): string => {
@@ -37,7 +36,7 @@ const breakdownTable = (record: RunRecord): string => {
   const ms = (ns: number): string => (ns / 1e6).toFixed(totalNs < 1e7 ? 3 : 2);
   const shown = record.breakdown.filter((row) => row.nsPerToken > 0).sort((a, b) => b.nsPerToken - a.nsPerToken);
   return table(
-    [{ title: "critical path" }, { title: "ms/token", align: "right" }, { title: "share", align: "right" }],
+    [{ title: record.origin === "simulated" ? "critical path" : "compute threads" }, { title: "ms/token", align: "right" }, { title: "share", align: "right" }],
     [...shown.map((row) => [row.activity, ms(row.nsPerToken), showShare(row.nsPerToken / totalNs)]), ["token time", ms(totalNs), showShare(1)]],
   );
 };
@@ -75,30 +74,43 @@ const memoryTable = (record: RunRecord): string => {
 const heading = (record: RunRecord): ReadonlyArray<string> => {
   const { inputs } = record;
   const work = inputs.phase === "prefill" ? `prefill of ${inputs.prompt} tokens` : `decode of ${inputs.tokens} tokens after ${inputs.prompt}${inputs.batch === 1 ? "" : `, batch ${inputs.batch}`}`;
-  const switched = Object.entries(inputs.mechanisms ?? {}).map(([key, value]) => `${key}=${value}`);
+  const switched = Object.entries(("mechanisms" in inputs ? inputs.mechanisms : undefined) ?? {}).map(([key, value]) => `${key}=${value}`);
   return [
     `${inputs.model} on ${inputs.device} with ${inputs.system}, ${showMemory(inputs.memory)}`,
-    `${record.origin}: ${work}; fidelity ${inputs.fidelity}, seed ${inputs.seed}${switched.length === 0 ? "" : `; switched ${switched.join(", ")}`}`,
+    `${record.origin}: ${work};${inputs.fidelity === null ? "" : ` fidelity ${inputs.fidelity},`} seed ${inputs.seed}${switched.length === 0 ? "" : `; switched ${switched.join(", ")}`}`,
   ];
 };
 
+/** What only a model of a phone knows. */
+const modelled = (record: SimulatedRun): ReadonlyArray<readonly [string, string]> => [
+  ["dram", `${showBytes(record.dramBytesPerToken)} per token, ${showNumber(record.dramBandwidth)} GB/s; compute threads busy ${showShare(record.cpuUtilisation)}`],
+  ["energy", `${showNumber(record.energy.joulesPerToken)} J/token; ${showNumber(record.energy.meanWatts)} W mean, ${showNumber(record.energy.peakWatts)} W peak; hottest ${showNumber(record.energy.hottestC)} C`],
+];
+
+/** What only a machine knows. */
+const machine = ({ engine, cpuUtilisation }: MeasuredRun): ReadonlyArray<readonly [string, string]> => [
+  ["cpu", `${engine.kernels} kernels, FFNs ${engine.ffn}, ${engine.labels.join(", ")}; compute threads busy ${showShare(cpuUtilisation)}`],
+  ...(engine.reads === null ? [] : [["reads", `${engine.reads}${engine.shaped === null ? "" : `; slowed down to ${engine.shaped.device}, ${showShare(engine.shaped.lateShare)} of reads later than there`}`] as const]),
+];
+
+const boundsOf = ({ tokensPerSec, bound }: RunRecord): string =>
+  bound === null ? "" : `; bounds ${showNumber(bound.lower)} (nothing overlaps) to ${showNumber(bound.upper)} (everything does)${bound.upper > 0 ? `, ${showShare(tokensPerSec / bound.upper)} of the upper` : ""}`;
+
 const headline = (record: RunRecord): string => {
-  const of = (name: keyof typeof METRICS): number => METRICS[name].of(record);
-  const upper = of("upperBound");
+  const { msPerToken: ms } = record;
   const cells: ReadonlyArray<readonly [string, string]> = [
-    ["speed", `${showNumber(of("tokensPerSec"))} tokens/s; bounds ${showNumber(of("lowerBound"))} (nothing overlaps) to ${showNumber(upper)} (everything does)${upper > 0 ? `, ${showShare(of("tokensPerSec") / upper)} of the upper` : ""}`],
-    ["latency", `mean ${showNumber(of("meanLatency"))} ms; p50 ${showNumber(of("p50Latency"))}, p90 ${showNumber(of("p90Latency"))}, p99 ${showNumber(of("p99Latency"))}, max ${showNumber(record.msPerToken.max)}`],
-    ["flash", `${showBytes(of("bytesReadPerToken"))} read per token; cache hits ${showShare(of("cacheHitRate"))} of active neurons, misses ${showShare(of("missOfComputed"))} of computed; exposed I/O ${showShare(of("exposedIoShare"))}`],
+    ["speed", `${showNumber(record.tokensPerSec)} tokens/s${boundsOf(record)}`],
+    ["latency", `mean ${showNumber(ms.mean)} ms; p50 ${showNumber(ms.p50)}, p90 ${showNumber(ms.p90)}, p99 ${showNumber(ms.p99)}, max ${showNumber(ms.max)}`],
+    ["flash", `${showBytes(record.bytesReadPerToken)} read per token; cache hits ${showShare(record.cacheHitRate)} of active neurons${record.missOfComputed === null ? "" : `, misses ${showShare(record.missOfComputed.mean)} of computed`}; exposed I/O ${showShare(record.exposedIoShare)}`],
     ...(record.predictor === null ? [] : [["neurons", `predictor selects ${showNumber(record.predictor.selected)} of the CPU's rows a token; ${showNumber(record.predictor.inVain)} in vain, ${showNumber(record.predictor.lost)} that would fire are lost`] as const]),
-    ["dram", `${showBytes(of("dramBytesPerToken"))} per token, ${showNumber(of("dramBandwidth"))} GB/s; compute threads busy ${showShare(of("cpuUtilisation"))}`],
-    ["energy", `${showNumber(of("joulesPerToken"))} J/token; ${showNumber(of("meanWatts"))} W mean, ${showNumber(of("peakWatts"))} W peak; hottest ${showNumber(record.energy.hottestC)} C`],
+    ...(record.origin === "simulated" ? modelled(record) : machine(record)),
   ];
   return cells.map(([name, text]) => `${name.padEnd(9)}${text}`).join("\n");
 };
 
 /** `timeline` is the last line: where the timeline is, or what to type to get one. */
 export const describeRun = (record: RunRecord, options: { readonly timeline: string }): string => {
-  const limits = record.limits.slice(0, 3).map((limit) => `${limit.part} (${showShare(limit.share)} of the critical path)`);
+  const limits = record.limits?.slice(0, 3).map((limit) => `${limit.part} (${showShare(limit.share)} of the critical path)`);
   return [
     ...heading(record),
     "",
@@ -110,7 +122,7 @@ export const describeRun = (record: RunRecord, options: { readonly timeline: str
     "",
     memoryTable(record),
     "",
-    `limited by ${limits.length === 0 ? "nothing in particular" : limits.join(", then ")}`,
+    ...(limits === undefined ? [] : [`limited by ${limits.length === 0 ? "nothing in particular" : limits.join(", then ")}`]),
     ...(record.violations.length === 0 ? [] : ["", "this run broke its own checks; do not trust its numbers:", indented(record.violations.join("\n"))]),
     `timeline: ${options.timeline}`,
   ].join("\n");
@@ -127,7 +139,7 @@ export const summaryOf = (record: RunRecord): Readonly<Record<string, unknown>> 
     bytesReadPerToken: record.bytesReadPerToken,
     cacheHitRate: record.cacheHitRate,
     missOfComputed: record.missOfComputed,
-    joulesPerToken: record.energy.joulesPerToken,
+    joulesPerToken: record.energy?.joulesPerToken ?? null,
     bound: record.bound,
     breakdown: record.breakdown.map((row) => ({ activity: row.activity, msPerToken: row.nsPerToken / 1e6, share: total > 0 ? row.nsPerToken / total : 0 })),
     exposedIoShare: record.exposedIoShare,
@@ -140,6 +152,7 @@ export const summaryOf = (record: RunRecord): Readonly<Record<string, unknown>> 
     memory: memoryByPart(record),
     wallMs: record.wallNs / 1e6,
     violations: record.violations,
+    ...(record.origin === "measured" ? { engine: record.engine } : {}),
     inputs: encodeRequest(record.inputs),
     plan: encodePlan(record.plan),
   };

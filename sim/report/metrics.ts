@@ -9,10 +9,11 @@ export interface Metric {
   readonly unit: string;
   readonly definition: string;
   readonly edgeCases: string;
-  readonly of: (record: RunRecord) => number;
+  /** null where the run does not say: a machine measures no energy. */
+  readonly of: (record: RunRecord) => number | null;
 }
 
-const metric = (symbol: string, unit: string, definition: string, edgeCases: string, of: (record: RunRecord) => number): Metric => ({ symbol, unit, definition, edgeCases, of });
+const metric = (symbol: string, unit: string, definition: string, edgeCases: string, of: (record: RunRecord) => number | null): Metric => ({ symbol, unit, definition, edgeCases, of });
 
 export const METRICS = {
   tokensPerSec: metric("v", "tokens/s", "Tokens of the phase asked for over its wall time.", "Decode counts the generated tokens of all sequences of the batch, prefill the prompt tokens. Prefill time is never part of a decode speed.", (r) => r.tokensPerSec),
@@ -22,16 +23,16 @@ export const METRICS = {
   p99Latency: metric("L99", "ms", "Time that 99% of the passes do not exceed.", "Of fewer than 100 passes it is close to the largest; simulate more with --tokens.", (r) => r.msPerToken.p99),
   bytesReadPerToken: metric("R", "bytes", "Bytes that the flash delivered, for each forward pass of decode or each prompt token of prefill.", "Whole device blocks count, also what was read and not used. With batch b a pass makes b tokens.", (r) => r.bytesReadPerToken),
   cacheHitRate: metric("h", "share", "Of the active neurons that a token needs, the share found in memory.", "Active neurons among densely computed hot rows count as found. Where nothing is needed by prediction: 1 when nothing is read either, 0 when weights are read past the cache.", (r) => r.cacheHitRate),
-  missOfComputed: metric("m", "share", "Misses over all neurons computed, the dense hot rows included, mean over passes.", "The paper's Table 5 and Figure 14 read so; its denominator is larger than that of 1 - h.", (r) => r.missOfComputed.mean),
+  missOfComputed: metric("m", "share", "Misses over all neurons computed, the dense hot rows included, mean over passes.", "The paper's Table 5 and Figure 14 read so; its denominator is larger than that of 1 - h.", (r) => r.missOfComputed?.mean ?? null),
   exposedIoShare: metric("w", "share", "Share of the wall time in which no unit computes while a read is under way.", "0 when reads are hidden altogether, also when nothing is read.", (r) => r.exposedIoShare),
-  cpuUtilisation: metric("u", "share", "Share of the compute threads' time spent computing.", "Threads that wait at a barrier, or for a read, are idle. The I/O thread is not a compute thread. 0 where no compute thread is used.", (r) => r.cpuUtilisation),
+  cpuUtilisation: metric("u", "share", "Share of the compute threads' time spent computing.", "Threads that wait at a barrier, or for a read, are idle; measured, barriers inside what all threads do together are not seen. The I/O thread is not a compute thread. 0 where no compute thread is used.", (r) => r.cpuUtilisation),
   dramBytesPerToken: metric("D", "bytes", "Bytes that all units moved from or to DRAM, for each forward pass of decode or each prompt token of prefill.", "Weights that are read once for a whole batch count once.", (r) => r.dramBytesPerToken),
   dramBandwidth: metric("B", "GB/s", "DRAM bytes over wall time.", "An average over the run; never above the device's sustained rate.", (r) => r.dramBandwidth),
-  joulesPerToken: metric("E", "J/token", "Energy of all parts, idle power included, over tokens made.", "Counts every token of the batch, unlike L, R and D.", (r) => r.energy.joulesPerToken),
-  meanWatts: metric("P", "W", "Energy over wall time.", "Includes idle power.", (r) => r.energy.meanWatts),
-  peakWatts: metric("Pmax", "W", "Largest power of any forward pass.", "Parts that never work at once are not added.", (r) => r.energy.peakWatts),
-  upperBound: metric("v+", "tokens/s", "Speed if every part overlapped every other perfectly: set by the busiest part alone.", "From what the run's own tokens asked for; a run above it is a fault of the model.", (r) => r.bound.upper),
-  lowerBound: metric("v-", "tokens/s", "Speed if nothing overlapped: all parts' work one after the other.", "From what the run's own tokens asked for; a run below it is a fault of the model.", (r) => r.bound.lower),
+  joulesPerToken: metric("E", "J/token", "Energy of all parts, idle power included, over tokens made.", "Counts every token of the batch, unlike L, R and D.", (r) => r.energy?.joulesPerToken ?? null),
+  meanWatts: metric("P", "W", "Energy over wall time.", "Includes idle power.", (r) => r.energy?.meanWatts ?? null),
+  peakWatts: metric("Pmax", "W", "Largest power of any forward pass.", "Parts that never work at once are not added.", (r) => r.energy?.peakWatts ?? null),
+  upperBound: metric("v+", "tokens/s", "Speed if every part overlapped every other perfectly: set by the busiest part alone.", "From what the run's own tokens asked for; a run above it is a fault of the model.", (r) => r.bound?.upper ?? null),
+  lowerBound: metric("v-", "tokens/s", "Speed if nothing overlapped: all parts' work one after the other.", "From what the run's own tokens asked for; a run below it is a fault of the model.", (r) => r.bound?.lower ?? null),
 } as const satisfies Readonly<Record<string, Metric>>;
 
 /** Errors of predictions, over the points that have both a reported and a simulated value. */
@@ -74,6 +75,13 @@ export const metricsPage = (): string => {
     "# Metrics",
     "",
     "Each metric is defined once, in `sim/report/metrics.ts`; every table, JSON field and figure reads it from there.",
+    "",
+    "A measured run (`neuronlab generate --save`) has what a machine can measure; the others are null there: `missOfComputed`, `dramBytesPerToken`,",
+    "`dramBandwidth`, energy and power, and the bounds. Its `breakdown` is no critical path, because nobody knows what waited for what: it is the wall",
+    "time as the mean compute thread spent it. What all threads do together (attention, head, dense FFN) counts for each; `wait` is waiting for a read,",
+    "or for another thread that has one; `cache` is look-ups, moving what arrived to its place, giving reads out, and the lock around all that; `merge` is",
+    "what is left of the wall time: barriers, sums, dispatch, and the choice of the token. Its look-ups are of units of up and down, which are neurons",
+    "unless they were packed in groups.",
     "",
     "## Of a run",
     "",

@@ -6,13 +6,13 @@ import { READS, type LaneUse, type SpanRow } from "../domain/run.js";
 
 export type TraceEvent =
   | { readonly ph: "M"; readonly pid: number; readonly tid: number; readonly name: string; readonly args: Readonly<Record<string, string | number>> }
-  | { readonly ph: "X"; readonly pid: number; readonly tid: number; readonly name: string; readonly cat: string; readonly ts: number; readonly dur: number; readonly args: { readonly token: number; readonly layer: number; readonly critical: boolean } };
+  | { readonly ph: "X"; readonly pid: number; readonly tid: number; readonly name: string; readonly cat: string; readonly ts: number; readonly dur: number; readonly args: { readonly token: number; readonly layer: number; readonly critical: boolean | null } };
 
 const PID = 1;
 
 const category = (span: SpanRow): string => {
   const kind = span.what === "wait" ? "wait" : READS.includes(span.what) ? "read" : "compute";
-  return span.critical ? `${kind},critical` : kind;
+  return span.critical === true ? `${kind},critical` : kind;
 };
 
 interface Track { readonly tid: number; readonly name: string; endNs: number }
@@ -48,20 +48,20 @@ export const timeline = (of: { readonly title: string; readonly lanes: ReadonlyA
 /** The text of a trace file: one event a line, so that it can be searched and compared. */
 export const timelineText = (events: ReadonlyArray<TraceEvent>): string => `{"displayTimeUnit":"ms","traceEvents":[\n${events.map((event) => JSON.stringify(event)).join(",\n")}\n]}\n`;
 
-export interface LaneSummary { readonly lane: string; readonly spans: number; readonly busyNs: number; /** Spans under way at a time, mean over the wall time. */ readonly meanInUse: number; readonly criticalNs: number; readonly mostly: string }
+export interface LaneSummary { readonly lane: string; readonly spans: number; readonly busyNs: number; /** Spans under way at a time, mean over the wall time. */ readonly meanInUse: number; /** null where no span is known to be critical or not. */ readonly criticalNs: number | null; readonly mostly: string }
 
 /** What each lane did, from the spans. */
 export const summariseLanes = (lanes: ReadonlyArray<LaneUse>, spans: ReadonlyArray<SpanRow>, wallNs: number): ReadonlyArray<LaneSummary> =>
   lanes.map((lane) => {
     const busyBy = new Map<string, number>();
     let count = 0;
-    let criticalNs = 0;
+    let criticalNs: number | null = spans.some((span) => span.critical !== null) ? 0 : null;
     for (const span of spans) {
       if (span.lane !== lane.lane) continue;
       count++;
       const ns = span.endNs - span.startNs;
       busyBy.set(span.what, (busyBy.get(span.what) ?? 0) + ns);
-      if (span.critical) criticalNs += ns;
+      if (span.critical === true) criticalNs = (criticalNs ?? 0) + ns;
     }
     const mostly = [...busyBy].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1))[0]?.[0] ?? "-";
     return { lane: lane.lane, spans: count, busyNs: lane.busyNs, meanInUse: wallNs > 0 ? lane.busyNs / wallNs : 0, criticalNs, mostly };

@@ -6,7 +6,7 @@ import type { DeviceProfile } from "../../sim/domain/device.js";
 import type { Fact } from "../../sim/domain/fact.js";
 import type { ModelSpec } from "../../sim/domain/model.js";
 import type { Plan } from "../../sim/domain/plan.js";
-import type { Fidelity, MemoryRequest, Phase, RunRecord } from "../../sim/domain/run.js";
+import type { Fidelity, MemoryRequest, Phase, SimulatedRun } from "../../sim/domain/run.js";
 import type { Mechanisms, SystemSpec } from "../../sim/domain/system.js";
 import { simulate } from "../../sim/inference/simulate.js";
 import { loadDevice, loadModel, loadSystem } from "../data/profiles.js";
@@ -46,7 +46,7 @@ export interface Asked {
   readonly trace?: boolean;
 }
 
-export const asRun = (asked: Asked): Either<AppError, RunRecord> => {
+export const asRun = (asked: Asked): Either<AppError, SimulatedRun> => {
   const device = asked.device ?? deviceNamed("oneplus-12");
   const model = asked.model ?? modelNamed("bamboo-7b");
   const system = typeof asked.system === "object" ? asked.system : systemNamed(asked.system ?? "powerinfer-2");
@@ -62,19 +62,19 @@ export const asRun = (asked: Asked): Either<AppError, RunRecord> => {
 };
 
 /** The run, or an error with the text a user would read. */
-export const run = (asked: Asked): RunRecord =>
+export const run = (asked: Asked): SimulatedRun =>
   pipe(
     asRun(asked),
-    E.getOrElse((error): RunRecord => {
+    E.getOrElse((error): SimulatedRun => {
       throw new Error(describeError(error));
     }),
   );
 
 /** The run, or null where the honest answer is that it does not fit or is not supported. */
-export const runIfFits = (asked: Asked): RunRecord | null =>
+export const runIfFits = (asked: Asked): SimulatedRun | null =>
   pipe(
     asRun(asked),
-    E.getOrElse((error): RunRecord | null => {
+    E.getOrElse((error): SimulatedRun | null => {
       if (error._tag !== "DoesNotFit" && error._tag !== "Unsupported") throw new Error(describeError(error));
       return null;
     }),

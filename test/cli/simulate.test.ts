@@ -4,7 +4,7 @@ import { E, TE } from "../../sim/base/fp.js";
 import { disk, stuck, unsupported } from "../../sim/base/errors.js";
 import { simulate } from "../../sim/inference/simulate.js";
 import { encodePlan } from "../../sim/domain/plan.js";
-import type { RunRecord } from "../../sim/domain/run.js";
+import type { SimulatedRun } from "../../sim/domain/run.js";
 import { simulateProgram, typedCommand } from "../../cli/programs/simulate.js";
 import { execute } from "../../cli/run.js";
 import { aPlan, aRecord, commandNamed, fake, given } from "../fakes/capabilities.js";
@@ -161,7 +161,7 @@ describe("simulate", () => {
     const { f } = await run({ model: "bamboo-7b", trace: "t.json", save: "r.json" });
     expect(f.ran[0].request.trace).toBe(true);
     expect((JSON.parse(f.files.get("t.json")!) as { traceEvents: ReadonlyArray<{ ph: string }> }).traceEvents.filter((e) => e.ph === "X")).toHaveLength(2);
-    expect((JSON.parse(f.files.get("r.json")!) as RunRecord).spans).toHaveLength(2);
+    expect((JSON.parse(f.files.get("r.json")!) as SimulatedRun).spans).toHaveLength(2);
   });
 
   it("a plan names the device, model, system and memory; --set switches its mechanisms", async () => {

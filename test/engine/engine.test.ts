@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { describeError, exitCode, type AppError } from "../../sim/base/errors.js";
 import { bindingPath } from "../../engine/binding.js";
+import { measuredRun } from "../../cli/programs/measured-run.js";
 import { engine, GRANULARITIES, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type GenerateStep, type PackRequest, type TrainRequest, type TrainStep } from "../../engine/index.js";
 
 const built = existsSync(bindingPath());
@@ -19,8 +20,8 @@ const MODEL = "smallthinker-softmax-f32";
 const packed = join(folder, "model.flash");
 const packing = (from: string, out: string): PackRequest => ({ model: from, out, down: "auto", group: null, arrangement: "bundles", threads: 2 });
 const asking = (model: string): GenerateRequest => ({
-  model, prompt: "one of the", tokens: 24, memory: null, segments: null, threads: 2, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", ffn: "auto", predictor: null, audit: false, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false,
+  model, prompt: "one of the", tokens: 24, memory: null, segments: null, threads: 2, cores: null, ioCore: null, shape: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
+  granularity: "neuron", overlap: "cluster", ffn: "auto", predictor: null, audit: false, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false, trace: false,
 });
 const fitting = (model: string, out: string): TrainRequest => ({ model, out, text: null, tokens: 512, rank: 32, recall: 0.95, hidden: "identity", weights: "auto", passes: 10, seed: 1, threads: 2 });
 const quiet = { onStep: () => undefined };
@@ -100,6 +101,32 @@ describe.skipIf(!built)(`the engine${reason}`, () => {
     expect(report.reads!.backend).toMatch(/^pread, 4 lanes/);
     expect(report.fired).toBeGreaterThan(0);
     expect(report.peakResident).toBeGreaterThan(report.fixed.find((part) => part.part.startsWith("weights"))!.bytes);
+  });
+
+  it("a traced run leaves a timeline whose sums are the run's, and the same text", async () => {
+    const plain = await generated({ ...asking(packed), memory: 1e9, segments: { hot: 0, cold: 0 } });
+    const report = await generated({ ...asking(packed), memory: 1e9, segments: { hot: 0, cold: 0 }, trace: true });
+    expect([report.text, plain.timeline]).toEqual([plain.text, undefined]);
+    const { rows, spans, activities, decode, lost } = report.timeline!;
+    expect([rows.length, decode.passes, lost]).toEqual([4 * 23, 23, 0]);
+    const column = (of: Float64Array, width: number, at: number): ReadonlyArray<number> => Array.from({ length: of.length / width }, (_, i) => of[i * width + at]!);
+    expect(column(rows, 4, 0)).toEqual(report.tokenNs.slice(1));
+    expect(column(rows, 4, 1).reduce((sum, bytes) => sum + bytes, 0)).toBe(report.decode.diskBytes);
+    expect(new Set(column(spans, 6, 0))).toEqual(new Set([0, 1, 2, 3]));
+    expect(new Set(column(spans, 6, 1).map((what) => activities[what]))).toEqual(new Set(["attention", "gate", "up+down", "dense FFN", "head", "cache", "read gate", "read up+down", "stream", "wait"]));
+    expect(Math.min(...column(spans, 6, 4))).toBe(-1);
+    const run = measuredRun({ request: { ...asking(packed), memory: 1e9 }, report, given: null, shapedTo: null })!;
+    expect(run.breakdown.reduce((sum, part) => sum + part.nsPerToken, 0) / (run.msPerToken.mean * 1e6)).toBeCloseTo(1, 9);
+    expect(run.exposedIoShare).toBeGreaterThan(0);
+  });
+
+  it("a core that there is not is --pin's or --pin-io's fault", async () => {
+    const small = { ...asking(packed), memory: 1e9 };
+    for (const [path, request] of [["pin", { ...small, cores: [0, 1023] }], ["pin-io", { ...small, ioCore: 1023 }]] as const) {
+      const wrong = await failed(request);
+      expect(wrong).toMatchObject({ _tag: "BadInput", mistakes: [{ path }] });
+      expect(exitCode(wrong)).toBe(2);
+    }
   });
 
   it("tells the text as it comes, all of it, while the main thread goes on", async () => {

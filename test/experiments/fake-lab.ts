@@ -1,7 +1,7 @@
 /** A laboratory whose runs are invented: a speed for each case from its key, so that every experiment can be evaluated in no time. */
 import type { Case, Experiment, Lab } from "../../experiments/experiment.js";
 import { experiments } from "../../experiments/index.js";
-import type { RunRecord } from "../../sim/domain/run.js";
+import type { SimulatedRun } from "../../sim/domain/run.js";
 import { loadDevice, loadModel } from "../data/profiles.js";
 import { fakeRunRecord } from "../fakes/run-record.js";
 
@@ -10,7 +10,7 @@ const casesOf = (all: ReadonlyArray<Experiment>): ReadonlyMap<string, Case> => n
 /** Between 1 and 20, from the letters of the key. */
 const speedOf = (key: string): number => 1 + ([...key].reduce((hash, c) => (hash * 31 + c.charCodeAt(0)) % 9973, 7) % 190) / 10;
 
-export const fakeLab = (options: { readonly missing?: (key: string) => boolean; readonly record?: (given: Case) => RunRecord } = {}): Lab => {
+export const fakeLab = (options: { readonly missing?: (key: string) => boolean; readonly record?: (given: Case) => SimulatedRun } = {}): Lab => {
   const cases = casesOf(experiments);
   const isMissing = options.missing ?? (() => false);
   return {

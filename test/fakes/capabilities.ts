@@ -5,7 +5,7 @@ import { parseJson } from "../../sim/base/decode.js";
 import { badInput, disk, unknownName, unsupported } from "../../sim/base/errors.js";
 import { nearest } from "../../sim/base/nearest.js";
 import type { Plan } from "../../sim/domain/plan.js";
-import type { RunRecord, RunRequest } from "../../sim/domain/run.js";
+import type { SimulatedRun, RunRequest } from "../../sim/domain/run.js";
 import { commands } from "../../cli/commands/index.js";
 import type { Words } from "../../cli/command.js";
 import type { Engine } from "../../engine/index.js";
@@ -33,7 +33,7 @@ export const aPlan: Plan = {
 };
 
 /** A finished run whose speed follows from its request, so that runs can be told apart. */
-export const aRecord = (request: RunRequest, more: Partial<RunRecord> = {}): RunRecord => {
+export const aRecord = (request: RunRequest, more: Partial<SimulatedRun> = {}): SimulatedRun => {
   const latency = 100 + request.batch + request.seed / 10;
   return {
     schema: "neuronlab/run@1",

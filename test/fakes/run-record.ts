@@ -1,6 +1,6 @@
 /** A run record made up from its request: sound in form, invented in value. */
 import type { Plan } from "../../sim/domain/plan.js";
-import type { Latency, RunRecord, RunRequest } from "../../sim/domain/run.js";
+import type { Latency, SimulatedRun, RunRequest } from "../../sim/domain/run.js";
 import type { Mechanisms } from "../../sim/domain/system.js";
 
 const MECHANISMS: Mechanisms = {
@@ -25,7 +25,7 @@ const planOf = (request: RunRequest): Plan => ({
 
 const latency = (mean: number): Latency => ({ mean, p50: 0.98 * mean, p90: 1.2 * mean, p99: 1.4 * mean, max: 1.6 * mean });
 
-export const fakeRunRecord = (request: RunRequest, tokensPerSec: number, changes: Partial<RunRecord> = {}): RunRecord => ({
+export const fakeRunRecord = (request: RunRequest, tokensPerSec: number, changes: Partial<SimulatedRun> = {}): SimulatedRun => ({
   schema: "neuronlab/run@1",
   origin: "simulated",
   inputs: request,

@@ -1,10 +1,10 @@
 /** Laws of every run record, over random phones, models, systems and requests. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { RunRecord } from "../../sim/domain/run.js";
+import type { SimulatedRun } from "../../sim/domain/run.js";
 import { arbRecipe, askedOf, modelNamed, run, runIfFits, SYSTEMS, type Asked } from "../arb/runs.js";
 
-const forRuns = (runs: number, check: (record: RunRecord, asked: Asked) => void): void => {
+const forRuns = (runs: number, check: (record: SimulatedRun, asked: Asked) => void): void => {
   let fitted = 0;
   fc.assert(
     fc.property(arbRecipe, (recipe) => {
@@ -39,7 +39,7 @@ describe("any run with events", () => {
 
   it("has token times that sum to the wall time, and bytes, look-ups and misses that sum to its means", () => {
     forRuns(60, (record) => {
-      const sum = (of: (token: RunRecord["tokens"][number]) => number): number => record.tokens.reduce((total, token) => total + of(token), 0);
+      const sum = (of: (token: SimulatedRun["tokens"][number]) => number): number => record.tokens.reduce((total, token) => total + of(token), 0);
       expect(sum((t) => t.latencyNs)).toBe(record.wallNs);
       const divisor = record.inputs.phase === "decode" ? record.inputs.tokens : record.inputs.prompt;
       expect(sum((t) => t.bytesRead) / divisor / record.bytesReadPerToken || 1).toBeCloseTo(1, 9);
@@ -111,7 +111,7 @@ describe("seeds", () => {
 
   it("do not mix: later tokens do not shift earlier ones, and a shallower pipeline meets the same misses", () => {
     const system = "llm-in-a-flash" as const;
-    const drawn = (record: RunRecord): ReadonlyArray<ReadonlyArray<number>> => record.tokens.map((t) => [t.lookups, t.misses]);
+    const drawn = (record: SimulatedRun): ReadonlyArray<ReadonlyArray<number>> => record.tokens.map((t) => [t.lookups, t.misses]);
     const four = run({ model, system, gib: 3, tokens: 4 });
     expect(drawn(run({ model, system, gib: 3, tokens: 8, plan: four.plan })).slice(0, 4)).toEqual(drawn(four));
     const deep = run({ model, gib: 3, tokens: 4 });

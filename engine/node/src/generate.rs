@@ -14,6 +14,8 @@ use napi_derive::napi;
 
 use crate::cancel::Cancel;
 use crate::failure::{Failure, MemoryPart, among, guarded, parts, threads, whole};
+use crate::shape::{ShapeRequest, ShapedDone, shape, shaped};
+use crate::timeline::{TimelineDone, timeline};
 
 /// What to generate, and how. Sizes in bytes.
 #[napi(object)]
@@ -32,6 +34,12 @@ pub struct GenerateRequest {
     pub cold: Option<f64>,
     /// Compute threads; absent: one for each core.
     pub threads: Option<f64>,
+    /// Cores to bind compute threads to, one for each; absent binds none.
+    pub cores: Option<Vec<f64>>,
+    /// The core of threads that only read.
+    pub io_core: Option<f64>,
+    /// Another device's flash; absent: this disk as it is.
+    pub shape: Option<ShapeRequest>,
     /// `lanes` or `io_uring`.
     pub backend: String,
     /// Lanes, or reads in flight.
@@ -62,6 +70,8 @@ pub struct GenerateRequest {
     pub seed: f64,
     /// Whether a token that ends a text ends generation.
     pub stop_at_end: bool,
+    /// Whether the report has a timeline.
+    pub trace: bool,
 }
 
 /// What happened.
@@ -111,6 +121,8 @@ pub struct ReadsDone {
     pub p99_ns: f64,
     /// The most bytes of buffers that reads held at once.
     pub peak_buffer_bytes: f64,
+    /// What a modelled device did to them.
+    pub shaped: Option<ShapedDone>,
 }
 
 /// What a run was and what it cost.
@@ -171,6 +183,8 @@ pub struct GenerateDone {
     pub peak_resident: Option<f64>,
     /// Seed of the draws.
     pub seed: f64,
+    /// What happened when, of a run that was traced.
+    pub timeline: Option<TimelineDone>,
 }
 
 /// One of the two.
@@ -192,6 +206,7 @@ pub struct GenerateTask {
 }
 
 const LARGEST_SIZE: u64 = 1 << 52;
+const LARGEST_CORE: u64 = 1023;
 
 pub(crate) fn choices(request: &GenerateRequest) -> Result<Options, Failure> {
     let size = |name: &str, value: Option<f64>| value.map(|bytes| whole(name, bytes, 0, LARGEST_SIZE)).transpose();
@@ -209,6 +224,18 @@ pub(crate) fn choices(request: &GenerateRequest) -> Result<Options, Failure> {
         memory: size("memory", request.memory)?,
         segments: size("hot", request.hot)?.zip(size("cold", request.cold)?),
         threads: threads(request.threads)?,
+        cores: request
+            .cores
+            .iter()
+            .flatten()
+            .map(|&core| Ok(whole("pin", core, 0, LARGEST_CORE)? as usize))
+            .collect::<Result<_, Failure>>()?,
+        io_core: request
+            .io_core
+            .map(|core| whole("pin-io", core, 0, LARGEST_CORE))
+            .transpose()?
+            .map(|core| core as usize),
+        shape: request.shape.as_ref().map(shape).transpose()?,
         backend: match request.backend.as_str() {
             "lanes" => BackendChoice::Lanes(reads),
             "io_uring" => BackendChoice::Uring(reads),
@@ -237,6 +264,7 @@ pub(crate) fn choices(request: &GenerateRequest) -> Result<Options, Failure> {
             ..SamplerOptions::default()
         },
         stop_at_end: request.stop_at_end,
+        trace: request.trace,
         ..Options::new(&request.model, &request.prompt)
     })
 }
@@ -265,6 +293,7 @@ pub(crate) fn reads(of: FlashUse) -> ReadsDone {
         p50_ns: ns(of.p50),
         p99_ns: ns(of.p99),
         peak_buffer_bytes: of.peak_buffer_bytes as f64,
+        shaped: of.shaped.map(shaped),
     }
 }
 
@@ -302,6 +331,7 @@ fn done(report: Report) -> GenerateDone {
         cold: report.budget.cold as f64,
         peak_resident: report.peak_resident.map(|bytes| bytes as f64),
         seed: report.seed as f64,
+        timeline: report.timeline.as_ref().map(timeline),
         text: report.text,
     }
 }

@@ -10,7 +10,9 @@ mod failure;
 mod generate;
 mod pack;
 mod record;
+mod shape;
 mod synth;
+mod timeline;
 mod train;
 mod verify;
 
@@ -26,7 +28,7 @@ pub struct About {
 }
 
 /// Raised with every change of what crosses the border.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// What this module is.
 #[napi]

@@ -2,13 +2,13 @@
 import { describe, expect, it } from "vitest";
 import { sizesOf } from "../../../sim/domain/model.js";
 import type { Plan } from "../../../sim/domain/plan.js";
-import type { Activity, RunRecord } from "../../../sim/domain/run.js";
+import type { Activity, SimulatedRun } from "../../../sim/domain/run.js";
 import { deviceNamed, modelNamed, run, type Asked } from "../../arb/runs.js";
 
 const device = deviceNamed("oneplus-12");
 const model = modelNamed("bamboo-7b");
 const sizes = sizesOf(model);
-const spent = (record: RunRecord, activity: Activity): number => record.breakdown.find((part) => part.activity === activity)?.nsPerToken ?? 0;
+const spent = (record: SimulatedRun, activity: Activity): number => record.breakdown.find((part) => part.activity === activity)?.nsPerToken ?? 0;
 
 const expectWithin = (what: string, got: number, expected: number, tolerance: number): void => {
   console.log(`${what}: expected ${expected.toPrecision(6)}, got ${got.toPrecision(6)}, deviation ${((got / expected - 1) * 100).toFixed(3)} %`);

@@ -3,7 +3,7 @@
  * the closed form; and whether every result lies between its bounds. Prints the table of docs/model.md, section 6.
  */
 import { describe, expect, it } from "vitest";
-import type { RunRecord } from "../../../sim/domain/run.js";
+import type { SimulatedRun } from "../../../sim/domain/run.js";
 import { modelNamed, run, runIfFits, SYSTEMS, withLocality, type Asked } from "../../arb/runs.js";
 
 const MEMORIES: Readonly<Record<string, ReadonlyArray<number>>> = { "bamboo-7b": [2.5, 3, 3.5, 4, 5], "turbosparse-mixtral-47b": [7, 9, 13, 16, 19] };
@@ -22,11 +22,11 @@ const CLUSTER_P99 = 0.25;
 const percent = (ratio: number): string => `${ratio >= 1 ? "+" : "-"}${(Math.abs(ratio - 1) * 100).toFixed(1)} %`;
 const lines: Array<string> = ["| model | system | GiB | neuron t/s | cluster | closed form | misses: neuron | cluster | closed form | P99: cluster |", "|---|---|---|---|---|---|---|---|---|---|"];
 
-interface Three { readonly neuron: RunRecord; readonly cluster: RunRecord; readonly analytic: RunRecord }
+interface Three { readonly neuron: SimulatedRun; readonly cluster: SimulatedRun; readonly analytic: SimulatedRun }
 const three = (asked: Asked): Three => ({ neuron: run({ ...asked, tokens: TOKENS, fidelity: "neuron" }), cluster: run({ ...asked, tokens: TOKENS, fidelity: "cluster" }), analytic: run({ ...asked, tokens: TOKENS, fidelity: "analytic" }) });
 
 const compare = (title: string, { neuron, cluster, analytic }: Three): void => {
-  const miss = (record: RunRecord): number => 1 - record.cacheHitRate;
+  const miss = (record: SimulatedRun): number => 1 - record.cacheHitRate;
   lines.push(`| ${title} | ${neuron.tokensPerSec.toFixed(2)} | ${percent(cluster.tokensPerSec / neuron.tokensPerSec)} | ${percent(analytic.tokensPerSec / neuron.tokensPerSec)} | ${(miss(neuron) * 100).toFixed(1)} % | ${(miss(cluster) * 100).toFixed(1)} % | ${(miss(analytic) * 100).toFixed(1)} % | ${percent(cluster.msPerToken.p99 / neuron.msPerToken.p99)} |`);
   expect(Math.abs(cluster.tokensPerSec / neuron.tokensPerSec - 1), `${title}: speed, cluster`).toBeLessThan(CLUSTER_SPEED);
   expect(Math.abs(miss(cluster) - miss(neuron)), `${title}: misses, cluster`).toBeLessThan(CLUSTER_MISS);

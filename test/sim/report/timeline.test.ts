@@ -37,6 +37,18 @@ describe("a timeline in the Chrome trace format", () => {
   });
 });
 
+describe("a timeline of a machine", () => {
+  const measured = spans.map((one) => ({ ...one, critical: null }));
+
+  it("marks no span as critical, and none as not", () => {
+    expect(timeline({ title: "t", lanes, spans: measured }).filter(drawn).map((e) => [e.cat, e.args.critical])).toEqual([["compute", null], ["read", null], ["read", null], ["wait", null]]);
+  });
+
+  it("has no sum of critical spans", () => {
+    expect(summariseLanes(lanes, measured, 4000).map((lane) => lane.criticalNs)).toEqual([null, null]);
+  });
+});
+
 describe("the summary of lanes", () => {
   it("counts spans, sums the critical ones and names the commonest activity", () => {
     expect(summariseLanes(lanes, spans, 4000)).toEqual([

@@ -6,6 +6,7 @@ use offload::{Needs, Offload, OffloadOptions};
 
 use crate::GenerateError;
 use crate::options::Options;
+use crate::timeline;
 
 /// Something that needs memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,14 @@ pub(crate) fn threads(options: &Options) -> u64 {
         (Some(_), BackendChoice::Uring(_)) => 1,
     };
     options.threads as u64 + reading
+}
+
+/// The record of what happens when, where one is kept.
+pub(crate) fn of_timeline(options: &Options) -> Option<Part> {
+    options.trace.then(|| Part {
+        name: "the timeline",
+        bytes: timeline::most_bytes(options.threads),
+    })
 }
 
 /// What every way of running holds. `process` is what it held before any weight was loaded, `dense` the weights outside FFNs.

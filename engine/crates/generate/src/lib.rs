@@ -12,14 +12,17 @@
 mod bench;
 mod budget;
 mod error;
+mod intervals;
 mod loaded;
 mod memory;
 mod meter;
 mod open;
 mod options;
 mod place;
+mod reading;
 mod report;
 mod run;
+mod timeline;
 mod watch;
 
 pub use bench::{BenchOptions, BenchReport, BenchResult, BenchTest, BenchTold, bench};
@@ -29,13 +32,16 @@ pub use loaded::{Facts, Loaded};
 pub use memory::{available, resident};
 pub use open::{ModelFile, Weights, activity};
 pub use options::{FfnChoice, Options};
+pub use reading::FlashShape;
 pub use report::{FlashUse, Phase, Predicted, Report};
 pub use run::{Told, run};
+pub use timeline::{MOST_SPANS, PassRow, PassSpans, Spent, Timeline};
 
 pub use cache::PolicyKind;
-pub use flash::BackendChoice;
+pub use flash::{BackendChoice, FlashCurve, RandomPoint, SequentialPoint, ShaperReport};
 pub use model::{Stop, TokenRow};
 pub use offload::{Granularity, LayerCounters, Overlap};
+pub use spans::{Activity, Lane, Span};
 pub use text::SamplerOptions;
 
 /// The name of the kernels that this machine computes with.

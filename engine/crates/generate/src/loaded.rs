@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use model::{KvFormat, ModelConfig, ModelError, Session, Want};
-use pool::Pool;
+use pool::{Pool, PoolError};
 
 use crate::budget::Budget;
 use crate::meter::Meter;
@@ -73,7 +73,11 @@ impl Loaded {
             watch,
         } = wish.place(file)?;
         let kernels = model.kernels().name();
-        let pool = Pool::new(&pool::Options::new(options.threads)).map_err(ModelError::from)?;
+        let pool = pool::Options {
+            cores: options.cores.clone(),
+            ..pool::Options::new(options.threads)
+        };
+        let pool = Pool::new(&pool).map_err(of_pool)?;
         let session = Session::new(model, ffn, pool, KvFormat::F16, positions)?;
         let labels = match session.ffn().labels() {
             [] => vec!["lossless"],
@@ -118,5 +122,16 @@ impl Loaded {
     pub fn pass(&mut self, tokens: &[u32]) -> Result<(), GenerateError> {
         self.session.forward(tokens, Want::Last)?;
         Ok(())
+    }
+}
+
+/// A core that there is not is the caller's to mend.
+fn of_pool(error: PoolError) -> GenerateError {
+    match error {
+        PoolError::Cores { .. } | PoolError::Pin { .. } => GenerateError::Input {
+            name: "pin",
+            what: error.to_string(),
+        },
+        other => ModelError::from(other).into(),
     }
 }

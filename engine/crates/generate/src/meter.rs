@@ -52,6 +52,7 @@ impl Meter {
             p50: quantile(0.5),
             p99: quantile(0.99),
             peak_buffer_bytes: statistics.peak_buffer_bytes,
+            shaped: reader.shaped(),
         })
     }
 }

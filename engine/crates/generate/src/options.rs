@@ -7,6 +7,8 @@ use flash::BackendChoice;
 use offload::{Granularity, OffloadOptions, Overlap};
 use text::SamplerOptions;
 
+use crate::FlashShape;
+
 /// How FFNs that are in memory are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FfnChoice {
@@ -45,8 +47,14 @@ pub struct Options {
     pub segments: Option<(u64, u64)>,
     /// Compute threads.
     pub threads: usize,
+    /// Cores to bind compute threads to, one for each; empty binds none.
+    pub cores: Vec<usize>,
     /// How reads reach the disk.
     pub backend: BackendChoice,
+    /// The core that threads which only read are bound to.
+    pub io_core: Option<usize>,
+    /// Slows reads down to those of another device.
+    pub shape: Option<FlashShape>,
     /// Clusters in flight.
     pub depth: u32,
     /// Neurons of a cluster.
@@ -67,6 +75,8 @@ pub struct Options {
     pub sampler: SamplerOptions,
     /// Whether a token that ends a text ends generation.
     pub stop_at_end: bool,
+    /// Whether what happens when is recorded. A bench records nothing.
+    pub trace: bool,
 }
 
 impl Options {
@@ -79,7 +89,10 @@ impl Options {
             memory: None,
             segments: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            cores: Vec::new(),
             backend: BackendChoice::Uring(64),
+            io_core: None,
+            shape: None,
             depth: 16,
             cluster_neurons: 256,
             policy: PolicyKind::Lru,
@@ -90,6 +103,7 @@ impl Options {
             audit: false,
             sampler: SamplerOptions::default(),
             stop_at_end: true,
+            trace: false,
         }
     }
 

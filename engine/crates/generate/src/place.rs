@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flash::{FlashFile, FlashReader, Reader, ReaderOptions};
+use flash::{FlashFile, FlashReader};
 use model::{
     Activation, Batches, DenseFfn, FeedForward, FlashSource, GgufSource, Model, ModelConfig, NeuronPredictor, PredictedFfn,
     SparseFfn,
@@ -13,6 +13,7 @@ use predictor::Predictor;
 
 use crate::budget::{self, Budget, Part};
 use crate::open::tensor_bytes;
+use crate::reading;
 use crate::watch::{Counted, Watch, Watched};
 use crate::{FfnChoice, GenerateError, ModelFile, Options, resident};
 
@@ -112,14 +113,10 @@ impl Wish<'_> {
         let (_, dense) = tensor_bytes(file);
         // In whole steps: it differs by some pages from run to run, and the same run should get the same segments.
         let process = resident().map_or(0, |(now, _)| now.next_multiple_of(PROCESS_STEP));
-        budget::common(
-            self.config,
-            process,
-            dense,
-            self.positions,
-            self.prompt,
-            budget::threads(self.options),
-        )
+        let threads = budget::threads(self.options);
+        let mut parts = budget::common(self.config, process, dense, self.positions, self.prompt, threads);
+        parts.extend(budget::of_timeline(self.options));
+        parts
     }
 
     fn in_memory(&self, file: &ModelFile) -> Vec<Part> {
@@ -191,13 +188,7 @@ impl Wish<'_> {
         (offload.hot_bytes, offload.cold_bytes) = (budget.hot as usize, budget.cold as usize);
         let model = self.load(file)?;
         let tables = Arc::new(FlashFile::open(&self.options.model)?);
-        let keep_bytes = budget::keep_bytes(&tables, &offload);
-        let reading = ReaderOptions {
-            backend: self.options.backend,
-            keep_bytes,
-            ..ReaderOptions::default()
-        };
-        let reader: Arc<dyn FlashReader> = Arc::new(Reader::open(&tables, reading)?);
+        let reader = reading::open(self.options, &tables, budget::keep_bytes(&tables, &offload))?;
         let kernels = *model.kernels();
         let config = self.config;
         let Some(predictor) = predictor else {

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use flash::ShaperReport;
 use model::{PredictedCounters, Stop, TokenRow};
 use offload::LayerCounters;
 
 use crate::budget::Budget;
+use crate::timeline::Timeline;
 
 /// Everything to be known of a finished run. Times are of the wall clock.
 #[derive(Clone, Debug)]
@@ -48,6 +50,8 @@ pub struct Report {
     pub peak_resident: Option<u64>,
     /// Seed of the draws.
     pub seed: u64,
+    /// What happened when, of a run that was traced.
+    pub timeline: Option<Timeline>,
 }
 
 /// One of the two phases.
@@ -105,6 +109,8 @@ pub struct FlashUse {
     pub p99: Duration,
     /// The most bytes of buffers that reads held at once.
     pub peak_buffer_bytes: u64,
+    /// What a modelled device did to them, where one was given.
+    pub shaped: Option<ShaperReport>,
 }
 
 impl Report {

@@ -4,10 +4,12 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use model::{Event, ModelConfig};
+use spans::Tracer;
 use text::{EncodeOptions, Sampler, Tokeniser};
 
 use crate::loaded::Loaded;
 use crate::report::{Predicted, Report};
+use crate::timeline::Collector;
 use crate::{GenerateError, ModelFile, Options, resident};
 
 /// What a run tells while it goes on.
@@ -46,9 +48,17 @@ pub fn run(options: &Options, told: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>)
     prompt.iter().for_each(|&token| sampler.accept(token));
     let load = begun.elapsed();
 
+    let tracer = if options.trace {
+        Tracer::new(options.threads)
+    } else {
+        Tracer::off()
+    };
+    session.trace(&tracer);
     let at_start = meter.now();
+    let mut collector = Collector::new(tracer, options.threads, at_start);
     let mut text = String::new();
     let (mut after_prompt, mut stopped) = (at_start, told(Told::Loaded).is_break());
+    let mut first = true;
     let stops = model::GenerateOptions {
         tokens: options.tokens,
         stop_at_end: options.stop_at_end,
@@ -58,9 +68,14 @@ pub fn run(options: &Options, told: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>)
             _ if stopped => ControlFlow::Break(()),
             Event::Prompt { done, of } => {
                 after_prompt = meter.now();
+                collector.prompt(|| after_prompt);
                 told(Told::Prompt { done, of })
             }
-            Event::Token { text: more, .. } => {
+            Event::Token { text: more, row } => {
+                // The first token is chosen from the prompt's logits, without a pass.
+                if !std::mem::replace(&mut first, false) {
+                    collector.token(row.took, || meter.now());
+                }
                 text.push_str(more);
                 told(Told::Text(more))
             }
@@ -92,6 +107,7 @@ pub fn run(options: &Options, told: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>)
         budget: facts.budget,
         peak_resident: resident().map(|(_, peak)| peak),
         seed: options.sampler.seed,
+        timeline: collector.finish(),
     })
 }
 

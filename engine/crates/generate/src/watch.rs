@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use model::{FeedForward, FfnBatch, FfnCounters, ModelError, PredictedCounters, Route};
 use offload::{LayerCounters, Offload, PredictedOffload};
 use pool::Pool;
+use spans::Tracer;
 
 /// What was seen so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,6 +70,10 @@ impl<F: Counted> FeedForward for Watched<F> {
         let result = self.inner.forward(pool, layer, batch, out);
         self.watch.note(begun.elapsed(), self.inner.counted());
         result
+    }
+
+    fn trace(&mut self, tracer: &Tracer) {
+        self.inner.trace(tracer);
     }
 
     fn counters(&self) -> Option<&FfnCounters> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use neuron::{Activations, Kernels, Output};
 use pool::Pool;
+use spans::{Activity, Tracer};
 
 use crate::kv::{KvCache, KvFormat};
 use crate::layer::{AttentionBuffers, AttentionStep};
@@ -71,6 +72,7 @@ pub struct Session {
     logits_at: Option<usize>,
     places: Vec<Workplace>,
     buffers: Buffers,
+    tracer: Tracer,
 }
 
 /// Working memory of the forward pass, for the largest batch so far.
@@ -110,6 +112,7 @@ impl Session {
             logits_at: None,
             places,
             buffers: Buffers::default(),
+            tracer: Tracer::off(),
         })
     }
 
@@ -131,6 +134,12 @@ impl Session {
     /// The KV cache.
     pub fn kv(&self) -> &KvCache {
         &self.kv
+    }
+
+    /// From now on all that it does is recorded there.
+    pub fn trace(&mut self, tracer: &Tracer) {
+        self.tracer = tracer.clone();
+        self.ffn.trace(tracer);
     }
 
     /// Positions filled.
@@ -239,6 +248,7 @@ impl Session {
         let model = &*self.model;
         let (config, kernels, weights) = (&model.config, &model.kernels, &model.weights.layers[layer]);
         let buffers = &mut self.buffers;
+        let begun = self.tracer.begin();
         let router = config.router.zip(weights.router.as_ref());
         let choice = |gate| Choice {
             gate,
@@ -304,6 +314,7 @@ impl Session {
             routes: &buffers.routes,
             experts_used: config.experts_used,
         };
+        self.tracer.together(begun, Activity::Attention, Some(layer));
         self.ffn.forward(&mut self.pool, layer, &batch, &mut buffers.added)?;
         kernels.add(&buffers.added, &mut buffers.stream)?;
         Ok(())
@@ -314,6 +325,7 @@ impl Session {
         if asked == 0 {
             return Ok(());
         }
+        let begun = self.tracer.begin();
         let (model, buffers) = (&*self.model, &mut self.buffers);
         let (hidden, vocabulary) = (model.config.hidden, model.config.vocabulary);
         let (stream, normed) = (
@@ -333,6 +345,7 @@ impl Session {
                 faults.note(product(&model.kernels, &matrix, rows, x, &mut place.scratch, columns));
             }
         });
+        self.tracer.together(begun, Activity::Head, None);
         faults.result()
     }
 }

@@ -24,6 +24,7 @@ use flash::{FlashFile, FlashReader};
 use model::{FeedForward, FfnBatch, FfnCounters, Lossless, ModelError, Route, SumExperts, add_partial};
 use neuron::{Activations, Gating, Kernels};
 use pool::Pool;
+use spans::{Activity, Tracer};
 
 pub use counters::LayerCounters;
 pub use error::OffloadError;
@@ -80,6 +81,7 @@ pub struct Offload {
     labels: &'static [&'static str],
     /// What decides which neurons are computed; none where every gate does.
     predicting: Option<Predicting>,
+    tracer: Tracer,
 }
 
 impl Offload {
@@ -172,6 +174,7 @@ impl Offload {
             by_layer: FfnCounters::new(units.layers as usize),
             labels,
             predicting: None,
+            tracer: Tracer::off(),
         })
     }
 
@@ -230,7 +233,9 @@ impl Offload {
         let experts: Vec<u32> = routes.iter().map(|route| route.expert).collect();
         let stages = self.stages.as_mut().map(StageMemory::stages);
         if let Some(predicting) = &mut self.predicting {
+            let begun = self.tracer.begin();
             predicting.prepare(self.kernels, pool, layer, &experts, x, stream)?;
+            self.tracer.together(begun, Activity::Predictor, Some(layer));
         }
         let scores = self
             .predicting
@@ -265,10 +270,14 @@ impl Offload {
             },
             stages,
             predicting: scores,
+            tracer: &self.tracer,
         };
         run.begin();
         let scratch = &self.scratch;
-        pool.run(|worker| run.work(&mut scratch[worker.index()].lock().unwrap_or_else(PoisonError::into_inner)));
+        pool.run(|worker| {
+            let index = worker.index();
+            run.work(index, &mut scratch[index].lock().unwrap_or_else(PoisonError::into_inner));
+        });
         let state = run.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let summed: Vec<bool> = state.summed().collect();
         let (lists, counters, error) = state.finish();
@@ -376,6 +385,10 @@ impl FeedForward for Offload {
         let seen = batch.routes.len() as u64 * u64::from(self.units.neurons);
         self.by_layer.add(layer, seen, counters.fired);
         Ok(())
+    }
+
+    fn trace(&mut self, tracer: &Tracer) {
+        self.tracer = tracer.clone();
     }
 
     fn counters(&self) -> Option<&FfnCounters> {

@@ -6,6 +6,7 @@ use flash::{FlashFile, FlashReader};
 use model::{FeedForward, FfnBatch, FfnCounters, ModelError, NeuronPredictor, PredictedCounters, Route};
 use neuron::{Gating, Kernels};
 use pool::Pool;
+use spans::Tracer;
 
 use crate::layer_run::Predicting;
 use crate::{Needs, Offload, OffloadError, OffloadOptions};
@@ -91,6 +92,10 @@ impl FeedForward for PredictedOffload {
             counted.fired[layer] += after.fired - before.fired;
         }
         Ok(())
+    }
+
+    fn trace(&mut self, tracer: &Tracer) {
+        self.inner.trace(tracer);
     }
 
     fn counters(&self) -> Option<&FfnCounters> {

@@ -4,6 +4,7 @@ use flash::{LayerLayout, Part, Stream, Target};
 use model::Route;
 use neuron::{Activations, Bundles, ClusterScratch, Gating, Kernels, Matrix, Output, SUM_BLOCK};
 use pool::Pool;
+use spans::Activity;
 
 use crate::Offload;
 use crate::counters::LayerCounters;
@@ -100,8 +101,14 @@ impl Offload {
                 .resize_with(pool.threads().max(scratch.threads.len()), ThreadScratch::default);
             for start in (0..self.units.neurons).step_by(step as usize) {
                 let positions = start..(start + step).min(self.units.neurons);
+                let begun = self.tracer.begin();
                 let Some(block) = stream.next() else { break };
+                self.tracer.together(begun, Activity::Wait, Some(layer));
+                if let Some((started, finished)) = stream.last_read() {
+                    self.tracer.read(Activity::Stream, layer, started, finished);
+                }
                 let (_, data) = block?;
+                let begun = self.tracer.begin();
                 counters.bytes += data.bytes();
                 let layout: &LayerLayout = &self.file.layers()[layer];
                 let rows = positions.len();
@@ -124,7 +131,10 @@ impl Offload {
                     downs: &scratch.down,
                     fired: &scratch.counts,
                 };
+                self.tracer.together(begun, Activity::DenseFfn, Some(layer));
+                let begun = self.tracer.begin();
                 block.keep(&self.units, &mut self.cache)?;
+                self.tracer.together(begun, Activity::Cache, Some(layer));
             }
             for (sum, &(place, route)) in scratch.sums.chunks_exact(width).zip(&mine) {
                 let out = &mut out[place / experts_used * width..][..width];

@@ -8,15 +8,58 @@ pub fn pin_current_thread(core: usize) -> io::Result<()> {
     pin(core)
 }
 
+/// The cores that a thread may use, to go back to.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Allowed(Vec<usize>);
+
+impl Allowed {
+    /// Those of the calling thread; `None` where the system does not say.
+    pub fn now() -> Option<Self> {
+        let mut mask = vec![0usize; WORDS];
+        get(&mut mask).then_some(Self(mask))
+    }
+
+    /// Gives them back to the calling thread. A refusal leaves it bound, which costs speed and nothing else.
+    pub fn restore(&self) {
+        set(&self.0);
+    }
+}
+
+/// Bits in a mask: as many as glibc's `cpu_set_t` has.
+const CORES: usize = 1024;
+const WORDS: usize = CORES / usize::BITS as usize;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+unsafe extern "C" {
+    fn sched_getaffinity(thread: i32, bytes: usize, mask: *mut usize) -> i32;
+    fn sched_setaffinity(thread: i32, bytes: usize, mask: *const usize) -> i32;
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn get(mask: &mut [usize]) -> bool {
+    // SAFETY: the mask is writable for the length given; thread 0 means the calling thread.
+    (unsafe { sched_getaffinity(0, size_of_val(mask), mask.as_mut_ptr()) }) >= 0
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set(mask: &[usize]) -> bool {
+    // SAFETY: the mask is readable for the length given; thread 0 means the calling thread.
+    (unsafe { sched_setaffinity(0, size_of_val(mask), mask.as_ptr()) }) == 0
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn get(_: &mut [usize]) -> bool {
+    false
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn set(_: &[usize]) -> bool {
+    false
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn pin(core: usize) -> io::Result<()> {
-    /// Bits in the mask: as many as glibc's `cpu_set_t` has.
-    const CORES: usize = 1024;
     const WORD: usize = usize::BITS as usize;
-
-    unsafe extern "C" {
-        fn sched_setaffinity(thread: i32, bytes: usize, mask: *const usize) -> i32;
-    }
 
     if core >= CORES {
         return Err(io::Error::new(
@@ -24,13 +67,9 @@ fn pin(core: usize) -> io::Result<()> {
             format!("no such core: {core}; the greatest number is {}", CORES - 1),
         ));
     }
-    let mut mask = [0usize; CORES / WORD];
+    let mut mask = [0usize; WORDS];
     mask[core / WORD] |= 1 << (core % WORD);
-    // SAFETY: the mask is readable for the length given; thread 0 means the calling thread.
-    match unsafe { sched_setaffinity(0, size_of_val(&mask), mask.as_ptr()) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    if set(&mask) { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

@@ -8,10 +8,10 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::thread::{JoinHandle, Thread};
+use std::thread::{JoinHandle, Thread, ThreadId};
 use std::time::Duration;
 
-use crate::affinity::pin_current_thread;
+use crate::affinity::{Allowed, pin_current_thread};
 use crate::barrier::Barrier;
 use crate::split::share;
 use crate::wait::spin_until;
@@ -153,11 +153,13 @@ impl Worker<'_> {
 pub struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
+    /// What the thread that made the pool could use before it was bound.
+    before: Option<(ThreadId, Allowed)>,
 }
 
 impl Pool {
     /// Starts the threads (one fewer than asked for: the caller of `run` is one). Binds the calling thread too when cores are
-    /// given. When anything fails, the threads already started are ended.
+    /// given, until the pool is dropped there. When anything fails, the threads already started are ended.
     pub fn new(options: &Options) -> Result<Self, PoolError> {
         let threads = options.threads;
         if threads == 0 {
@@ -188,6 +190,7 @@ impl Pool {
         let mut pool = Self {
             shared,
             workers: Vec::new(),
+            before: None,
         };
         let (sender, pinned) = mpsc::channel();
         for index in 1..threads {
@@ -207,6 +210,7 @@ impl Pool {
         drop(sender);
         pinned.iter().take(threads - 1).collect::<Result<(), _>>()?;
         if let Some(&core) = options.cores.first() {
+            pool.before = Allowed::now().map(|allowed| (std::thread::current().id(), allowed));
             pin_current_thread(core).map_err(|source| PoolError::Pin { core, source })?;
         }
         Ok(pool)
@@ -297,6 +301,11 @@ impl Drop for Pool {
         for worker in self.workers.drain(..) {
             // A worker catches the panics of jobs, so joining fails only if this crate is wrong; nothing to do about it here.
             let _ = worker.join();
+        }
+        if let Some((thread, before)) = self.before.take()
+            && thread == std::thread::current().id()
+        {
+            before.restore();
         }
     }
 }

@@ -255,7 +255,18 @@ fn binding_takes_effect_and_bad_options_are_refused() {
             assert_eq!(allowed.trim(), "0");
         });
     };
-    std::thread::spawn(body).join().unwrap();
+    std::thread::spawn(move || {
+        let allowed = || {
+            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+            let line = status.lines().find(|line| line.starts_with("Cpus_allowed_list:")).unwrap();
+            line.to_owned()
+        };
+        let before = allowed();
+        body();
+        assert_eq!(allowed(), before, "the calling thread is free again when the pool is gone");
+    })
+    .join()
+    .unwrap();
 
     assert!(matches!(Pool::new(&Options::new(0)), Err(PoolError::NoThreads)));
     let lopsided = Pool::new(&Options {

@@ -24,7 +24,7 @@ pub use statistics::{Histogram, Statistics};
 pub use stream::Stream;
 
 use crate::file::FlashFile;
-use crate::{FlashError, PAGE, Request, Shaper, Span};
+use crate::{FlashError, PAGE, Request, Shaper, ShaperReport, Span};
 use lanes::Lanes;
 use page_ring::PageRing;
 use run::{Chunk, Member, Pending, Run, Shared};
@@ -140,6 +140,9 @@ pub trait FlashReader: Send + Sync {
 
     /// Counters so far.
     fn statistics(&self) -> Statistics;
+
+    /// What a modelled device did to the reads; `None` where there is none.
+    fn shaped(&self) -> Option<ShaperReport>;
 
     /// What serves the reads.
     fn backend_used(&self) -> &BackendUsed;
@@ -419,6 +422,10 @@ impl FlashReader for Reader {
 
     fn statistics(&self) -> Statistics {
         self.shared.counters.snapshot(self.shared.pool.peak_bytes())
+    }
+
+    fn shaped(&self) -> Option<ShaperReport> {
+        self.options.shaper.as_deref().map(Shaper::report)
     }
 
     fn backend_used(&self) -> &BackendUsed {

@@ -1,6 +1,7 @@
 //! Reads a list of targets in order, some blocks ahead of who consumes them: prefill streams layers through this.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::{Data, FlashReader};
 use crate::file::FlashFile;
@@ -14,6 +15,7 @@ pub struct Stream<'a> {
     in_flight: VecDeque<(u64, Target)>,
     next_tag: u64,
     ahead: usize,
+    last_read: Option<(Instant, Instant)>,
 }
 
 impl<'a> Stream<'a> {
@@ -26,6 +28,7 @@ impl<'a> Stream<'a> {
             in_flight: VecDeque::new(),
             next_tag: first_tag,
             ahead,
+            last_read: None,
         };
         stream.fill()?;
         Ok(stream)
@@ -52,7 +55,10 @@ impl<'a> Stream<'a> {
     pub fn next(&mut self) -> Option<Result<(Target, Data), FlashError>> {
         let (tag, target) = self.in_flight.pop_front()?;
         let outcome = match self.reader.wait_for(tag) {
-            Some(completion) => completion.outcome,
+            Some(completion) => {
+                self.last_read = Some((completion.started, completion.finished));
+                completion.outcome
+            }
             // Somebody else took the completion of this tag.
             None => Err(FlashError::input(format!(
                 "completion {tag} of a stream was taken by another; tags must not overlap"
@@ -63,6 +69,11 @@ impl<'a> Stream<'a> {
             self.targets.clear();
         }
         Some(outcome)
+    }
+
+    /// When the first read of the target handed out last began, and when its last one ended.
+    pub fn last_read(&self) -> Option<(Instant, Instant)> {
+        self.last_read
     }
 }
 

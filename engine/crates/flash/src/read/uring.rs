@@ -5,7 +5,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -62,21 +62,25 @@ impl Uring {
             held: BinaryHeap::new(),
             busy_since: None,
         };
+        let (pinned, is_pinned) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("uring".to_string())
             .spawn(move || {
-                if let Some(cpu) = pin {
-                    drop(sys::pin_to(cpu));
-                }
+                // The opener waits for this answer, so it cannot have gone.
+                drop(pinned.send(pin.map_or(Ok(()), sys::pin_to)));
                 sys::sleep_exactly();
                 engine.serve();
             })
             .map_err(|error| format!("cannot start the io_uring thread: {error}"))?;
-        Ok(Self {
+        let this = Self {
             queue,
             event,
             thread: Some(thread),
-        })
+        };
+        match is_pinned.recv() {
+            Ok(Err(error)) => Err(format!("cannot pin the io_uring thread: {error}")),
+            _ => Ok(this),
+        }
     }
 
     pub fn enqueue(&self, chunks: Vec<Chunk>) {

@@ -2,6 +2,7 @@
 
 use neuron::{Activations, Kernels};
 use pool::{Pool, Worker};
+use spans::{Activity, Tracer};
 
 use super::batched::Batched;
 use super::shape::{Shape, activate};
@@ -19,6 +20,7 @@ pub struct DenseFfn {
     values: Vec<f32>,
     places: Vec<Place>,
     batched: Batched,
+    tracer: Tracer,
 }
 
 /// What one thread works with.
@@ -42,6 +44,7 @@ impl DenseFfn {
             values: Vec::new(),
             places: Vec::new(),
             batched: Batched::default(),
+            tracer: Tracer::off(),
         })
     }
 
@@ -56,7 +59,20 @@ impl FeedForward for DenseFfn {
         Ok(())
     }
 
+    fn trace(&mut self, tracer: &Tracer) {
+        self.tracer = tracer.clone();
+    }
+
     fn forward(&mut self, pool: &mut Pool, layer: usize, batch: &FfnBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
+        let begun = self.tracer.begin();
+        let result = self.compute(pool, layer, batch, out);
+        self.tracer.together(begun, Activity::DenseFfn, Some(layer));
+        result
+    }
+}
+
+impl DenseFfn {
+    fn compute(&mut self, pool: &mut Pool, layer: usize, batch: &FfnBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
         self.shape.check(layer, batch, out)?;
         let weights = &self.layers[layer];
         if batch.tokens > 1 {

@@ -2,6 +2,7 @@
 
 use neuron::Activations;
 use pool::Pool;
+use spans::Tracer;
 
 use crate::ModelError;
 
@@ -63,6 +64,9 @@ pub trait FeedForward: Send {
 
     /// Overwrites `out` (tokens by hidden) with the FFN's contribution to the residual stream.
     fn forward(&mut self, pool: &mut Pool, layer: usize, batch: &FfnBatch<'_>, out: &mut [f32]) -> Result<(), ModelError>;
+
+    /// From now on what it does is recorded there. One that cannot say when it did what records nothing.
+    fn trace(&mut self, _tracer: &Tracer) {}
 
     /// How much work was done so far, by layer; `None` where nothing counts it.
     fn counters(&self) -> Option<&FfnCounters> {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use neuron::{Activations, ClusterScratch, SUM_BLOCK};
 use pool::{Pool, Worker};
+use spans::{Activity, Tracer};
 
 use super::sum::sum_blocks;
 use super::{FeedForward, FfnBatch, FfnCounters, LowRank, NeuronPredictor, PredictedCounters, PredictorInput, Route, SparseFfn};
@@ -35,6 +36,7 @@ pub struct PredictedFfn {
     stream: Activations,
     buffers: Buffers,
     places: Vec<Place>,
+    tracer: Tracer,
 }
 
 /// Shared by the threads of a dispatch.
@@ -93,6 +95,7 @@ impl PredictedFfn {
             stream: Activations::new(),
             buffers: Buffers::default(),
             places: Vec::new(),
+            tracer: Tracer::off(),
         })
     }
 
@@ -156,6 +159,11 @@ impl FeedForward for PredictedFfn {
         self.exact.announce(layer, routes, tokens)
     }
 
+    fn trace(&mut self, tracer: &Tracer) {
+        self.exact.trace(tracer);
+        self.tracer = tracer.clone();
+    }
+
     fn forward(&mut self, pool: &mut Pool, layer: usize, batch: &FfnBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
         let shape = *self.exact.shape();
         shape.check(layer, batch, out)?;
@@ -182,7 +190,10 @@ impl FeedForward for PredictedFfn {
                 routes: &batch.routes[token * used..(token + 1) * used],
                 experts_used: used,
             };
+            // The predictor is in it: the threads go from one to the other without a common moment.
+            let begun = self.tracer.begin();
             self.token(pool, layer, &one, out)?;
+            self.tracer.together(begun, Activity::UpDown, Some(layer));
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use neuron::{Bundles, ClusterScratch, Format, Gating, Kernels, SUM_BLOCK};
 use pool::{Pool, Worker};
+use spans::{Activity, Tracer, Track};
 
 use super::batched::Batched;
 use super::load_packed::load_packed;
@@ -40,6 +41,7 @@ pub struct SparseFfn {
     fired: Vec<usize>,
     places: Vec<Place>,
     batched: Batched,
+    tracer: Tracer,
 }
 
 /// What one thread works with.
@@ -93,6 +95,7 @@ impl SparseFfn {
             fired: Vec::new(),
             places: Vec::new(),
             batched: Batched::default(),
+            tracer: Tracer::off(),
         }
     }
 
@@ -154,6 +157,10 @@ impl FeedForward for SparseFfn {
         Ok(())
     }
 
+    fn trace(&mut self, tracer: &Tracer) {
+        self.tracer = tracer.clone();
+    }
+
     fn forward(&mut self, pool: &mut Pool, layer: usize, batch: &FfnBatch<'_>, out: &mut [f32]) -> Result<(), ModelError> {
         self.shape.check(layer, batch, out)?;
         let weights = &self.layers[layer];
@@ -161,10 +168,12 @@ impl FeedForward for SparseFfn {
         self.places.resize_with(pool.threads(), Place::default);
         let fired = if batch.tokens > 1 {
             // Many tokens together use almost every neuron: gate and up are dense products, only down stays sparse.
+            let begun = self.tracer.begin();
             let batched = &mut self.batched;
             batched.gate_up(&self.kernels, pool, &self.shape, &weights.gate, &weights.up, batch)?;
             let fired = batched.down_rows(&self.kernels, pool, &self.shape, &weights.down)?;
             batched.combine(pool, &self.shape, batch, out)?;
+            self.tracer.together(begun, Activity::DenseFfn, Some(layer));
             fired
         } else {
             let blocks = batch.experts_used * self.shape.neurons.div_ceil(SUM_BLOCK);
@@ -176,6 +185,8 @@ impl FeedForward for SparseFfn {
                 gating: self.gating,
                 weights,
                 batch,
+                layer: layer as u32,
+                tracer: &self.tracer,
             };
             token.compute(pool, &mut self.partials, &mut self.fired, &mut self.places, out)?;
             self.fired.iter().map(|&count| count as u64).sum()
@@ -200,6 +211,8 @@ struct Token<'a> {
     gating: Gating,
     weights: &'a SparseLayer,
     batch: &'a FfnBatch<'a>,
+    layer: u32,
+    tracer: &'a Tracer,
 }
 
 impl Token<'_> {
@@ -221,11 +234,13 @@ impl Token<'_> {
         pool.run(|worker: Worker<'_>| {
             // SAFETY: each thread has its own place.
             let place = &mut unsafe { places.part(worker.index()..worker.index() + 1) }[0];
+            let mut track = self.tracer.thread(worker.index());
             for run in &blocks {
                 // SAFETY: every block is handed out once.
                 let (partials, fired) = unsafe { (partials.part(run.start * hidden..run.end * hidden), fired.part(run.clone())) };
-                faults.note(self.blocks(run, &mut place.cluster, partials, fired));
+                faults.note(self.blocks(run, &mut place.cluster, &mut track, partials, fired));
             }
+            drop(track);
             worker.barrier();
             // SAFETY: all blocks were written before the barrier.
             let (partials, fired) = unsafe { (partials.all(), fired.all()) };
@@ -261,6 +276,7 @@ impl Token<'_> {
         &self,
         blocks: Range<usize>,
         scratch: &mut ClusterScratch,
+        track: &mut Track<'_>,
         partials: &mut [f32],
         fired: &mut [usize],
     ) -> Result<(), ModelError> {
@@ -271,9 +287,12 @@ impl Token<'_> {
             self.weights.down.matrix()?,
         );
         scratch.clear();
+        let begun = track.begin();
         for block in blocks.clone() {
             kernels.cluster_gate(&gate, self.rows(block), x, scratch)?;
         }
+        track.end(begun, Activity::Gate, self.layer);
+        let begun = track.begin();
         kernels.cluster_up(&up, self.gating, x, scratch)?;
         let (mut rows, mut values) = scratch.fired();
         for ((block, partial), fired) in blocks.zip(partials.chunks_exact_mut(self.shape.hidden)).zip(fired) {
@@ -287,6 +306,7 @@ impl Token<'_> {
             *fired = count;
             (rows, values) = (later, other);
         }
+        track.end(begun, Activity::UpDown, self.layer);
         Ok(())
     }
 }

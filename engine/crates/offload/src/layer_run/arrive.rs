@@ -1,6 +1,7 @@
 //! GIO and UDIO end: where the bytes of a read go, and what waited for them.
 
 use flash::{Completion, Data, PageDone};
+use spans::{Activity, Track};
 
 use super::LayerRun;
 use super::state::{COLD, Fired, GATE_TAG, HOT, Place, SUM, State, UP_DOWN_TAG};
@@ -9,9 +10,15 @@ use crate::units::{Rows, copy_rows};
 
 impl LayerRun<'_> {
     /// A request was answered: its bytes go to their slot or buffer, and what waited for them becomes ready.
-    pub(super) fn take(&self, state: &mut State<'_>, completion: Completion) {
+    pub(super) fn take(&self, state: &mut State<'_>, completion: Completion, track: &mut Track<'_>) {
         state.requests_left -= 1;
         let tag = completion.tag;
+        let what = match tag {
+            u64::MAX => Activity::ReadRows,
+            _ if tag & UP_DOWN_TAG != 0 => Activity::ReadUpDown,
+            _ => Activity::ReadGate,
+        };
+        track.read(what, self.layer, completion.started, completion.finished);
         if tag != u64::MAX {
             let is_unit = tag & UP_DOWN_TAG != 0;
             state.requested_bytes -= if is_unit {
@@ -36,14 +43,23 @@ impl LayerRun<'_> {
     }
 
     /// Pages of units have arrived: their rows go to slots, and others' pages take their place.
-    pub(super) fn take_pages(&self, state: &mut State<'_>, done: &mut Vec<PageDone>) {
+    pub(super) fn take_pages(&self, state: &mut State<'_>, done: &mut Vec<PageDone>, track: &mut Track<'_>) {
         let Some(stages) = self.stages.filter(|_| !done.is_empty()) else {
             return;
         };
-        for PageDone { tag, outcome, .. } in done.drain(..) {
+        for PageDone {
+            tag,
+            outcome,
+            started,
+            finished,
+            ..
+        } in done.drain(..)
+        {
             state.pages_left -= 1;
             let index = tag & !GATE_TAG;
             let is_gate = tag != index;
+            let what = if is_gate { Activity::ReadGate } else { Activity::ReadUpDown };
+            track.read(what, self.layer, started, finished);
             let stage = if is_gate {
                 state.lists.gate_unit(index).stage
             } else {

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use flash::{FlashReader, LayerLayout};
 use neuron::{Activations, Gating, Kernels};
+use spans::{Activity, Tracer, Track};
 
 use crate::error::OffloadError;
 use crate::options::{Granularity, Overlap};
@@ -50,6 +51,7 @@ pub(crate) struct LayerRun<'a> {
     pub stages: Option<Stages>,
     /// What says which neurons are computed, for each expert in use; none where every gate decides.
     pub predicting: Option<Vec<Scores<'a>>>,
+    pub tracer: &'a Tracer,
 }
 
 /// A stage that is ready to run.
@@ -75,27 +77,32 @@ impl<'a> LayerRun<'a> {
         self.note(&mut state, submitted);
     }
 
-    /// One thread's part of the layer. Returns when nothing is left to do, or after an error when no read is in flight.
-    pub fn work(&self, scratch: &mut Scratch) {
+    /// The part of thread `index` of the layer. Returns when nothing is left to do, or after an error when no read is in flight.
+    pub fn work(&self, index: usize, scratch: &mut Scratch) {
+        let track = &mut self.tracer.thread(index);
         let mut state = locked(&self.state);
         loop {
             if state.pages_left > 0 && !state.listening {
                 self.reader.pages_done(&mut scratch.done);
-                self.take_pages(&mut state, &mut scratch.done);
+                self.take_pages(&mut state, &mut scratch.done, track);
             }
             match self.next(&mut state) {
                 Stage::Over => break,
                 Stage::Wait => {
                     state.asleep += 1;
+                    let begun = track.begin();
                     state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    track.end(begun, Activity::Wait, self.layer);
                     state.asleep -= 1;
                 }
-                Stage::Listen => state = self.listen(state, scratch),
+                Stage::Listen => state = self.listen(state, scratch, track),
                 Stage::Predict(index) => {
                     state.in_flight += 1;
                     let mut chosen = std::mem::take(&mut state.lists.gates[index as usize].chosen);
                     drop(state);
+                    let begun = track.begin();
                     let done = self.predict(index, scratch, &mut chosen);
+                    track.end(begun, Activity::Predictor, self.layer);
                     state = locked(&self.state);
                     self.note(&mut state, done);
                     state.lists.gates[index as usize].predicted = Some(chosen);
@@ -109,14 +116,18 @@ impl<'a> LayerRun<'a> {
                         let chosen = std::mem::take(&mut state.lists.gates[index as usize].chosen);
                         self.places_of_gates(&mut state, index, &chosen, &mut scratch.places);
                         drop(state);
+                        let begun = track.begin();
                         let done = self.compute_chosen_gates(&chosen, scratch, &mut fired);
+                        track.end(begun, Activity::Gate, self.layer);
                         state = locked(&self.state);
                         state.lists.gates[index as usize].chosen = chosen;
                         done
                     } else {
                         state.in_flight += 1;
                         drop(state);
+                        let begun = track.begin();
                         let done = self.compute_gate(index, place, scratch, &mut fired);
+                        track.end(begun, Activity::Gate, self.layer);
                         state = locked(&self.state);
                         done
                     };
@@ -133,7 +144,9 @@ impl<'a> LayerRun<'a> {
                         scratch.places.push(self.place_of(&mut state, index, fired.position));
                     }
                     drop(state);
+                    let begun = track.begin();
                     let done = self.compute_block(index, scratch);
+                    track.end(begun, Activity::UpDown, self.layer);
                     state = locked(&self.state);
                     let block = &mut state.lists.blocks[index as usize];
                     std::mem::swap(&mut scratch.fired, &mut block.fired);
@@ -151,23 +164,30 @@ impl<'a> LayerRun<'a> {
     }
 
     /// Waits for a read to end, while the other threads compute.
-    fn listen<'g>(&'g self, mut state: MutexGuard<'g, State<'a>>, scratch: &mut Scratch) -> MutexGuard<'g, State<'a>> {
+    fn listen<'g>(
+        &'g self,
+        mut state: MutexGuard<'g, State<'a>>,
+        scratch: &mut Scratch,
+        track: &mut Track<'_>,
+    ) -> MutexGuard<'g, State<'a>> {
         state.listening = true;
         let (requests, pages) = (state.requests_left > 0, state.pages_left > 0);
         drop(state);
         let mut answered = None;
+        let begun = track.begin();
         if pages {
             let until = requests.then(|| Instant::now() + TURN);
             self.reader.wait_pages(&mut scratch.done, until);
         } else {
             answered = self.reader.wait();
         }
+        track.end(begun, Activity::Wait, self.layer);
         let mut state = locked(&self.state);
         state.listening = false;
-        self.take_pages(&mut state, &mut scratch.done);
+        self.take_pages(&mut state, &mut scratch.done, track);
         answered = answered.or_else(|| self.reader.poll());
         while let Some(completion) = answered {
-            self.take(&mut state, completion);
+            self.take(&mut state, completion, track);
             answered = self.reader.poll();
         }
         if state.error.is_none() {

@@ -1,0 +1,60 @@
+/**
+ * The plan that a real run had, whatever it was made from: what the engine did with its flags and its plan, in the words of
+ * plans. The simulator reads it, so that a run can be predicted afterwards. Pure.
+ */
+import type { Plan } from "../../sim/domain/plan.js";
+import type { GenerateReport, GenerateRequest } from "../../engine/index.js";
+
+const LOADING = { neuron: "two-phase", cluster: "bundle", matrix: "rows", expert: "rows", tensor: "stream" } as const;
+
+/** The segments are there whatever leaves them first; a policy without a name among mechanisms is in the record's `engine`. */
+const cacheOf = (policy: GenerateRequest["policy"]): Plan["mechanisms"]["cache"] => (policy === "window" || policy === "static-hot" ? policy : "segmented");
+
+/** The engine's reads of a stream are cut to this. */
+const LARGEST_READ = 512 * 1024;
+
+const WEIGHTS = "weights outside the FFNs";
+const KV = "KV cache";
+
+const bytesOf = (report: GenerateReport, is: (part: string) => boolean): number => report.fixed.filter(({ part }) => is(part)).reduce((sum, { bytes }) => sum + bytes, 0);
+
+/** All of the plan's kind where the number of threads is the plan's, else cores of one kind: here nobody knows kinds. */
+const threadsOf = (threads: number, given: Plan | null): Plan["compute"]["threads"] => {
+  const asked = given?.compute.threads;
+  return asked !== undefined && asked.big + asked.mid + asked.little === threads ? asked : { big: threads, mid: 0, little: 0 };
+};
+
+export interface MeasuredOn { readonly device: string; readonly model: string; readonly system: string }
+
+export const measuredPlan = (request: GenerateRequest, report: GenerateReport, given: Plan | null, on: MeasuredOn): Plan => {
+  const fromFlash = report.ffn === "from flash";
+  const lanes = report.reads === undefined || report.reads.backend.startsWith("pread");
+  const fixed = bytesOf(report, (part) => part === WEIGHTS);
+  const kv = bytesOf(report, (part) => part === KV);
+  const runtime = bytesOf(report, (part) => part !== WEIGHTS && part !== KV);
+  const [hot, cold] = fromFlash ? [report.hot, report.cold] : [report.ffnBytes, 0];
+  return {
+    schema: "neuronlab/plan@1",
+    note: "what a run of the engine had; hot is gate rows, or all FFNs where they were in memory, and cold is up and down",
+    ...on,
+    memory: report.memory ?? fixed + kv + runtime + hot + cold,
+    mechanisms: {
+      computation: report.labels.includes("predicted") ? "predicted" : "dense",
+      decodeOn: "cpu",
+      prefillOn: "cpu",
+      loading: LOADING[request.granularity],
+      cache: cacheOf(request.policy),
+      overlap: request.overlap,
+      submitters: lanes ? "io-thread" : "compute-threads",
+      prefetchHot: "off",
+      prefillOverlap: "next-layer",
+      scalesResident: "no",
+      offload: "yes",
+    },
+    compute: { threads: threadsOf(report.threads, given), ioCore: lanes ? (given === null || given.compute.ioCore === "none" ? "big" : given.compute.ioCore) : "none", attentionOn: "cpu", npuRows: [{ batch: 1, share: 0 }] },
+    cluster: { neurons: request.cluster },
+    cache: { fixed, predictors: 0, scales: 0, kv, runtime, hot, cold },
+    pipeline: { depth: request.depth },
+    io: { streamBlock: LARGEST_READ, lanes: Math.min(request.io.reads, 64) },
+  };
+};

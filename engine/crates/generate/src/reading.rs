@@ -1,0 +1,56 @@
+//! How the reader of a packed file is made: its lanes and their core, and the device that it is slowed down to.
+
+use std::sync::Arc;
+
+use flash::{BackendChoice, FlashCurve, FlashError, FlashFile, FlashReader, Reader, ReaderOptions, Shaper};
+
+use crate::{GenerateError, Options};
+
+/// A device whose flash this disk is to behave like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FlashShape {
+    /// Its curve.
+    pub curve: FlashCurve,
+    /// Rate of the core that issues reads, relative to the device's best.
+    pub core_ratio: f64,
+}
+
+/// Opens the reader. Reads of decoding jump about in one expert's region at a time, so that is the range of addresses at work.
+pub(crate) fn open(options: &Options, file: &Arc<FlashFile>, keep_bytes: usize) -> Result<Arc<dyn FlashReader>, GenerateError> {
+    let (lanes, submitters) = match options.backend {
+        BackendChoice::Lanes(lanes) => (lanes, lanes),
+        // One queue, however many reads are in it.
+        BackendChoice::Uring(_) => (1, 1),
+    };
+    let shaper = match &options.shape {
+        None => None,
+        Some(FlashShape { curve, core_ratio }) => {
+            let range = file.layers().first().map_or(0, |layout| layout.expert_bytes());
+            let shaper = Shaper::new(curve.clone(), range, submitters, *core_ratio);
+            Some(Arc::new(shaper.map_err(|error| named("shape-flash", error))?))
+        }
+    };
+    let reading = ReaderOptions {
+        backend: options.backend,
+        pin: options.io_core.map_or(Vec::new(), |core| vec![core; lanes as usize]),
+        keep_bytes,
+        shaper,
+        ..ReaderOptions::default()
+    };
+    match Reader::open(file, reading) {
+        Ok(reader) => Ok(Arc::new(reader)),
+        Err(error) if options.io_core.is_some() => Err(named("pin-io", error)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What is wrong with an argument, where it is that.
+fn named(name: &'static str, error: FlashError) -> GenerateError {
+    match error {
+        FlashError::Input { .. } => GenerateError::Input {
+            name,
+            what: error.to_string(),
+        },
+        other => other.into(),
+    }
+}
