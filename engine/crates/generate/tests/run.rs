@@ -237,8 +237,10 @@ fn failures_say_whose_they_are() {
     let text = folder.0.join("text");
     std::fs::write(&text, "GGU").unwrap();
     assert_eq!(of(&options(text)).blame(), Blame::Input);
-    let silu = folder.packed("llama-f32", DownChoice::Exact);
-    let error = of(&options(silu));
+    let error = of(&Options {
+        ffn: FfnChoice::Sparse,
+        ..options(fixture("llama-f32"))
+    });
     assert_eq!(error.blame(), Blame::Unsupported);
     assert!(error.to_string().contains("silu"), "{error}");
     let long = of(&Options {
