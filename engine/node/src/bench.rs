@@ -6,11 +6,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use generate::{BenchOptions, BenchReport, BenchTest, BenchTold};
 use napi::bindgen_prelude::AsyncTask;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Task};
 use napi_derive::napi;
 
 use crate::cancel::Cancel;
-use crate::failure::{Failure, MemoryPart, guarded, parts, whole};
+use crate::failure::{Failure, MemoryPart, parts, whole};
 use crate::generate::{GenerateRequest, PhaseDone, ReadsDone, choices, ns, phase, reads};
 
 /// What to measure.
@@ -191,28 +190,7 @@ impl BenchTask {
     }
 }
 
-#[napi]
-impl Task for BenchTask {
-    type Output = Result<BenchDone, Failure>;
-    type JsValue = BenchOutcome;
-
-    fn compute(&mut self) -> napi::Result<Self::Output> {
-        Ok(guarded(|| self.work()))
-    }
-
-    fn resolve(&mut self, _: Env, output: Self::Output) -> napi::Result<Self::JsValue> {
-        Ok(match output {
-            Ok(report) => BenchOutcome {
-                failure: None,
-                report: Some(report),
-            },
-            Err(failure) => BenchOutcome {
-                failure: Some(failure),
-                report: None,
-            },
-        })
-    }
-}
+task!(BenchTask, BenchDone, BenchOutcome);
 
 /// Measures; `steps` hears of repetitions.
 #[napi]

@@ -9,11 +9,10 @@ use generate::{
 };
 use napi::bindgen_prelude::AsyncTask;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Task};
 use napi_derive::napi;
 
 use crate::cancel::Cancel;
-use crate::failure::{Failure, MemoryPart, among, guarded, parts, threads, whole};
+use crate::failure::{Failure, MemoryPart, among, parts, threads, whole};
 use crate::shape::{ShapeRequest, ShapedDone, shape, shaped};
 use crate::timeline::{TimelineDone, timeline};
 
@@ -365,28 +364,7 @@ impl GenerateTask {
     }
 }
 
-#[napi]
-impl Task for GenerateTask {
-    type Output = Result<GenerateDone, Failure>;
-    type JsValue = GenerateOutcome;
-
-    fn compute(&mut self) -> napi::Result<Self::Output> {
-        Ok(guarded(|| self.work()))
-    }
-
-    fn resolve(&mut self, _: Env, output: Self::Output) -> napi::Result<Self::JsValue> {
-        Ok(match output {
-            Ok(report) => GenerateOutcome {
-                failure: None,
-                report: Some(report),
-            },
-            Err(failure) => GenerateOutcome {
-                failure: Some(failure),
-                report: None,
-            },
-        })
-    }
-}
+task!(GenerateTask, GenerateDone, GenerateOutcome);
 
 /// Generates; `steps` hears of everything as it comes.
 #[napi]

@@ -4,6 +4,9 @@
 //! becomes a failure of kind `fault`. Work runs on libuv's worker threads; `engine/index.ts` is the only caller.
 #![expect(clippy::result_large_err, reason = "a failure is made at most once a call")]
 
+#[macro_use]
+mod task;
+
 mod bench;
 mod cancel;
 mod failure;

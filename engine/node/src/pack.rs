@@ -8,11 +8,10 @@ use flash::{Arrangement, DownChoice, DownForm, GroupChoice, PackOptions, Phase};
 use generate::{Blame, blame_of_flash};
 use napi::bindgen_prelude::AsyncTask;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Task};
 use napi_derive::napi;
 
 use crate::cancel::Cancel;
-use crate::failure::{Failure, guarded, threads, whole};
+use crate::failure::{Failure, threads, whole};
 
 /// What to pack, and how.
 #[napi(object)]
@@ -189,28 +188,7 @@ impl PackTask {
     }
 }
 
-#[napi]
-impl Task for PackTask {
-    type Output = Result<PackDone, Failure>;
-    type JsValue = PackOutcome;
-
-    fn compute(&mut self) -> napi::Result<Self::Output> {
-        Ok(guarded(|| self.work()))
-    }
-
-    fn resolve(&mut self, _: Env, output: Self::Output) -> napi::Result<Self::JsValue> {
-        Ok(match output {
-            Ok(report) => PackOutcome {
-                failure: None,
-                report: Some(report),
-            },
-            Err(failure) => PackOutcome {
-                failure: Some(failure),
-                report: None,
-            },
-        })
-    }
-}
+task!(PackTask, PackDone, PackOutcome);
 
 /// Packs; `steps` hears of progress.
 #[napi]

@@ -2,12 +2,11 @@
 
 use generate::{Blame, SamplerOptions, available, blame_of_model};
 use napi::bindgen_prelude::AsyncTask;
-use napi::{Env, Task};
 use napi_derive::napi;
 use trace::{RecordOptions, TraceError, record as run};
 
 use crate::cancel::Cancel;
-use crate::failure::{Failure, guarded, threads, whole};
+use crate::failure::{Failure, threads, whole};
 use crate::synth::{Steps, teller};
 
 /// What to record, and where.
@@ -150,28 +149,7 @@ impl RecordTask {
     }
 }
 
-#[napi]
-impl Task for RecordTask {
-    type Output = Result<RecordDone, Failure>;
-    type JsValue = RecordOutcome;
-
-    fn compute(&mut self) -> napi::Result<Self::Output> {
-        Ok(guarded(|| self.work()))
-    }
-
-    fn resolve(&mut self, _: Env, output: Self::Output) -> napi::Result<Self::JsValue> {
-        Ok(match output {
-            Ok(report) => RecordOutcome {
-                failure: None,
-                report: Some(report),
-            },
-            Err(failure) => RecordOutcome {
-                failure: Some(failure),
-                report: None,
-            },
-        })
-    }
-}
+task!(RecordTask, RecordDone, RecordOutcome);
 
 /// Records; `steps` hears of tokens.
 #[napi]

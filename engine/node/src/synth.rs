@@ -8,13 +8,12 @@ use generate::{Blame, blame_of_gguf, blame_of_model};
 use model::{Activation, Architecture};
 use napi::bindgen_prelude::AsyncTask;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Task};
 use napi_derive::napi;
 use neuron::Format;
 use synth::{Progress, Shape, Statistics, SynthError, SynthSpec, write_told};
 
 use crate::cancel::Cancel;
-use crate::failure::{Failure, among, guarded, threads, whole};
+use crate::failure::{Failure, among, threads, whole};
 
 /// What to make up, and where.
 #[napi(object)]
@@ -207,28 +206,7 @@ impl SynthTask {
     }
 }
 
-#[napi]
-impl Task for SynthTask {
-    type Output = Result<SynthDone, Failure>;
-    type JsValue = SynthOutcome;
-
-    fn compute(&mut self) -> napi::Result<Self::Output> {
-        Ok(guarded(|| self.work()))
-    }
-
-    fn resolve(&mut self, _: Env, output: Self::Output) -> napi::Result<Self::JsValue> {
-        Ok(match output {
-            Ok(report) => SynthOutcome {
-                failure: None,
-                report: Some(report),
-            },
-            Err(failure) => SynthOutcome {
-                failure: Some(failure),
-                report: None,
-            },
-        })
-    }
-}
+task!(SynthTask, SynthDone, SynthOutcome);
 
 /// Writes a model that is made up; `steps` hears of bytes.
 #[napi]

@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 use generate::blame_of_predictor;
 use napi::bindgen_prelude::AsyncTask;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Task};
 use napi_derive::napi;
 use neuron::Format;
 use predictor::{Hidden, PredictorError, Stage, Tally, TrainOptions, TrainReport, train};
 
 use crate::cancel::Cancel;
-use crate::failure::{Failure, guarded, threads, whole};
+use crate::failure::{Failure, threads, whole};
 
 /// What to fit, and on what.
 #[napi(object)]
@@ -238,28 +237,7 @@ impl TrainTask {
     }
 }
 
-#[napi]
-impl Task for TrainTask {
-    type Output = Result<TrainDone, Failure>;
-    type JsValue = TrainOutcome;
-
-    fn compute(&mut self) -> napi::Result<Self::Output> {
-        Ok(guarded(|| self.work()))
-    }
-
-    fn resolve(&mut self, _: Env, output: Self::Output) -> napi::Result<Self::JsValue> {
-        Ok(match output {
-            Ok(report) => TrainOutcome {
-                failure: None,
-                report: Some(report),
-            },
-            Err(failure) => TrainOutcome {
-                failure: Some(failure),
-                report: None,
-            },
-        })
-    }
-}
+task!(TrainTask, TrainDone, TrainOutcome);
 
 /// Fits a predictor; `steps` hears of progress.
 #[napi]

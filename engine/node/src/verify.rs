@@ -5,12 +5,11 @@ use std::time::Instant;
 
 use generate::{Blame, available};
 use napi::bindgen_prelude::AsyncTask;
-use napi::{Env, Task};
 use napi_derive::napi;
 use synth::{TOLERANCE, VerifyOptions, verify_told};
 
 use crate::cancel::Cancel;
-use crate::failure::{Failure, guarded, threads, whole};
+use crate::failure::{Failure, threads, whole};
 use crate::synth::{Steps, teller};
 
 /// What to verify.
@@ -109,28 +108,7 @@ impl VerifyTask {
     }
 }
 
-#[napi]
-impl Task for VerifyTask {
-    type Output = Result<VerifyDone, Failure>;
-    type JsValue = VerifyOutcome;
-
-    fn compute(&mut self) -> napi::Result<Self::Output> {
-        Ok(guarded(|| self.work()))
-    }
-
-    fn resolve(&mut self, _: Env, output: Self::Output) -> napi::Result<Self::JsValue> {
-        Ok(match output {
-            Ok(report) => VerifyOutcome {
-                failure: None,
-                report: Some(report),
-            },
-            Err(failure) => VerifyOutcome {
-                failure: Some(failure),
-                report: None,
-            },
-        })
-    }
-}
+task!(VerifyTask, VerifyDone, VerifyOutcome);
 
 /// Runs one and sets what was seen beside what was planted; `steps` hears of tokens.
 #[napi]

@@ -72,14 +72,7 @@ pub struct Phase {
 impl Phase {
     /// Adds another's.
     pub(crate) fn add(&mut self, other: &Self) {
-        let (own, its) = (&mut self.counters, &other.counters);
-        own.predicted += its.predicted;
-        own.gate_look_ups += its.gate_look_ups;
-        own.gate_misses += its.gate_misses;
-        own.look_ups += its.look_ups;
-        own.misses += its.misses;
-        own.fired += its.fired;
-        own.bytes += its.bytes;
+        self.counters += other.counters;
         self.took += other.took;
         self.ffn += other.ffn;
         self.disk_bytes += other.disk_bytes;
