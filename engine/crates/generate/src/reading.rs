@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flash::{BackendChoice, FlashCurve, FlashError, FlashFile, FlashReader, Reader, ReaderOptions, Shaper};
+use flash::{Arrangement, BackendChoice, FlashCurve, FlashError, FlashFile, FlashReader, Reader, ReaderOptions, Shaper};
 
 use crate::{GenerateError, Options};
 
@@ -34,6 +34,7 @@ pub(crate) fn open(options: &Options, file: &Arc<FlashFile>, keep_bytes: usize) 
         backend: options.backend,
         pin: options.io_core.map_or(Vec::new(), |core| vec![core; lanes as usize]),
         keep_bytes,
+        largest_gap: gap_worth_reading(file),
         shaper,
         ..ReaderOptions::default()
     };
@@ -42,6 +43,18 @@ pub(crate) fn open(options: &Options, file: &Arc<FlashFile>, keep_bytes: usize) 
         Err(error) if options.io_core.is_some() => Err(named("pin-io", error)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Gates lie between bundles of up and down. Reading over a bundle of a page or two costs a disk less than beginning anew behind it
+/// (here 11 microseconds a read of 4 KiB, 0.9 a KiB of a large one), and the system far less.
+fn gap_worth_reading(file: &FlashFile) -> u64 {
+    const WORTH: u64 = 2 * flash::PAGE;
+    let between = file
+        .layers()
+        .first()
+        .filter(|layout| layout.arrangement() == Arrangement::Bundles)
+        .map_or(0, |layout| layout.part_span(0, 1).bytes);
+    if between <= WORTH { between } else { 0 }
 }
 
 /// What is wrong with an argument, where it is that.

@@ -326,7 +326,8 @@ fn needs_of(file: &FlashFile, units: &Units, experts_used: u32, options: &Offloa
         .first()
         .map_or(0, |layout| StageMemory::bytes(layout, units, options.granularity));
     // One cluster more may be asked for before the most is reached.
-    let asked = MOST_REQUESTED_BYTES + units.gate_bytes() + units.cluster as usize / units.unit as usize * units.up_down_bytes();
+    let asked =
+        MOST_REQUESTED_BYTES + units.gates_in_flight + units.cluster as usize / units.unit as usize * units.up_down_bytes();
     Needs {
         all_hot: hot_slot * units.gate_keys() as usize,
         all_cold: cold_slot * units.up_down_keys() as usize,

@@ -20,6 +20,8 @@ pub(crate) struct Units {
     pub gate: Format,
     pub up: Format,
     pub down: Format,
+    /// Bytes of buffers that the gates of a cluster take while they are read: where bundles lie between them, these may come along.
+    pub gates_in_flight: usize,
     pub gate_row: usize,
     pub up_row: usize,
     pub down_row: usize,
@@ -104,6 +106,13 @@ impl Units {
             gate: format_of(shape.gate),
             up: format_of(shape.up),
             down: format_of(shape.down),
+            gates_in_flight: match first.arrangement() {
+                Arrangement::Bundles => {
+                    let bundle = first.part_span(0, 0).bytes + first.part_span(0, 1).bytes;
+                    bundle as usize * cluster.div_ceil(shape.group) as usize
+                }
+                Arrangement::Matrices => cluster as usize * first.gate_row_bytes() as usize,
+            },
             gate_row: first.gate_row_bytes() as usize,
             up_row: first.up_row_bytes() as usize,
             down_row: first.down_unit_bytes() as usize,

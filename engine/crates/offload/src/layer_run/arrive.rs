@@ -24,7 +24,7 @@ impl LayerRun<'_> {
             state.requested_bytes -= if is_unit {
                 self.units.up_down_bytes()
             } else {
-                self.units.gate_bytes()
+                self.units.gates_in_flight
             };
         }
         let outcome = match completion.outcome {

@@ -116,7 +116,7 @@ impl LayerRun<'_> {
         let target = self
             .units
             .target(self.layer, expert, Part::Gate, self.units.of_cluster(cluster));
-        state.requested_bytes += self.units.gate_bytes();
+        state.requested_bytes += self.units.gates_in_flight;
         state.lists.requests.push(Request { tag, target });
         Ok(())
     }
