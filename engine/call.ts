@@ -12,10 +12,9 @@ export interface Hooks<Step> {
 const withoutFile = (message: string, file: string): string => [`cannot pack ${file}: `, `${file}: `].reduce((rest, prefix) => (rest.startsWith(prefix) ? rest.slice(prefix.length) : rest), message);
 
 const MEGABYTE = 1e6;
-const STEP = 16 * 2 ** 20;
 
-/** What the process itself holds is counted in steps of 16 MiB, and the next run may just reach another one. */
-const enough = (bytes: number): string => `--memory ${Math.ceil((bytes + STEP) / MEGABYTE)}MB works`;
+/** What the process itself holds is counted in steps of 64 MiB, so the next run needs the same; two megabytes for what is rounded. */
+const enough = (bytes: number): string => `--memory ${Math.ceil(bytes / MEGABYTE) + 2}MB works`;
 
 const errorOf = (model: string, out: string, failure: Failure): AppError => {
   switch (failure.kind) {

@@ -33,6 +33,7 @@ export const mapPlan = (plan: Plan, cores: number, predicts: boolean): Mapped =>
     [true, "cache.fixed, cache.predictors, cache.scales, cache.kv, cache.runtime: this process holds what it holds, and that comes off the memory first"],
     [true, "cache.hot, cache.cold: here hot is gate rows and cold is up and down; each is cut to what the memory leaves"],
     [true, "io.streamBlock: prefill streams blocks of 1024 neurons here"],
+    [true, `model: ${plan.model}; files do not say which model of ours they are, so nothing checks that the plan was made for this one; sizes are cut to what it has`],
   ];
   return {
     given: plan,

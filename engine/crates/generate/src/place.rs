@@ -39,7 +39,7 @@ pub(crate) struct Wish<'a> {
 }
 
 /// What the process holds is counted in steps of so many bytes.
-const PROCESS_STEP: u64 = 16 << 20;
+const PROCESS_STEP: u64 = 64 << 20;
 
 impl Wish<'_> {
     /// Divides the memory, then loads. Nothing large is loaded before it is known to fit.

@@ -29,6 +29,13 @@ impl AtomicFile {
         if target.is_dir() {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "the path is a folder"));
         }
+        // A device or a pipe would be replaced by a file of its name, to everybody's harm.
+        if fs::metadata(&target).is_ok_and(|kind| !kind.is_file()) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the path is a device or a pipe and no file",
+            ));
+        }
         // A name left by a dead process of the same number is stepped over, not taken.
         let mut tries = 0;
         let (temporary, file) = loop {

@@ -4,13 +4,15 @@ use std::path::Path;
 
 use super::options::{DownChoice, GroupCandidate, GroupChoice, PackOptions};
 use super::source::{SourceLayer, format_of};
-use crate::{Arrangement, DownForm, FlashError, LayerLayout, LayerShape, TILE, WeightFormat};
+use crate::{Arrangement, DownForm, FlashError, LayerLayout, LayerShape, PAGE, TILE, WeightFormat};
 
 /// What a command costs beside its bytes, in bytes: 8.1 us at 4.26 GB/s, the two-term fit to PowerInfer-2's printed UFS 4.0
 /// rates (devices/oneplus-12.json); an NVMe disk behind virtio measures 9.5 us at 2.5 GB/s, 24 KiB.
 const COMMAND_BYTES: f64 = 34.5e3;
 /// Groups beyond this bring nothing that merged reads do not bring.
 const LARGEST_BUNDLE: u64 = 64 << 10;
+/// Share of active neurons from which on whole groups are wanted anyway.
+const MANY: f64 = 0.5;
 /// Activity at which candidates are shown where the caller does not say one.
 const SHOWN_ACTIVITY: f64 = 0.1;
 
@@ -64,10 +66,15 @@ pub(super) fn with_group(
         return Err(FlashError::input(format!("activity: {activity}; above 0, at most 1")));
     }
     let mut candidates = Vec::new();
+    // Neurons of a group are cached together: where few are wanted, a group larger than a page pushes out more than it saves.
+    let mut most = smallest;
     let mut group = smallest;
     while group == smallest || (group / 2 < shape.neurons && group <= 1 << 12) {
         let layout = LayerLayout::new(LayerShape { group, ..shape }, options.arrangement, 0).map_err(wrong)?;
         let bundle_bytes = layout.expert_bytes() / u64::from(layout.groups());
+        if activity >= MANY || layout.part_span(0, 1).bytes <= PAGE {
+            most = group;
+        }
         let used = layout.payload_bytes() as f64 / layout.expert_bytes() as f64;
         let read_share = 1.0 - (1.0 - activity).powi(group as i32);
         candidates.push(GroupCandidate {
@@ -90,7 +97,9 @@ pub(super) fn with_group(
         }
         GroupChoice::Cheapest { .. } => {
             let cost = |one: &GroupCandidate| one.bytes_per_active_neuron * (1.0 + COMMAND_BYTES / one.bundle_bytes as f64);
-            let small = candidates.iter().filter(|one| one.bundle_bytes <= LARGEST_BUNDLE);
+            let small = candidates
+                .iter()
+                .filter(|one| one.bundle_bytes <= LARGEST_BUNDLE && one.group <= most);
             small
                 .fold(first, |best, one| if cost(one) < cost(&best) { *one } else { best })
                 .group

@@ -31,6 +31,13 @@ impl Output {
                 path.display()
             )));
         };
+        // A device or a pipe would be replaced by a file of its name, to everybody's harm.
+        if fs::metadata(path).is_ok_and(|kind| !kind.is_file()) {
+            return Err(FlashError::input(format!(
+                "packed file {}: a device or a pipe; the name of a file",
+                path.display()
+            )));
+        }
         let directory = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
