@@ -104,7 +104,7 @@ fn through_a_segment(kind: PolicyKind, setting: &Setting<'_>, trace: &[u32]) -> 
     let segment = cache.segment_mut(0).expect("one segment");
     let mut found = Vec::new();
     let started = processor_seconds();
-    for batch in trace.chunks(4096) {
+    for batch in trace.chunks(1024) {
         segment.lookup_all(batch, &mut found).expect("keys of the trace are in range");
         for (&id, found) in batch.iter().zip(&found) {
             if matches!(found, Lookup::Miss) && !segment.is_resident(id) {
