@@ -18,7 +18,10 @@ fn main() {
         .skip(1)
         .filter_map(|argument| argument.parse().ok())
         .collect();
-    let named: Vec<PolicyKind> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
+    let named: Vec<PolicyKind> = std::env::args()
+        .skip(1)
+        .filter_map(|argument| argument.parse().ok())
+        .collect();
     let kinds: Vec<PolicyKind> = PolicyKind::ALL
         .into_iter()
         .filter(|kind| named.is_empty() || named.contains(kind))

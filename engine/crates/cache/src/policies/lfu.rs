@@ -303,7 +303,9 @@ impl Policy for Lfu {
             if held.count() >= self.resident {
                 return Admission::NoRoom;
             }
-            let Some(victim) = self.victim(held) else { return Admission::NoRoom };
+            let Some(victim) = self.victim(held) else {
+                return Admission::NoRoom;
+            };
             evicted = Some(self.drop_node(victim));
             self.prefetch_victims(held);
         }

@@ -46,7 +46,9 @@ impl Policy for Lru {
             if held.count() >= self.resident() {
                 return Admission::NoRoom;
             }
-            evicted = self.order.oldest_where(|oldest| !held.holds(oldest), |key| held.prefetch(key));
+            evicted = self
+                .order
+                .oldest_where(|oldest| !held.holds(oldest), |key| held.prefetch(key));
             let Some(oldest) = evicted else { return Admission::NoRoom };
             self.order.remove(oldest);
         }
