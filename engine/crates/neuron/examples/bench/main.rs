@@ -1,8 +1,9 @@
 //! Times the kernels beside the roofs of the machine, in one run: `cargo run --release -p neuronlab-neuron --example bench`
-//! (optionally with names of sections: gemv, cluster, gemm, attention; and with numbers: only these percentages of active neurons). Results are checked before they are timed; every figure
+//! (optionally with names of sections: gemv, cluster, lists, gemm, attention; and with numbers: only these percentages of active neurons). Results are checked before they are timed; every figure
 //! is the best of many turns that alternate with the roof's.
 
 mod data;
+mod lists;
 mod memory;
 mod sections;
 mod sparse;
@@ -26,6 +27,9 @@ fn main() {
     }
     if on("cluster") {
         sparse::cluster(kernels, &percentages);
+    }
+    if on("lists") {
+        lists::lists(kernels);
     }
     if on("gemm") {
         sections::gemm(kernels);
