@@ -15,7 +15,7 @@ pub struct Replayed {
     pub declined: u64,
 }
 
-/// Sends a trace of keys below `keys` (with [`END_TOKEN`] between tokens, which only `window` needs) through a policy made for
+/// Sends a trace of keys below `keys` (with [`crate::END_TOKEN`] between tokens, which only `window` needs) through a policy made for
 /// as many keys, and counts. The policy keeps its state: a second call goes on where the first ended.
 ///
 /// Upcoming keys are known here, as they are in the engine once the predictor has spoken, so their entries are fetched

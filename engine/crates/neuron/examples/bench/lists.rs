@@ -30,7 +30,7 @@ pub fn lists(kernels: Kernels) {
                     .filter(|row| (row.wrapping_mul(2_654_435_761) >> 16).is_multiple_of(every))
                     .collect();
                 let (mut sums, mut sum) = (vec![0f32; list.len().max(rows / every as usize)], vec![0f32; cols]);
-                let factors = vec![1e-3f32; ADDED];
+                let factors = [1e-3f32; ADDED];
                 // Few rows are taken many times, so that the clock can tell.
                 let rounds = (20_000 / list.len()).max(1);
                 let streamed = matrix.slice(0..list.len()).expect("rows that exist");
