@@ -74,12 +74,12 @@ pub(crate) fn timeline(of: &Timeline) -> TimelineDone {
     for pass in &of.kept {
         let token = pass.token.map_or(-1.0, f64::from);
         for span in &pass.spans {
-            let layer = span.layer.map_or(-1.0, f64::from);
+            let layer = span.layer().map_or(-1.0, f64::from);
             spans.extend([
-                lane(span.lane) as f64,
-                f64::from(span.what as u8),
-                span.start as f64,
-                span.end as f64,
+                lane(span.lane()) as f64,
+                f64::from(span.what() as u8),
+                span.start() as f64,
+                span.end() as f64,
                 token,
                 layer,
             ]);

@@ -31,7 +31,7 @@ pub use kind::{PolicyKind, Setting};
 pub use memory::PAGE_BYTES;
 pub use miss_curve::MissCurve;
 pub use policies::{Arc, Belady, Clock, Lfu, Lru, S3Fifo, Sieve, StaticHot, Window};
-pub use policy::{Admission, END_TOKEN, Held, Policy};
+pub use policy::{Admission, END_TOKEN, Held, Holding, Policy};
 pub use replay::{Replayed, replay, replay_kind};
 pub use segment::Segment;
 pub use segmented::{FixedBlock, SegmentShape, SegmentedCache, Shape};

@@ -152,11 +152,11 @@ fn last_error() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
 
-/// A table of `len` equal elements that will be accessed at random, on huge pages where the system gives them: most of the
+/// Empty, with room for `len` elements that will be accessed at random, on huge pages where the system gives them: most of the
 /// cost of a lookup is then one memory access and not two. They must be asked for before the first write.
-pub(crate) fn table<T: Clone>(element: T, len: usize) -> Vec<T> {
-    let mut table = Vec::with_capacity(len);
-    let Range { start, end } = table.spare_capacity_mut().as_ptr_range();
+pub(crate) fn room<T>(len: usize) -> Vec<T> {
+    let mut room: Vec<T> = Vec::with_capacity(len);
+    let Range { start, end } = room.spare_capacity_mut().as_ptr_range();
     let from = start.addr().next_multiple_of(HUGE_PAGE_BYTES);
     let to = end.addr() / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
     if from < to {
@@ -165,6 +165,12 @@ pub(crate) fn table<T: Clone>(element: T, len: usize) -> Vec<T> {
             madvise(std::ptr::without_provenance_mut(from), to - from, MADV_HUGEPAGE);
         }
     }
+    room
+}
+
+/// A table of `len` equal elements in such memory.
+pub(crate) fn table<T: Clone>(element: T, len: usize) -> Vec<T> {
+    let mut table = room(len);
     table.resize(len, element);
     table
 }

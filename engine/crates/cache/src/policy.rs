@@ -1,7 +1,15 @@
 //! The contract of eviction policies over equal-sized things.
 
+use crate::replay::Replayed;
+
 /// Stands between the keys of a trace where a token ends. Never a key.
 pub const END_TOKEN: u32 = u32::MAX;
+
+/// How far ahead of its turn a key's first memory access is asked for, then what that names, then what this names: long enough
+/// for memory to answer, short enough that little of it is pushed out again.
+pub(crate) const FAR: usize = 24;
+const NEAR: usize = 16;
+const NEXT: usize = 8;
 
 /// What became of a thing that was asked for and was not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,24 +25,42 @@ pub enum Admission {
     NoRoom,
 }
 
+/// Who knows which residents must stay.
+pub trait Holding {
+    /// Whether `key` must stay.
+    fn holds(&self, key: u32) -> bool;
+    /// Brings what `holds(key)`, and the leaving of `key`, read first towards the processor. Changes nothing.
+    #[inline]
+    fn prefetch(&self, key: u32) {
+        let _ = key;
+    }
+}
+
+impl<F: Fn(u32) -> bool> Holding for F {
+    #[inline]
+    fn holds(&self, key: u32) -> bool {
+        self(key)
+    }
+}
+
 /// Residents that must stay for now, because they are being read or computed with.
 #[derive(Clone, Copy)]
 pub struct Held<'a> {
     count: u32,
-    is_held: &'a dyn Fn(u32) -> bool,
+    holding: &'a dyn Holding,
 }
 
 impl<'a> Held<'a> {
     /// Nothing is held: pure replay.
     pub const NONE: Held<'static> = Held {
         count: 0,
-        is_held: &|_| false,
+        holding: &|_: u32| false,
     };
 
-    /// `count` residents are held: exactly those for which `is_held` is true. The count lets a policy say that there is
-    /// no room without looking at each.
-    pub fn new(count: u32, is_held: &'a dyn Fn(u32) -> bool) -> Self {
-        Held { count, is_held }
+    /// `count` residents are held: exactly those that `holding` (a function of the key will do) says. The count lets a policy
+    /// say that there is no room without looking at each.
+    pub fn new(count: u32, holding: &'a dyn Holding) -> Self {
+        Held { count, holding }
     }
 
     /// How many residents are held.
@@ -46,7 +72,13 @@ impl<'a> Held<'a> {
     /// Whether `key` must stay.
     #[inline]
     pub fn holds(&self, key: u32) -> bool {
-        self.count != 0 && (self.is_held)(key)
+        self.count != 0 && self.holding.holds(key)
+    }
+
+    /// A policy says that `key` is likely to leave within the next few admissions, so that what is then read comes in time.
+    #[inline]
+    pub fn prefetch(&self, key: u32) {
+        self.holding.prefetch(key);
     }
 }
 
@@ -69,6 +101,48 @@ pub trait Policy: Send + Sync {
     fn is_resident(&self, key: u32) -> bool;
     /// The thing is wanted: true if it is resident. The policy takes note of the use.
     fn request(&mut self, key: u32) -> bool;
+    /// Each of these is wanted, in their order: the same as as many `request`s, and faster, because all are known in advance.
+    fn request_all(&mut self, keys: &[u32]) {
+        for (place, &key) in keys.iter().enumerate() {
+            self.prefetch_after(keys, place);
+            self.request(key);
+        }
+    }
+    /// Replays a trace of keys with [`END_TOKEN`] between tokens, nothing held. Use [`crate::replay()`], which checks the keys.
+    ///
+    /// A method with a body, so that the loop is compiled for each policy and no call in it goes through a table.
+    fn replay(&mut self, trace: &[u32]) -> Replayed {
+        let mut counts = Replayed::default();
+        for (place, &key) in trace.iter().enumerate() {
+            // Keys past the end of the arrays (END_TOKEN) are ignored there.
+            self.prefetch_after(trace, place);
+            if key == END_TOKEN {
+                self.end_token(Held::NONE, &mut |_| counts.evictions += 1);
+            } else if self.request(key) {
+                counts.hits += 1;
+            } else {
+                counts.misses += 1;
+                match self.admit(key, Held::NONE) {
+                    Admission::Taken { evicted } => counts.evictions += u64::from(evicted.is_some()),
+                    Admission::Declined | Admission::NoRoom => counts.declined += 1,
+                }
+            }
+        }
+        counts
+    }
+    /// Asks for what the keys behind `place` will read when their turn comes. Changes nothing.
+    #[inline]
+    fn prefetch_after(&self, keys: &[u32], place: usize) {
+        if let Some(&far) = keys.get(place + FAR) {
+            self.prefetch(far);
+        }
+        if let Some(&near) = keys.get(place + NEAR) {
+            self.prefetch_around(near);
+        }
+        if let Some(&next) = keys.get(place + NEXT) {
+            self.prefetch_beyond(next);
+        }
+    }
     /// Takes in `key`, which was requested and is not resident, where the policy wants it and there is room. Nothing that
     /// is held leaves; with nothing held the choice is the policy's definition, with something held the nearest to it.
     fn admit(&mut self, key: u32, held: Held<'_>) -> Admission;
@@ -90,6 +164,11 @@ pub trait Policy: Send + Sync {
     /// Brings what `request(key)` reads next, once what `prefetch` asked for has had time to come. Changes nothing.
     #[inline]
     fn prefetch_around(&self, key: u32) {
+        let _ = key;
+    }
+    /// Brings what `request(key)` reads last, once what `prefetch_around` asked for has had time to come. Changes nothing.
+    #[inline]
+    fn prefetch_beyond(&self, key: u32) {
         let _ = key;
     }
 }

@@ -1,6 +1,6 @@
 use crate::error::CacheError;
 use crate::kind::{PolicyKind, PolicyUser, Setting, check_keys};
-use crate::policy::{Admission, END_TOKEN, Held, Policy};
+use crate::policy::Policy;
 
 /// What a replay counted. `hits + misses` is the number of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,40 +15,14 @@ pub struct Replayed {
     pub declined: u64,
 }
 
-/// How far ahead of its turn a key's first memory access is asked for, and then its neighbours': long enough for memory to
-/// answer, short enough that little of it is pushed out again.
-const FAR: usize = 24;
-const NEAR: usize = 12;
-
-/// Sends a trace of keys below `keys` (with [`END_TOKEN`] between tokens, which only `window` needs) through a policy made for
+/// Sends a trace of keys below `keys` (with [`crate::END_TOKEN`] between tokens, which only `window` needs) through a policy made for
 /// as many keys, and counts. The policy keeps its state: a second call goes on where the first ended.
 ///
 /// Upcoming keys are known here, as they are in the engine once the predictor has spoken, so their entries are fetched
 /// towards the processor ahead of their turn; decisions do not depend on it.
 pub fn replay<P: Policy + ?Sized>(policy: &mut P, keys: u32, trace: &[u32]) -> Result<Replayed, CacheError> {
     check_keys(trace, keys)?;
-    let mut counts = Replayed::default();
-    for (place, &key) in trace.iter().enumerate() {
-        // Keys past the end of the arrays (END_TOKEN) are ignored by `prefetch`.
-        if let Some(&far) = trace.get(place + FAR) {
-            policy.prefetch(far);
-        }
-        if let Some(&near) = trace.get(place + NEAR) {
-            policy.prefetch_around(near);
-        }
-        if key == END_TOKEN {
-            policy.end_token(Held::NONE, &mut |_| counts.evictions += 1);
-        } else if policy.request(key) {
-            counts.hits += 1;
-        } else {
-            counts.misses += 1;
-            match policy.admit(key, Held::NONE) {
-                Admission::Taken { evicted } => counts.evictions += u64::from(evicted.is_some()),
-                Admission::Declined | Admission::NoRoom => counts.declined += 1,
-            }
-        }
-    }
-    Ok(counts)
+    Ok(policy.replay(trace))
 }
 
 /// Replays a trace through a fresh policy of this kind, in a loop compiled for it. The trace is also what Belady foresees.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::answers::{Lookup, Reserve, SegmentCounts, Slot};
 use crate::error::CacheError;
 use crate::memory::{Mapping, table};
-use crate::policy::{Admission, Held, Policy};
+use crate::policy::{Admission, FAR, Held, Holding, Policy};
 use crate::prefetch::prefetch;
 
 /// Where a segment lives, and for how many things.
@@ -28,6 +28,21 @@ struct Entry {
 }
 
 const ABSENT: Entry = Entry { slot: NOWHERE, pins: 0 };
+
+/// What a segment's entries say about who must stay.
+struct Pinned<'a>(&'a [Entry]);
+
+impl Holding for Pinned<'_> {
+    #[inline]
+    fn holds(&self, key: u32) -> bool {
+        self.0[key as usize].pins != 0
+    }
+
+    #[inline]
+    fn prefetch(&self, key: u32) {
+        prefetch(self.0, key as usize);
+    }
+}
 
 /// An evicting part of a [`crate::SegmentedCache`]: equal slots, and a policy that says what is in them.
 ///
@@ -71,7 +86,7 @@ impl Segment {
             slot_bytes,
             policy,
             entries: table(ABSENT, ids as usize),
-            id_in: vec![NOWHERE; slots as usize],
+            id_in: table(NOWHERE, slots as usize),
             free: (0..slots).rev().collect(),
             loading: 0,
             pinned: 0,
@@ -122,9 +137,15 @@ impl Segment {
     /// Looks for a thing that is wanted now; counts as a use of it.
     #[inline]
     pub fn lookup(&mut self, id: u32) -> Result<Lookup, CacheError> {
-        let Entry { slot, pins } = self.entry(id)?;
+        let entry = self.entry(id)?;
         self.policy.request(id);
-        Ok(if slot == NOWHERE {
+        Ok(self.count(entry))
+    }
+
+    /// What an entry means to who looks it up, counted.
+    #[inline]
+    fn count(&mut self, Entry { slot, pins }: Entry) -> Lookup {
+        if slot == NOWHERE {
             self.counts.misses += 1;
             Lookup::Miss
         } else if pins == LOADING {
@@ -133,15 +154,13 @@ impl Segment {
         } else {
             self.counts.hits += 1;
             Lookup::Hit(Slot(slot))
-        })
+        }
     }
 
     /// Looks for many at once, in their order, which is what a layer's predictor asks for: the same as one `lookup` after the other, and
     /// faster, because the entries of the next are fetched while this one's are used. `found` is emptied first. With an
     /// unknown thing among them nothing is looked up.
     pub fn lookup_all(&mut self, ids: &[u32], found: &mut Vec<Lookup>) -> Result<(), CacheError> {
-        const FAR: usize = 16;
-        const NEAR: usize = 8;
         for &id in ids {
             self.entry(id)?;
         }
@@ -150,13 +169,11 @@ impl Segment {
         for (place, &id) in ids.iter().enumerate() {
             if let Some(&far) = ids.get(place + FAR) {
                 prefetch(&self.entries, far as usize);
-                self.policy.prefetch(far);
             }
-            if let Some(&near) = ids.get(place + NEAR) {
-                self.policy.prefetch_around(near);
-            }
-            found.push(self.lookup(id)?);
+            found.push(self.count(self.entries[id as usize]));
         }
+        // A request changes nothing of what was just answered: only a reservation takes a thing in or out.
+        self.policy.request_all(ids);
         Ok(())
     }
 
@@ -168,9 +185,8 @@ impl Segment {
         if entry.slot != NOWHERE {
             return Err(self.wrong_state(id, entry, "absent"));
         }
-        let entries = &self.entries;
-        let is_held = |key: u32| entries[key as usize].pins != 0;
-        let evicted = match self.policy.admit(id, Held::new(self.loading + self.pinned, &is_held)) {
+        let held = Pinned(&self.entries);
+        let evicted = match self.policy.admit(id, Held::new(self.loading + self.pinned, &held)) {
             Admission::Taken { evicted } => evicted,
             Admission::Declined => {
                 self.counts.declined += 1;
@@ -239,11 +255,10 @@ impl Segment {
 
     /// The token is over: its lookups were all made. Policies that count in tokens drop what they no longer want.
     pub fn end_token(&mut self) {
-        let entries = &self.entries;
-        let is_held = |key: u32| entries[key as usize].pins != 0;
+        let held = Pinned(&self.entries);
         let dropped = &mut self.dropped;
         self.policy
-            .end_token(Held::new(self.loading + self.pinned, &is_held), &mut |id| dropped.push(id));
+            .end_token(Held::new(self.loading + self.pinned, &held), &mut |id| dropped.push(id));
         self.vacate_dropped();
     }
 

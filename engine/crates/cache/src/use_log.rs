@@ -24,7 +24,9 @@ pub(crate) struct UseLog {
 
 /// The log is swept no more often than this, however small the cache.
 const SHORTEST: usize = 1024;
-const AHEAD: usize = 16;
+/// How many entries ahead a key's number is asked for, and then what else is read when the key leaves.
+const AHEAD: usize = 24;
+const SOON: usize = 12;
 
 impl UseLog {
     /// Nothing, of keys below `keys`, with room for `slots` at a time.
@@ -82,14 +84,19 @@ impl UseLog {
         self.present -= 1;
     }
 
-    /// The least recently used key that is not refused.
+    /// The least recently used key that is not refused. `soon` is told of those whose turn comes in a while.
     #[inline]
-    pub(crate) fn oldest_where(&mut self, mut wanted: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(crate) fn oldest_where(&mut self, mut wanted: impl FnMut(u32) -> bool, soon: impl Fn(u32)) -> Option<u32> {
         let mut place = self.tail;
         let mut all_stale = true;
         while place < self.log.len() {
             if let Some(&ahead) = self.log.get(place + AHEAD) {
                 prefetch(&self.last, ahead as usize);
+            }
+            if let Some(&near) = self.log.get(place + SOON)
+                && self.last[near as usize] == (place + SOON) as u32
+            {
+                soon(near);
             }
             let key = self.log[place];
             if self.last[key as usize] == place as u32 {

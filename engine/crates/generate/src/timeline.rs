@@ -59,13 +59,13 @@ impl Spent {
         let threads = self.by_thread.len() as u64;
         let (mut reads, mut computing) = (Vec::new(), Vec::new());
         for span in spans {
-            let times = if span.lane == Lane::Together { threads } else { 1 };
-            self.by_activity[span.what as usize] += times * span.took();
-            if span.what.is_read() {
-                reads.push((span.start, span.end));
-            } else if span.what.is_compute() {
-                computing.push((span.start, span.end));
-                match span.lane {
+            let times = if span.lane() == Lane::Together { threads } else { 1 };
+            self.by_activity[span.what() as usize] += times * span.took();
+            if span.what().is_read() {
+                reads.push((span.start(), span.end()));
+            } else if span.what().is_compute() {
+                computing.push((span.start(), span.end()));
+                match span.lane() {
                     Lane::Thread(index) => self.by_thread[usize::from(index)] += span.took(),
                     _ => self.together += span.took(),
                 }

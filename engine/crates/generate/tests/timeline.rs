@@ -109,18 +109,18 @@ fn check(report: &Report, timeline: &Timeline, threads: u64) {
     let all = spans(timeline);
     assert!(
         all.iter()
-            .all(|span| span.start <= span.end && span.layer.is_none_or(|layer| layer < LAYERS))
+            .all(|span| span.start() <= span.end() && span.layer().is_none_or(|layer| layer < LAYERS))
     );
     // A thread does one thing at a time, and nothing of its own while all do something together.
     for thread in 0..threads as u16 {
         let mut own: Vec<&Span> = all
             .iter()
-            .filter(|span| span.lane == Lane::Thread(thread) || span.lane == Lane::Together)
+            .filter(|span| span.lane() == Lane::Thread(thread) || span.lane() == Lane::Together)
             .collect();
-        own.sort_by_key(|span| (span.start, span.end));
+        own.sort_by_key(|span| (span.start(), span.end()));
         for pair in own.windows(2) {
             assert!(
-                pair[0].end <= pair[1].start,
+                pair[0].end() <= pair[1].start(),
                 "thread {thread}: {:?} then {:?}",
                 pair[0],
                 pair[1]
@@ -128,8 +128,8 @@ fn check(report: &Report, timeline: &Timeline, threads: u64) {
         }
     }
     for pass in timeline.kept.iter().filter(|pass| pass.token.is_some()) {
-        let heads = pass.spans.iter().filter(|span| span.what == Activity::Head).count();
-        let attentions = pass.spans.iter().filter(|span| span.what == Activity::Attention).count();
+        let heads = pass.spans.iter().filter(|span| span.what() == Activity::Head).count();
+        let attentions = pass.spans.iter().filter(|span| span.what() == Activity::Attention).count();
         assert_eq!((heads, attentions), (1, usize::from(LAYERS)), "token {:?}", pass.token);
     }
 }

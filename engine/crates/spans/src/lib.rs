@@ -12,11 +12,13 @@
 #![warn(missing_docs)]
 
 mod activity;
+mod span;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use activity::Activity;
+pub use span::Span;
 
 /// Whose time a span is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,28 +29,6 @@ pub enum Lane {
     Together,
     /// A read, from its start to its end; many are under way at once.
     Read,
-}
-
-/// Something that took time. Times are nanoseconds since the tracer was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// When it began.
-    pub start: u64,
-    /// When it ended.
-    pub end: u64,
-    /// Whose time.
-    pub lane: Lane,
-    /// The layer; `None` for the head.
-    pub layer: Option<u16>,
-    /// What it was.
-    pub what: Activity,
-}
-
-impl Span {
-    /// Nanoseconds.
-    pub const fn took(&self) -> u64 {
-        self.end - self.start
-    }
 }
 
 /// Spans that a track holds between two collections.
@@ -166,18 +146,20 @@ impl Shared {
 
 impl Recorded {
     fn put(&mut self, shared: &Shared, lane: Lane, what: Activity, layer: Option<usize>, started: Instant, finished: Instant) {
-        if self.spans.len() >= MOST_OF_A_TRACK {
-            self.lost += 1;
-            return;
+        let (mut start, end) = (shared.since(started), shared.since(finished));
+        loop {
+            if self.spans.len() >= MOST_OF_A_TRACK {
+                self.lost += 1;
+                return;
+            }
+            let span = Span::new(start, end, lane, layer, what);
+            self.spans.push(span);
+            // What takes longer than a span can say goes on in the next.
+            start = span.end();
+            if start >= end {
+                return;
+            }
         }
-        let start = shared.since(started);
-        self.spans.push(Span {
-            start,
-            end: shared.since(finished).max(start),
-            lane,
-            layer: layer.map(|layer| layer as u16),
-            what,
-        });
     }
 }
 

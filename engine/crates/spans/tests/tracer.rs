@@ -33,7 +33,7 @@ fn stages_of_threads_work_together_and_reads_are_told_apart() {
         .thread(1)
         .read(Activity::ReadUpDown, 4, now, now + Duration::from_micros(90));
     let (spans, lost) = collected(&tracer);
-    let seen: Vec<_> = spans.iter().map(|span| (span.lane, span.what, span.layer)).collect();
+    let seen: Vec<_> = spans.iter().map(|span| (span.lane(), span.what(), span.layer())).collect();
     assert_eq!(
         seen,
         [
@@ -47,7 +47,7 @@ fn stages_of_threads_work_together_and_reads_are_told_apart() {
     assert!(spans[3].took() >= 2_000_000, "{}", spans[3].took());
     assert_eq!(spans[2].took(), 90_000);
     // A gate began after attention ended: all times are of one clock.
-    assert!(spans[0].start >= spans[3].end);
+    assert!(spans[0].start() >= spans[3].end());
     assert!(collected(&tracer).0.is_empty(), "what was collected is gone");
 }
 
@@ -66,9 +66,9 @@ fn what_a_thread_does_between_its_stages_is_the_cache_and_only_while_it_holds_th
     thread::sleep(Duration::from_millis(1));
     stage(&mut tracer.thread(0), Activity::Gate);
     let (spans, _) = collected(&tracer);
-    let whats: Vec<_> = spans.iter().map(|span| span.what).collect();
+    let whats: Vec<_> = spans.iter().map(|span| span.what()).collect();
     assert_eq!(whats, [Activity::Gate, Activity::Cache, Activity::UpDown, Activity::Gate]);
-    assert!(spans[1].start == spans[0].end && spans[1].end == spans[2].start);
+    assert!(spans[1].start() == spans[0].end() && spans[1].end() == spans[2].start());
 }
 
 #[test]
@@ -105,4 +105,45 @@ fn names_are_the_simulators_and_each_activity_is_a_read_or_computing_or_waiting(
         assert_eq!(kinds.iter().filter(|is| **is).count(), 1, "{}", what.name());
         assert_eq!(what.is_read(), what.name().starts_with("read ") || what.name() == "stream");
     }
+}
+
+#[test]
+fn what_takes_longer_than_a_span_can_say_is_several_one_after_the_other() {
+    let tracer = Tracer::new(3);
+    let (now, took) = (Instant::now(), Duration::from_secs(10));
+    tracer.thread(2).read(Activity::Stream, 5, now, now + took);
+    let begun = tracer.begin();
+    tracer.together(begun, Activity::Head, None);
+    let (spans, lost) = collected(&tracer);
+    let (read, head) = spans.split_at(3);
+    assert_eq!(read.iter().map(Span::took).sum::<u64>(), took.as_nanos() as u64);
+    assert!(read.windows(2).all(|pair| pair[0].end() == pair[1].start()));
+    assert!(
+        read.iter()
+            .all(|span| (span.lane(), span.what(), span.layer()) == (Lane::Read, Activity::Stream, Some(5)))
+    );
+    assert_eq!(
+        (head[0].lane(), head[0].what(), head[0].layer()),
+        (Lane::Together, Activity::Head, None)
+    );
+    assert_eq!((head.len(), lost), (1, 0));
+}
+
+#[test]
+fn a_span_says_every_activity_layer_and_thread() {
+    let tracer = Tracer::new(300);
+    for (place, what) in Activity::ALL.into_iter().enumerate() {
+        let mut track = tracer.thread(299 - place);
+        let begun = track.begin();
+        track.end(begun, what, 4000 + place as u32);
+    }
+    let mut spans = collected(&tracer).0;
+    spans.reverse();
+    for (place, (span, what)) in spans.iter().zip(Activity::ALL).enumerate() {
+        assert_eq!(
+            (span.lane(), span.what(), span.layer()),
+            (Lane::Thread(299 - place as u16), what, Some(4000 + place as u16))
+        );
+    }
+    assert_eq!(spans.len(), Activity::ALL.len());
 }

@@ -68,6 +68,15 @@ impl Arc {
         })
     }
 
+    /// Asks for what the next evictions look at first.
+    fn prefetch_oldest(&self, held: Held<'_>) {
+        for oldest in (0..4).filter_map(|list| self.lists.oldest(list)) {
+            prefetch(&self.at, oldest as usize);
+            held.prefetch(oldest);
+            self.lists.prefetch_neighbours(oldest);
+        }
+    }
+
     fn ghosts_within_bounds(&mut self) {
         let slots = u64::from(self.slots);
         let size = |lists: &Rings<4>, list| u64::from(lists.size(list));
@@ -156,6 +165,7 @@ impl Policy for Arc {
         } else {
             self.shift(was, OFTEN, key);
         }
+        self.prefetch_oldest(held);
         Admission::Taken { evicted }
     }
 

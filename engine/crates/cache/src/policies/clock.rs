@@ -9,6 +9,8 @@ const RESIDENT: u8 = 1;
 const USED: u8 = 2;
 /// In a slot emptied by `forget`.
 const HOLE: u32 = u32::MAX;
+/// How many places ahead of the hand a thing's state is asked for.
+const AHEAD: usize = 16;
 
 /// The second-chance clock: a hand goes round the slots, spares once what was used since it last came by, and replaces the
 /// first that was not (Corbató, A paging experiment with the Multics system, 1968). A hit writes one byte.
@@ -47,6 +49,10 @@ impl Clock {
     /// Turns the hand to the thing that leaves. Something resident must not be held.
     fn stop_at_victim(&mut self, held: Held<'_>) -> u32 {
         loop {
+            if let Some(&ahead) = self.key_in.get(self.hand as usize + AHEAD) {
+                prefetch(&self.state, ahead as usize);
+                held.prefetch(ahead);
+            }
             let key = self.key_in[self.hand as usize];
             if !held.holds(key) {
                 if self.state[key as usize] != USED {

@@ -1,16 +1,25 @@
-use crate::memory::table;
+use crate::memory::{room, table};
 use crate::policy::{Admission, Held, Policy};
 use crate::prefetch::prefetch;
 
 const NONE: u32 = u32::MAX;
 
-/// A resident key: its neighbours among those used as often, and their bucket.
+/// A resident key: the nodes of its neighbours among those used as often, and their bucket. Free nodes are linked through `newer`.
 #[derive(Clone, Copy)]
+#[repr(align(16))]
 struct Node {
+    key: u32,
     newer: u32,
     older: u32,
     bucket: u32,
 }
+
+const UNUSED: Node = Node {
+    key: NONE,
+    newer: NONE,
+    older: NONE,
+    bucket: NONE,
+};
 
 /// All residents that were used equally often, in order of last use; buckets are linked in order of uses.
 #[derive(Clone, Copy)]
@@ -26,9 +35,16 @@ struct Bucket {
 /// comes in and are lost when it leaves (in-cache LFU, without ageing). Every step takes constant time, by the list of lists of
 /// Shah, Mitra and Matani (An O(1) algorithm for implementing the LFU cache eviction scheme, 2010).
 ///
+/// Only residents have nodes, four to a cache line: with a node for every key most of the memory that look-ups go through would be
+/// that of absent keys.
+///
 /// A count stops at 2^32 - 2.
 pub struct Lfu {
+    /// The node of each key, NONE for an absent one.
+    node_of: Vec<u32>,
     nodes: Vec<Node>,
+    /// Nodes no longer in use.
+    free: u32,
     buckets: Vec<Bucket>,
     /// Buckets no longer in use, linked through `more`.
     spare: u32,
@@ -40,17 +56,11 @@ pub struct Lfu {
 impl Lfu {
     /// An empty cache of `slots` slots for keys below `keys`.
     pub fn new(keys: u32, slots: u32) -> Self {
-        let nodes = table(
-            Node {
-                newer: NONE,
-                older: NONE,
-                bucket: NONE,
-            },
-            keys as usize,
-        );
         // Residents with k different counts were requested at least k(k+1)/2 times: far fewer buckets than slots.
         Lfu {
-            nodes,
+            node_of: table(NONE, keys as usize),
+            nodes: room(slots.min(keys) as usize),
+            free: NONE,
             buckets: Vec::with_capacity(1024),
             spare: NONE,
             fewest: NONE,
@@ -107,10 +117,12 @@ impl Lfu {
         self.spare = bucket;
     }
 
-    /// Takes the key out of its bucket, which may be left empty.
+    /// Takes the node out of its bucket, which may be left empty.
     #[inline]
-    fn unlink(&mut self, key: u32) {
-        let Node { newer, older, bucket } = self.nodes[key as usize];
+    fn unlink(&mut self, node: u32) {
+        let Node {
+            newer, older, bucket, ..
+        } = self.nodes[node as usize];
         match newer {
             NONE => self.buckets[bucket as usize].newest = older,
             _ => self.nodes[newer as usize].older = older,
@@ -122,44 +134,113 @@ impl Lfu {
     }
 
     #[inline]
-    fn link_newest(&mut self, bucket: u32, key: u32) {
+    fn link_newest(&mut self, bucket: u32, node: u32) {
         let second = self.buckets[bucket as usize].newest;
-        self.nodes[key as usize] = Node {
+        self.nodes[node as usize] = Node {
             newer: NONE,
             older: second,
             bucket,
+            ..self.nodes[node as usize]
         };
-        self.buckets[bucket as usize].newest = key;
+        self.buckets[bucket as usize].newest = node;
         match second {
-            NONE => self.buckets[bucket as usize].oldest = key,
-            _ => self.nodes[second as usize].newer = key,
+            NONE => self.buckets[bucket as usize].oldest = node,
+            _ => self.nodes[second as usize].newer = node,
         }
     }
 
-    fn drop_key(&mut self, key: u32) {
-        let bucket = self.nodes[key as usize].bucket;
-        self.unlink(key);
+    /// A node for an absent key, in no bucket yet.
+    #[inline]
+    fn take_node(&mut self, key: u32) -> u32 {
+        let fresh = Node { key, ..UNUSED };
+        let node = if self.free == NONE {
+            self.nodes.push(fresh);
+            self.nodes.len() as u32 - 1
+        } else {
+            let node = self.free;
+            self.free = self.nodes[node as usize].newer;
+            self.nodes[node as usize] = fresh;
+            node
+        };
+        self.node_of[key as usize] = node;
+        node
+    }
+
+    /// The key of the node leaves.
+    fn drop_node(&mut self, node: u32) -> u32 {
+        let Node { key, bucket, .. } = self.nodes[node as usize];
+        self.unlink(node);
         if self.buckets[bucket as usize].newest == NONE {
             self.remove_bucket(bucket);
         }
-        self.nodes[key as usize].bucket = NONE;
+        self.nodes[node as usize] = Node {
+            newer: self.free,
+            ..UNUSED
+        };
+        self.free = node;
+        self.node_of[key as usize] = NONE;
         self.resident -= 1;
+        key
     }
 
-    /// The least used, oldest thing that is not held.
+    /// The node of the least used, oldest thing that is not held.
     fn victim(&self, held: Held<'_>) -> Option<u32> {
         let mut bucket = self.fewest;
         while bucket != NONE {
-            let mut key = self.buckets[bucket as usize].oldest;
-            while key != NONE {
+            let mut place = self.buckets[bucket as usize].oldest;
+            while place != NONE {
+                let Node { key, newer, .. } = self.nodes[place as usize];
                 if !held.holds(key) {
-                    return Some(key);
+                    return Some(place);
                 }
-                key = self.nodes[key as usize].newer;
+                place = newer;
             }
             bucket = self.buckets[bucket as usize].more;
         }
         None
+    }
+
+    /// Asks for what the next eviction but one needs; the next one's was asked for before.
+    #[inline]
+    fn prefetch_victims(&self, held: Held<'_>) {
+        let bucket = self.fewest;
+        if bucket == NONE {
+            return;
+        }
+        let Node { key, newer, .. } = self.nodes[self.buckets[bucket as usize].oldest as usize];
+        held.prefetch(key);
+        prefetch(&self.node_of, key as usize);
+        prefetch(&self.nodes, newer as usize);
+    }
+
+    /// Moves the residents into new memory for as many, in the order in which they would leave.
+    fn move_nodes(&mut self, slots: u32) {
+        let mut moved = room(slots.min(self.node_of.len() as u32) as usize);
+        let mut bucket = self.fewest;
+        while bucket != NONE {
+            let Bucket { oldest, more, .. } = self.buckets[bucket as usize];
+            let first = moved.len() as u32;
+            let mut place = oldest;
+            while place != NONE {
+                let node = self.nodes[place as usize];
+                let to = moved.len() as u32;
+                self.node_of[node.key as usize] = to;
+                moved.push(Node {
+                    newer: to + 1,
+                    older: if to == first { NONE } else { to - 1 },
+                    ..node
+                });
+                place = node.newer;
+            }
+            if let Some(newest) = moved.last_mut() {
+                newest.newer = NONE;
+            }
+            let ends = &mut self.buckets[bucket as usize];
+            (ends.oldest, ends.newest) = (first, moved.len() as u32 - 1);
+            bucket = more;
+        }
+        self.nodes = moved;
+        self.free = NONE;
     }
 }
 
@@ -177,15 +258,16 @@ impl Policy for Lfu {
     }
 
     fn is_resident(&self, key: u32) -> bool {
-        self.nodes[key as usize].bucket != NONE
+        self.node_of[key as usize] != NONE
     }
 
     #[inline]
     fn request(&mut self, key: u32) -> bool {
-        let from = self.nodes[key as usize].bucket;
-        if from == NONE {
+        let node = self.node_of[key as usize];
+        if node == NONE {
             return false;
         }
+        let from = self.nodes[node as usize].bucket;
         let Bucket {
             uses,
             newest,
@@ -197,20 +279,20 @@ impl Policy for Lfu {
         let alone = newest == oldest;
         let next_is_there = more != NONE && self.buckets[more as usize].uses == next_uses;
         if next_uses == uses {
-            self.unlink(key);
-            self.link_newest(from, key);
+            self.unlink(node);
+            self.link_newest(from, node);
         } else if next_is_there {
-            self.unlink(key);
-            self.link_newest(more, key);
+            self.unlink(node);
+            self.link_newest(more, node);
             if alone {
                 self.remove_bucket(from);
             }
         } else if alone {
             self.buckets[from as usize].uses = next_uses;
         } else {
-            self.unlink(key);
+            self.unlink(node);
             let to = self.insert_bucket(next_uses, from);
-            self.link_newest(to, key);
+            self.link_newest(to, node);
         }
         true
     }
@@ -221,48 +303,56 @@ impl Policy for Lfu {
             if held.count() >= self.resident {
                 return Admission::NoRoom;
             }
-            evicted = self.victim(held);
-            let Some(victim) = evicted else { return Admission::NoRoom };
-            self.drop_key(victim);
-            // The next to leave is asked for now.
-            if let Some(next) = self.victim(Held::NONE) {
-                self.prefetch(next);
-            }
+            let Some(victim) = self.victim(held) else {
+                return Admission::NoRoom;
+            };
+            evicted = Some(self.drop_node(victim));
+            self.prefetch_victims(held);
         }
         let fewest = self.fewest;
         let first = fewest != NONE && self.buckets[fewest as usize].uses == 1;
         let bucket = if first { fewest } else { self.insert_bucket(1, NONE) };
-        self.link_newest(bucket, key);
+        let node = self.take_node(key);
+        self.link_newest(bucket, node);
         self.resident += 1;
         Admission::Taken { evicted }
     }
 
     fn forget(&mut self, key: u32) {
-        self.drop_key(key);
+        self.drop_node(self.node_of[key as usize]);
     }
 
     fn resize(&mut self, slots: u32, dropped: &mut dyn FnMut(u32)) {
         self.slots = slots;
         while self.resident > slots {
-            let Some(key) = self.victim(Held::NONE) else { return };
-            self.drop_key(key);
-            dropped(key);
+            let Some(node) = self.victim(Held::NONE) else { return };
+            dropped(self.drop_node(node));
         }
+        self.move_nodes(slots);
     }
 
-    fn bookkeeping_bytes(&self, _slots: u32) -> usize {
-        self.nodes.len() * size_of::<Node>() + self.buckets.capacity() * size_of::<Bucket>()
+    fn bookkeeping_bytes(&self, slots: u32) -> usize {
+        self.node_of.len() * size_of::<u32>()
+            + slots.min(self.node_of.len() as u32) as usize * size_of::<Node>()
+            + self.buckets.capacity() * size_of::<Bucket>()
     }
 
     #[inline]
     fn prefetch(&self, key: u32) {
-        prefetch(&self.nodes, key as usize);
+        prefetch(&self.node_of, key as usize);
     }
 
     #[inline]
     fn prefetch_around(&self, key: u32) {
-        if let Some(&Node { newer, older, bucket }) = self.nodes.get(key as usize)
-            && bucket != NONE
+        if let Some(&node) = self.node_of.get(key as usize) {
+            prefetch(&self.nodes, node as usize);
+        }
+    }
+
+    #[inline]
+    fn prefetch_beyond(&self, key: u32) {
+        if let Some(&node) = self.node_of.get(key as usize)
+            && let Some(&Node { newer, older, .. }) = self.nodes.get(node as usize)
         {
             prefetch(&self.nodes, newer as usize);
             prefetch(&self.nodes, older as usize);

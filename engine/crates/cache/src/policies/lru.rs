@@ -46,7 +46,9 @@ impl Policy for Lru {
             if held.count() >= self.resident() {
                 return Admission::NoRoom;
             }
-            evicted = self.order.oldest_where(|oldest| !held.holds(oldest));
+            evicted = self
+                .order
+                .oldest_where(|oldest| !held.holds(oldest), |key| held.prefetch(key));
             let Some(oldest) = evicted else { return Admission::NoRoom };
             self.order.remove(oldest);
         }
@@ -61,7 +63,7 @@ impl Policy for Lru {
     fn resize(&mut self, slots: u32, dropped: &mut dyn FnMut(u32)) {
         self.slots = slots;
         while self.order.len() > slots {
-            let Some(oldest) = self.order.oldest_where(|_| true) else {
+            let Some(oldest) = self.order.oldest_where(|_| true, |_| {}) else {
                 return;
             };
             self.order.remove(oldest);

@@ -1,11 +1,12 @@
-use crate::links::Rings;
+use std::collections::VecDeque;
+
 use crate::memory::table;
 use crate::policy::{Admission, Held, Policy};
 use crate::prefetch::prefetch;
+use crate::use_log::UseLog;
 
-const SMALL: usize = 0;
-const MAIN: usize = 1;
-const GHOST: usize = 2;
+/// How many places ahead of its turn to leave a thing's state is asked for.
+const AHEAD: usize = 8;
 
 // One byte a key: 0 absent, GHOSTED, or RESIDENT with the queue in bit 2 and the uses in bits 0 and 1.
 const ABSENT: u8 = 0;
@@ -26,8 +27,14 @@ const USES: u8 = 0x03;
 ///   oldest has another round or leaves; until exactly one has left. (The paper's main queue, when a move overfills it, drops
 ///   one and its small queue then drops another; one is enough here.)
 /// - what is held goes on from small to main, and round main, as if used, without its count being touched in main.
+///
+/// The queues are arrays, so that who leaves next is read in sequence and asked for in time.
 pub struct S3Fifo {
-    queues: Rings<3>,
+    /// The oldest first.
+    small: VecDeque<u32>,
+    main: VecDeque<u32>,
+    /// In order of leaving.
+    ghosts: UseLog,
     state: Vec<u8>,
     slots: u32,
 }
@@ -35,67 +42,80 @@ pub struct S3Fifo {
 impl S3Fifo {
     /// An empty cache of `slots` slots for keys below `keys`.
     pub fn new(keys: u32, slots: u32) -> Self {
-        let state = table(ABSENT, keys as usize);
+        let room = slots.min(keys) as usize;
         S3Fifo {
-            queues: Rings::new(keys),
-            state,
+            small: VecDeque::with_capacity(room),
+            main: VecDeque::with_capacity(room),
+            ghosts: UseLog::new(keys, Self::most_ghosts(slots)),
+            state: table(ABSENT, keys as usize),
             slots,
         }
     }
 
-    fn small_share(&self) -> u32 {
-        (self.slots / 10).max(1)
+    fn share(slots: u32) -> u32 {
+        (slots / 10).max(1)
     }
 
-    fn ghosts(&self) -> u32 {
-        self.slots - self.small_share().min(self.slots)
+    fn most_ghosts(slots: u32) -> u32 {
+        slots - Self::share(slots).min(slots)
     }
 
-    fn trim_ghosts(&mut self) {
-        while self.queues.size(GHOST) > self.ghosts() {
-            let Some(oldest) = self.queues.oldest(GHOST) else { return };
-            self.queues.remove(GHOST, oldest);
+    fn forget_ghosts(&mut self, most: u32) {
+        while self.ghosts.len() > most {
+            let Some(oldest) = self.ghosts.oldest_where(|_| true, |_| {}) else {
+                return;
+            };
+            self.ghosts.remove(oldest);
             self.state[oldest as usize] = ABSENT;
         }
     }
 
-    /// Asks for what the next evictions look at first.
-    fn prefetch_oldest(&self) {
-        for oldest in [SMALL, MAIN, GHOST].into_iter().filter_map(|queue| self.queues.oldest(queue)) {
-            self.prefetch(oldest);
-            self.queues.prefetch_neighbours(oldest);
+    /// Asks for the state of who will soon be the oldest.
+    #[inline]
+    fn prefetch_oldest(&self, queue: &VecDeque<u32>, held: Held<'_>) {
+        if let Some(&key) = queue.get(AHEAD) {
+            prefetch(&self.state, key as usize);
+            held.prefetch(key);
+            self.ghosts.prefetch(key);
         }
     }
 
     /// Drops one. Something resident must not be held.
     fn evict(&mut self, held: Held<'_>) -> Option<u32> {
+        let share = Self::share(self.slots) as usize;
         // After a round of main that met only what is held, the small queue is next whatever its share.
         let mut held_in_main = 0;
         loop {
-            if self.queues.size(SMALL) >= self.small_share() || self.queues.size(MAIN) == held_in_main {
-                let key = self.queues.oldest(SMALL)?;
+            if self.small.len() >= share || self.main.len() == held_in_main {
+                self.prefetch_oldest(&self.small, held);
+                let key = self.small.pop_front()?;
                 if held.holds(key) || self.state[key as usize] & USES > 1 {
-                    self.queues.shift(SMALL, MAIN, key);
+                    self.main.push_back(key);
                     self.state[key as usize] = RESIDENT | IN_MAIN;
                     held_in_main = 0;
                     continue;
                 }
-                self.queues.shift(SMALL, GHOST, key);
                 self.state[key as usize] = GHOSTED;
-                self.trim_ghosts();
+                let most = Self::most_ghosts(self.slots);
+                if most == 0 {
+                    self.state[key as usize] = ABSENT;
+                } else {
+                    self.forget_ghosts(most - 1);
+                    self.ghosts.add(key);
+                }
                 return Some(key);
             }
-            let key = self.queues.oldest(MAIN)?;
+            self.prefetch_oldest(&self.main, held);
+            let key = self.main.pop_front()?;
             let uses = self.state[key as usize] & USES;
             if held.holds(key) {
-                self.queues.touch(MAIN, key);
+                self.main.push_back(key);
                 held_in_main += 1;
             } else if uses > 0 {
-                self.queues.touch(MAIN, key);
+                self.main.push_back(key);
                 held_in_main = 0;
                 self.state[key as usize] -= 1;
             } else {
-                self.queues.remove(MAIN, key);
                 self.state[key as usize] = ABSENT;
                 return Some(key);
             }
@@ -113,7 +133,7 @@ impl Policy for S3Fifo {
     }
 
     fn resident(&self) -> u32 {
-        self.queues.size(SMALL) + self.queues.size(MAIN)
+        (self.small.len() + self.main.len()) as u32
     }
 
     fn is_resident(&self, key: u32) -> bool {
@@ -139,22 +159,25 @@ impl Policy for S3Fifo {
         }
         let returns = self.state[key as usize] == GHOSTED;
         if returns {
-            self.queues.remove(GHOST, key);
+            self.ghosts.remove(key);
         }
         let evicted = if full { self.evict(held) } else { None };
-        self.prefetch_oldest();
-        self.queues.add(if returns { MAIN } else { SMALL }, key);
+        let queue = if returns { &mut self.main } else { &mut self.small };
+        queue.push_back(key);
         self.state[key as usize] = if returns { RESIDENT | IN_MAIN } else { RESIDENT };
         Admission::Taken { evicted }
     }
 
+    /// Looks through a queue: a read error is rare, and finding the place otherwise would cost four bytes a key.
     fn forget(&mut self, key: u32) {
         let queue = if self.state[key as usize] & IN_MAIN != 0 {
-            MAIN
+            &mut self.main
         } else {
-            SMALL
+            &mut self.small
         };
-        self.queues.remove(queue, key);
+        if let Some(place) = queue.iter().position(|&other| other == key) {
+            queue.remove(place);
+        }
         self.state[key as usize] = ABSENT;
     }
 
@@ -164,11 +187,19 @@ impl Policy for S3Fifo {
             let Some(key) = self.evict(Held::NONE) else { break };
             dropped(key);
         }
-        self.trim_ghosts();
+        let most = Self::most_ghosts(slots);
+        self.forget_ghosts(most);
+        self.ghosts.resize(most);
+        let room = slots.min(self.state.len() as u32) as usize;
+        for queue in [&mut self.small, &mut self.main] {
+            queue.shrink_to(room);
+            queue.reserve_exact(room - queue.len());
+        }
     }
 
-    fn bookkeeping_bytes(&self, _slots: u32) -> usize {
-        self.queues.bytes() + self.state.len()
+    fn bookkeeping_bytes(&self, slots: u32) -> usize {
+        let queues = 2 * slots.min(self.state.len() as u32) as usize * size_of::<u32>();
+        self.state.len() + queues + self.ghosts.bytes(Self::most_ghosts(slots))
     }
 
     #[inline]
@@ -178,9 +209,9 @@ impl Policy for S3Fifo {
 
     #[inline]
     fn prefetch_around(&self, key: u32) {
-        // Only a newcomer's links are written.
-        if self.state.get(key as usize).is_some_and(|state| state & RESIDENT == 0) {
-            self.queues.prefetch(key);
+        // Only one that comes back is looked for among the ghosts.
+        if self.state.get(key as usize).is_some_and(|&state| state == GHOSTED) {
+            self.ghosts.prefetch(key);
         }
     }
 }

@@ -67,6 +67,7 @@ impl Sieve {
         loop {
             if let Some(&ahead) = self.queue.get(self.hand + AHEAD) {
                 prefetch(&self.state, ahead as usize);
+                held.prefetch(ahead);
             }
             let (place, key) = (self.hand, self.queue[self.hand]);
             // Before the place becomes a hole: from the newest the hand goes to the oldest, not to who comes next.

@@ -57,7 +57,9 @@ impl Policy for Window {
             if held.count() >= self.resident() {
                 return Admission::NoRoom;
             }
-            evicted = self.order.oldest_where(|oldest| !held.holds(oldest));
+            evicted = self
+                .order
+                .oldest_where(|oldest| !held.holds(oldest), |key| held.prefetch(key));
             let Some(oldest) = evicted else { return Admission::NoRoom };
             self.order.remove(oldest);
         }
@@ -77,10 +79,11 @@ impl Policy for Window {
         // The order of use is the order of last tokens: the first that is young enough ends the search.
         loop {
             let mut is_old = true;
-            let oldest = order.oldest_where(|key| {
+            let wanted = |key| {
                 is_old = token.wrapping_sub(last_use[key as usize]) > *window_tokens;
                 !is_old || !held.holds(key)
-            });
+            };
+            let oldest = order.oldest_where(wanted, |key| held.prefetch(key));
             let Some(oldest) = oldest.filter(|_| is_old) else { return };
             order.remove(oldest);
             dropped(oldest);
@@ -94,7 +97,7 @@ impl Policy for Window {
     fn resize(&mut self, slots: u32, dropped: &mut dyn FnMut(u32)) {
         self.slots = slots;
         while self.order.len() > slots {
-            let Some(oldest) = self.order.oldest_where(|_| true) else {
+            let Some(oldest) = self.order.oldest_where(|_| true, |_| {}) else {
                 return;
             };
             self.order.remove(oldest);

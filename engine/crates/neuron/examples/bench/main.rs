@@ -1,8 +1,9 @@
 //! Times the kernels beside the roofs of the machine, in one run: `cargo run --release -p neuronlab-neuron --example bench`
-//! (optionally with names of sections: gemv, cluster, gemm, attention). Results are checked before they are timed; every figure
+//! (optionally with names of sections: gemv, cluster, lists, gemm, attention; and with numbers: only these percentages of active neurons). Results are checked before they are timed; every figure
 //! is the best of many turns that alternate with the roof's.
 
 mod data;
+mod lists;
 mod memory;
 mod sections;
 mod sparse;
@@ -12,7 +13,9 @@ use neuron::Kernels;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let on = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    let (percentages, names): (Vec<&String>, Vec<&String>) = wanted.iter().partition(|word| word.parse::<usize>().is_ok());
+    let percentages: Vec<usize> = percentages.iter().filter_map(|word| word.parse().ok()).collect();
+    let on = |name: &str| names.is_empty() || names.iter().any(|wanted| *wanted == name);
     let kernels = Kernels::best();
     println!(
         "backend {}, {} processors",
@@ -23,7 +26,10 @@ fn main() {
         sections::gemv(kernels);
     }
     if on("cluster") {
-        sparse::cluster(kernels);
+        sparse::cluster(kernels, &percentages);
+    }
+    if on("lists") {
+        lists::lists(kernels);
     }
     if on("gemm") {
         sections::gemm(kernels);

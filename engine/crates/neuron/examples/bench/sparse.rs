@@ -218,14 +218,18 @@ impl Run<'_> {
 }
 
 /// Shares of active neurons from few to all: lossless (the gate of every neuron is computed) and predicted (only neurons that a
-/// perfect predictor names).
-pub fn cluster(kernels: Kernels) {
+/// perfect predictor names). `percentages` are those wanted; of none, all.
+pub fn cluster(kernels: Kernels, percentages: &[usize]) {
+    let shares: &[usize] = match percentages {
+        [] => &[2, 5, 10, 20, 30, 40, 50, 70, 100],
+        some => some,
+    };
     for (hidden, neurons) in [(4096, 14336), (2560, 16384)] {
         println!("\nsparse FFN beside dense, {FORMAT}, {neurons} neurons of {hidden}");
         println!("active  threads  dense us  lossless us  predicted us  dense/lossless  dense/predicted");
         let mut x = Activations::new();
         kernels.quantise(&values(hidden, 7), &mut x);
-        for percent in [2, 5, 10, 20, 30, 40, 50, 70, 100] {
+        for &percent in shares {
             let fires = |neuron: usize| (neuron * 61 + neuron / 100 * 17) % 100 < percent;
             let layer = Layer::new(kernels, hidden, neurons, &x, fires);
             let named: Vec<u32> = (0..neurons as u32).filter(|&neuron| fires(neuron as usize)).collect();

@@ -12,6 +12,25 @@ pub fn seconds(work: impl FnOnce()) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
+/// Seconds that this thread has a processor while it does `work`: what others run in between does not count.
+pub fn processor_seconds(work: impl FnOnce()) -> f64 {
+    let start = thread_seconds();
+    work();
+    thread_seconds() - start
+}
+
+fn thread_seconds() -> f64 {
+    const THREAD_CLOCK: i32 = 3;
+    unsafe extern "C" {
+        fn clock_gettime(clock: i32, time: *mut [i64; 2]) -> i32;
+    }
+    let mut time = [0; 2];
+    // SAFETY: on 64-bit Linux a timespec is two 64-bit integers, and this is one.
+    let failed = unsafe { clock_gettime(THREAD_CLOCK, &mut time) };
+    assert_eq!(failed, 0, "no clock for threads");
+    time[0] as f64 + time[1] as f64 * 1e-9
+}
+
 /// The best times of two pieces of work that take turns, so that both see the same noise.
 pub fn best_of_pair(turns: usize, mut first: impl FnMut(), mut second: impl FnMut()) -> (f64, f64) {
     let mut best = (f64::INFINITY, f64::INFINITY);

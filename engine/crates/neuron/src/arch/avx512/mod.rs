@@ -246,14 +246,15 @@ impl Lanes for Zmm {
         unsafe {
             let pairs = _mm512_cvtepu8_epi32(_mm_loadu_si128(block.add(2).cast()));
             // The low nibbles by a lookup, which takes the low four bits of each lane and ignores the rest; the high ones by
-            // arithmetic (as the last bits of the float 2^23), so that the shuffle unit is not what all wait for.
+            // arithmetic, so that the shuffle units are not what all wait for: where they lie, bits 4 to 7 count ones in a float
+            // of 2^19, whose last bit is 2^-4.
             let low = _mm512_permutexvar_ps(pairs, _mm512_loadu_ps(NIBBLE_VALUES.as_ptr()));
-            let nibble = _mm512_set1_epi32(15);
-            let two_to_23 = _mm512_set1_epi32(0x4b00_0000);
-            let high = _mm512_ternarylogic_epi32::<0xea>(_mm512_srli_epi32::<4>(pairs), nibble, two_to_23);
+            let high_nibble = _mm512_set1_epi32(0xf0);
+            let two_to_19 = _mm512_set1_epi32(0x4900_0000);
+            let high = _mm512_ternarylogic_epi32::<0xea>(pairs, high_nibble, two_to_19);
             [
                 Self(low),
-                Self(_mm512_sub_ps(_mm512_castsi512_ps(high), _mm512_set1_ps(8_388_616.0))),
+                Self(_mm512_sub_ps(_mm512_castsi512_ps(high), _mm512_set1_ps(524_296.0))),
             ]
         }
     }
