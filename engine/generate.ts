@@ -81,6 +81,8 @@ export interface PhaseReport {
   /** Clusters of gate rows. */
   readonly gateLookUps: number;
   readonly gateMisses: number;
+  /** Of these, those on their way before attention, because the experts were known. */
+  readonly gatesAnnounced: number;
   /** Units of up and down. */
   readonly lookUps: number;
   readonly misses: number;

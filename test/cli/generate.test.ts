@@ -8,7 +8,7 @@ import { generateProgram } from "../../cli/programs/generate.js";
 import type { Engine, GenerateReport, GenerateRequest, PhaseReport } from "../../engine/index.js";
 import { aPlan, commandNamed, fake, given } from "../fakes/capabilities.js";
 
-const phase: PhaseReport = { ns: 100e6, ffnNs: 80e6, diskNs: 30e6, diskBytes: 40e6, gateLookUps: 50, gateMisses: 10, lookUps: 50, misses: 30 };
+const phase: PhaseReport = { ns: 100e6, ffnNs: 80e6, diskNs: 30e6, diskBytes: 40e6, gateLookUps: 50, gateMisses: 10, gatesAnnounced: 4, lookUps: 50, misses: 30 };
 const report: GenerateReport = {
   architecture: "smallthinker", file: "packed", ffn: "from flash", labels: ["lossless"], kernels: "avx512", threads: 2, loadNs: 1.5e9,
   promptTokens: 10, promptRate: 100, prompt: phase, decodeRate: 20, decode: phase, tokens: [5, 6, 7], tokenNs: [1e6, 40e6, 60e6],

@@ -101,6 +101,8 @@ pub struct PhaseDone {
     pub gate_look_ups: f64,
     /// See `gate_look_ups`.
     pub gate_misses: f64,
+    /// Of the gates missed, those on their way before attention.
+    pub gates_announced: f64,
     /// See `gate_look_ups`.
     pub look_ups: f64,
     /// See `gate_look_ups`.
@@ -280,6 +282,7 @@ pub(crate) fn phase(of: &generate::Phase) -> PhaseDone {
         disk_bytes: of.disk_bytes as f64,
         gate_look_ups: of.counters.gate_look_ups as f64,
         gate_misses: of.counters.gate_misses as f64,
+        gates_announced: of.counters.gates_announced as f64,
         look_ups: of.counters.look_ups as f64,
         misses: of.counters.misses as f64,
     }

@@ -23,35 +23,42 @@ use neuron::{Activations, Gating, Kernels};
 use spans::{Activity, Tracer, Track};
 
 use crate::error::OffloadError;
+use crate::offload::Ground;
 use crate::options::{Granularity, Overlap};
 use crate::units::Units;
 pub(crate) use ask::MOST_REQUESTED_BYTES;
 pub(crate) use predict::{Predicting, Scores};
 pub(crate) use stages::{StageMemory, Stages};
-pub(crate) use state::{COLD, HOT, Lists, Partials, Scratch, State};
+pub(crate) use state::{Begun, COLD, HOT, Lists, Partials, Scratch, State};
 use state::{Fired, Place, SUM, locked};
 
-/// What all workers share while the layer runs.
+/// What all workers share while the layer runs. It can read before there is anything to compute with.
 pub(crate) struct LayerRun<'a> {
-    pub kernels: Kernels,
     pub units: &'a Units,
     pub layout: &'a LayerLayout,
     pub reader: &'a dyn FlashReader,
     pub layer: u32,
     pub experts: &'a [u32],
-    pub x: &'a Activations,
-    pub gating: Gating,
     pub overlap: Overlap,
     pub granularity: Granularity,
     pub depth: u32,
+    /// Whether a predictor says which neurons are computed, and not every gate.
+    pub is_predicted: bool,
     pub state: Mutex<State<'a>>,
     pub changed: Condvar,
-    pub partials: Partials,
     /// Where the pages of single units arrive; none where units are read as requests.
     pub stages: Option<Stages>,
-    /// What says which neurons are computed, for each expert in use; none where every gate decides.
-    pub predicting: Option<Vec<Scores<'a>>>,
     pub tracer: &'a Tracer,
+}
+
+/// What the stages that compute need besides: the token's.
+pub(crate) struct Inputs<'a> {
+    pub kernels: Kernels,
+    pub x: &'a Activations,
+    pub gating: Gating,
+    pub partials: Partials,
+    /// What a predictor makes of the token, for each expert in use; none where every gate decides.
+    pub scores: Vec<Scores<'a>>,
 }
 
 /// A stage that is ready to run.
@@ -68,19 +75,53 @@ enum Stage {
 const TURN: Duration = Duration::from_micros(200);
 
 impl<'a> LayerRun<'a> {
-    /// Asks for the first of what is missing, before any thread works.
+    /// The run of one layer for these experts, ascending.
+    pub fn new(ground: &'a Ground, layer: usize, experts: &'a [u32], stages: Option<Stages>, state: State<'a>) -> Self {
+        Self {
+            units: &ground.units,
+            layout: &ground.file.layers()[layer],
+            reader: &*ground.reader,
+            layer: layer as u32,
+            experts,
+            overlap: ground.options.overlap,
+            granularity: ground.options.granularity,
+            depth: ground.options.depth,
+            is_predicted: ground.options.predicted,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            stages,
+            tracer: &ground.tracer,
+        }
+    }
+
+    /// Asks for the first of what is missing, before any thread works; for more of it where the layer was announced.
     pub fn begin(&self) {
         let mut state = locked(&self.state);
+        if state.error.is_some() {
+            return;
+        }
         let asked = self.ask_on(&mut state);
         self.note(&mut state, asked);
         let submitted = self.submit(&mut state);
         self.note(&mut state, submitted);
     }
 
+    /// Takes the answers to all requests, for a layer that has begun and will not be computed.
+    pub fn settle(&self) {
+        let track = &mut self.tracer.thread(0);
+        let mut state = locked(&self.state);
+        while state.requests_left > 0
+            && let Some(completion) = self.reader.wait()
+        {
+            self.take(&mut state, completion, track);
+        }
+    }
+
     /// The part of thread `index` of the layer. Returns when nothing is left to do, or after an error when no read is in flight.
-    pub fn work(&self, index: usize, scratch: &mut Scratch) {
+    pub fn work(&self, index: usize, inputs: &Inputs<'_>, scratch: &mut Scratch) {
         let track = &mut self.tracer.thread(index);
         let mut state = locked(&self.state);
+        self.take_early(&mut state, track);
         loop {
             if state.pages_left > 0 && !state.listening {
                 self.reader.pages_done(&mut scratch.done);
@@ -101,7 +142,7 @@ impl<'a> LayerRun<'a> {
                     let mut chosen = std::mem::take(&mut state.lists.gates[index as usize].chosen);
                     drop(state);
                     let begun = track.begin();
-                    let done = self.predict(index, scratch, &mut chosen);
+                    let done = self.predict(index, inputs, scratch, &mut chosen);
                     track.end(begun, Activity::Predictor, self.layer);
                     state = locked(&self.state);
                     self.note(&mut state, done);
@@ -112,12 +153,12 @@ impl<'a> LayerRun<'a> {
                 }
                 Stage::Gate(index, place) => {
                     let mut fired = std::mem::take(&mut state.lists.gates[index as usize].spare);
-                    let done = if self.predicting.is_some() {
+                    let done = if self.is_predicted {
                         let chosen = std::mem::take(&mut state.lists.gates[index as usize].chosen);
                         self.places_of_gates(&mut state, index, &chosen, &mut scratch.places);
                         drop(state);
                         let begun = track.begin();
-                        let done = self.compute_chosen_gates(&chosen, scratch, &mut fired);
+                        let done = self.compute_chosen_gates(inputs, &chosen, scratch, &mut fired);
                         track.end(begun, Activity::Gate, self.layer);
                         state = locked(&self.state);
                         state.lists.gates[index as usize].chosen = chosen;
@@ -126,7 +167,7 @@ impl<'a> LayerRun<'a> {
                         state.in_flight += 1;
                         drop(state);
                         let begun = track.begin();
-                        let done = self.compute_gate(index, place, scratch, &mut fired);
+                        let done = self.compute_gate(inputs, index, place, scratch, &mut fired);
                         track.end(begun, Activity::Gate, self.layer);
                         state = locked(&self.state);
                         done
@@ -145,7 +186,7 @@ impl<'a> LayerRun<'a> {
                     }
                     drop(state);
                     let begun = track.begin();
-                    let done = self.compute_block(index, scratch);
+                    let done = self.compute_block(inputs, index, scratch);
                     track.end(begun, Activity::UpDown, self.layer);
                     state = locked(&self.state);
                     let block = &mut state.lists.blocks[index as usize];
@@ -161,6 +202,20 @@ impl<'a> LayerRun<'a> {
             }
         }
         self.tell(&state);
+    }
+
+    /// Takes what was asked for before the layer's turn and has arrived since, and asks for more in its place.
+    fn take_early(&self, state: &mut State<'_>, track: &mut Track<'_>) {
+        if state.requests_left == 0 || state.listening {
+            return;
+        }
+        while let Some(completion) = self.reader.poll() {
+            self.take(state, completion, track);
+        }
+        if state.error.is_none() {
+            let asked = self.ask_on(state).and_then(|()| self.submit(state));
+            self.note(state, asked);
+        }
     }
 
     /// Waits for a read to end, while the other threads compute.
@@ -262,7 +317,7 @@ impl<'a> LayerRun<'a> {
         let (place, &first) = state.lists.ready_gates.iter().enumerate().min_by_key(|(_, index)| **index)?;
         // Without a pipeline all gates are computed before any look-up: there is no depth to keep to.
         let is_full = self.overlap == Overlap::Cluster && state.in_flight >= self.depth.max(1);
-        if is_full && first != state.next_look_up && self.predicting.is_none() {
+        if is_full && first != state.next_look_up && !self.is_predicted {
             return None;
         }
         // The order of the others stays: they come ascending, so the first is the next one almost always.
