@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flash::{FlashFile, FlashReader};
+use flash::FlashReader;
 use model::{
     Activation, Batches, DenseFfn, FeedForward, FlashSource, GgufSource, Model, ModelConfig, NeuronPredictor, PredictedFfn,
     SparseFfn,
@@ -187,8 +187,8 @@ impl Wish<'_> {
         let budget = budget::divide(source.flash(), self.config, &offload, self.options, fixed, self.prompt)?;
         (offload.hot_bytes, offload.cold_bytes) = (budget.hot as usize, budget.cold as usize);
         let model = self.load(file)?;
-        let tables = Arc::new(FlashFile::open(&self.options.model)?);
-        let reader = reading::open(self.options, &tables, budget::keep_bytes(&tables, &offload))?;
+        let tables = source.flash();
+        let reader = reading::open(self.options, tables, budget::keep_bytes(tables, &offload))?;
         let kernels = *model.kernels();
         let config = self.config;
         let Some(predictor) = predictor else {

@@ -17,7 +17,6 @@ use gguf::Gguf;
 
 pub use options::{DownChoice, GroupCandidate, GroupChoice, PackOptions, PackProgress, PackReport, Phase, Requantisation};
 
-use crate::checksum::Hasher;
 use crate::file::{DenseTensor, read_exactly};
 use crate::header::{Header, Section};
 use crate::order;
@@ -75,7 +74,6 @@ struct Packer<'a> {
     layers: Vec<LayerLayout>,
     candidates: Vec<GroupCandidate>,
     dense: Vec<DenseTensor>,
-    checksums: Vec<u64>,
     change: Change,
 }
 
@@ -109,7 +107,6 @@ impl<'a> Packer<'a> {
                 shape: tensor.shape.clone(),
                 offset: 0,
                 bytes: tensor.bytes,
-                checksum: 0,
             })
             .collect();
         let lay = |offset: u64| -> Result<Vec<LayerLayout>, FlashError> {
@@ -124,15 +121,15 @@ impl<'a> Packer<'a> {
             Ok(layers)
         };
         let anywhere = lay(0)?;
-        let checksums = tables::checksum_starts(&anywhere).last().copied().unwrap_or(0);
+        let dense_bytes: u64 = dense.iter().map(|tensor| page_ceil(tensor.bytes)).sum();
         let ffn_bytes: u64 = anywhere.iter().map(LayerLayout::bytes).sum();
         let lengths = [
             gguf.data_start,
             tables::encode_dense(&dense).len() as u64,
             shapes.len() as u64 * tables::LAYER_ENTRY,
             tables::encode_order(&options.order, &anywhere).len() as u64,
-            checksums * 8,
-            dense.iter().map(|tensor| page_ceil(tensor.bytes)).sum(),
+            (dense_bytes + ffn_bytes) / PAGE * tables::PAGE_SUM,
+            dense_bytes,
             ffn_bytes,
         ];
         let mut sections = [Span { offset: 0, bytes: 0 }; 7];
@@ -156,7 +153,6 @@ impl<'a> Packer<'a> {
             sections,
             checksums: [0; 7],
         };
-        let checksums = Vec::with_capacity(checksums as usize);
         Ok(Self {
             path,
             file,
@@ -165,7 +161,6 @@ impl<'a> Packer<'a> {
             layers,
             candidates,
             dense,
-            checksums,
             change: Change::default(),
         })
     }
@@ -181,25 +176,18 @@ impl<'a> Packer<'a> {
         }
     }
 
-    fn write_dense(&mut self, model: &SourceModel<'_>, output: &mut Output, progress: Progress<'_>) -> Result<(), FlashError> {
-        for (index, tensor) in model.dense.iter().enumerate() {
-            let mut hasher = Hasher::new();
+    fn write_dense(&self, model: &SourceModel<'_>, output: &mut Output, progress: Progress<'_>) -> Result<(), FlashError> {
+        for tensor in &model.dense {
             let mut bytes = vec![0; PIECE.min(tensor.bytes) as usize];
             let mut at = 0;
-            let checksum = loop {
+            while at < tensor.bytes {
                 bytes.truncate((tensor.bytes - at).min(PIECE) as usize);
                 read_exactly(self.path, self.file, tensor.offset + at, &mut bytes)?;
                 output.append(&bytes)?;
                 at += bytes.len() as u64;
-                if at == tensor.bytes {
-                    break hasher.finish(&bytes);
-                }
-                hasher.update(&bytes);
                 self.tell(output, Phase::Dense, progress)?;
-            };
-            self.dense[index].checksum = checksum;
+            }
             output.fill_page()?;
-            self.tell(output, Phase::Dense, progress)?;
         }
         Ok(())
     }
@@ -308,13 +296,11 @@ impl<'a> Packer<'a> {
                 let count = layout.neurons_of(index) as usize;
                 let mut part = vec![0; layout.part_span(expert.expert, 2 * u64::from(index)).bytes as usize];
                 part[..count * gate_row].copy_from_slice(&gate[skip * gate_row..(skip + count) * gate_row]);
-                self.checksums.push(xxh64(&part));
                 output.append(&part)?;
                 let mut part = vec![0; layout.part_span(expert.expert, 2 * u64::from(index) + 1).bytes as usize];
                 part[..count * up_row].copy_from_slice(&up[skip * up_row..(skip + count) * up_row]);
                 let (skip, count) = (skip / unit_neurons as usize, count / unit_neurons as usize);
                 part[down_at..down_at + count * unit].copy_from_slice(&down[skip * unit..(skip + count) * unit]);
-                self.checksums.push(xxh64(&part));
                 output.append(&part)?;
             }
             self.tell(output, Phase::Ffn, progress)?;
@@ -332,7 +318,6 @@ impl<'a> Packer<'a> {
                 _ => expert.down_of(all.clone())?,
             };
             bytes.resize(layout.part_span(expert.expert, part).bytes as usize, 0);
-            self.checksums.push(xxh64(&bytes));
             output.append(&bytes)?;
             self.tell(output, Phase::Ffn, progress)?;
         }
@@ -349,7 +334,7 @@ impl<'a> Packer<'a> {
             tables::encode_dense(&self.dense),
             tables::encode_layers(&self.layers),
             tables::encode_order(&self.options.order, &self.layers),
-            self.checksums.iter().flat_map(|checksum| checksum.to_le_bytes()).collect(),
+            tables::encode_page_sums(output.page_sums()),
         ];
         for (index, body) in bodies.iter().enumerate() {
             let span = self.header.sections[index];

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::Disk;
-use super::pages::{PageDone, PageRead, finish};
+use super::pages::{Ended, PageDone, PageRead};
 use super::ring::Ring;
 use super::run::{Shared, locked};
 use crate::{FlashError, PAGE, Shaper, sys};
@@ -26,6 +26,7 @@ pub(super) struct PageRing {
     inner: Mutex<Inner>,
     /// Of the ring, to wait on while others submit.
     wait_on: OwnedFd,
+    shared: Arc<Shared>,
 }
 
 struct Inner {
@@ -40,7 +41,7 @@ struct Inner {
     backlog: VecDeque<PageRead>,
     /// Read, and held back until the modelled device would have delivered them.
     held: BinaryHeap<Reverse<(Instant, u32)>>,
-    done: Vec<PageDone>,
+    done: Vec<Ended>,
     in_kernel: usize,
     /// Somebody sleeps until the next completion: others must not take it away from under them.
     waited_for: bool,
@@ -72,6 +73,7 @@ impl PageRing {
                 broken: None,
             }),
             wait_on,
+            shared: Arc::clone(shared),
         })
     }
 
@@ -91,8 +93,15 @@ impl PageRing {
         let mut inner = locked(&self.inner);
         if !inner.waited_for {
             inner.drive();
-            done.append(&mut inner.done);
+            let ended = std::mem::take(&mut inner.done);
+            drop(inner);
+            self.tell(ended, done);
         }
+    }
+
+    /// Verified by who takes them, while others go on with the ring.
+    fn tell(&self, ended: Vec<Ended>, done: &mut Vec<PageDone>) {
+        done.extend(ended.into_iter().map(|ended| ended.verified(&self.shared)));
     }
 
     /// The same, after waiting for at least one while any is on its way, at most until `until`.
@@ -102,8 +111,9 @@ impl PageRing {
             inner.drive();
             let is_late = until.is_some_and(|until| until <= Instant::now());
             if !inner.done.is_empty() || inner.is_idle() || is_late {
-                done.append(&mut inner.done);
-                return;
+                let ended = std::mem::take(&mut inner.done);
+                drop(inner);
+                return self.tell(ended, done);
             }
             let due = inner.held.peek().map(|Reverse((due, _))| *due);
             let until = due.into_iter().chain(until).min();
@@ -166,16 +176,8 @@ impl Inner {
     }
 
     fn refuse(&mut self, error: &FlashError) {
-        let now = Instant::now();
-        for read in self.backlog.drain(..) {
-            self.done.push(PageDone {
-                tag: read.tag,
-                lane: 0,
-                started: now,
-                finished: now,
-                outcome: Err(error.clone()),
-            });
-        }
+        let refused = self.backlog.drain(..).map(|read| Ended::refused(read, error.clone()));
+        self.done.extend(refused);
     }
 
     fn collect(&mut self) -> io::Result<()> {
@@ -274,13 +276,19 @@ impl Inner {
         };
         self.free.push(slot);
         let finished = Instant::now();
-        let outcome = finish(&self.shared, &flight.read, flight.outcome, finished - flight.started);
-        self.done.push(PageDone {
-            tag: flight.read.tag,
-            lane: 0,
-            started: flight.started,
-            finished,
-            outcome,
+        if flight.outcome.is_ok() {
+            let bytes = u64::from(flight.read.bytes);
+            self.shared.counters.read(bytes, finished - flight.started);
+        }
+        self.done.push(Ended {
+            read: flight.read,
+            done: PageDone {
+                tag: flight.read.tag,
+                lane: 0,
+                started: flight.started,
+                finished,
+                outcome: flight.outcome,
+            },
         });
         if self.free.len() == self.flights.len()
             && let Some(since) = self.busy_since.take()

@@ -229,7 +229,7 @@ impl Run {
 
     fn finish(&self, lane: u32) {
         let now = Instant::now();
-        let (buffer, mut error, started) = {
+        let (buffer, error, started) = {
             let mut state = locked(&self.state);
             (
                 state.buffer.take(),
@@ -237,14 +237,6 @@ impl Run {
                 state.started.unwrap_or(now),
             )
         };
-        if let (true, None, Some(buffer)) = (self.shared.verify, &error, &buffer) {
-            match self.shared.file.verify_bytes(self.span.offset, buffer) {
-                Ok(parts) => {
-                    self.shared.counters.verified.fetch_add(parts, Ordering::Relaxed);
-                }
-                Err(fault) => error = Some(fault),
-            }
-        }
         for member in &self.members {
             let mut state = locked(&member.pending.state);
             state.started = Some(state.started.map_or(started, |first| first.min(started)));
@@ -328,8 +320,33 @@ impl Chunk {
         locked(&self.run.state).buffer.clone()
     }
 
+    /// Compares what was read and somebody asked for with its checksums. Pages between members are read for nothing, and not looked at.
+    fn verify(&self) -> Result<(), FlashError> {
+        let Some(buffer) = self.run.shared.verify.then(|| self.keep_memory()).flatten() else {
+            return Ok(());
+        };
+        let from = self.run.span.offset;
+        let (mut at, end) = (self.offset(), self.offset() + self.bytes as u64);
+        let mut pages = 0;
+        for Member { span, .. } in &self.run.members {
+            let (first, last) = (at.max(span.offset), end.min(span.end()));
+            if first < last {
+                // SAFETY: inside this chunk, whose bytes have arrived and are nobody else's before it is finished.
+                let bytes = unsafe {
+                    let first_byte = buffer.address().as_ptr().add((first - from) as usize);
+                    std::slice::from_raw_parts(first_byte, (last - first) as usize)
+                };
+                pages += self.run.shared.file.verify_pages(first, bytes)?;
+                at = last;
+            }
+        }
+        self.run.shared.counters.verified.fetch_add(pages, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The chunk was read, or was not; a whole one is verified here, on the thread that read it.
     pub fn finish(self, outcome: Result<(), FlashError>, lane: u32) {
-        if let Err(error) = outcome {
+        if let Err(error) = outcome.and_then(|()| self.verify()) {
             self.fail(error);
         }
         self.end(lane);
