@@ -4,7 +4,7 @@
 //!
 //! Results are the same bits for any cache size, number of threads and lanes, depth, read backend and eviction policy.
 //!
-//! May import: `cache`, `flash`, `model` (the seam [`FeedForward`]), `neuron`, `pool`. Files: `offload` (the FFN and what it holds), `options` (what the plan decides), `units` (how the file is cut), `needs` (memory),
+//! May import: `cache`, `flash`, `model` (the seam [`FeedForward`]), `neuron`, `pool`. Files: `offload` (the FFN and what it holds), `options` (what the plan decides), `units` (how the file is cut), `needs` and `phase` (memory, and how it is divided),
 //! `token` (decode: one token, one layer) and `layer_run/` (its stages), `predicted` (the FFN in which a predictor decides), `prefill` (many tokens, layers streamed), `keep` (what stays of that), `counters`, `error`.
 #![warn(missing_docs)]
 
@@ -15,6 +15,7 @@ mod layer_run;
 mod needs;
 mod offload;
 mod options;
+mod phase;
 mod predicted;
 mod prefill;
 mod token;
@@ -24,5 +25,5 @@ pub use counters::LayerCounters;
 pub use error::OffloadError;
 pub use needs::Needs;
 pub use offload::Offload;
-pub use options::{Granularity, OffloadOptions, Overlap};
+pub use options::{Division, Granularity, OffloadOptions, Overlap};
 pub use predicted::PredictedOffload;

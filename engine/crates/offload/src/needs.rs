@@ -25,8 +25,10 @@ pub struct Needs {
     pub layer_hot: usize,
     /// See `layer_hot`.
     pub layer_cold: usize,
-    /// Bytes of buffers for what is being read in decoding.
-    pub reading: usize,
+    /// Bytes of the places where single units arrive in decoding, held always.
+    pub stages: usize,
+    /// The most bytes of requests that are on their way at once in decoding.
+    pub requested: usize,
     /// Whether the hot segment is worth filling before the cold one: where every gate is computed and few neurons fire. Else both
     /// hold the rows of the same neurons.
     pub hot_first: bool,
@@ -54,7 +56,8 @@ pub(crate) fn needs_of(file: &FlashFile, units: &Units, experts_used: u32, optio
         cold_slot,
         layer_hot,
         layer_cold,
-        reading: stages + asked,
+        stages,
+        requested: asked,
         hot_first: !options.predicted && !options.every_neuron,
         beside: layer_hot * units.gate_bytes() + layer_cold * units.up_down_bytes(),
     }

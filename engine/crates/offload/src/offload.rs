@@ -14,6 +14,7 @@ use crate::error::OffloadError;
 use crate::layer_run::{Lists, Predicting, Scratch, StageMemory};
 use crate::needs::{Needs, SLOT_ALIGN, needs_of};
 use crate::options::OffloadOptions;
+use crate::phase::Phase;
 use crate::prefill::PrefillScratch;
 use crate::token::Announced;
 use crate::units::Units;
@@ -45,10 +46,13 @@ pub struct Offload {
     pub(crate) predicting: Option<Predicting>,
     /// A layer whose reads have begun before its turn.
     pub(crate) announced: Option<Announced>,
+    /// What memory is divided for.
+    pub(crate) phase: Phase,
+    pub(crate) needs: Needs,
 }
 
 impl Offload {
-    /// Segments as large as the options say, nothing in them yet. `experts_used` is how many experts a token takes.
+    /// Segments as large as the options say for a prompt, nothing in them yet. `experts_used` is how many experts a token takes.
     ///
     /// Errors: a packed file that cannot be run from flash; memory that the system does not give.
     pub fn new(
@@ -61,9 +65,11 @@ impl Offload {
         let file = Arc::clone(reader.file());
         let units = Units::of(&file, &options)?;
         let needs = needs_of(&file, &units, experts_used, &options);
-        let slots = |bytes: usize, slot: usize, keys: u32| u32::try_from(bytes / slot).unwrap_or(u32::MAX).min(keys);
-        let hot_slots = slots(options.hot_bytes, needs.hot_slot, units.gate_keys());
-        let cold_slots = slots(options.cold_bytes, needs.cold_slot, units.up_down_keys());
+        let [hot_slots, cold_slots] = Phase::Prefill.slots(&options, &units, &needs);
+        let most_bytes = [Phase::Prefill, Phase::Decode].map(|phase| {
+            let [hot, cold] = phase.slots(&options, &units, &needs);
+            hot as usize * needs.hot_slot + cold as usize * needs.cold_slot
+        });
         // Where every token takes every expert, the gates are a cyclic scan: recency would find nothing. A fixed part of each
         // layer stays, so that every layer has something to compute while it reads.
         let heat: Vec<f64> = (0..units.gate_keys()).map(|key| -f64::from(key % units.gate_units)).collect();
@@ -84,7 +90,7 @@ impl Offload {
         let bookkeeping = 64 * (units.gate_keys() as usize + units.up_down_keys() as usize) + (1 << 20);
         let up_down_heat: Vec<f64> = (0..units.up_down_keys()).map(|key| -f64::from(key % units.units)).collect();
         let cache = SegmentedCache::new(&Shape {
-            budget_bytes: hot_slots as usize * needs.hot_slot + cold_slots as usize * needs.cold_slot + bookkeeping,
+            budget_bytes: most_bytes[0].max(most_bytes[1]) + bookkeeping,
             fixed_bytes: 0,
             huge_pages: true,
             segments: vec![
@@ -141,6 +147,8 @@ impl Offload {
             labels,
             predicting: None,
             announced: None,
+            phase: Phase::Prefill,
+            needs,
         })
     }
 
@@ -187,6 +195,10 @@ impl Offload {
 impl Lossless for Offload {}
 
 impl FeedForward for Offload {
+    fn begin_pass(&mut self, tokens: usize) -> Result<(), ModelError> {
+        self.enter(Phase::of(tokens)).map_err(ModelError::other)
+    }
+
     fn announce(&mut self, layer: usize, routes: &[Route], tokens: usize) -> Result<(), ModelError> {
         // A batch streams its experts whole, and which gates a predictor names is known only when it has its input.
         if tokens == 1 && self.predicting.is_none() {

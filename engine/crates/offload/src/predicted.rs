@@ -77,6 +77,10 @@ fn check(file: &FlashFile, layers: usize, experts: usize, predictor: &dyn Neuron
 }
 
 impl FeedForward for PredictedOffload {
+    fn begin_pass(&mut self, tokens: usize) -> Result<(), ModelError> {
+        self.inner.begin_pass(tokens)
+    }
+
     fn announce(&mut self, layer: usize, routes: &[Route], tokens: usize) -> Result<(), ModelError> {
         self.inner.announce(layer, routes, tokens)
     }

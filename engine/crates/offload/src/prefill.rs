@@ -10,6 +10,7 @@ use crate::Offload;
 use crate::counters::LayerCounters;
 use crate::error::OffloadError;
 use crate::keep::StreamedBlock;
+use crate::phase::Phase;
 use crate::units::{Rows, Units, copy_rows};
 
 /// Neurons of a streamed block: whole sum blocks, a few megabytes.
@@ -66,6 +67,7 @@ impl Offload {
         let tokens = routes.len() / experts_used.max(1);
         self.check(layer, routes, out.len(), tokens)?;
         self.check(layer, routes, input.len(), tokens)?;
+        self.enter(Phase::Prefill)?;
         self.settle();
         let mut counters = LayerCounters::default();
         let step = BLOCK_NEURONS.max(self.ground.units.group);

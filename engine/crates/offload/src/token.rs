@@ -11,6 +11,7 @@ use crate::Offload;
 use crate::counters::LayerCounters;
 use crate::error::OffloadError;
 use crate::layer_run::{Begun, Inputs, LayerRun, Partials, Scratch, StageMemory, State};
+use crate::phase::Phase;
 
 /// A layer whose experts are known and whose reads have begun.
 pub(crate) struct Announced {
@@ -41,8 +42,9 @@ impl Offload {
     /// depends on whether a layer was announced.
     pub fn begin_early(&mut self, layer: usize, routes: &[Route]) -> Result<(), OffloadError> {
         self.check(layer, routes, self.ground.units.width as usize, 1)?;
-        let experts: Vec<u32> = routes.iter().map(|route| route.expert).collect();
+        self.enter(Phase::Decode)?;
         self.settle();
+        let experts: Vec<u32> = routes.iter().map(|route| route.expert).collect();
         let stages = self.stages.as_mut().map(StageMemory::stages);
         let state = State::new(
             &mut self.cache,
@@ -87,6 +89,7 @@ impl Offload {
         out: &mut [f32],
     ) -> Result<LayerCounters, OffloadError> {
         self.check(layer, routes, out.len(), 1)?;
+        self.enter(Phase::Decode)?;
         let ground = &self.ground;
         let width = ground.units.width as usize;
         let blocks = routes.len() * ground.units.blocks as usize;

@@ -82,8 +82,8 @@ pub struct ReaderOptions {
     pub largest_gap: u64,
     /// Compare every page that was asked for with its checksum before anybody sees it. Left out only to measure what it costs.
     pub verify: bool,
-    /// Bytes of free buffers kept for reuse.
-    pub keep_bytes: usize,
+    /// Buffers that nobody uses are kept as long as all buffers together are at most so many bytes; [`FlashReader::limit_buffers`].
+    pub most_buffer_bytes: usize,
     /// Makes the disk as slow as a modelled one.
     pub shaper: Option<Arc<Shaper>>,
 }
@@ -98,7 +98,7 @@ impl Default for ReaderOptions {
             largest_merge: 512 << 10,
             largest_gap: 0,
             verify: true,
-            keep_bytes: 16 << 20,
+            most_buffer_bytes: 16 << 20,
             shaper: None,
         }
     }
@@ -137,6 +137,9 @@ pub trait FlashReader: Send + Sync {
 
     /// Drops reads that have not begun; their requests complete with [`FlashError::Cancelled`]. The reader stays usable.
     fn cancel(&self);
+
+    /// From now on buffers that nobody uses are kept as long as all together are at most `most` bytes; others go at once.
+    fn limit_buffers(&self, most: usize);
 
     /// Counters so far.
     fn statistics(&self) -> Statistics;
@@ -234,7 +237,7 @@ impl Reader {
         let share = |lanes: u32| {
             Shared::new(
                 Arc::clone(file),
-                BufferPool::new(options.keep_bytes),
+                BufferPool::new(options.most_buffer_bytes),
                 lanes as usize,
                 options.verify,
             )
@@ -418,6 +421,10 @@ impl FlashReader for Reader {
 
     fn cancel(&self) {
         self.backend.cancel();
+    }
+
+    fn limit_buffers(&self, most: usize) {
+        self.shared.pool.limit(most);
     }
 
     fn statistics(&self) -> Statistics {
