@@ -2,6 +2,7 @@
 
 mod buffer;
 mod disk;
+mod flights;
 mod lanes;
 mod page_ring;
 mod pages;
