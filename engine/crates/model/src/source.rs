@@ -113,7 +113,8 @@ impl FlashSource {
     /// Reads a range of the file's data, wherever it lies, and compares every page that it touches with its checksum.
     pub(crate) fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), ModelError> {
         let end = offset + out.len() as u64;
-        let (first, last) = (page_ceil(offset).min(end), page_floor(end).max(page_ceil(offset).min(end)));
+        let first = page_ceil(offset).min(end);
+        let last = page_floor(end).max(first);
         let (head, rest) = out.split_at_mut((first - offset) as usize);
         let (whole, tail) = rest.split_at_mut((last - first) as usize);
         self.read_inside(offset, head)?;
@@ -133,7 +134,11 @@ impl FlashSource {
         Ok(())
     }
 
+    /// Whole pages, or none.
     fn read_pages(&self, offset: u64, out: &mut [u8]) -> Result<(), ModelError> {
+        if out.is_empty() {
+            return Ok(());
+        }
         self.file.read_exact_at(out, offset).map_err(|source| ModelError::Io {
             path: self.flash.path().to_path_buf(),
             doing: "reading",

@@ -90,11 +90,6 @@ impl PageRing {
         }
     }
 
-    /// Verified by who takes them, while others go on with the ring.
-    fn tell(&self, ended: Vec<Ended>, done: &mut Vec<PageDone>) {
-        done.extend(ended.into_iter().map(|ended| ended.verified(&self.shared)));
-    }
-
     /// The same, after waiting for at least one while any is on its way, at most until `until`.
     pub fn wait(&self, done: &mut Vec<PageDone>, until: Option<Instant>) {
         let mut inner = locked(&self.inner);
@@ -115,6 +110,11 @@ impl PageRing {
             inner = locked(&self.inner);
             inner.waited_for = false;
         }
+    }
+
+    /// Verified by who takes them, while others go on with the ring.
+    fn tell(&self, ended: Vec<Ended>, done: &mut Vec<PageDone>) {
+        done.extend(ended.into_iter().map(|ended| ended.verified(&self.shared)));
     }
 
     /// Drops what has not begun; its end is told as cancelled.
