@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the kernel crate for aarch64 and runs its contract suite under qemu, from nothing but a Debian machine:
+# Builds the kernel crate for aarch64 and runs its contract suite under qemu, and the checksums of the packed file beside it, from
+# nothing but a Debian machine:
 #
 #   engine/aarch64-tests.sh [CACHE_FOLDER]     default: $XDG_CACHE_HOME/neuronlab/aarch64, or ~/.cache/neuronlab/aarch64
 #
@@ -70,12 +71,13 @@ exec "$root/usr/bin/aarch64-linux-gnu-gcc-12" --sysroot="$root" -B"$root/usr/aar
 EOF
 chmod +x "$linker"
 
-# The workspace's other crates need not build here: only the kernels and the pool that their bench uses.
+# The workspace's other crates need not build here: only the kernels with the pool that their bench uses, and the packed file with the
+# parser that it is made from.
 work=$cache/workspace
 rm -rf "$work"
 mkdir -p "$work/crates"
 cp "$engine/Cargo.toml" "$work/"
-cp -R "$engine/crates/neuron" "$engine/crates/pool" "$work/crates/"
+cp -R "$engine/crates/neuron" "$engine/crates/pool" "$engine/crates/flash" "$engine/crates/gguf" "$work/crates/"
 
 RUSTC=$rustc
 CARGO_TARGET_DIR=$cache/target
@@ -93,7 +95,7 @@ for cpu in max cortex-a76 cortex-a72; do
     export NEURONLAB_EXPECTED_BACKENDS
     CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="$root/usr/bin/qemu-aarch64-static -cpu $cpu -L $root/usr/aarch64-linux-gnu"
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER
-    cargo test --offline --quiet -p neuronlab-neuron --target aarch64-unknown-linux-gnu --lib --test contract >"$cache/tests.log" 2>&1 || {
+    cargo test --offline --quiet -p neuronlab-neuron -p neuronlab-flash --target aarch64-unknown-linux-gnu --lib --test contract >"$cache/tests.log" 2>&1 || {
         cat "$cache/tests.log"
         echo "aarch64 kernels failed on $cpu"
         exit 1

@@ -3,7 +3,7 @@ import type { TaskEither } from "../sim/base/fp.js";
 import type { AppError } from "../sim/base/errors.js";
 import type { Part } from "./binding.js";
 import { call, present, untilDone, type Hooks } from "./call.js";
-import { flattened, type GenerateRequest, type PhaseReport, type ReadsReport, type RunSetting } from "./generate.js";
+import { flattened, type GenerateRequest, type MemoryPhases, type PhaseReport, type ReadsReport, type RunSetting } from "./generate.js";
 
 export interface BenchRequest extends RunSetting {
   /** Tokens of each prompt test; they come first. */
@@ -52,6 +52,7 @@ export interface BenchReport {
   readonly ffnBytes: number;
   readonly hot: number;
   readonly cold: number;
+  readonly phases?: MemoryPhases;
   readonly peakResident?: number;
 }
 

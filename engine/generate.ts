@@ -81,6 +81,8 @@ export interface PhaseReport {
   /** Clusters of gate rows. */
   readonly gateLookUps: number;
   readonly gateMisses: number;
+  /** Of these, those on their way before attention, because the experts were known. */
+  readonly gatesAnnounced: number;
   /** Units of up and down. */
   readonly lookUps: number;
   readonly misses: number;
@@ -117,6 +119,12 @@ export interface TimelineReport {
   readonly lost: number;
 }
 
+/** What a phase holds beside what is always held. */
+export interface MemoryShare { readonly parts: ReadonlyArray<Part>; readonly hot: number; readonly cold: number }
+
+/** Segments shrink while a prompt streams past, and have its buffers while tokens are generated. */
+export interface MemoryPhases { readonly prefill: MemoryShare; readonly decode: MemoryShare }
+
 export interface GenerateReport {
   readonly architecture: string;
   readonly file: "gguf" | "packed";
@@ -149,6 +157,8 @@ export interface GenerateReport {
   readonly ffnBytes: number;
   readonly hot: number;
   readonly cold: number;
+  /** Where FFNs are on flash; `hot` and `cold` are those of decode. */
+  readonly phases?: MemoryPhases;
   readonly peakResident?: number;
   readonly seed: number;
   readonly timeline?: TimelineReport;

@@ -12,7 +12,7 @@ import { synth, verify, type Synth, type Verify } from "./synth.js";
 export type { Part } from "./binding.js";
 export type { Hooks } from "./call.js";
 export type { BenchReport, BenchRequest, BenchStep, BenchTestReport } from "./bench.js";
-export { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type FlashShape, type GenerateStep, type PhaseReport, type ReadsReport, type RunSetting, type ShapedReport, type SpentReport, type TimelineReport } from "./generate.js";
+export { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type FlashShape, type GenerateStep, type MemoryPhases, type MemoryShare, type PhaseReport, type ReadsReport, type RunSetting, type ShapedReport, type SpentReport, type TimelineReport } from "./generate.js";
 export { ARRANGEMENTS, DOWN_FORMS, type PackReport, type PackRequest, type PackStep } from "./pack.js";
 export type { RecordReport, RecordRequest } from "./record.js";
 export { HIDDENS, PREDICTOR_WEIGHTS, type PredictorShares, type TrainReport, type TrainRequest, type TrainStep } from "./train-predictor.js";

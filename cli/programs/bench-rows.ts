@@ -66,7 +66,7 @@ const beyond = (report: BenchReport, test: BenchTestReport, request: BenchReques
     ffn_ns_per_token: spent.ffnNs / tokens,
     load_ns: report.loadNs,
     reads: report.reads ?? null,
-    memory_parts: { fixed: report.fixed, ffn: report.ffnBytes, hot: report.hot, cold: report.cold },
+    memory_parts: { fixed: report.fixed, ffn: report.ffnBytes, hot: report.hot, cold: report.cold, phases: report.phases ?? null },
     peak_resident: report.peakResident ?? null,
     setting: { io: request.io, depth: request.depth, cluster: request.cluster, policy: request.policy, granularity: request.granularity, overlap: request.overlap, seed: request.seed },
   };

@@ -1,7 +1,7 @@
 /** What a generation cost, for people and for programs. Pure. */
 import { showBytes, showNs } from "../../sim/base/units.js";
 import { table } from "../../sim/report/table.js";
-import type { GenerateReport, GenerateRequest, PhaseReport } from "../../engine/index.js";
+import type { GenerateReport, GenerateRequest, MemoryShare, PhaseReport } from "../../engine/index.js";
 
 const STOPS = { length: "as many tokens as asked for", end: "the model ended the text", context: "the context is full", cancelled: "interrupted" } as const;
 
@@ -37,6 +37,10 @@ const shapedLine = (report: GenerateReport, shapedTo: string | null): ReadonlyAr
   return shaped === null ? [] : [`flash: slowed down to ${shaped.device}; ${percent(shaped.lateShare)} of reads were later than there${shaped.lateShare === 0 ? "" : `, by ${showNs(shaped.lateNsEach)} each`}`];
 };
 
+const total = (parts: GenerateReport["fixed"]): number => parts.reduce((sum, part) => sum + part.bytes, 0);
+
+const segments = (phase: string, { parts, hot, cold }: MemoryShare): string => `${phase} ${showBytes(total(parts))}, hot segment ${showBytes(hot)}, cold segment ${showBytes(cold)}`;
+
 export const describeGeneration = (report: GenerateReport, shapedTo: string | null = null): string => {
   const per = (tokens: number) => (ns: number): string => (tokens === 0 ? "--" : showNs(ns / tokens));
   const row = (name: string, phase: PhaseReport, tokens: number, rate: number | undefined): ReadonlyArray<string> => {
@@ -46,10 +50,9 @@ export const describeGeneration = (report: GenerateReport, shapedTo: string | nu
   };
   const right = (title: string) => ({ title, align: "right" as const });
   const columns = [{ title: "phase" }, right("tokens"), right("speed"), right("FFN a token"), right("rest a token"), ...(report.reads === undefined ? [] : [right("disk busy"), right("read a token"), right("cache hits")])];
-  const held = report.fixed.reduce((sum, part) => sum + part.bytes, 0);
   const memory = [
-    `${showBytes(held)} always`,
-    report.ffn === "from flash" ? `hot segment ${showBytes(report.hot)}, cold segment ${showBytes(report.cold)}` : `FFNs ${showBytes(report.ffnBytes)}`,
+    `${showBytes(total(report.fixed))} always`,
+    ...(report.phases === undefined ? [`FFNs ${showBytes(report.ffnBytes)}`] : [segments("prefill", report.phases.prefill), segments("decode", report.phases.decode)]),
     ...(report.memory === undefined ? [] : [`allowed ${showBytes(report.memory)}`]),
     ...(report.peakResident === undefined ? [] : [`peak of the process ${showBytes(report.peakResident)}`]),
   ];
@@ -94,7 +97,7 @@ export const summaryOfGeneration = (request: GenerateRequest, report: GenerateRe
     phases: { prefill: prompt, decode },
     reads: report.reads ?? null,
     shapedTo: shapedOf(report, shapedTo),
-    memory: { allowed: report.memory ?? null, fixed: report.fixed, ffnBytes: report.ffnBytes, hot: report.hot, cold: report.cold, peakResident: report.peakResident ?? null },
+    memory: { allowed: report.memory ?? null, fixed: report.fixed, ffnBytes: report.ffnBytes, hot: report.hot, cold: report.cold, phases: report.phases ?? null, peakResident: report.peakResident ?? null },
     engine: { architecture: report.architecture, file: report.file, ffn: report.ffn, kernels: report.kernels, threads: report.threads, loadMs: report.loadNs / 1e6 },
     seed: report.seed,
     inputs: request,

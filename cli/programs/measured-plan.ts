@@ -16,7 +16,8 @@ const LARGEST_READ = 512 * 1024;
 const WEIGHTS = "weights outside the FFNs";
 const KV = "KV cache";
 
-const bytesOf = (report: GenerateReport, is: (part: string) => boolean): number => report.fixed.filter(({ part }) => is(part)).reduce((sum, { bytes }) => sum + bytes, 0);
+/** While tokens are generated: a plan has one division, and decoding is what it is for. */
+const bytesOf = (report: GenerateReport, is: (part: string) => boolean): number => [...report.fixed, ...(report.phases?.decode.parts ?? [])].filter(({ part }) => is(part)).reduce((sum, { bytes }) => sum + bytes, 0);
 
 /** All of the plan's kind where the number of threads is the plan's, else cores of one kind: here nobody knows kinds. */
 const threadsOf = (threads: number, given: Plan | null): Plan["compute"]["threads"] => {

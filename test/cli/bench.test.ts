@@ -8,7 +8,7 @@ import type { Asked, Capabilities, Ended } from "../../cli/program.js";
 import type { BenchReport, BenchRequest, Engine, PhaseReport } from "../../engine/index.js";
 import { commandNamed, fake, given } from "../fakes/capabilities.js";
 
-const spent: PhaseReport = { ns: 3e9, ffnNs: 2e9, diskNs: 1e9, diskBytes: 512e6, gateLookUps: 50, gateMisses: 0, lookUps: 50, misses: 10 };
+const spent: PhaseReport = { ns: 3e9, ffnNs: 2e9, diskNs: 1e9, diskBytes: 512e6, gateLookUps: 50, gateMisses: 0, gatesAnnounced: 0, lookUps: 50, misses: 10 };
 
 /** Each token takes a millisecond of a prompt and 20 alone; the second repetition takes twice as long. */
 const report = (request: BenchRequest): BenchReport => ({

@@ -8,12 +8,12 @@ import { generateProgram } from "../../cli/programs/generate.js";
 import type { Engine, GenerateReport, GenerateRequest, PhaseReport } from "../../engine/index.js";
 import { aPlan, commandNamed, fake, given } from "../fakes/capabilities.js";
 
-const phase: PhaseReport = { ns: 100e6, ffnNs: 80e6, diskNs: 30e6, diskBytes: 40e6, gateLookUps: 50, gateMisses: 10, lookUps: 50, misses: 30 };
+const phase: PhaseReport = { ns: 100e6, ffnNs: 80e6, diskNs: 30e6, diskBytes: 40e6, gateLookUps: 50, gateMisses: 10, gatesAnnounced: 4, lookUps: 50, misses: 30 };
 const report: GenerateReport = {
   architecture: "smallthinker", file: "packed", ffn: "from flash", labels: ["lossless"], kernels: "avx512", threads: 2, loadNs: 1.5e9,
   promptTokens: 10, promptRate: 100, prompt: phase, decodeRate: 20, decode: phase, tokens: [5, 6, 7], tokenNs: [1e6, 40e6, 60e6],
   text: " is here", stop: "length", fired: 0.125, reads: { backend: "pread, 4 lanes, direct", count: 99, p50Ns: 90e3, p99Ns: 2e6, peakBufferBytes: 4096 },
-  memory: 9e8, fixed: [{ part: "weights", bytes: 3e8 }, { part: "KV cache", bytes: 1e8 }], ffnBytes: 5e8, hot: 4e8, cold: 1e8, peakResident: 8.8e8, seed: 1,
+  memory: 9e8, fixed: [{ part: "weights", bytes: 3e8 }, { part: "KV cache", bytes: 1e8 }], ffnBytes: 5e8, hot: 4e8, cold: 1e8, phases: { prefill: { parts: [{ part: "blocks", bytes: 6e7 }], hot: 3.5e8, cold: 9e7 }, decode: { parts: [], hot: 4e8, cold: 1e8 } }, peakResident: 8.8e8, seed: 1,
 };
 
 const TEXTS = [" is", " he", "re"] as const;
@@ -55,7 +55,7 @@ describe("generate", () => {
         "decode        2  20.00 tokens/s      40.00ms       10.00ms    15.00ms        20.0MB       60.0%",
         "",
         "smallthinker, FFNs from flash, lossless; avx512 kernels, 2 threads; loaded in 1.50s",
-        "memory: 400.0MB always; hot segment 400.0MB, cold segment 100.0MB; allowed 900.0MB; peak of the process 880.0MB",
+        "memory: 400.0MB always; prefill 60.0MB, hot segment 350.0MB, cold segment 90.0MB; decode 0B, hot segment 400.0MB, cold segment 100.0MB; allowed 900.0MB; peak of the process 880.0MB",
         "reads: pread, 4 lanes, direct; 99, half within 90.0us, 99% within 2.00ms",
         "neurons that fired: 12.5%",
         "ended: as many tokens as asked for",

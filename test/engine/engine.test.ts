@@ -1,6 +1,6 @@
 /** The engine through its one TypeScript face, on the small models that are committed for the comparison with llama.cpp. Needs the native module: npm run build:engine. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, existsSync, ftruncateSync, mkdtempSync, openSync, readFileSync, readdirSync, readlinkSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, ftruncateSync, mkdtempSync, openSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -317,6 +317,20 @@ describe.skipIf(!built || !program)(`the built program with its engine${program 
     const table = await start(words.slice(0, -2));
     expect(table.stdout).toBe(`${whole.text}\n`);
     expect(table.stderr).toMatch(/\ndecode +7 +\S+ tokens\/s /);
+  });
+
+  it("says which layer of a damaged file is damaged, and exits 74", async () => {
+    await start(["pack", fixture(MODEL), "--out", "damaged.flash"]);
+    const path = join(folder, "damaged.flash");
+    const bytes = readFileSync(path);
+    // The FFNs of the last layers, whichever experts the text takes.
+    for (let at = Math.floor((bytes.length * 0.8) / 4096) * 4096; at < bytes.length; at += 4096) bytes[at] = bytes[at]! ^ 1;
+    writeFileSync(path, bytes);
+    for (const memory of [[], ["--memory", "1GB"]]) {
+      const ended = await start(["generate", "--model", "damaged.flash", "--prompt", "one of the ".repeat(20), "--tokens", "2", ...memory]);
+      expect([ended.code, ended.stdout]).toEqual([74, ""]);
+      expect(ended.stderr).toMatch(/damaged\.flash: .* of layer \d+ expert \d+.*, 4096 bytes at offset \d+ are damaged .*: pack the GGUF file again/);
+    }
   });
 
   it.runIf(process.platform === "linux")("dies of Ctrl-C while it packs, and leaves nothing", async () => {

@@ -11,6 +11,7 @@ use napi_derive::napi;
 use crate::cancel::Cancel;
 use crate::failure::{Failure, MemoryPart, parts, whole};
 use crate::generate::{GenerateRequest, PhaseDone, ReadsDone, choices, ns, phase, reads};
+use crate::memory::{MemoryPhases, phases};
 
 /// What to measure.
 #[napi(object)]
@@ -86,6 +87,8 @@ pub struct BenchDone {
     pub hot: f64,
     /// See `ffn_bytes`.
     pub cold: f64,
+    /// How memory is divided in each phase, where FFNs are on flash; `hot` and `cold` are those of decode.
+    pub phases: Option<MemoryPhases>,
     /// The most that the process ever held.
     pub peak_resident: Option<f64>,
 }
@@ -160,8 +163,9 @@ fn done(report: BenchReport) -> BenchDone {
         memory: facts.budget.limit.map(|bytes| bytes as f64),
         fixed: parts(&facts.budget.fixed),
         ffn_bytes: facts.budget.ffn as f64,
-        hot: facts.budget.hot as f64,
-        cold: facts.budget.cold as f64,
+        hot: facts.budget.decode.hot as f64,
+        cold: facts.budget.decode.cold as f64,
+        phases: phases(&facts.budget),
         peak_resident: report.peak_resident.map(|bytes| bytes as f64),
     }
 }

@@ -13,6 +13,7 @@ use napi_derive::napi;
 
 use crate::cancel::Cancel;
 use crate::failure::{Failure, MemoryPart, among, parts, threads, whole};
+use crate::memory::{MemoryPhases, phases};
 use crate::shape::{ShapeRequest, ShapedDone, shape, shaped};
 use crate::timeline::{TimelineDone, timeline};
 
@@ -101,6 +102,8 @@ pub struct PhaseDone {
     pub gate_look_ups: f64,
     /// See `gate_look_ups`.
     pub gate_misses: f64,
+    /// Of the gates missed, those on their way before attention.
+    pub gates_announced: f64,
     /// See `gate_look_ups`.
     pub look_ups: f64,
     /// See `gate_look_ups`.
@@ -178,6 +181,8 @@ pub struct GenerateDone {
     pub hot: f64,
     /// See `ffn_bytes`.
     pub cold: f64,
+    /// How memory is divided in each phase, where FFNs are on flash; `hot` and `cold` are those of decode.
+    pub phases: Option<MemoryPhases>,
     /// The most that the process ever held.
     pub peak_resident: Option<f64>,
     /// Seed of the draws.
@@ -280,6 +285,7 @@ pub(crate) fn phase(of: &generate::Phase) -> PhaseDone {
         disk_bytes: of.disk_bytes as f64,
         gate_look_ups: of.counters.gate_look_ups as f64,
         gate_misses: of.counters.gate_misses as f64,
+        gates_announced: of.counters.gates_announced as f64,
         look_ups: of.counters.look_ups as f64,
         misses: of.counters.misses as f64,
     }
@@ -326,8 +332,9 @@ fn done(report: Report) -> GenerateDone {
         memory: report.budget.limit.map(|bytes| bytes as f64),
         fixed: parts(&report.budget.fixed),
         ffn_bytes: report.budget.ffn as f64,
-        hot: report.budget.hot as f64,
-        cold: report.budget.cold as f64,
+        hot: report.budget.decode.hot as f64,
+        cold: report.budget.decode.cold as f64,
+        phases: phases(&report.budget),
         peak_resident: report.peak_resident.map(|bytes| bytes as f64),
         seed: report.seed as f64,
         timeline: report.timeline.as_ref().map(timeline),

@@ -11,6 +11,7 @@ mod bench;
 mod cancel;
 mod failure;
 mod generate;
+mod memory;
 mod pack;
 mod record;
 mod shape;

@@ -28,7 +28,7 @@ mod use_log;
 pub use answers::{Lookup, Reserve, SegmentCounts, Slot};
 pub use error::CacheError;
 pub use kind::{PolicyKind, Setting};
-pub use memory::PAGE_BYTES;
+pub use memory::{PAGE_BYTES, return_freed_memory};
 pub use miss_curve::MissCurve;
 pub use policies::{Arc, Belady, Clock, Lfu, Lru, S3Fifo, Sieve, StaticHot, Window};
 pub use policy::{Admission, END_TOKEN, Held, Holding, Policy};

@@ -152,6 +152,20 @@ fn last_error() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
 
+/// Gives memory that was freed back to the system, where the allocator would keep it for later: before something else takes as much.
+pub fn return_freed_memory() {
+    #[cfg(target_env = "gnu")]
+    {
+        unsafe extern "C" {
+            fn malloc_trim(keep: usize) -> c_int;
+        }
+        // SAFETY: it takes no pointers, locks the allocator's own structures, and touches nothing that is in use.
+        unsafe {
+            malloc_trim(0);
+        }
+    }
+}
+
 /// Empty, with room for `len` elements that will be accessed at random, on huge pages where the system gives them: most of the
 /// cost of a lookup is then one memory access and not two. They must be asked for before the first write.
 pub(crate) fn room<T>(len: usize) -> Vec<T> {

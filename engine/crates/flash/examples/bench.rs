@@ -127,6 +127,30 @@ fn measure(file: &Arc<FlashFile>, case: &mut Case, time: Duration, seed: u64) ->
     Ok(rate)
 }
 
+/// What comparing a page with its checksum costs, in nanoseconds: of pages in the processor's cache, and of pages that are not. The best
+/// of some turns.
+fn checks(file: &FlashFile) -> Result<(f64, f64), Box<dyn std::error::Error>> {
+    const TURNS: u32 = 9;
+    let section = file.section(Section::FfnData);
+    let mut bytes = vec![0u8; section.bytes.min(256 << 20) as usize];
+    let disk = std::fs::File::open(file.path())?;
+    std::os::unix::fs::FileExt::read_exact_at(&disk, &mut bytes, section.offset)?;
+    let mut best = [f64::MAX; 2];
+    let few = 16 * PAGE as usize;
+    for _ in 0..TURNS {
+        for (part, least) in [&bytes[..few.min(bytes.len())], &bytes].into_iter().zip(&mut best) {
+            let times = bytes.len() / part.len();
+            let begun = Instant::now();
+            let mut pages = 0;
+            for _ in 0..times {
+                pages += file.verify_pages(section.offset, part)?;
+            }
+            *least = least.min(begun.elapsed().as_secs_f64() * 1e9 / pages as f64);
+        }
+    }
+    Ok((best[0], best[1]))
+}
+
 /// fio's rate for the same pattern on the same file, bytes per second.
 fn fio(path: &Path, block: u64, backend: BackendChoice, sequential: bool, time: Duration) -> Option<f64> {
     let (engine, jobs, depth) = match backend {
@@ -193,6 +217,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => make(&folder, number("--gigabytes", 1) * 1_000_000_000)?,
     };
     let file = Arc::new(FlashFile::open(&path)?);
+    let (near, far) = checks(&file)?;
+    println!("the checksum of a page: {near:.0} ns in the processor's cache, {far:.0} ns outside it");
     let mut cases = Vec::new();
     for block in BLOCKS {
         for backend in [1, 2, 4, 8]

@@ -163,7 +163,7 @@ impl fmt::Display for FlashError {
                 got,
             } => write!(
                 f,
-                "checksum mismatch in {}: {what}, {bytes} bytes at offset {offset}: {got:016x}; the index says {wanted:016x}",
+                "checksum mismatch in {}: {what}, {bytes} bytes at offset {offset} are damaged ({got:x}; the index says {wanted:x}): pack the GGUF file again",
                 path.display()
             ),
             Self::Source { path, what } => write!(f, "cannot pack {}: {what}", path.display()),

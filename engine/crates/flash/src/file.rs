@@ -1,14 +1,12 @@
 //! An opened packed file: its tables, checked, and the places of everything. The data itself is read through a `Reader`.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use gguf::Gguf;
 
-use crate::checksum::Hasher;
+use crate::head_only::Headed;
 use crate::header::{Header, Section};
 use crate::order::NeuronOrder;
 use crate::{Arrangement, FlashError, LayerLayout, PAGE, Span, tables, xxh64};
@@ -26,8 +24,6 @@ pub struct DenseTensor {
     pub offset: u64,
     /// Its length in bytes.
     pub bytes: u64,
-    /// XXH64 of its bytes.
-    pub checksum: u64,
 }
 
 /// A packed file whose header and tables have been read and checked.
@@ -39,17 +35,8 @@ pub struct FlashFile {
     dense: Vec<DenseTensor>,
     layers: Vec<LayerLayout>,
     order: NeuronOrder,
-    checksums: Vec<u64>,
-    checksum_starts: Vec<u64>,
-}
-
-/// What a full verification read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VerifyReport {
-    /// Parts with a checksum of their own.
-    pub parts: u64,
-    /// Bytes read.
-    pub bytes: u64,
+    /// CRC-32C of every page from the tensors outside the FFNs to the end.
+    pub(crate) page_sums: Vec<u32>,
 }
 
 /// Reads exactly `bytes` at `offset`, or says what came instead.
@@ -131,9 +118,8 @@ impl FlashFile {
             tables::decode_layers(path, &bytes, at(Section::LayerTable), header.layers, header.arrangement, data)?
         };
         let order = tables::decode_order(path, &table(Section::Order)?, at(Section::Order), &layers)?;
-        let checksum_starts = tables::checksum_starts(&layers);
-        let count = checksum_starts.last().copied().unwrap_or(0);
-        let checksums = tables::decode_checksums(path, &table(Section::Checksums)?, at(Section::Checksums), count)?;
+        let pages = (header.file_bytes - header.section(Section::DenseData).offset) / PAGE;
+        let page_sums = tables::decode_page_sums(path, &table(Section::Checksums)?, at(Section::Checksums), pages)?;
         let fingerprint = xxh64(&page);
         Ok(Self {
             path: path.to_path_buf(),
@@ -142,8 +128,7 @@ impl FlashFile {
             dense,
             layers,
             order,
-            checksums,
-            checksum_starts,
+            page_sums,
         })
     }
 
@@ -157,8 +142,8 @@ impl FlashFile {
         self.header.file_bytes
     }
 
-    /// XXH64 of the header page. The header covers the tables and these cover the data: two files with one fingerprint hold
-    /// the same model in the same layout.
+    /// XXH64 of the header page. The header covers the tables and these cover every page of the data: two files with one fingerprint
+    /// hold the same model in the same layout.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
@@ -215,190 +200,7 @@ impl FlashFile {
     pub fn gguf(&self) -> Result<Gguf, FlashError> {
         let header = self.gguf_header()?;
         let offset = self.section(Section::GgufHeader).offset;
-        Gguf::read(Headed {
-            header,
-            length: self.header.source_bytes,
-            at: 0,
-        })
-        .map_err(|error| FlashError::malformed(&self.path, offset, format!("gguf header: {error}")))
-    }
-
-    /// Checks every part that lies wholly inside `bytes`, which were read from `offset` on; returns how many there were.
-    pub fn verify_bytes(&self, offset: u64, bytes: &[u8]) -> Result<u64, FlashError> {
-        let end = offset + bytes.len() as u64;
-        let inside = |span: Span| span.offset >= offset && span.end() <= end;
-        let slice = |span: Span| &bytes[(span.offset - offset) as usize..(span.end() - offset) as usize];
-        let mut checked = 0;
-        let first = self.dense.partition_point(|tensor| tensor.offset < offset);
-        for tensor in self.dense[first..].iter().take_while(|tensor| tensor.offset < end) {
-            let span = Span {
-                offset: tensor.offset,
-                bytes: tensor.bytes,
-            };
-            if inside(span) {
-                self.compare(span, xxh64(slice(span)), tensor.checksum, &|| {
-                    format!("tensor {}", tensor.name)
-                })?;
-                checked += 1;
-            }
-        }
-        let first = self
-            .layers
-            .partition_point(|layout| layout.offset() + layout.bytes() <= offset);
-        for (index, layout) in self.layers.iter().enumerate().skip(first) {
-            if layout.offset() >= end {
-                break;
-            }
-            checked += self.verify_layer(index, layout, offset, end, &inside, &slice)?;
-        }
-        Ok(checked)
-    }
-
-    fn verify_layer<'a>(
-        &self,
-        layer: usize,
-        layout: &LayerLayout,
-        offset: u64,
-        end: u64,
-        inside: &dyn Fn(Span) -> bool,
-        slice: &dyn Fn(Span) -> &'a [u8],
-    ) -> Result<u64, FlashError> {
-        let parts = layout.parts_of_expert();
-        let first_expert = (offset.saturating_sub(layout.offset()) / layout.expert_bytes()) as u32;
-        let mut checked = 0;
-        for expert in first_expert..layout.shape().experts {
-            let expert_span = layout.expert_span(expert);
-            if expert_span.offset >= end {
-                break;
-            }
-            // Bundles are all of one size, so the first that can lie inside is computed, not searched.
-            let first = match layout.arrangement() {
-                Arrangement::Bundles => {
-                    let bundle = layout.expert_bytes() / u64::from(layout.groups());
-                    2 * (offset.saturating_sub(expert_span.offset) / bundle)
-                }
-                Arrangement::Matrices => 0,
-            };
-            for part in first..parts {
-                let span = layout.part_span(expert, part);
-                if span.offset >= end {
-                    break;
-                }
-                if inside(span) {
-                    let wanted = self.checksum_of(layer, expert, part);
-                    self.compare(span, xxh64(slice(span)), wanted, &|| part_name(layout, layer, expert, part))?;
-                    checked += 1;
-                }
-            }
-        }
-        Ok(checked)
-    }
-
-    fn compare(&self, span: Span, got: u64, wanted: u64, what: &dyn Fn() -> String) -> Result<(), FlashError> {
-        if got == wanted {
-            return Ok(());
-        }
-        Err(FlashError::Checksum {
-            path: self.path.clone(),
-            offset: span.offset,
-            bytes: span.bytes,
-            what: what(),
-            wanted,
-            got,
-        })
-    }
-
-    /// Reads the whole file and compares every checksum, in a few megabytes of memory. `progress` hears of bytes done and
-    /// may stop.
-    pub fn verify(&self, progress: &mut dyn FnMut(u64) -> ControlFlow<()>) -> Result<VerifyReport, FlashError> {
-        /// Read at once: a multiple of the stripes of the checksum.
-        const PIECE: u64 = 4 << 20;
-        let file = File::open(&self.path).map_err(|error| FlashError::io("open", &self.path, 0, 0, &error))?;
-        let mut report = VerifyReport { parts: 0, bytes: 0 };
-        let mut buffer = Vec::new();
-        let mut check = |span: Span, wanted: u64, what: &dyn Fn() -> String| -> Result<(), FlashError> {
-            let mut hasher = Hasher::new();
-            let mut at = 0;
-            let got = loop {
-                buffer.resize((span.bytes - at).min(PIECE) as usize, 0);
-                read_exactly(&self.path, &file, span.offset + at, &mut buffer)?;
-                at += buffer.len() as u64;
-                report.bytes += buffer.len() as u64;
-                if progress(report.bytes).is_break() {
-                    return Err(FlashError::Cancelled);
-                }
-                if at == span.bytes {
-                    break hasher.finish(&buffer);
-                }
-                hasher.update(&buffer);
-            };
-            report.parts += 1;
-            self.compare(span, got, wanted, what)
-        };
-        for tensor in &self.dense {
-            let span = Span {
-                offset: tensor.offset,
-                bytes: tensor.bytes,
-            };
-            check(span, tensor.checksum, &|| format!("tensor {}", tensor.name))?;
-        }
-        for (index, layout) in self.layers.iter().enumerate() {
-            for expert in 0..layout.shape().experts {
-                for part in 0..layout.parts_of_expert() {
-                    let wanted = self.checksum_of(index, expert, part);
-                    check(layout.part_span(expert, part), wanted, &|| {
-                        part_name(layout, index, expert, part)
-                    })?;
-                }
-            }
-        }
-        Ok(report)
-    }
-
-    fn checksum_of(&self, layer: usize, expert: u32, part: u64) -> u64 {
-        let parts = self.layers[layer].parts_of_expert();
-        self.checksums[(self.checksum_starts[layer] + u64::from(expert) * parts + part) as usize]
-    }
-}
-
-/// A GGUF file of which only the header is there; the rest reads as zeros, and nobody reads it.
-struct Headed {
-    header: Vec<u8>,
-    length: u64,
-    at: u64,
-}
-
-impl Read for Headed {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let left = self.length.saturating_sub(self.at);
-        let count = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let from = self.header.len().min(usize::try_from(self.at).unwrap_or(usize::MAX));
-        let known = &self.header[from..self.header.len().min(from + count)];
-        buffer[..known.len()].copy_from_slice(known);
-        buffer[known.len()..count].fill(0);
-        self.at += count as u64;
-        Ok(count)
-    }
-}
-
-impl Seek for Headed {
-    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
-        let at = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.length.checked_add_signed(by),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        self.at = at.ok_or(std::io::ErrorKind::InvalidInput)?;
-        Ok(self.at)
-    }
-}
-
-fn part_name(layout: &LayerLayout, layer: usize, expert: u32, part: u64) -> String {
-    match layout.arrangement() {
-        Arrangement::Bundles => {
-            let which = if part.is_multiple_of(2) { "gate" } else { "up and down" };
-            format!("{which} of layer {layer} expert {expert} group {}", part / 2)
-        }
-        Arrangement::Matrices => format!("{} of layer {layer} expert {expert}", ["gate", "up", "down"][part as usize]),
+        Gguf::read(Headed::new(header, self.header.source_bytes))
+            .map_err(|error| FlashError::malformed(&self.path, offset, format!("gguf header: {error}")))
     }
 }

@@ -3,19 +3,20 @@
 //! | offset | bytes | field |
 //! |---|---|---|
 //! | 0 | 8 | magic `NLABFLSH` |
-//! | 8 | 4 | version, 1 |
+//! | 8 | 4 | version, 2 |
 //! | 12 | 4 | page, 4096 |
 //! | 16 | 4 | arrangement: 0 bundles, 1 matrices |
 //! | 20 | 4 | layers |
 //! | 24 | 4 | dense tensors |
 //! | 28 | 4 | 0 |
 //! | 32 | 8 | bytes of the file |
-//! | 40 | 7 x 24 | sections: offset, bytes, XXH64 (of the tables; 0 for the two data sections, whose parts carry their own) |
+//! | 40 | 7 x 24 | sections: offset, bytes, XXH64 (of the tables; 0 for the two data sections, whose pages have theirs in a table) |
 //! | 208 | 8 | bytes of the GGUF file it was made from |
 //! | 216 | 3872 | 0 |
 //! | 4088 | 8 | XXH64 of bytes 0..4088 |
 //!
-//! The header's checksum covers the tables' checksums, and these cover the checksum of every part of the data: one chain.
+//! The header's checksum covers the tables' checksums, and these cover the checksum of every page of the data: one chain. (Version 1 had
+//! one for every part of the FFNs, which a read of a part of it could not be compared with.)
 
 use std::path::Path;
 
@@ -24,7 +25,7 @@ use crate::{Arrangement, FlashError, PAGE, Span, page_ceil, xxh64};
 /// First eight bytes of a packed file.
 pub const MAGIC: [u8; 8] = *b"NLABFLSH";
 /// Version of the layout that this crate writes and reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const SECTIONS: usize = 7;
 const TABLE_AT: usize = 40;
@@ -36,13 +37,13 @@ const CHECKSUM_AT: usize = PAGE as usize - 8;
 pub enum Section {
     /// The GGUF file's own bytes up to its first tensor: metadata and tensor list.
     GgufHeader,
-    /// Names, shapes, places and checksums of the tensors outside the FFNs.
+    /// Names, shapes and places of the tensors outside the FFNs.
     DenseTable,
     /// Shape and formats of every layer's FFN.
     LayerTable,
     /// Order of neurons, where it is not the source's.
     Order,
-    /// Checksum of every part of the FFN data.
+    /// CRC-32C of every page of the data: of the tensors outside the FFNs, then of the FFNs.
     Checksums,
     /// The tensors outside the FFNs.
     DenseData,

@@ -1,7 +1,7 @@
 //! The packed flash file and everything that reads it.
 //!
 //! - [`pack`] turns a GGUF file into the layout: gate, up and down of a neuron next to each other in whole 4 KiB pages
-//!   (a bundle), an index in closed form, checksums, written atomically.
+//!   (a bundle), an index in closed form, a checksum for every page, written atomically.
 //! - [`FlashFile`] opens and checks a packed file; what it says about offsets is validated, never trusted.
 //! - [`Reader`] brings targets of five granularities (tensor, expert, matrix, cluster, neuron) into aligned buffers:
 //!   direct reads through lanes of `pread` or through io_uring, chosen by the plan; a fallback is recorded.
@@ -30,20 +30,23 @@ mod curve;
 mod error;
 mod file;
 mod format;
+mod head_only;
 mod header;
 mod layout;
 mod order;
 mod pack;
+mod page_sum;
 mod read;
 mod shaper;
 mod sys;
 mod tables;
 mod target;
+mod verify;
 
 pub use checksum::xxh64;
 pub use curve::{FlashCurve, RandomPoint, SequentialPoint};
 pub use error::FlashError;
-pub use file::{DenseTensor, FlashFile, VerifyReport};
+pub use file::{DenseTensor, FlashFile};
 pub use format::WeightFormat;
 pub use header::{MAGIC, Section, VERSION};
 pub use layout::{Arrangement, DownForm, LayerLayout, LayerShape, Matrix, PAGE, Span, TILE, page_ceil, page_floor};
@@ -55,3 +58,4 @@ pub use read::{
 };
 pub use shaper::{Shaper, ShaperReport};
 pub use target::{Part, Request, Target};
+pub use verify::VerifyReport;

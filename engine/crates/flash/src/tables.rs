@@ -9,6 +9,8 @@ use crate::{Arrangement, DownForm, FlashError, LayerLayout, LayerShape, Span, We
 
 /// Bytes of one layer in the layer table.
 pub(crate) const LAYER_ENTRY: u64 = 48;
+/// Bytes of the checksum of a page.
+pub(crate) const PAGE_SUM: u64 = 4;
 /// GGUF's limit on dimensions.
 const MOST_DIMENSIONS: u32 = 4;
 
@@ -73,7 +75,7 @@ pub(crate) fn encode_dense(tensors: &[DenseTensor]) -> Vec<u8> {
         out.extend(tensor.name.as_bytes());
         out.extend(tensor.kind.to_le_bytes());
         out.extend((tensor.shape.len() as u32).to_le_bytes());
-        for value in tensor.shape.iter().chain([&tensor.offset, &tensor.bytes, &tensor.checksum]) {
+        for value in tensor.shape.iter().chain([&tensor.offset, &tensor.bytes]) {
             out.extend(value.to_le_bytes());
         }
     }
@@ -116,14 +118,12 @@ pub(crate) fn decode_dense(path: &Path, bytes: &[u8], base: u64, count: u32, dat
         if next > page_ceil(data.end()) {
             return Err(cursor.bad(8, format!("{name} ends at {next}; its section at {}", data.end())));
         }
-        let checksum = cursor.u64("checksum")?;
         tensors.push(DenseTensor {
             name,
             kind,
             shape,
             offset,
             bytes: size,
-            checksum,
         });
     }
     cursor.end("tensor")?;
@@ -292,28 +292,19 @@ pub(crate) fn decode_order(path: &Path, bytes: &[u8], base: u64, layers: &[Layer
     Ok(order)
 }
 
-/// Numbers of checksums of each layer before it, and of all.
-pub(crate) fn checksum_starts(layers: &[LayerLayout]) -> Vec<u64> {
-    let mut starts = vec![0];
-    for layout in layers {
-        let last = starts.last().copied().unwrap_or(0);
-        starts.push(last + u64::from(layout.shape().experts) * layout.parts_of_expert());
-    }
-    starts
+pub(crate) fn encode_page_sums(sums: &[u32]) -> Vec<u8> {
+    sums.iter().flat_map(|sum| sum.to_le_bytes()).collect()
 }
 
-pub(crate) fn decode_checksums(path: &Path, bytes: &[u8], base: u64, wanted: u64) -> Result<Vec<u64>, FlashError> {
-    if bytes.len() as u64 != wanted * 8 {
+/// `pages` is how many the data has.
+pub(crate) fn decode_page_sums(path: &Path, bytes: &[u8], base: u64, pages: u64) -> Result<Vec<u32>, FlashError> {
+    if bytes.len() as u64 != pages * PAGE_SUM {
         return Err(FlashError::malformed(
             path,
             base,
-            format!("{} bytes of checksums; {wanted} of 8 bytes", bytes.len()),
+            format!("{} bytes of checksums; {PAGE_SUM} for each of {pages} pages", bytes.len()),
         ));
     }
-    Ok(bytes
-        .as_chunks::<8>()
-        .0
-        .iter()
-        .map(|number| u64::from_le_bytes(*number))
-        .collect())
+    let (sums, _) = bytes.as_chunks::<4>();
+    Ok(sums.iter().map(|sum| u32::from_le_bytes(*sum)).collect())
 }

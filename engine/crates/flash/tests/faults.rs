@@ -117,7 +117,7 @@ fn a_read_that_ends_anywhere_else_is_an_error_with_what_came() {
 }
 
 #[test]
-fn a_flipped_bit_is_found_in_verify_mode_and_named() {
+fn a_flipped_bit_is_found_before_anybody_sees_it_and_named() {
     let scratch = Scratch::new();
     let (_, file) = packed(&scratch);
     assert!(

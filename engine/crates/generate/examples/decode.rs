@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tokens = (options.tokens - 1) as f64;
     let counters = &decode.counters;
     println!(
-        "{:.2} tok/s in the second half, {:.2} in all of it; a token: {:.1} ms, FFN {:.1}, disk busy {:.1}, {:.1} MB, hits {:.1} %, misses {:.0} ({} of {} in all), gate misses {:.0}; {}; peak {:?} MB; {}",
+        "{:.2} tok/s in the second half, {:.2} in all of it; a token: {:.1} ms, FFN {:.1}, disk busy {:.1}, {:.1} MB, hits {:.1} %, misses {:.0} ({} of {} in all), gate misses {:.0}, {:.0} of them announced; {}; peak {:?} MB; {}",
         rate,
         tokens / decode.took.as_secs_f64(),
         decode.took.as_secs_f64() * 1e3 / tokens,
@@ -55,6 +55,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         counters.misses,
         counters.look_ups,
         counters.gate_misses as f64 / tokens,
+        counters.gates_announced as f64 / tokens,
         report.flash.as_ref().map_or(String::new(), |flash| flash.backend.clone()),
         report.peak_resident.map(|bytes| bytes / 1_000_000),
         report.text.chars().take(30).collect::<String>(),

@@ -1,8 +1,9 @@
-//! How a limit on the whole process is divided: what must be in memory first, the gate rows after that, up and down last.
+//! How a limit on the whole process is divided: what must be in memory first, the gate rows after that, up and down last. While a prompt
+//! is read and while tokens are generated different things must be.
 
 use flash::{BackendChoice, FlashFile, LayerLayout};
 use model::{BATCH, ModelConfig};
-use offload::{Needs, Offload, OffloadOptions};
+use offload::{Division, Needs, Offload, OffloadOptions};
 
 use crate::GenerateError;
 use crate::options::Options;
@@ -24,12 +25,40 @@ pub struct Budget {
     pub limit: Option<u64>,
     /// What is always held.
     pub fixed: Vec<Part>,
-    /// FFNs in memory, or what of them can be (bytes): all in memory, or the hot and the cold segment.
+    /// FFNs in memory, or what of them can be while generating (bytes): all in memory, or the hot and the cold segment.
     pub ffn: u64,
-    /// Memory for gate rows (bytes), where the FFNs are on flash.
+    /// The rest while a prompt is read, where the FFNs are on flash.
+    pub prefill: Share,
+    /// The rest while tokens are generated, where the FFNs are on flash.
+    pub decode: Share,
+}
+
+/// What one of the two phases holds beside what is always held.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// What it needs.
+    pub parts: Vec<Part>,
+    /// Memory for gate rows (bytes).
     pub hot: u64,
-    /// Memory for up and down (bytes), where the FFNs are on flash.
+    /// Memory for up and down (bytes).
     pub cold: u64,
+    /// The part of what it needs that is for buffers of reads (bytes).
+    pub(crate) reads: u64,
+}
+
+impl Share {
+    /// As the engine takes it.
+    pub(crate) fn division(&self) -> Division {
+        Division {
+            hot: self.hot as usize,
+            cold: self.cold as usize,
+            reads: self.reads as usize,
+        }
+    }
+}
+
+fn sum(parts: &[Part]) -> u64 {
+    parts.iter().map(|part| part.bytes).sum()
 }
 
 /// Neurons that `offload` streams at once in prefill (its `BLOCK_NEURONS`): sizes its buffers.
@@ -59,12 +88,8 @@ pub(crate) fn of_timeline(options: &Options) -> Option<Part> {
 }
 
 /// What every way of running holds. `process` is what it held before any weight was loaded, `dense` the weights outside FFNs.
-pub(crate) fn common(config: &ModelConfig, process: u64, dense: u64, positions: usize, prompt: usize, threads: u64) -> Vec<Part> {
-    let tokens = prompt.clamp(1, BATCH) as u64;
+pub(crate) fn common(config: &ModelConfig, process: u64, dense: u64, positions: usize, threads: u64) -> Vec<Part> {
     let kv = 2 * 2 * (config.layers * config.kv_width() * positions) as u64;
-    let widths = 3 * config.hidden + 2 * config.query_width() + 2 * config.kv_width() + config.rope.dims;
-    // Activations are kept as floats and in the kernels' own formats, which together are no longer than the floats again.
-    let pass = 4 * 2 * tokens * widths as u64 + 4 * config.vocabulary as u64;
     vec![
         Part {
             name: "the process, its tables and the tokeniser",
@@ -79,28 +104,27 @@ pub(crate) fn common(config: &ModelConfig, process: u64, dense: u64, positions: 
             bytes: kv,
         },
         Part {
-            name: "working memory of a pass",
-            bytes: pass,
-        },
-        Part {
             name: "heaps, and growth of the process",
             bytes: HEAP + threads * HEAP_OF_THREAD,
         },
     ]
 }
 
+/// Working memory of a pass over so many tokens, outside the FFNs.
+pub(crate) fn pass(config: &ModelConfig, tokens: usize) -> Part {
+    let widths = 3 * config.hidden + 2 * config.query_width() + 2 * config.kv_width() + config.rope.dims;
+    let tokens = tokens.clamp(1, BATCH) as u64;
+    Part {
+        name: "working memory of a pass",
+        // Activations are kept as floats and in the kernels' own formats, which together are no longer than the floats again.
+        bytes: 4 * 2 * tokens * widths as u64 + 4 * config.vocabulary as u64,
+    }
+}
+
 /// Working memory of FFNs in memory.
 pub(crate) fn in_memory_pass(config: &ModelConfig, prompt: usize) -> u64 {
     let routes = (prompt.clamp(1, BATCH) * config.experts_used) as u64;
     4 * routes * (2 * config.neurons + 3 * config.hidden) as u64
-}
-
-/// Bytes of free buffers that a reader keeps for reuse: as much as prefill streams ahead, so that buffers are not made anew for
-/// every block. Decoding keeps fewer and smaller ones.
-pub(crate) fn keep_bytes(file: &FlashFile, options: &OffloadOptions) -> usize {
-    file.layers()
-        .first()
-        .map_or(0, |layout| streamed_bytes(layout) * (options.prefill_ahead as u64 + 1)) as usize
 }
 
 /// What prefill reads at once.
@@ -113,27 +137,18 @@ fn bundle_bytes(layout: &LayerLayout) -> u64 {
     layout.expert_bytes() / u64::from(layout.shape().neurons.max(1)) + 1
 }
 
-/// Working memory of FFNs on flash: blocks being read and computed, sums, and the cache's own tables.
-fn on_flash_pass(file: &FlashFile, config: &ModelConfig, options: &OffloadOptions, needs: &Needs, prompt: usize) -> Vec<Part> {
-    let Some(layout) = file.layers().first() else {
-        return Vec::new();
-    };
-    // What is kept was in flight before; a buffer of one page takes two from the system's allocator, which aligns it.
-    let in_flight = (2 * needs.reading as u64).max(streamed_bytes(layout));
-    let reads = keep_bytes(file, options) as u64 + in_flight;
-    let tokens = prompt.clamp(1, BATCH) as u64;
-    let hidden = config.hidden as u64;
-    let blocks = (config.experts_used * config.neurons.div_ceil(neuron::SUM_BLOCK)) as u64;
-    let sums = 4 * (tokens * (STREAMED_NEURONS + 3 * hidden) + blocks * hidden);
+/// What FFNs on flash hold in either phase.
+fn on_flash(config: &ModelConfig, needs: &Needs) -> Vec<Part> {
     let keys = (needs.all_hot / needs.hot_slot.max(1) + needs.all_cold / needs.cold_slot.max(1)) as u64;
+    let blocks = (config.experts_used * config.neurons.div_ceil(neuron::SUM_BLOCK)) as u64;
     vec![
         Part {
-            name: "reads in flight, and buffers for the next",
-            bytes: reads,
+            name: "places of single neurons that are read",
+            bytes: needs.stages as u64,
         },
         Part {
             name: "sums of neurons",
-            bytes: sums,
+            bytes: 4 * blocks * config.hidden as u64,
         },
         Part {
             name: "tables of the neuron cache",
@@ -142,9 +157,53 @@ fn on_flash_pass(file: &FlashFile, config: &ModelConfig, options: &OffloadOption
     ]
 }
 
-/// Sizes of the hot and the cold segment beside what is always held.
-fn segments(fixed: &[Part], options: &Options, needs: &Needs) -> Result<(u64, u64), GenerateError> {
-    let held: u64 = fixed.iter().map(|part| part.bytes).sum();
+/// What a prompt holds besides: blocks that stream past and the rows of one, and what its tokens need at once.
+fn of_prefill(layout: &LayerLayout, config: &ModelConfig, options: &OffloadOptions, prompt: usize) -> Share {
+    /// Large buffers are multiples of it.
+    const GRAIN: u64 = 1 << 20;
+    let streamed = streamed_bytes(layout);
+    // One is computed while the next are read.
+    let reads = (options.prefill_ahead as u64 + 1) * streamed.next_multiple_of(GRAIN);
+    let tokens = prompt.clamp(1, BATCH) as u64;
+    let parts = vec![
+        pass(config, prompt),
+        Part {
+            name: "blocks that stream past, and the rows of one",
+            bytes: reads + streamed,
+        },
+        Part {
+            name: "neurons and sums of a prompt's tokens",
+            bytes: 4 * tokens * (2 * STREAMED_NEURONS + 3 * config.hidden as u64),
+        },
+    ];
+    Share {
+        parts,
+        reads,
+        ..Share::default()
+    }
+}
+
+/// What generating holds besides.
+fn of_decode(config: &ModelConfig, needs: &Needs) -> Share {
+    // A buffer of one page takes two from the system's allocator, which aligns it; others are rounded up to powers of two.
+    let reads = 2 * needs.requested as u64;
+    let parts = vec![
+        pass(config, 1),
+        Part {
+            name: "reads in flight, and buffers for the next",
+            bytes: reads,
+        },
+    ];
+    Share {
+        parts,
+        reads,
+        ..Share::default()
+    }
+}
+
+/// Divides what is left beside `fixed` and the share's own parts between the share's segments.
+fn segments(fixed: &[Part], share: &mut Share, options: &Options, needs: &Needs) -> Result<(), GenerateError> {
+    let held = sum(fixed) + sum(&share.parts);
     let left = match options.memory {
         None => u64::MAX,
         Some(allowed) if allowed >= held => allowed - held,
@@ -152,7 +211,7 @@ fn segments(fixed: &[Part], options: &Options, needs: &Needs) -> Result<(u64, u6
             return Err(GenerateError::DoesNotFit {
                 needed: held,
                 allowed,
-                parts: fixed.to_vec(),
+                parts: [fixed, &share.parts].concat(),
                 advice: "fewer --tokens, a shorter --prompt or a smaller --cluster need less",
             });
         }
@@ -164,12 +223,12 @@ fn segments(fixed: &[Part], options: &Options, needs: &Needs) -> Result<(u64, u6
     } else {
         (left as f64 * needs.all_hot as f64 / (needs.all_hot + needs.all_cold).max(1) as f64) as u64
     };
-    let hot = whole(for_hot.min(needs.all_hot as u64).min(wanted.0), needs.hot_slot);
-    let cold = whole((left - hot).min(needs.all_cold as u64).min(wanted.1), needs.cold_slot);
-    Ok((hot, cold))
+    share.hot = whole(for_hot.min(needs.all_hot as u64).min(wanted.0), needs.hot_slot);
+    share.cold = whole((left - share.hot).min(needs.all_cold as u64).min(wanted.1), needs.cold_slot);
+    Ok(())
 }
 
-/// Divides a limit for FFNs on flash; with no limit, both segments hold everything.
+/// Divides a limit for FFNs on flash, once for each phase; with no limit, both segments hold everything.
 pub(crate) fn divide(
     file: &FlashFile,
     config: &ModelConfig,
@@ -179,28 +238,41 @@ pub(crate) fn divide(
     prompt: usize,
 ) -> Result<Budget, GenerateError> {
     let needs = Offload::needs(file, config.experts_used as u32, offload)?;
-    fixed.extend(on_flash_pass(file, config, offload, &needs, prompt));
-    let (mut hot, mut cold) = segments(&fixed, options, &needs)?;
+    fixed.extend(on_flash(config, &needs));
+    let (mut prefill, mut decode) = match file.layers().first() {
+        Some(layout) if prompt > 1 => (of_prefill(layout, config, offload, prompt), of_decode(config, &needs)),
+        // A prompt of one token is a step of decoding.
+        _ => (of_decode(config, &needs), of_decode(config, &needs)),
+    };
+    // The larger one first: where both are too much for the limit, the smallest that works is the one that has room for both.
+    let phases = if sum(&prefill.parts) > sum(&decode.parts) {
+        [&mut prefill, &mut decode]
+    } else {
+        [&mut decode, &mut prefill]
+    };
+    for share in phases {
+        segments(&fixed, share, options, &needs)?;
+    }
     let holds = |bytes: u64, slot: usize, wanted: usize| bytes / slot.max(1) as u64 >= wanted as u64;
-    if !holds(hot, needs.hot_slot, needs.layer_hot) || !holds(cold, needs.cold_slot, needs.layer_cold) {
-        fixed.push(Part {
+    if !holds(decode.hot, needs.hot_slot, needs.layer_hot) || !holds(decode.cold, needs.cold_slot, needs.layer_cold) {
+        decode.parts.push(Part {
             name: "neurons of a layer that have no slot",
             bytes: needs.beside as u64,
         });
-        (hot, cold) = segments(&fixed, options, &needs)?;
+        segments(&fixed, &mut decode, options, &needs)?;
     }
     Ok(Budget {
         limit: options.memory,
         fixed,
-        ffn: hot + cold,
-        hot,
-        cold,
+        ffn: decode.hot + decode.cold,
+        prefill,
+        decode,
     })
 }
 
 /// Checks a limit for FFNs that are to be in memory whole.
 pub(crate) fn whole(memory: Option<u64>, fixed: Vec<Part>, ffn: u64, advice: &'static str) -> Result<Budget, GenerateError> {
-    let needed = ffn + fixed.iter().map(|part| part.bytes).sum::<u64>();
+    let needed = ffn + sum(&fixed);
     match memory {
         Some(allowed) if allowed < needed => {
             let mut parts = fixed;
@@ -219,8 +291,7 @@ pub(crate) fn whole(memory: Option<u64>, fixed: Vec<Part>, ffn: u64, advice: &'s
             limit,
             fixed,
             ffn,
-            hot: 0,
-            cold: 0,
+            ..Budget::default()
         }),
     }
 }

@@ -26,7 +26,7 @@ mod timeline;
 mod watch;
 
 pub use bench::{BenchOptions, BenchReport, BenchResult, BenchTest, BenchTold, bench};
-pub use budget::{Budget, Part};
+pub use budget::{Budget, Part, Share};
 pub use error::{Blame, GenerateError, blame_of_flash, blame_of_gguf, blame_of_model, blame_of_predictor};
 pub use loaded::{Facts, Loaded};
 pub use memory::{available, resident};

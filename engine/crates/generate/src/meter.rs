@@ -68,6 +68,7 @@ impl Reading {
                 predicted: now.predicted - then.predicted,
                 gate_look_ups: now.gate_look_ups - then.gate_look_ups,
                 gate_misses: now.gate_misses - then.gate_misses,
+                gates_announced: now.gates_announced - then.gates_announced,
                 look_ups: now.look_ups - then.look_ups,
                 misses: now.misses - then.misses,
                 fired: now.fired - then.fired,

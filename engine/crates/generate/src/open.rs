@@ -9,7 +9,6 @@ use model::{FlashSource, GgufSource, ModelConfig, TensorSource};
 use crate::GenerateError;
 
 /// A model file that can be run.
-#[expect(clippy::large_enum_variant, reason = "one a run: its size is of no matter")]
 #[derive(Debug)]
 pub enum ModelFile {
     /// All tensors, as other programs write them.

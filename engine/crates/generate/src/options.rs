@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cache::PolicyKind;
 use flash::BackendChoice;
-use offload::{Granularity, OffloadOptions, Overlap};
+use offload::{Division, Granularity, OffloadOptions, Overlap};
 use text::SamplerOptions;
 
 use crate::FlashShape;
@@ -109,8 +109,8 @@ impl Options {
 
     pub(crate) fn offload(&self) -> OffloadOptions {
         OffloadOptions {
-            hot_bytes: 0,
-            cold_bytes: 0,
+            prefill: Division::default(),
+            decode: Division::default(),
             policy: self.policy,
             cluster_neurons: self.cluster_neurons,
             depth: self.depth,

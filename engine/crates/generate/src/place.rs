@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flash::{FlashFile, FlashReader};
+use flash::FlashReader;
 use model::{
     Activation, Batches, DenseFfn, FeedForward, FlashSource, GgufSource, Model, ModelConfig, NeuronPredictor, PredictedFfn,
     SparseFfn,
@@ -114,13 +114,14 @@ impl Wish<'_> {
         // In whole steps: it differs by some pages from run to run, and the same run should get the same segments.
         let process = resident().map_or(0, |(now, _)| now.next_multiple_of(PROCESS_STEP));
         let threads = budget::threads(self.options);
-        let mut parts = budget::common(self.config, process, dense, self.positions, self.prompt, threads);
+        let mut parts = budget::common(self.config, process, dense, self.positions, threads);
         parts.extend(budget::of_timeline(self.options));
         parts
     }
 
     fn in_memory(&self, file: &ModelFile) -> Vec<Part> {
         let mut fixed = self.common(file);
+        fixed.push(budget::pass(self.config, self.prompt));
         let bytes = budget::in_memory_pass(self.config, self.prompt);
         fixed.push(Part {
             name: "working memory of the FFNs",
@@ -185,10 +186,10 @@ impl Wish<'_> {
         let predictor = self.predictor(file, &mut fixed)?;
         offload.predicted = predictor.is_some();
         let budget = budget::divide(source.flash(), self.config, &offload, self.options, fixed, self.prompt)?;
-        (offload.hot_bytes, offload.cold_bytes) = (budget.hot as usize, budget.cold as usize);
+        (offload.prefill, offload.decode) = (budget.prefill.division(), budget.decode.division());
         let model = self.load(file)?;
-        let tables = Arc::new(FlashFile::open(&self.options.model)?);
-        let reader = reading::open(self.options, &tables, budget::keep_bytes(&tables, &offload))?;
+        let tables = source.flash();
+        let reader = reading::open(self.options, tables, offload.prefill.reads)?;
         let kernels = *model.kernels();
         let config = self.config;
         let Some(predictor) = predictor else {

@@ -16,7 +16,11 @@ pub struct FlashShape {
 }
 
 /// Opens the reader. Reads of decoding jump about in one expert's region at a time, so that is the range of addresses at work.
-pub(crate) fn open(options: &Options, file: &Arc<FlashFile>, keep_bytes: usize) -> Result<Arc<dyn FlashReader>, GenerateError> {
+pub(crate) fn open(
+    options: &Options,
+    file: &Arc<FlashFile>,
+    most_buffer_bytes: usize,
+) -> Result<Arc<dyn FlashReader>, GenerateError> {
     let (lanes, submitters) = match options.backend {
         BackendChoice::Lanes(lanes) => (lanes, lanes),
         // One queue, however many reads are in it.
@@ -33,7 +37,7 @@ pub(crate) fn open(options: &Options, file: &Arc<FlashFile>, keep_bytes: usize) 
     let reading = ReaderOptions {
         backend: options.backend,
         pin: options.io_core.map_or(Vec::new(), |core| vec![core; lanes as usize]),
-        keep_bytes,
+        most_buffer_bytes,
         largest_gap: gap_worth_reading(file),
         shaper,
         ..ReaderOptions::default()

@@ -61,6 +61,10 @@ pub(crate) struct Watched<F> {
 }
 
 impl<F: Counted> FeedForward for Watched<F> {
+    fn begin_pass(&mut self, tokens: usize) -> Result<(), ModelError> {
+        self.inner.begin_pass(tokens)
+    }
+
     fn announce(&mut self, layer: usize, routes: &[Route], tokens: usize) -> Result<(), ModelError> {
         self.inner.announce(layer, routes, tokens)
     }

@@ -253,3 +253,41 @@ fn failures_say_whose_they_are() {
     std::fs::write(&damaged, &bytes[..bytes.len() / 2]).unwrap();
     assert!(matches!(of(&options(damaged)).blame(), Blame::Input | Blame::Disk));
 }
+
+#[test]
+fn a_damaged_packed_file_is_the_disks_to_mend_wherever_it_is_damaged() {
+    let folder = Folder::new();
+    let packed = folder.packed(MODEL, DownChoice::Exact);
+    let sound = std::fs::read(&packed).unwrap();
+    let file = flash::FlashFile::open(&packed).unwrap();
+    let wanted = tokens(&report(&options(packed.clone())));
+    let layer = &file.layers()[0];
+    let places = [
+        (file.dense()[0].offset, format!("tensor {}", file.dense()[0].name)),
+        (layer.part_span(0, 0).offset, "gate of layer 0 expert 0 group 0".to_owned()),
+    ];
+    for (at, name) in places {
+        let mut bytes = sound.clone();
+        // A number that is none: what was computed from it would be none either.
+        bytes[at as usize..at as usize + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+        std::fs::write(&packed, bytes).unwrap();
+        for memory in [None, Some(1 << 30)] {
+            for backend in [BackendChoice::Lanes(2), BackendChoice::Uring(8)] {
+                let damaged = Options {
+                    memory,
+                    backend,
+                    segments: memory.map(|_| (0, 0)),
+                    // Enough tokens for every expert to be read.
+                    prompt: "one of the ".repeat(20),
+                    ..options(packed.clone())
+                };
+                let error = run(&damaged, &mut |_| ControlFlow::Continue(())).unwrap_err();
+                assert_eq!(error.blame(), Blame::Disk, "{error}");
+                let words = error.to_string();
+                assert!(words.contains(&name) && words.contains("pack the GGUF file again"), "{words}");
+            }
+        }
+    }
+    std::fs::write(&packed, sound).unwrap();
+    assert_eq!(tokens(&report(&options(packed))), wanted);
+}

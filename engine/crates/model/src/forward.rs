@@ -91,6 +91,17 @@ struct Buffers {
     logits: Vec<f32>,
 }
 
+impl Buffers {
+    /// Keeps the logits, and nothing else that a batch of a prompt has made large: tokens that are generated need a hundredth of it.
+    fn give_back_batch(&mut self) {
+        let logits = std::mem::take(&mut self.logits);
+        *self = Self {
+            logits,
+            ..Self::default()
+        };
+    }
+}
+
 impl Session {
     /// A session with an empty KV cache of `capacity` positions.
     pub fn new(
@@ -222,6 +233,10 @@ impl Session {
 
     /// One batch through all layers; leaves the residual stream.
     fn pass(&mut self, tokens: &[u32]) -> Result<(), ModelError> {
+        if tokens.len() == 1 && self.buffers.stream.len() > self.model.config.hidden {
+            self.buffers.give_back_batch();
+        }
+        self.ffn.begin_pass(tokens.len())?;
         let (model, buffers) = (&*self.model, &mut self.buffers);
         let (config, weights) = (&model.config, &model.weights);
         let numbers = tokens.len() * config.hidden;

@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use flash::FlashFile;
+use flash::{FlashFile, PAGE, page_ceil, page_floor};
 use gguf::Gguf;
 
 use crate::ModelError;
@@ -87,7 +88,7 @@ impl TensorSource for GgufSource {
 /// A packed file: the tensors outside the FFNs, by name. The FFNs are read by whoever computes them.
 #[derive(Debug)]
 pub struct FlashSource {
-    flash: FlashFile,
+    flash: Arc<FlashFile>,
     gguf: Gguf,
     file: File,
 }
@@ -96,7 +97,7 @@ impl FlashSource {
     /// Opens a packed file and reads its tables.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ModelError> {
         let path = path.as_ref();
-        let flash = FlashFile::open(path)?;
+        let flash = Arc::new(FlashFile::open(path)?);
         Ok(Self {
             gguf: flash.gguf()?,
             file: open(path)?,
@@ -105,17 +106,46 @@ impl FlashSource {
     }
 
     /// The tables.
-    pub fn flash(&self) -> &FlashFile {
+    pub fn flash(&self) -> &Arc<FlashFile> {
         &self.flash
     }
 
-    /// Reads a range of the file, wherever it lies.
+    /// Reads a range of the file's data, wherever it lies, and compares every page that it touches with its checksum.
     pub(crate) fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), ModelError> {
+        let end = offset + out.len() as u64;
+        let first = page_ceil(offset).min(end);
+        let last = page_floor(end).max(first);
+        let (head, rest) = out.split_at_mut((first - offset) as usize);
+        let (whole, tail) = rest.split_at_mut((last - first) as usize);
+        self.read_inside(offset, head)?;
+        self.read_pages(first, whole)?;
+        self.read_inside(last, tail)
+    }
+
+    /// Less than a page, of one page.
+    fn read_inside(&self, offset: u64, out: &mut [u8]) -> Result<(), ModelError> {
+        if out.is_empty() {
+            return Ok(());
+        }
+        let mut page = [0; PAGE as usize];
+        self.read_pages(page_floor(offset), &mut page)?;
+        let from = (offset - page_floor(offset)) as usize;
+        out.copy_from_slice(&page[from..from + out.len()]);
+        Ok(())
+    }
+
+    /// Whole pages, or none.
+    fn read_pages(&self, offset: u64, out: &mut [u8]) -> Result<(), ModelError> {
+        if out.is_empty() {
+            return Ok(());
+        }
         self.file.read_exact_at(out, offset).map_err(|source| ModelError::Io {
             path: self.flash.path().to_path_buf(),
             doing: "reading",
             source,
-        })
+        })?;
+        self.flash.verify_pages(offset, out)?;
+        Ok(())
     }
 }
 
@@ -146,11 +176,6 @@ impl TensorSource for FlashSource {
             );
             return Err(ModelError::Misuse { what });
         }
-        self.read_at(tensor.offset + from, out)?;
-        // A whole tensor is checked as it is read; parts of one only by `FlashFile::verify`.
-        if from == 0 && out.len() as u64 == tensor.bytes {
-            self.flash.verify_bytes(tensor.offset, out)?;
-        }
-        Ok(())
+        self.read_at(tensor.offset + from, out)
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use flash::{Arrangement, DownChoice, GroupChoice, NeuronOrder, PackOptions, pack};
 use gguf::Value;
-use model::{FlashSource, GgufSource, KvFormat, Model, ModelError, Session, SparseFfn, Want};
+use model::{FlashSource, GgufSource, KvFormat, Model, ModelError, Session, SparseFfn, TensorSource, Want};
 use neuron::Kernels;
 use pool::{Options, Pool};
 use rewritten::{Change, rewrite};
@@ -195,6 +195,35 @@ fn a_packed_file_gives_the_bits_of_its_source_in_whatever_order_its_neurons_lie(
             assert!(found.unwrap() == wanted, "{name} packed {label}");
         }
     }
+}
+
+#[test]
+fn any_part_of_a_tensor_of_a_packed_file_is_what_the_source_has_there() {
+    let reference = reference("smallthinker-dense-f32");
+    let path = pack_beside(&reference.gguf, "parts", NeuronOrder::default());
+    let (packed, source) = (FlashSource::open(&path).unwrap(), GgufSource::open(&reference.gguf).unwrap());
+    let name = "token_embd.weight";
+    let whole = packed.entry(name).unwrap().bytes;
+    assert!(whole > 3 * 4096, "{whole}");
+    // Inside a page, over its end, whole pages, and the tensor's own end.
+    for (from, bytes) in [
+        (0, 8),
+        (100, 8),
+        (4090, 12),
+        (4096, 4096),
+        (4000, 8500),
+        (5, whole - 5),
+        (whole - 3, 3),
+        (whole, 0),
+    ] {
+        let read = |of: &dyn TensorSource| {
+            let mut out = vec![0; bytes as usize];
+            of.read(name, from, &mut out).unwrap();
+            out
+        };
+        assert!(read(&packed) == read(&source), "{bytes} bytes from {from}");
+    }
+    std::fs::remove_file(path).unwrap();
 }
 
 #[test]

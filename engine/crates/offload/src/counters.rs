@@ -11,6 +11,8 @@ pub struct LayerCounters {
     pub gate_look_ups: u64,
     /// See `gate_look_ups`.
     pub gate_misses: u64,
+    /// Of these, how many were on their way before attention, because the router had decided or there is nothing to decide.
+    pub gates_announced: u64,
     /// Units of up and down looked for, and those not in memory.
     pub look_ups: u64,
     /// See `look_ups`.
@@ -26,6 +28,7 @@ impl AddAssign for LayerCounters {
         self.predicted += other.predicted;
         self.gate_look_ups += other.gate_look_ups;
         self.gate_misses += other.gate_misses;
+        self.gates_announced += other.gates_announced;
         self.look_ups += other.look_ups;
         self.misses += other.misses;
         self.fired += other.fired;

@@ -60,13 +60,25 @@ impl Overlap {
     }
 }
 
-/// The choices for one run. Sizes in bytes.
+/// How memory is divided while a prompt is read, or while tokens are generated. (PowerInfer-2, section 4.2: the segments' sizes change
+/// between the two.) Bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Division {
+    /// Memory for gate rows, kept by cluster: the hot segment.
+    pub hot: usize,
+    /// Memory for up and down, kept by neuron (or by the granularity's unit): the cold segment.
+    pub cold: usize,
+    /// Buffers of the reader, those that are kept for the next reads included.
+    pub reads: usize,
+}
+
+/// The choices for one run.
 #[derive(Clone, Debug)]
 pub struct OffloadOptions {
-    /// Memory for gate rows, kept by cluster: the hot segment.
-    pub hot_bytes: usize,
-    /// Memory for up and down, kept by neuron (or by the granularity's unit): the cold segment.
-    pub cold_bytes: usize,
+    /// Memory while a prompt is read: layers stream past, through large buffers.
+    pub prefill: Division,
+    /// Memory while tokens are generated: those buffers are the segments'.
+    pub decode: Division,
     /// What leaves the cold segment first.
     pub policy: PolicyKind,
     /// Neurons of a cluster; rounded up to a multiple of the sum block and of the file's group.

@@ -77,6 +77,10 @@ fn check(file: &FlashFile, layers: usize, experts: usize, predictor: &dyn Neuron
 }
 
 impl FeedForward for PredictedOffload {
+    fn begin_pass(&mut self, tokens: usize) -> Result<(), ModelError> {
+        self.inner.begin_pass(tokens)
+    }
+
     fn announce(&mut self, layer: usize, routes: &[Route], tokens: usize) -> Result<(), ModelError> {
         self.inner.announce(layer, routes, tokens)
     }
@@ -87,7 +91,7 @@ impl FeedForward for PredictedOffload {
         let after = self.inner.totals();
         if let (1, Some(predicting)) = (batch.tokens, &mut self.inner.predicting) {
             let counted = &mut predicting.counted;
-            counted.scored[layer] += batch.routes.len() as u64 * u64::from(self.inner.units.neurons);
+            counted.scored[layer] += batch.routes.len() as u64 * u64::from(self.inner.ground.units.neurons);
             counted.predicted[layer] += after.predicted - before.predicted;
             counted.fired[layer] += after.fired - before.fired;
         }

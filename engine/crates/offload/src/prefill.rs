@@ -10,6 +10,7 @@ use crate::Offload;
 use crate::counters::LayerCounters;
 use crate::error::OffloadError;
 use crate::keep::StreamedBlock;
+use crate::phase::Phase;
 use crate::units::{Rows, Units, copy_rows};
 
 /// Neurons of a streamed block: whole sum blocks, a few megabytes.
@@ -62,24 +63,26 @@ impl Offload {
         input: &[f32],
         out: &mut [f32],
     ) -> Result<LayerCounters, OffloadError> {
-        let width = self.units.width as usize;
+        let width = self.ground.units.width as usize;
         let tokens = routes.len() / experts_used.max(1);
         self.check(layer, routes, out.len(), tokens)?;
         self.check(layer, routes, input.len(), tokens)?;
+        self.enter(Phase::Prefill)?;
+        self.settle();
         let mut counters = LayerCounters::default();
-        let step = BLOCK_NEURONS.max(self.units.group);
-        let used: Vec<u32> = (0..self.units.experts)
+        let step = BLOCK_NEURONS.max(self.ground.units.group);
+        let used: Vec<u32> = (0..self.ground.units.experts)
             .filter(|expert| routes.iter().any(|route| route.expert == *expert))
             .collect();
         let mut targets: Vec<Target> = Vec::new();
         for &expert in &used {
-            for start in (0..self.units.neurons).step_by(step as usize) {
-                let end = (start + step).min(self.units.neurons);
-                targets.push(self.units.target(layer as u32, expert, Part::Whole, start..end));
+            for start in (0..self.ground.units.neurons).step_by(step as usize) {
+                let end = (start + step).min(self.ground.units.neurons);
+                targets.push(self.ground.units.target(layer as u32, expert, Part::Whole, start..end));
             }
         }
-        let reader = std::sync::Arc::clone(&self.reader);
-        let mut stream = Stream::new(&*reader, targets, self.options.prefill_ahead.max(1), FIRST_TAG)?;
+        let reader = std::sync::Arc::clone(&self.ground.reader);
+        let mut stream = Stream::new(&*reader, targets, self.ground.options.prefill_ahead.max(1), FIRST_TAG)?;
         for &expert in &used {
             let mine: Vec<(usize, Route)> = routes
                 .iter()
@@ -99,29 +102,36 @@ impl Offload {
             scratch
                 .threads
                 .resize_with(pool.threads().max(scratch.threads.len()), ThreadScratch::default);
-            for start in (0..self.units.neurons).step_by(step as usize) {
-                let positions = start..(start + step).min(self.units.neurons);
-                let begun = self.tracer.begin();
+            for start in (0..self.ground.units.neurons).step_by(step as usize) {
+                let positions = start..(start + step).min(self.ground.units.neurons);
+                let begun = self.ground.tracer.begin();
                 let Some(block) = stream.next() else { break };
-                self.tracer.together(begun, Activity::Wait, Some(layer));
+                self.ground.tracer.together(begun, Activity::Wait, Some(layer));
                 if let Some((started, finished)) = stream.last_read() {
-                    self.tracer.read(Activity::Stream, layer, started, finished);
+                    self.ground.tracer.read(Activity::Stream, layer, started, finished);
                 }
                 let (_, data) = block?;
-                let begun = self.tracer.begin();
+                let begun = self.ground.tracer.begin();
                 counters.bytes += data.bytes();
-                let layout: &LayerLayout = &self.file.layers()[layer];
+                let layout: &LayerLayout = &self.ground.file.layers()[layer];
                 let rows = positions.len();
                 for (which, bytes, slab) in [
-                    (Rows::Gate, self.units.gate_row, &mut scratch.gate),
-                    (Rows::Up, self.units.up_row, &mut scratch.up),
-                    (Rows::Down, self.units.down_row, &mut scratch.down),
+                    (Rows::Gate, self.ground.units.gate_row, &mut scratch.gate),
+                    (Rows::Up, self.ground.units.up_row, &mut scratch.up),
+                    (Rows::Down, self.ground.units.down_row, &mut scratch.down),
                 ] {
                     slab.resize((rows * bytes).max(slab.len()), 0);
                     copy_rows(layout, &data, which, expert, positions.clone(), slab)?;
                 }
                 drop(data);
-                compute_block(self.kernels, self.gating, &self.units, pool, scratch, rows)?;
+                compute_block(
+                    self.ground.kernels,
+                    self.ground.gating,
+                    &self.ground.units,
+                    pool,
+                    scratch,
+                    rows,
+                )?;
                 let block = StreamedBlock {
                     layer: layer as u32,
                     expert,
@@ -131,10 +141,10 @@ impl Offload {
                     downs: &scratch.down,
                     fired: &scratch.counts,
                 };
-                self.tracer.together(begun, Activity::DenseFfn, Some(layer));
-                let begun = self.tracer.begin();
-                block.keep(&self.units, &mut self.cache)?;
-                self.tracer.together(begun, Activity::Cache, Some(layer));
+                self.ground.tracer.together(begun, Activity::DenseFfn, Some(layer));
+                let begun = self.ground.tracer.begin();
+                block.keep(&self.ground.units, &mut self.cache)?;
+                self.ground.tracer.together(begun, Activity::Cache, Some(layer));
             }
             for (sum, &(place, route)) in scratch.sums.chunks_exact(width).zip(&mine) {
                 let out = &mut out[place / experts_used * width..][..width];

@@ -104,8 +104,9 @@ fn run(ffn: &mut PredictedOffload, threads: usize, work: &Work) -> Vec<u32> {
 fn sized(file: &FlashFile, hot: f64, cold: f64) -> OffloadOptions {
     let mut options = options(0.0, 0.0, file);
     let needs = PredictedOffload::needs(file, 2, &options).unwrap();
-    options.hot_bytes = (needs.all_hot as f64 * hot) as usize;
-    options.cold_bytes = (needs.all_cold as f64 * cold) as usize;
+    options.decode.hot = (needs.all_hot as f64 * hot) as usize;
+    options.decode.cold = (needs.all_cold as f64 * cold) as usize;
+    options.prefill = options.decode;
     options
 }
 

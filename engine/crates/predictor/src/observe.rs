@@ -91,6 +91,10 @@ impl Observed {
 }
 
 impl FeedForward for Observed {
+    fn begin_pass(&mut self, tokens: usize) -> Result<(), ModelError> {
+        self.inner.begin_pass(tokens)
+    }
+
     fn announce(&mut self, layer: usize, routes: &[Route], tokens: usize) -> Result<(), ModelError> {
         self.inner.announce(layer, routes, tokens)
     }

@@ -158,6 +158,10 @@ fn products(
 }
 
 impl<S: FiringSink> FeedForward for Recorder<S> {
+    fn begin_pass(&mut self, tokens: usize) -> Result<(), ModelError> {
+        self.inner.begin_pass(tokens)
+    }
+
     fn announce(&mut self, layer: usize, routes: &[Route], tokens: usize) -> Result<(), ModelError> {
         self.inner.announce(layer, routes, tokens)
     }

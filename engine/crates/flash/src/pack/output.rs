@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::page_sum::PageSums;
 use crate::{FlashError, sys};
 
 /// Bytes gathered before they go to the file.
@@ -20,6 +21,7 @@ pub(super) struct Output {
     total: u64,
     gathered: Vec<u8>,
     at: u64,
+    page_sums: PageSums,
 }
 
 impl Output {
@@ -79,6 +81,7 @@ impl Output {
             total,
             gathered,
             at: start,
+            page_sums: PageSums::default(),
         };
         sys::reserve(&this.file, total).map_err(|error| this.failed(start, total, &error))?;
         Ok(this)
@@ -100,7 +103,9 @@ impl Output {
         self.at + self.gathered.len() as u64
     }
 
+    /// Writes behind what was appended before.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), FlashError> {
+        self.page_sums.update(bytes);
         if self.gathered.len() + bytes.len() > GATHER {
             self.flush()?;
         }
@@ -111,6 +116,11 @@ impl Output {
             self.gathered.extend_from_slice(bytes);
         }
         Ok(())
+    }
+
+    /// The checksum of every whole page that was appended.
+    pub fn page_sums(&self) -> &[u32] {
+        self.page_sums.sums()
     }
 
     /// Zeros up to a whole page.

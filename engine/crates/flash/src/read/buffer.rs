@@ -3,8 +3,7 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::PAGE;
 
@@ -50,41 +49,76 @@ impl Drop for Block {
     }
 }
 
-/// Keeps up to `keep` bytes of free buffers. It never refuses one: what is in flight is bounded by whoever submits.
+/// Keeps buffers that nobody uses as long as all of them, lent and free, stay within a limit. It never refuses one: what is in flight is
+/// bounded by whoever submits.
 pub struct BufferPool {
-    free: Mutex<(Vec<Block>, usize)>,
-    keep: usize,
-    lent: AtomicU64,
-    peak: AtomicU64,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The one given back last is at the end.
+    free: Vec<Block>,
+    free_bytes: usize,
+    lent: usize,
+    peak: usize,
+    most: usize,
+}
+
+impl State {
+    /// Lets free buffers go, the oldest first, until `more` bytes fit beside the rest, or none is left.
+    fn make_room(&mut self, more: usize) {
+        let mut gone = 0;
+        while gone < self.free.len() && self.lent + self.free_bytes + more > self.most {
+            self.free_bytes -= self.free[gone].capacity;
+            gone += 1;
+        }
+        self.free.drain(..gone);
+    }
 }
 
 impl BufferPool {
-    /// A pool that keeps at most `keep` bytes of buffers that nobody uses.
-    pub fn new(keep: usize) -> Arc<Self> {
+    /// A pool that keeps free buffers while all together are at most `most` bytes.
+    pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
-            free: Mutex::new((Vec::new(), 0)),
-            keep,
-            lent: AtomicU64::new(0),
-            peak: AtomicU64::new(0),
+            state: Mutex::new(State {
+                free: Vec::new(),
+                free_bytes: 0,
+                lent: 0,
+                peak: 0,
+                most,
+            }),
         })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another limit from now on; free buffers beyond it go at once.
+    pub fn limit(&self, most: usize) {
+        let mut state = self.state();
+        state.most = most;
+        state.make_room(0);
     }
 
     /// A page-aligned buffer of `bytes`; its contents are what an earlier read left, or zero.
     pub fn take(self: &Arc<Self>, bytes: usize) -> PooledBuffer {
         let capacity = class_of(bytes);
         let reused = {
-            let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = free.0.iter().rposition(|block| block.capacity == capacity);
-            found.map(|index| {
-                free.1 -= capacity;
-                free.0.swap_remove(index)
-            })
+            let mut state = self.state();
+            let found = state.free.iter().rposition(|block| block.capacity == capacity);
+            let reused = found.map(|index| state.free.remove(index));
+            if reused.is_some() {
+                state.free_bytes -= capacity;
+            } else {
+                state.make_room(capacity);
+            }
+            state.lent += capacity;
+            state.peak = state.peak.max(state.lent);
+            reused
         };
-        let block = reused.unwrap_or_else(|| Block::new(capacity));
-        let lent = self.lent.fetch_add(capacity as u64, Ordering::Relaxed) + capacity as u64;
-        self.peak.fetch_max(lent, Ordering::Relaxed);
         PooledBuffer {
-            block: Some(block),
+            block: Some(reused.unwrap_or_else(|| Block::new(capacity))),
             bytes,
             pool: Arc::clone(self),
         }
@@ -92,20 +126,25 @@ impl BufferPool {
 
     /// Bytes lent out now.
     pub fn lent_bytes(&self) -> u64 {
-        self.lent.load(Ordering::Relaxed)
+        self.state().lent as u64
+    }
+
+    /// Bytes of buffers that are kept and that nobody uses.
+    pub fn free_bytes(&self) -> u64 {
+        self.state().free_bytes as u64
     }
 
     /// The most bytes that were ever lent out at once.
     pub fn peak_bytes(&self) -> u64 {
-        self.peak.load(Ordering::Relaxed)
+        self.state().peak as u64
     }
 
     fn give_back(&self, block: Block) {
-        self.lent.fetch_sub(block.capacity as u64, Ordering::Relaxed);
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.1 + block.capacity <= self.keep {
-            free.1 += block.capacity;
-            free.0.push(block);
+        let mut state = self.state();
+        state.lent -= block.capacity;
+        if state.lent + state.free_bytes + block.capacity <= state.most {
+            state.free_bytes += block.capacity;
+            state.free.push(block);
         }
     }
 }
@@ -154,5 +193,42 @@ impl Drop for PooledBuffer {
 impl std::fmt::Debug for PooledBuffer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "PooledBuffer({} bytes)", self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BufferPool, PAGE};
+
+    #[test]
+    fn what_is_lent_and_what_is_kept_stay_within_the_limit_together() {
+        let page = PAGE as usize;
+        let pool = BufferPool::new(8 * page);
+        let lent: Vec<_> = (0..6).map(|_| pool.take(page)).collect();
+        assert_eq!((pool.lent_bytes(), pool.free_bytes()), (6 * PAGE, 0));
+        drop(lent);
+        assert_eq!((pool.lent_bytes(), pool.free_bytes()), (0, 6 * PAGE));
+        // Another size takes the room of those that nobody uses.
+        let large = pool.take(4 * page);
+        assert_eq!((pool.lent_bytes(), pool.free_bytes()), (4 * PAGE, 4 * PAGE));
+        let larger = pool.take(8 * page);
+        assert_eq!((pool.lent_bytes(), pool.free_bytes()), (12 * PAGE, 0), "never refused");
+        drop(large);
+        assert_eq!((pool.lent_bytes(), pool.free_bytes()), (8 * PAGE, 0), "no room to keep it");
+        drop(larger);
+        assert_eq!((pool.free_bytes(), pool.peak_bytes()), (8 * PAGE, 12 * PAGE));
+        pool.limit(3 * page);
+        assert_eq!(pool.free_bytes(), 0, "eight pages are one buffer");
+        drop(pool.take(2 * page));
+        assert_eq!(pool.free_bytes(), 2 * PAGE);
+    }
+
+    #[test]
+    fn a_buffer_that_is_kept_is_taken_again() {
+        let pool = BufferPool::new(1 << 20);
+        let first = pool.take(100);
+        let address = first.as_ptr();
+        drop(first);
+        assert_eq!(pool.take(4000).as_ptr(), address, "of one size class");
     }
 }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::Disk;
-use super::pages::{PageDone, PageRead, PageTray, finish};
+use super::pages::{Ended, PageDone, PageRead, PageTray};
 use super::run::{Chunk, Shared, locked};
 use crate::{FlashError, PAGE, Shaper, sys};
 
@@ -108,14 +108,7 @@ impl Lanes {
         let dropped = std::mem::take(&mut locked(&self.work.queue).jobs);
         for job in dropped {
             if let Job::Pages(read) = job {
-                let now = Instant::now();
-                self.work.tray.put(PageDone {
-                    tag: read.tag,
-                    lane: 0,
-                    started: now,
-                    finished: now,
-                    outcome: Err(FlashError::Cancelled),
-                });
+                self.work.tray.put(Ended::refused(read, FlashError::Cancelled).done);
             }
         }
     }
@@ -167,20 +160,21 @@ fn serve(work: &Work, shared: &Shared, disk: &dyn Disk, shaper: Option<&Shaper>,
         }
         let took = started.elapsed();
         shared.counters.busy(lane, took);
+        if outcome.is_ok() {
+            shared.counters.read(bytes as u64, took);
+        }
         match job {
-            Job::Chunk(chunk) => {
-                if outcome.is_ok() {
-                    shared.counters.read(bytes as u64, took);
-                }
-                chunk.finish(outcome, lane as u32);
+            Job::Chunk(chunk) => chunk.finish(outcome, lane as u32),
+            Job::Pages(read) => {
+                let done = PageDone {
+                    tag: read.tag,
+                    lane: lane as u32,
+                    started,
+                    finished: started + took,
+                    outcome,
+                };
+                work.tray.put(Ended { read, done }.verified(shared));
             }
-            Job::Pages(read) => work.tray.put(PageDone {
-                tag: read.tag,
-                lane: lane as u32,
-                started,
-                finished: started + took,
-                outcome: finish(shared, &read, outcome, took),
-            }),
         }
     }
 }

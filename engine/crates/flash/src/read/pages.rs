@@ -41,26 +41,43 @@ pub struct PageDone {
     pub outcome: Result<(), FlashError>,
 }
 
-/// Checks and counts what was read whole.
-pub(super) fn finish(
-    shared: &Shared,
-    read: &PageRead,
-    outcome: Result<(), FlashError>,
-    took: Duration,
-) -> Result<(), FlashError> {
-    outcome?;
-    shared.counters.read(u64::from(read.bytes), took);
-    if shared.verify {
-        // SAFETY: the read is over and was whole, and nobody else touches its memory before the caller hears of it.
-        let bytes = unsafe { std::slice::from_raw_parts(read.into, read.bytes as usize) };
-        let parts = shared.file.verify_bytes(read.offset, bytes)?;
-        shared.counters.verified.fetch_add(parts, Ordering::Relaxed);
+/// A read that has ended, and its end as it will be told.
+pub(super) struct Ended {
+    pub read: PageRead,
+    pub done: PageDone,
+}
+
+impl Ended {
+    /// A read that was never begun.
+    pub fn refused(read: PageRead, error: FlashError) -> Self {
+        let now = Instant::now();
+        Self {
+            read,
+            done: PageDone {
+                tag: read.tag,
+                lane: 0,
+                started: now,
+                finished: now,
+                outcome: Err(error),
+            },
+        }
     }
-    Ok(())
+
+    /// Compares what was read whole with its checksums.
+    pub fn verified(mut self, shared: &Shared) -> PageDone {
+        if shared.verify && self.done.outcome.is_ok() {
+            // SAFETY: the read is over and was whole, and nobody else touches its memory before the caller hears of it.
+            let bytes = unsafe { std::slice::from_raw_parts(self.read.into, self.read.bytes as usize) };
+            self.done.outcome = shared.file.verify_pages(self.read.offset, bytes).map(|pages| {
+                shared.counters.verified.fetch_add(pages, Ordering::Relaxed);
+            });
+        }
+        self.done
+    }
 }
 
 #[derive(Default)]
-struct Ended {
+struct Lying {
     done: Vec<PageDone>,
     in_flight: usize,
 }
@@ -68,7 +85,7 @@ struct Ended {
 /// What lanes have read, until it is taken.
 #[derive(Default)]
 pub(super) struct PageTray {
-    ended: Mutex<Ended>,
+    ended: Mutex<Lying>,
     arrived: Condvar,
 }
 

@@ -4,82 +4,15 @@
 //! that backends see. A request is complete when all runs that hold its spans are.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::buffer::{BufferPool, PooledBuffer};
+use super::data::{Completion, Data, Piece};
 use super::statistics::Counters;
 use crate::file::FlashFile;
 use crate::{FlashError, Span};
-
-/// What a request brought: spans of the file in ascending order, in buffers that may be shared with other requests. The
-/// buffers go back to their pool when the last holder drops them.
-#[derive(Clone, Debug, Default)]
-pub struct Data {
-    pieces: Vec<Piece>,
-}
-
-#[derive(Clone, Debug)]
-struct Piece {
-    offset: u64,
-    buffer: Arc<PooledBuffer>,
-    range: Range<usize>,
-}
-
-impl Data {
-    /// The bytes of `span` of the file, if they came with this request. Spans come from [`crate::LayerLayout`] or from a
-    /// dense tensor's entry, so the caller need not know how the read was cut.
-    pub fn bytes_of(&self, span: Span) -> Option<&[u8]> {
-        let next = self.pieces.partition_point(|piece| piece.offset <= span.offset);
-        let piece = self.pieces.get(next.checked_sub(1)?)?;
-        let skip = usize::try_from(span.offset - piece.offset).ok()?;
-        let from = piece.range.start.checked_add(skip)?;
-        let to = from.checked_add(usize::try_from(span.bytes).ok()?)?;
-        if to > piece.range.end {
-            None
-        } else {
-            Some(&piece.buffer[from..to])
-        }
-    }
-
-    /// All spans with their bytes, in ascending order.
-    pub fn pieces(&self) -> impl Iterator<Item = (Span, &[u8])> {
-        self.pieces.iter().map(|piece| {
-            let bytes = &piece.buffer[piece.range.clone()];
-            (
-                Span {
-                    offset: piece.offset,
-                    bytes: bytes.len() as u64,
-                },
-                bytes,
-            )
-        })
-    }
-
-    /// Bytes of all spans.
-    pub fn bytes(&self) -> u64 {
-        self.pieces.iter().map(|piece| piece.range.len() as u64).sum()
-    }
-}
-
-/// The end of a request.
-#[derive(Debug)]
-pub struct Completion {
-    /// The request's tag.
-    pub tag: u64,
-    /// Its bytes, or why there are none.
-    pub outcome: Result<Data, FlashError>,
-    /// When it was submitted.
-    pub submitted: Instant,
-    /// When the first of its reads began.
-    pub started: Instant,
-    /// When the last of its reads ended.
-    pub finished: Instant,
-    /// Lane of the read that ended last.
-    pub lane: u32,
-}
 
 pub(crate) struct Pending {
     tag: u64,
@@ -229,7 +162,7 @@ impl Run {
 
     fn finish(&self, lane: u32) {
         let now = Instant::now();
-        let (buffer, mut error, started) = {
+        let (buffer, error, started) = {
             let mut state = locked(&self.state);
             (
                 state.buffer.take(),
@@ -237,14 +170,6 @@ impl Run {
                 state.started.unwrap_or(now),
             )
         };
-        if let (true, None, Some(buffer)) = (self.shared.verify, &error, &buffer) {
-            match self.shared.file.verify_bytes(self.span.offset, buffer) {
-                Ok(parts) => {
-                    self.shared.counters.verified.fetch_add(parts, Ordering::Relaxed);
-                }
-                Err(fault) => error = Some(fault),
-            }
-        }
         for member in &self.members {
             let mut state = locked(&member.pending.state);
             state.started = Some(state.started.map_or(started, |first| first.min(started)));
@@ -328,8 +253,33 @@ impl Chunk {
         locked(&self.run.state).buffer.clone()
     }
 
+    /// Compares what was read and somebody asked for with its checksums. Pages between members are read for nothing, and not looked at.
+    fn verify(&self) -> Result<(), FlashError> {
+        let Some(buffer) = self.run.shared.verify.then(|| self.keep_memory()).flatten() else {
+            return Ok(());
+        };
+        let from = self.run.span.offset;
+        let (mut at, end) = (self.offset(), self.offset() + self.bytes as u64);
+        let mut pages = 0;
+        for Member { span, .. } in &self.run.members {
+            let (first, last) = (at.max(span.offset), end.min(span.end()));
+            if first < last {
+                // SAFETY: inside this chunk, whose bytes have arrived and are nobody else's before it is finished.
+                let bytes = unsafe {
+                    let first_byte = buffer.address().as_ptr().add((first - from) as usize);
+                    std::slice::from_raw_parts(first_byte, (last - first) as usize)
+                };
+                pages += self.run.shared.file.verify_pages(first, bytes)?;
+                at = last;
+            }
+        }
+        self.run.shared.counters.verified.fetch_add(pages, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The chunk was read, or was not; a whole one is verified here, on the thread that read it.
     pub fn finish(self, outcome: Result<(), FlashError>, lane: u32) {
-        if let Err(error) = outcome {
+        if let Err(error) = outcome.and_then(|()| self.verify()) {
             self.fail(error);
         }
         self.end(lane);

@@ -69,7 +69,7 @@ pub struct Statistics {
     pub merged: u64,
     /// Reads given to the operating system.
     pub reads: u64,
-    /// Parts whose checksum was compared (verify mode).
+    /// Pages whose checksum was compared.
     pub verified: u64,
     /// Time from a read's start to its end, for each read.
     pub latency: Histogram,

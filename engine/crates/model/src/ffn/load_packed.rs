@@ -48,7 +48,6 @@ pub(crate) fn load_packed(source: &FlashSource, config: &ModelConfig, layer: usi
         let span = layout.expert_span(expert);
         buffer.resize(span.bytes as usize, 0);
         source.read_at(span.offset, &mut buffer)?;
-        flash.verify_bytes(span.offset, &buffer)?;
         let bytes = |row: Span| &buffer[(row.offset - span.offset) as usize..(row.end() - span.offset) as usize];
         for position in 0..shape.neurons {
             let neuron = flash.order().neuron(layer as u32, expert, position) as usize;

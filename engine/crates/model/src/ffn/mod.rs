@@ -57,6 +57,12 @@ pub struct FfnBatch<'a> {
 /// `SUM_BLOCK` in ascending order, a block's sum onto the expert's in ascending order ([`add_partial`], blocks in which
 /// nothing fired left out), the experts' sums times their weights in ascending order ([`SumExperts`]).
 pub trait FeedForward: Send {
+    /// A pass over so many tokens begins, and nothing was taken for it yet: one token is a step of decoding, more are a part of a prompt.
+    /// Who divides memory between the two does it here.
+    fn begin_pass(&mut self, _tokens: usize) -> Result<(), ModelError> {
+        Ok(())
+    }
+
     /// Says which experts a layer will use, as soon as the router knows: before attention where the architecture allows, so
     /// that an implementation may read ahead. Called once a layer and pass, before `forward`; `routes` is tokens by experts
     /// used.

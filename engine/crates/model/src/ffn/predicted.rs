@@ -155,6 +155,10 @@ impl PredictedFfn {
 }
 
 impl FeedForward for PredictedFfn {
+    fn begin_pass(&mut self, tokens: usize) -> Result<(), ModelError> {
+        self.exact.begin_pass(tokens)
+    }
+
     fn announce(&mut self, layer: usize, routes: &[Route], tokens: usize) -> Result<(), ModelError> {
         self.exact.announce(layer, routes, tokens)
     }

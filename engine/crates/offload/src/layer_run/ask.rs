@@ -15,7 +15,7 @@ impl LayerRun<'_> {
     /// Asks for the gates of the next clusters (and, in one phase, for everything of them) until as much is on its way as may be.
     /// What is in memory is on no way, so when nothing is missing all clusters are ready at once.
     pub(super) fn ask_on(&self, state: &mut State<'_>) -> Result<(), OffloadError> {
-        if self.predicting.is_some() {
+        if self.is_predicted {
             let clusters = state.lists.gates.len() as u32;
             state.lists.ready_predictions.extend(state.next_ask..clusters);
             state.next_ask = clusters;

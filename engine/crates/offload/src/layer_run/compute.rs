@@ -2,8 +2,8 @@
 
 use neuron::{Gating, Matrix};
 
-use super::LayerRun;
 use super::state::{Fired, Place, Scratch, State};
+use super::{Inputs, LayerRun};
 use crate::error::OffloadError;
 
 impl LayerRun<'_> {
@@ -15,6 +15,7 @@ impl LayerRun<'_> {
     /// GC: the gate rows of a cluster, and which of its neurons fire.
     pub(super) fn compute_gate(
         &self,
+        inputs: &Inputs<'_>,
         index: u32,
         place: Place,
         scratch: &mut Scratch,
@@ -28,19 +29,19 @@ impl LayerRun<'_> {
         let matrix = Matrix::new(self.units.gate, rows, self.units.width as usize, bytes)?;
         scratch.values.resize(rows.max(scratch.values.len()), 0.0);
         let values = &mut scratch.values[..rows];
-        self.kernels.gemv(&matrix, self.x, values)?;
+        inputs.kernels.gemv(&matrix, inputs.x, values)?;
         fired.clear();
         fired.extend(
             positions
                 .zip(values.iter())
-                .filter(|(_, gate)| self.gating.fires(**gate))
+                .filter(|(_, gate)| inputs.gating.fires(**gate))
                 .map(|(position, &gate)| Fired { position, gate }),
         );
         Ok(())
     }
 
     /// UDC: up and down of a block's fired neurons, in ascending order, into the block's partial sum. Returns how many counted.
-    pub(super) fn compute_block(&self, index: u32, scratch: &mut Scratch) -> Result<usize, OffloadError> {
+    pub(super) fn compute_block(&self, inputs: &Inputs<'_>, index: u32, scratch: &mut Scratch) -> Result<usize, OffloadError> {
         let Scratch {
             values,
             gates,
@@ -54,8 +55,8 @@ impl LayerRun<'_> {
         }
         let (width, units) = (self.units.width as usize, self.units);
         // SAFETY: every block is handed out once, blocks do not overlap, and the buffer outlives the run.
-        let partial = unsafe { std::slice::from_raw_parts_mut(self.partials.first.add(index as usize * width), width) };
-        debug_assert!((index as usize) < self.partials.blocks && self.partials.width == width);
+        let partial = unsafe { std::slice::from_raw_parts_mut(inputs.partials.first.add(index as usize * width), width) };
+        debug_assert!((index as usize) < inputs.partials.blocks && inputs.partials.width == width);
         partial.fill(0.0);
         let (mut ups, mut downs): (Vec<&[u8]>, Vec<&[u8]>) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for (neuron, place) in fired.iter().zip(places.iter()) {
@@ -73,14 +74,14 @@ impl LayerRun<'_> {
         }
         values.resize(count.max(values.len()), 0.0);
         let up = &mut values[..count];
-        self.kernels.gemv_scattered(units.up, width, &ups, self.x, up)?;
+        inputs.kernels.gemv_scattered(units.up, width, &ups, inputs.x, up)?;
         gates.clear();
         gates.extend(fired.iter().map(|neuron| neuron.gate));
-        match self.gating {
-            Gating::Relu => self.kernels.relu_mul(gates, up)?,
-            Gating::Silu => self.kernels.silu_mul(gates, up)?,
+        match inputs.gating {
+            Gating::Relu => inputs.kernels.relu_mul(gates, up)?,
+            Gating::Silu => inputs.kernels.silu_mul(gates, up)?,
             Gating::DoubleRelu => {
-                self.kernels.drelu_mul(gates, up)?;
+                inputs.kernels.drelu_mul(gates, up)?;
                 let mut kept = 0;
                 for i in 0..count {
                     if gates[i] > 0.0 {
@@ -93,7 +94,7 @@ impl LayerRun<'_> {
                 downs.truncate(kept);
             }
         }
-        self.kernels.axpy_scattered(units.down, &downs, gates, partial)?;
+        inputs.kernels.axpy_scattered(units.down, &downs, gates, partial)?;
         Ok(downs.len())
     }
 }

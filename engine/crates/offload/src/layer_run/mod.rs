@@ -6,12 +6,13 @@
 //! hits, misses and evictions are the same for any number of threads and lanes. Sums are taken block by block in ascending
 //! order at the end, so the result is the same bits.
 //!
-//! This file is the order of things; `state` what is shared, `ask` and `arrive` the two ends of a read, `compute` the arithmetic.
+//! This file is the order of things; `schedule` what is next, `state` what is shared, `ask` and `arrive` the two ends of a read, `compute` the arithmetic.
 
 mod arrive;
 mod ask;
 mod compute;
 mod predict;
+mod schedule;
 mod stages;
 mod state;
 
@@ -23,64 +24,96 @@ use neuron::{Activations, Gating, Kernels};
 use spans::{Activity, Tracer, Track};
 
 use crate::error::OffloadError;
+use crate::offload::Ground;
 use crate::options::{Granularity, Overlap};
 use crate::units::Units;
 pub(crate) use ask::MOST_REQUESTED_BYTES;
 pub(crate) use predict::{Predicting, Scores};
+use schedule::Stage;
 pub(crate) use stages::{StageMemory, Stages};
-pub(crate) use state::{COLD, HOT, Lists, Partials, Scratch, State};
-use state::{Fired, Place, SUM, locked};
+use state::locked;
+pub(crate) use state::{Begun, COLD, HOT, Lists, Partials, Scratch, State};
 
-/// What all workers share while the layer runs.
+/// What all workers share while the layer runs. It can read before there is anything to compute with.
 pub(crate) struct LayerRun<'a> {
-    pub kernels: Kernels,
     pub units: &'a Units,
     pub layout: &'a LayerLayout,
     pub reader: &'a dyn FlashReader,
     pub layer: u32,
     pub experts: &'a [u32],
-    pub x: &'a Activations,
-    pub gating: Gating,
     pub overlap: Overlap,
     pub granularity: Granularity,
     pub depth: u32,
+    /// Whether a predictor says which neurons are computed, and not every gate.
+    pub is_predicted: bool,
     pub state: Mutex<State<'a>>,
     pub changed: Condvar,
-    pub partials: Partials,
     /// Where the pages of single units arrive; none where units are read as requests.
     pub stages: Option<Stages>,
-    /// What says which neurons are computed, for each expert in use; none where every gate decides.
-    pub predicting: Option<Vec<Scores<'a>>>,
     pub tracer: &'a Tracer,
 }
 
-/// A stage that is ready to run.
-enum Stage {
-    Predict(u32),
-    Gate(u32, Place),
-    Block(u32),
-    Listen,
-    Wait,
-    Over,
+/// What the stages that compute need besides: the token's.
+pub(crate) struct Inputs<'a> {
+    pub kernels: Kernels,
+    pub x: &'a Activations,
+    pub gating: Gating,
+    pub partials: Partials,
+    /// What a predictor makes of the token, for each expert in use; none where every gate decides.
+    pub scores: Vec<Scores<'a>>,
 }
 
 /// With requests under way as well as pages, each kind of wait is kept short for the sake of the other.
 const TURN: Duration = Duration::from_micros(200);
 
 impl<'a> LayerRun<'a> {
-    /// Asks for the first of what is missing, before any thread works.
+    /// The run of one layer for these experts, ascending.
+    pub fn new(ground: &'a Ground, layer: usize, experts: &'a [u32], stages: Option<Stages>, state: State<'a>) -> Self {
+        Self {
+            units: &ground.units,
+            layout: &ground.file.layers()[layer],
+            reader: &*ground.reader,
+            layer: layer as u32,
+            experts,
+            overlap: ground.options.overlap,
+            granularity: ground.options.granularity,
+            depth: ground.options.depth,
+            is_predicted: ground.options.predicted,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            stages,
+            tracer: &ground.tracer,
+        }
+    }
+
+    /// Asks for the first of what is missing, before any thread works; for more of it where the layer was announced.
     pub fn begin(&self) {
         let mut state = locked(&self.state);
+        if state.error.is_some() {
+            return;
+        }
         let asked = self.ask_on(&mut state);
         self.note(&mut state, asked);
         let submitted = self.submit(&mut state);
         self.note(&mut state, submitted);
     }
 
+    /// Takes the answers to all requests, for a layer that has begun and will not be computed.
+    pub fn settle(&self) {
+        let track = &mut self.tracer.thread(0);
+        let mut state = locked(&self.state);
+        while state.requests_left > 0
+            && let Some(completion) = self.reader.wait()
+        {
+            self.take(&mut state, completion, track);
+        }
+    }
+
     /// The part of thread `index` of the layer. Returns when nothing is left to do, or after an error when no read is in flight.
-    pub fn work(&self, index: usize, scratch: &mut Scratch) {
+    pub fn work(&self, index: usize, inputs: &Inputs<'_>, scratch: &mut Scratch) {
         let track = &mut self.tracer.thread(index);
         let mut state = locked(&self.state);
+        self.take_early(&mut state, track);
         loop {
             if state.pages_left > 0 && !state.listening {
                 self.reader.pages_done(&mut scratch.done);
@@ -101,7 +134,7 @@ impl<'a> LayerRun<'a> {
                     let mut chosen = std::mem::take(&mut state.lists.gates[index as usize].chosen);
                     drop(state);
                     let begun = track.begin();
-                    let done = self.predict(index, scratch, &mut chosen);
+                    let done = self.predict(index, inputs, scratch, &mut chosen);
                     track.end(begun, Activity::Predictor, self.layer);
                     state = locked(&self.state);
                     self.note(&mut state, done);
@@ -112,12 +145,12 @@ impl<'a> LayerRun<'a> {
                 }
                 Stage::Gate(index, place) => {
                     let mut fired = std::mem::take(&mut state.lists.gates[index as usize].spare);
-                    let done = if self.predicting.is_some() {
+                    let done = if self.is_predicted {
                         let chosen = std::mem::take(&mut state.lists.gates[index as usize].chosen);
                         self.places_of_gates(&mut state, index, &chosen, &mut scratch.places);
                         drop(state);
                         let begun = track.begin();
-                        let done = self.compute_chosen_gates(&chosen, scratch, &mut fired);
+                        let done = self.compute_chosen_gates(inputs, &chosen, scratch, &mut fired);
                         track.end(begun, Activity::Gate, self.layer);
                         state = locked(&self.state);
                         state.lists.gates[index as usize].chosen = chosen;
@@ -126,7 +159,7 @@ impl<'a> LayerRun<'a> {
                         state.in_flight += 1;
                         drop(state);
                         let begun = track.begin();
-                        let done = self.compute_gate(index, place, scratch, &mut fired);
+                        let done = self.compute_gate(inputs, index, place, scratch, &mut fired);
                         track.end(begun, Activity::Gate, self.layer);
                         state = locked(&self.state);
                         done
@@ -145,7 +178,7 @@ impl<'a> LayerRun<'a> {
                     }
                     drop(state);
                     let begun = track.begin();
-                    let done = self.compute_block(index, scratch);
+                    let done = self.compute_block(inputs, index, scratch);
                     track.end(begun, Activity::UpDown, self.layer);
                     state = locked(&self.state);
                     let block = &mut state.lists.blocks[index as usize];
@@ -161,6 +194,20 @@ impl<'a> LayerRun<'a> {
             }
         }
         self.tell(&state);
+    }
+
+    /// Takes what was asked for before the layer's turn and has arrived since, and asks for more in its place.
+    fn take_early(&self, state: &mut State<'_>, track: &mut Track<'_>) {
+        if state.requests_left == 0 || state.listening {
+            return;
+        }
+        while let Some(completion) = self.reader.poll() {
+            self.take(state, completion, track);
+        }
+        if state.error.is_none() {
+            let asked = self.ask_on(state).and_then(|()| self.submit(state));
+            self.note(state, asked);
+        }
     }
 
     /// Waits for a read to end, while the other threads compute.
@@ -208,122 +255,6 @@ impl<'a> LayerRun<'a> {
     fn note(&self, state: &mut State<'_>, outcome: Result<(), OffloadError>) {
         if let Err(error) = outcome {
             state.error.get_or_insert(error);
-        }
-    }
-
-    /// What this thread should do now. Gates come before sums, so that reads begin early; at most `depth` clusters are in flight.
-    fn next(&self, state: &mut State<'_>) -> Stage {
-        let listen_or = |state: &State<'_>, otherwise| {
-            if state.is_reading() && !state.listening {
-                Stage::Listen
-            } else {
-                otherwise
-            }
-        };
-        if state.error.is_some() {
-            return if state.is_reading() {
-                listen_or(state, Stage::Wait)
-            } else {
-                Stage::Over
-            };
-        }
-        if state.blocks_left == 0 && !state.is_reading() {
-            return Stage::Over;
-        }
-        let may_compute = self.overlap != Overlap::Nothing || !state.is_reading();
-        if may_compute {
-            if let Some(index) = self.next_prediction(state) {
-                return Stage::Predict(index);
-            }
-            if let Some(index) = self.next_gate(state) {
-                return Stage::Gate(index, state.lists.gates[index as usize].place);
-            }
-            if let Some(index) = state.lists.ready_blocks.pop_front() {
-                return Stage::Block(index);
-            }
-        }
-        listen_or(state, Stage::Wait)
-    }
-
-    /// The next cluster to be predicted, if the pipeline has room. They are taken in order, so the one that all others wait for is
-    /// always in the pipeline.
-    fn next_prediction(&self, state: &mut State<'_>) -> Option<u32> {
-        let is_full = self.overlap == Overlap::Cluster && state.in_flight >= self.depth.max(1);
-        if is_full {
-            None
-        } else {
-            state.lists.ready_predictions.pop_front()
-        }
-    }
-
-    /// The first cluster whose gate can be computed, if the pipeline has room. The one that all others wait for to look up always
-    /// has: clusters whose reads came back earlier may fill the depth before it.
-    fn next_gate(&self, state: &mut State<'_>) -> Option<u32> {
-        let (place, &first) = state.lists.ready_gates.iter().enumerate().min_by_key(|(_, index)| **index)?;
-        // Without a pipeline all gates are computed before any look-up: there is no depth to keep to.
-        let is_full = self.overlap == Overlap::Cluster && state.in_flight >= self.depth.max(1);
-        if is_full && first != state.next_look_up && self.predicting.is_none() {
-            return None;
-        }
-        // The order of the others stays: they come ascending, so the first is the next one almost always.
-        state.lists.ready_gates.remove(place)
-    }
-
-    /// Look-ups of the clusters whose turn it is.
-    fn look_up_in_order(&self, state: &mut State<'_>) -> Result<(), OffloadError> {
-        let clusters = state.lists.gates.len() as u32;
-        if self.overlap != Overlap::Cluster
-            && state.lists.gates[state.next_look_up as usize..]
-                .iter()
-                .any(|gate| gate.fired.is_none())
-        {
-            return Ok(());
-        }
-        while state.next_look_up < clusters {
-            let index = state.next_look_up;
-            let Some(fired) = state.lists.gates[index as usize].fired.take() else {
-                break;
-            };
-            state.next_look_up += 1;
-            let route = index / self.units.clusters;
-            if !self.granularity.is_one_phase() {
-                for neuron in &fired {
-                    self.ask_unit(state, route, index, neuron.position / self.units.unit)?;
-                }
-            }
-            self.deal_to_blocks(state, route, index, &fired);
-            state.lists.gates[index as usize].spare = fired;
-            if state.lists.gates[index as usize].reads == 0 {
-                state.in_flight -= 1;
-            }
-        }
-        self.submit(state)
-    }
-
-    /// Hands the fired neurons of a cluster to its sum blocks; a block with all it needs becomes ready. Clusters are whole numbers
-    /// of blocks.
-    fn deal_to_blocks(&self, state: &mut State<'_>, route: u32, cluster: u32, fired: &[Fired]) {
-        let lists = &mut state.lists;
-        let first_unit = route * self.units.units;
-        let first_block = route * self.units.blocks;
-        let mut last = None;
-        for neuron in fired {
-            let here = (neuron.position / SUM, neuron.position / self.units.unit);
-            // Neurons come in ascending order: a block waits for a unit once.
-            let waits = last != Some(here) && lists.unit(first_unit + here.1).place.0.is_null();
-            let block = &mut lists.blocks[(first_block + here.0) as usize];
-            block.fired.push(*neuron);
-            block.reads += u32::from(waits);
-            last = Some(here);
-        }
-        let positions = self.units.of_cluster(cluster % self.units.clusters);
-        for block in positions.start / SUM..positions.end.div_ceil(SUM) {
-            let index = first_block + block;
-            let block = &mut lists.blocks[index as usize];
-            block.dealt = true;
-            if block.reads == 0 {
-                lists.ready_blocks.push_back(index);
-            }
         }
     }
 }

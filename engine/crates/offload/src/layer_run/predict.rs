@@ -9,8 +9,8 @@ use model::{LowRank, NeuronPredictor, PredictorInput};
 use neuron::{Activations, Kernels};
 use pool::Pool;
 
-use super::LayerRun;
 use super::state::{Fired, GATE_TAG, Gate, HOT, Place, Scratch, State};
+use super::{Inputs, LayerRun};
 use crate::error::OffloadError;
 use crate::options::Overlap;
 
@@ -116,16 +116,21 @@ pub(crate) struct Scores<'a> {
 
 impl LayerRun<'_> {
     /// Pred: positions of a cluster whose score reaches the threshold, ascending.
-    pub(super) fn predict(&self, index: u32, scratch: &mut Scratch, chosen: &mut Vec<u32>) -> Result<(), OffloadError> {
-        let Some(scores) = &self.predicting else { return Ok(()) };
-        let Scores { low_rank, hidden, order } = &scores[(index / self.units.clusters) as usize];
+    pub(super) fn predict(
+        &self,
+        index: u32,
+        inputs: &Inputs<'_>,
+        scratch: &mut Scratch,
+        chosen: &mut Vec<u32>,
+    ) -> Result<(), OffloadError> {
+        let Scores { low_rank, hidden, order } = &inputs.scores[(index / self.units.clusters) as usize];
         let positions = self.units.of_cluster(index % self.units.clusters);
         let places = positions.start as usize..positions.end as usize;
         scratch.values.resize(places.len().max(scratch.values.len()), 0.0);
         let values = &mut scratch.values[..places.len()];
         match order {
-            Some(order) => self.kernels.gemv_rows(&low_rank.second, &order[places], hidden, values)?,
-            None => self.kernels.gemv(&low_rank.second.slice(places)?, hidden, values)?,
+            Some(order) => inputs.kernels.gemv_rows(&low_rank.second, &order[places], hidden, values)?,
+            None => inputs.kernels.gemv(&low_rank.second.slice(places)?, hidden, values)?,
         }
         chosen.clear();
         // A score that is no number computes its neuron, as in PowerInfer: only what is below the threshold is left out.
@@ -216,6 +221,7 @@ impl LayerRun<'_> {
     /// GC of the neurons that were predicted: which of them fire. `places` are those of their units of gate rows.
     pub(super) fn compute_chosen_gates(
         &self,
+        inputs: &Inputs<'_>,
         chosen: &[u32],
         scratch: &mut Scratch,
         fired: &mut Vec<Fired>,
@@ -232,14 +238,15 @@ impl LayerRun<'_> {
             .collect();
         scratch.values.resize(rows.len().max(scratch.values.len()), 0.0);
         let values = &mut scratch.values[..rows.len()];
-        self.kernels
-            .gemv_scattered(self.units.gate, self.units.width as usize, &rows, self.x, values)?;
+        inputs
+            .kernels
+            .gemv_scattered(self.units.gate, self.units.width as usize, &rows, inputs.x, values)?;
         fired.clear();
         fired.extend(
             chosen
                 .iter()
                 .zip(values.iter())
-                .filter(|(_, gate)| self.gating.fires(**gate))
+                .filter(|(_, gate)| inputs.gating.fires(**gate))
                 .map(|(&position, &gate)| Fired { position, gate }),
         );
         Ok(())

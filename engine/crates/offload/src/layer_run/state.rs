@@ -169,6 +169,16 @@ pub(crate) struct State<'a> {
     pub(super) error: Option<OffloadError>,
 }
 
+/// A layer that has asked for its first reads, and computed nothing: no single pages are on their way yet.
+pub(crate) struct Begun {
+    lists: Lists,
+    pub counters: LayerCounters,
+    next_ask: u32,
+    requested_bytes: usize,
+    requests_left: u32,
+    error: Option<OffloadError>,
+}
+
 pub(super) fn locked<'m, 'a>(state: &'m Mutex<State<'a>>) -> MutexGuard<'m, State<'a>> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -229,6 +239,38 @@ impl<'a> State<'a> {
             listening: false,
             asleep: 0,
             error: None,
+        }
+    }
+
+    /// What is left of it between the announcement of a layer and its turn.
+    pub fn pause(self) -> Begun {
+        Begun {
+            lists: self.lists,
+            counters: self.counters,
+            next_ask: self.next_ask,
+            requested_bytes: self.requested_bytes,
+            requests_left: self.requests_left,
+            error: self.error,
+        }
+    }
+
+    /// The state as it was when it paused; reads have gone on meanwhile.
+    pub fn resume(cache: &'a mut SegmentedCache, begun: Begun) -> Self {
+        Self {
+            cache,
+            blocks_left: begun.lists.blocks.len() as u32,
+            lists: begun.lists,
+            counters: begun.counters,
+            next_ask: begun.next_ask,
+            next_gate_look_up: 0,
+            next_look_up: 0,
+            requested_bytes: begun.requested_bytes,
+            in_flight: 0,
+            requests_left: begun.requests_left,
+            pages_left: 0,
+            listening: false,
+            asleep: 0,
+            error: begun.error,
         }
     }
 

@@ -13,7 +13,7 @@ use flash::{
 use gguf::{TensorType, Writer};
 use model::Route;
 use neuron::{Activations, Bundles, ClusterScratch, Gating, Kernels, Matrix, SUM_BLOCK};
-use offload::{Granularity, LayerCounters, Offload, OffloadError, OffloadOptions, Overlap};
+use offload::{Division, Granularity, LayerCounters, Offload, OffloadError, OffloadOptions, Overlap};
 use pool::{Options, Pool};
 
 pub const LAYERS: u32 = 2;
@@ -114,8 +114,8 @@ pub fn reader_of(file: &Arc<FlashFile>, backend: BackendChoice) -> Arc<dyn Flash
 
 pub fn options(hot_share: f64, cold_share: f64, file: &FlashFile) -> OffloadOptions {
     let mut options = OffloadOptions {
-        hot_bytes: 0,
-        cold_bytes: 0,
+        prefill: Division::default(),
+        decode: Division::default(),
         policy: PolicyKind::Lru,
         cluster_neurons: 256,
         depth: 4,
@@ -126,8 +126,12 @@ pub fn options(hot_share: f64, cold_share: f64, file: &FlashFile) -> OffloadOpti
         prefill_ahead: 3,
     };
     let needs = Offload::needs(file, 2, &options).unwrap();
-    options.hot_bytes = (needs.all_hot as f64 * hot_share) as usize;
-    options.cold_bytes = (needs.all_cold as f64 * cold_share) as usize;
+    options.decode = Division {
+        hot: (needs.all_hot as f64 * hot_share) as usize,
+        cold: (needs.all_cold as f64 * cold_share) as usize,
+        reads: 1 << 20,
+    };
+    options.prefill = options.decode;
     options
 }
 

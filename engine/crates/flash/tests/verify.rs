@@ -1,0 +1,219 @@
+//! What is read is what was packed, or an error that says which page is not.
+
+mod common;
+
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use common::{Model, Random, SMALL, Scratch, Shape};
+use flash::{
+    Arrangement, BackendChoice, BufferPool, DownChoice, FlashError, FlashFile, FlashReader, GroupChoice, PAGE, PackOptions,
+    PageRead, Part, Reader, ReaderOptions, Request, Section, Span, Target,
+};
+
+const BACKENDS: [BackendChoice; 3] = [BackendChoice::Lanes(1), BackendChoice::Lanes(3), BackendChoice::Uring(8)];
+
+fn packed(scratch: &Scratch, arrangement: Arrangement) -> Arc<FlashFile> {
+    let model = Model::write(scratch, Shape { experts: 2, ..SMALL });
+    let options = PackOptions {
+        arrangement,
+        down: DownChoice::TransposedQ8,
+        group: GroupChoice::Fixed(4),
+        ..PackOptions::default()
+    };
+    model.pack(&scratch.file("packed"), &options).0
+}
+
+/// Flips a bit of the file where it lies, and puts it right again when dropped.
+struct Damage<'a> {
+    file: &'a FlashFile,
+    at: u64,
+}
+
+impl<'a> Damage<'a> {
+    fn new(file: &'a FlashFile, at: u64) -> Self {
+        let damage = Self { file, at };
+        damage.flip();
+        damage
+    }
+
+    fn flip(&self) {
+        let disk = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.file.path())
+            .unwrap();
+        let mut byte = [0];
+        disk.read_exact_at(&mut byte, self.at).unwrap();
+        disk.write_all_at(&[byte[0] ^ 0x20], self.at).unwrap();
+        disk.sync_all().unwrap();
+    }
+}
+
+impl Drop for Damage<'_> {
+    fn drop(&mut self) {
+        self.flip();
+    }
+}
+
+fn reader(file: &Arc<FlashFile>, backend: BackendChoice, largest_gap: u64) -> Reader {
+    let options = ReaderOptions {
+        backend,
+        largest_gap,
+        largest_read: 8192,
+        ..ReaderOptions::default()
+    };
+    Reader::open(file, options).unwrap()
+}
+
+fn ask(reader: &Reader, target: Target) -> Result<flash::Data, FlashError> {
+    reader.submit(&[Request { tag: 1, target }]).unwrap();
+    reader.wait().unwrap().outcome
+}
+
+fn in_pages(reader: &Reader, offset: u64) -> Result<(), FlashError> {
+    let mut memory = BufferPool::new(0).take(PAGE as usize);
+    let read = PageRead {
+        tag: 3,
+        bytes: PAGE as u32,
+        offset,
+        into: memory.as_mut_ptr(),
+        second_phase: false,
+    };
+    let mut done = Vec::new();
+    // SAFETY: the memory is on a page, and lives and is left alone until the end of its only read is told below.
+    unsafe { reader.read_pages(&[read]) }.unwrap();
+    while done.is_empty() {
+        reader.wait_pages(&mut done, None);
+    }
+    assert_eq!(done.len(), 1);
+    done.pop().unwrap().outcome
+}
+
+fn page_of(error: FlashError) -> (u64, String) {
+    match error {
+        FlashError::Checksum {
+            offset,
+            bytes: PAGE,
+            what,
+            ..
+        } => (offset, what),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_bit_that_flips_anywhere_is_found_by_whatever_reads_its_page() {
+    for arrangement in [Arrangement::Bundles, Arrangement::Matrices] {
+        let scratch = Scratch::new();
+        let file = packed(&scratch, arrangement);
+        let mut random = Random(7);
+        let layer = file.layers()[1];
+        for backend in BACKENDS {
+            let reader = reader(&file, backend, 0);
+            for expert in [0, 1, 0, 1] {
+                let span = layer.expert_span(expert);
+                let at = span.offset + random.next() % span.bytes;
+                let page = at / PAGE * PAGE;
+                let of = |expert| Target::Expert { layer: 1, expert };
+                {
+                    let _damage = Damage::new(&file, at);
+                    let (offset, what) = page_of(ask(&reader, of(expert)).unwrap_err());
+                    assert_eq!(offset, page, "{backend:?}");
+                    assert!(what.contains(&format!("of layer 1 expert {expert}")), "{what}");
+                    let found = page_of(in_pages(&reader, page).unwrap_err());
+                    assert_eq!(found.0, page, "{backend:?}");
+                    // The page before is sound, and so is the other expert.
+                    in_pages(&reader, page - PAGE).unwrap();
+                    ask(&reader, of(1 - expert)).unwrap();
+                }
+                ask(&reader, of(expert)).unwrap();
+            }
+            assert!(reader.statistics().verified > 0);
+        }
+    }
+}
+
+#[test]
+fn the_error_says_what_is_damaged_where_and_what_to_do() {
+    let scratch = Scratch::new();
+    let file = packed(&scratch, Arrangement::Bundles);
+    let span = file.layers()[0].part_span(1, 2 * 5 + 1);
+    let _damage = Damage::new(&file, span.offset + 9);
+    let target = Target::Cluster {
+        layer: 0,
+        expert: 1,
+        part: Part::UpDown,
+        groups: 4..7,
+    };
+    let words = ask(&reader(&file, BackendChoice::Lanes(1), 0), target)
+        .unwrap_err()
+        .to_string();
+    let place = format!("4096 bytes at offset {} are damaged", span.offset);
+    for wanted in [
+        "packed: up and down of layer 0 expert 1 group 5, ",
+        &place,
+        ": pack the GGUF file again",
+    ] {
+        assert!(words.contains(wanted), "{words}");
+    }
+}
+
+#[test]
+fn a_damaged_tensor_outside_the_ffns_is_found_by_its_name() {
+    let scratch = Scratch::new();
+    let file = packed(&scratch, Arrangement::Bundles);
+    for (index, tensor) in file.dense().iter().enumerate() {
+        let _damage = Damage::new(&file, tensor.offset + tensor.bytes / 2);
+        let reader = reader(&file, BackendChoice::Lanes(1), 0);
+        let error = ask(&reader, Target::Tensor { index: index as u32 }).unwrap_err();
+        assert_eq!(page_of(error).1, format!("tensor {}", tensor.name));
+    }
+}
+
+#[test]
+fn pages_that_are_only_read_over_harm_nobody() {
+    let scratch = Scratch::new();
+    let file = packed(&scratch, Arrangement::Bundles);
+    let layer = &file.layers()[0];
+    let between: Span = layer.part_span(0, 1);
+    for backend in BACKENDS {
+        let _damage = Damage::new(&file, between.offset + 1);
+        let reader = reader(&file, backend, between.bytes);
+        let gates = |group| Request {
+            tag: 1,
+            target: Target::Cluster {
+                layer: 0,
+                expert: 0,
+                part: Part::Gate,
+                groups: group..group + 1,
+            },
+        };
+        reader.submit(&[gates(0), gates(1), gates(2)]).unwrap();
+        while let Some(completion) = reader.wait() {
+            completion.outcome.unwrap();
+        }
+        let statistics = reader.statistics();
+        assert_eq!(statistics.merged, 2, "one read over what lies between");
+        assert_eq!(statistics.verified * PAGE, 3 * layer.part_span(0, 0).bytes);
+    }
+}
+
+#[test]
+fn pages_that_the_data_does_not_have_are_no_pages() {
+    let scratch = Scratch::new();
+    let file = packed(&scratch, Arrangement::Bundles);
+    let page = vec![0u8; PAGE as usize];
+    let data = file.section(Section::DenseData).offset;
+    let header = file.verify_pages(0, &page).unwrap();
+    assert_eq!(header, 0, "the header was checked at opening");
+    for (offset, bytes) in [
+        (file.bytes(), &page[..]),
+        (data + 1, &page[..]),
+        (data, &page[..100]),
+        (u64::MAX - 4095, &page[..]),
+    ] {
+        let words = file.verify_pages(offset, bytes).unwrap_err().to_string();
+        assert!(words.contains("whole pages inside the file's"), "{words}");
+    }
+}
