@@ -118,8 +118,11 @@ export const readRun = (where: string, source: string): Either<AppError, Readonl
 /** Such as "de3ff81 (build 1)". */
 export const buildOf = (row: Row): string => `${row.build_commit} (build ${String(row.build_number)})`;
 
-/** Tests that stand in one report more than once under the same settings would be counted twice. */
+/** What differs between two runs of one and the same test. */
+const RESULTS: ReadonlySet<string> = new Set(["test_time", "avg_ns", "stddev_ns", "avg_ts", "stddev_ts", ...SAMPLES]);
+
+/** Tests that stand in one report more than once under the same settings: they would be counted twice. */
 export const repeated = (rows: ReadonlyArray<Row>): ReadonlyArray<string> => {
-  const keys = rows.map((row) => `${testOf(row)}${Number(row.n_depth) > 0 ? ` @ d${String(row.n_depth)}` : ""} of ${row.model_filename} with ${row.n_threads} threads`);
-  return [...new Set(keys.filter((key, place) => keys.indexOf(key) !== place))];
+  const keys = rows.map((row) => JSON.stringify(Object.entries(row).filter(([name]) => !RESULTS.has(name)).sort(([one], [other]) => (one < other ? -1 : 1))));
+  return [...new Set(rows.filter((_, place) => keys.indexOf(keys[place]!) !== place).map((row) => `${testOf(row)} of ${row.model_filename} with ${row.n_threads} threads`))];
 };
