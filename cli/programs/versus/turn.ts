@@ -61,6 +61,9 @@ const rowsFrom = (who: Who, stdout: string): Either<AppError, ReadonlyArray<Row>
   return E.isRight(read) && Array.isArray(read.right) ? E.right(read.right as ReadonlyArray<Row>) : E.left(fault(`neuronlab bench printed no list of rows: ${stdout.slice(0, 200)}`));
 };
 
+/** Ours says what is wrong in its first line, and the parts of it below; llama.cpp talks on until it fails. */
+const gist = (who: Who, said: string): string => (who.program === "neuronlab" ? said.split("\n")[0]! : said.split("\n").slice(-3).join(" "));
+
 /** Exit code with which our own program says that its input is wrong: an error of the user's and no gap. */
 const WRONG_INPUT = 2;
 
@@ -68,7 +71,7 @@ export const turnOf = ({ who }: Command, cell: Cell, ended: Ended): Either<AppEr
   const said = ended.stderr.trim();
   if ((ended.spent?.killed ?? 0) > 0) return E.right(E.left("killed by the operating system for want of memory"));
   if (who.program === "neuronlab" && ended.exit === WRONG_INPUT) return E.left(badInput("neuronlab bench", [{ path: "(its words)", message: said }]));
-  if (ended.exit !== 0) return E.right(E.left(`ended with ${ended.exit === null ? (ended.signal ?? "no code") : `exit code ${ended.exit}`}${said === "" ? "" : `: ${said.split("\n").slice(-3).join(" ")}`}${perhapsPacked(who, cell)}`));
+  if (ended.exit !== 0) return E.right(E.left(`ended with ${ended.exit === null ? (ended.signal ?? "no code") : `exit code ${ended.exit}`}${said === "" ? "" : `: ${gist(who, said)}`}${perhapsPacked(who, cell)}`));
   return pipe(
     rowsFrom(who, ended.stdout),
     E.chain((rows): Either<AppError, Turn> => {
