@@ -64,6 +64,9 @@ export interface Spent {
   readonly majorFaults: number | null;
   /** From storage. */
   readonly bytesRead: number | null;
+  /** Cores that everything else on this machine kept busy meanwhile, and cores that a virtual machine's host gave to others. */
+  readonly othersBusy: number | null;
+  readonly stolen: number | null;
   readonly seconds: number;
   /** Of its cold or warm files, in the page cache when it started. */
   readonly cachedBefore: number | null;

@@ -19,9 +19,16 @@ const backendOf = (row: Row): string => (row.program === "neuronlab" ? `neuronla
 
 const column = (title: string, cell: Column["cell"], right = true): Column => ({ title, right, cell });
 
+/** Files by their names alone, where these tell them apart. */
+export const shorter = (paths: ReadonlyArray<string>): ((path: string) => string) => {
+  const base = (path: string): string => path.split("/").at(-1) ?? path;
+  const all = [...new Set(paths)];
+  return new Set(all.map(base)).size === all.length ? base : (path) => path;
+};
+
 const columnsFor = (rows: ReadonlyArray<Row>): ReadonlyArray<Column> => [
   column("model", (row) => row.model_type, false),
-  ...(new Set(rows.map((row) => row.model_filename)).size > 1 ? [column("file", (row) => row.model_filename, false)] : []),
+  ...(new Set(rows.map((row) => row.model_filename)).size > 1 ? [column("file", (row) => shorter(rows.map((one) => one.model_filename))(row.model_filename), false)] : []),
   column("size", (row) => binary(row.model_size)),
   column("params", (row) => count(row.model_n_params)),
   column("backend", backendOf, false),

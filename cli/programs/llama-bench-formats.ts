@@ -10,7 +10,7 @@ export type BenchFormat = (typeof BENCH_FORMATS)[number];
 /** What is ours of a row, as plain values: lists and records stay in JSON alone. */
 const OURS: ReadonlyArray<readonly [name: string, kind: Kind]> = [
   ["program", "text"], ["memory", "whole"], ["memory_share", "real"], ["page_cache", "text"], ["against", "text"], ["ffn", "text"], ["hit_rate", "real"], ["bytes_read_per_token", "real"], ["rounds", "whole"],
-  ["process_peak_rss", "whole"], ["process_minor_faults", "whole"], ["process_major_faults", "whole"], ["process_bytes_read", "whole"], ["ratio", "real"], ["ratio_low", "real"], ["ratio_high", "real"],
+  ["process_peak_rss", "whole"], ["process_minor_faults", "whole"], ["process_major_faults", "whole"], ["process_bytes_read", "whole"], ["disturbed_cores", "real"], ["ratio", "real"], ["ratio_low", "real"], ["ratio_high", "real"],
 ];
 
 const THEIRS: ReadonlyArray<readonly [name: string, kind: Kind]> = FIELDS.map(({ name, kind }) => [name, kind]);

@@ -33,7 +33,7 @@ const drawPanel = (document: Document, { points, gaps }: SweepPanel): SVGSVGElem
   const all = coloured(points);
   const [warm, cold] = [all.filter(({ cache }) => cache === "warm"), all.filter(({ cache }) => cache === "cold")];
   const values = points.flatMap(({ low, high }) => [low, high]);
-  // Six px for each series that has none at one share, so that their words do not lie on each other.
+  // Words at the top, where the lines of small limits are not; twelve px apart for each series, so that they do not lie on each other.
   const series = [...new Set([...points, ...gaps].map((one) => one.series))];
   const missing = coloured(gaps.filter((gap, place) => gaps.findIndex((other) => other.series === gap.series && other.share === gap.share) === place));
   const shares = [...points, ...gaps].map(({ share }) => 100 * share);
@@ -59,7 +59,7 @@ const drawPanel = (document: Document, { points, gaps }: SweepPanel): SVGSVGElem
       Plot.dot(cold, { x: (p: SweepPoint) => 100 * p.share, y: "value", fill: "#ffffff", stroke: "colour", strokeWidth: 1.8, r: 4.4 }),
       Plot.dot(warm, { x: (p: SweepPoint) => 100 * p.share, y: "value", fill: "colour", r: 3.4 }),
       ...series.map((name, place) =>
-        Plot.text(missing.filter((gap) => gap.series === name), { x: (gap: { readonly share: number }) => 100 * gap.share, frameAnchor: "bottom", text: () => "no run", fontSize: FONT_SIZE, fill: "colour", rotate: -90, textAnchor: "start", dx: 12 * place - 6, dy: -4 })),
+        Plot.text(missing.filter((gap) => gap.series === name), { x: (gap: { readonly share: number }) => 100 * gap.share, frameAnchor: "top", text: () => "no run", fontSize: FONT_SIZE, fill: "colour", rotate: -90, textAnchor: "end", dx: 12 * place - 6, dy: 4 })),
     ],
   }) as SVGSVGElement;
 };

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { describeError } from "../../sim/base/errors.js";
@@ -35,6 +36,11 @@ describe("reports of llama-bench", () => {
       expect(E.isRight(read) && read.right.map((row) => row.avg_ts)).toEqual(rows.map(() => 10));
       expect(readReport("r.jsonl", `${rows.map((row) => JSON.stringify(row)).join("\n")}\n`)).toEqual(read);
     }
+  });
+
+  it("of the real program are read as they are", () => {
+    const read = readReport("r.jsonl", readFileSync("test/cli/reports/llama-bench-0.5.0.jsonl", "utf8"));
+    expect(E.isRight(read) && read.right.map((row) => [row.n_prompt, row.n_gen, row.model_n_params, row.samples_ns.length])).toEqual([[16, 0, 7241732096, 2], [0, 4, 7241732096, 2]]);
   });
 
   it("are refused, each field with its place, when one is unknown, missing, of another kind, or contradicts another", () => {

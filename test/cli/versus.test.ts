@@ -20,7 +20,7 @@ const REST = {
 const row = (tokens: number, rates: ReadonlyArray<number>, more: Readonly<Record<string, unknown>> = {}): Row =>
   ({ build_commit: "x", backends: "CPU", model_filename: "m", model_type: "llama 1B Q4_0", model_size: 1, model_n_params: 1, n_threads: 4, n_prompt: 0, n_gen: tokens, ...REST, ...statistics(rates.map((rate) => (1e9 * tokens) / rate), tokens), ...more });
 
-const spent = (over: Partial<Spent> = {}): Spent => ({ limit: null, peak: null, killed: 0, peakResident: 5e8, minorFaults: 100, majorFaults: 3, bytesRead: 1e9, seconds: 2, cachedBefore: 0, ...over });
+const spent = (over: Partial<Spent> = {}): Spent => ({ limit: null, peak: null, killed: 0, peakResident: 5e8, minorFaults: 100, majorFaults: 3, bytesRead: 1e9, othersBusy: 0, stolen: 0, seconds: 2, cachedBefore: 0, ...over });
 const ended = (rows: unknown, over: Partial<Ended> = {}): Ended => ({ exit: 0, signal: null, stdout: JSON.stringify(rows), stderr: "", spent: spent(), ...over });
 
 type Rivals = Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">>;
@@ -139,6 +139,12 @@ describe("bench --vs llama.cpp", () => {
     const other = rivalsThat(steady);
     await start({ model: "m.gguf", memory: "50%", "page-cache": "warm", "baseline-args": "-lm mmap+mlock", ...generation, rounds: "1" }, other);
     expect(other.ran[1]!.command.slice(-2)).toEqual(["-lm", "mmap+mlock"]);
+  });
+
+  it("says when other work disturbed the machine", async () => {
+    const disturbed = (othersBusy: number) => rivalsThat((asked) => E.right(ended([row(16, isOurs(asked) ? [40] : [10])], { spent: spent({ othersBusy, stolen: 0.03 }) })));
+    expect((await start({ model: "m.gguf", ...generation, rounds: "1" }, disturbed(0.05))).stdout).not.toContain("note:");
+    expect((await start({ model: "m.gguf", ...generation, rounds: "1" }, disturbed(0.7))).stdout).toContain("note: other work kept up to 0.73 cores busy during these runs");
   });
 
   it("refuses words that would make the two unlike", async () => {

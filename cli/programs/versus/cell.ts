@@ -22,6 +22,8 @@ export interface Usage {
   readonly process_major_faults: number | null;
   readonly process_bytes_read: number | null;
   readonly process_seconds: number | null;
+  /** Cores that were busy with other work, or stolen, while it ran: a figure of the machine and not of the process. */
+  readonly disturbed_cores: number | null;
 }
 
 /** One side of a cell over all rounds. */

@@ -1,7 +1,7 @@
 /** A comparison in words: rows, ratios with their interval, how llama.cpp was run, what is missing. Pure. */
 import type { Rival } from "../../program.js";
 import type { Row } from "../bench-rows.js";
-import { describeRows, markdown, memoryOf } from "../describe-bench.js";
+import { describeRows, markdown, memoryOf, shorter } from "../describe-bench.js";
 import { nameOf, testIn, type Baseline, type Finished } from "./cell.js";
 import { ratiosOf, rowsIn, type Ratio } from "./ratio.js";
 import { describeGap } from "./rounds.js";
@@ -36,7 +36,7 @@ export const toldOf = (all: ReadonlyArray<Finished>, rival: Rival): Told => ({
 export const describeRatios = (ratios: ReadonlyArray<Ratio>): string =>
   markdown(
     [{ title: "test", right: true }, { title: "model", right: false }, { title: "memory", right: true }, { title: "threads", right: true }, { title: "page cache", right: false }, { title: "llama.cpp on", right: false }, { title: "neuronlab / llama.cpp", right: true }, { title: "low", right: true }, { title: "high", right: true }, { title: "pairs", right: true }],
-    ratios.map((one) => [one.test, one.model, memoryOf(one.memory, one.memoryShare), String(one.threads), one.cache, one.against, one.ratio.toFixed(2), one.low.toFixed(2), one.high.toFixed(2), String(one.pairs.length)]),
+    ratios.map((one) => [one.test, shorter(ratios.map(({ model }) => model))(one.model), memoryOf(one.memory, one.memoryShare), String(one.threads), one.cache, one.against, one.ratio.toFixed(2), one.low.toFixed(2), one.high.toFixed(2), String(one.pairs.length)]),
   );
 
 const FLASH: Readonly<Record<string, string>> = { "-1": "auto", "0": "off", "1": "on", true: "on", false: "off" };
@@ -62,6 +62,15 @@ export const describeBaselines = ({ baselines, rows }: Told): ReadonlyArray<stri
 /** Models of one size differ by little; what is said of a pair that does not. */
 const ALIKE = 0.1;
 
+/** Cores at other work that can be overlooked: a terminal, a timer. */
+const QUIET = 0.1;
+
+/** llama.cpp's threads wait for each other by spinning, so it suffers more than its share where a core is taken away. */
+const disturbance = ({ rows }: Told): ReadonlyArray<string> => {
+  const worst = Math.max(...rows.map(({ disturbed_cores }) => (typeof disturbed_cores === "number" ? disturbed_cores : 0)));
+  return worst <= QUIET ? [] : [`other work kept up to ${worst.toFixed(2)} cores busy during these runs (median over the rounds of a row): speeds and ratios are of a disturbed machine; measure again when it is idle`];
+};
+
 /** What a reader should know of the figures. */
 export const cautions = (told: Told, all: ReadonlyArray<Finished>): ReadonlyArray<string> => {
   const unlike = all.flatMap(({ measured }) => {
@@ -70,7 +79,7 @@ export const cautions = (told: Told, all: ReadonlyArray<Finished>): ReadonlyArra
     return same === undefined || best === undefined || Math.abs(best / same - 1) <= ALIKE ? [] : [`--pair is of another size: ${best} bytes of weights beside ${same}`];
   });
   const slow = told.rows.some(({ program, model_type }) => program === "llama.cpp" && model_type.startsWith("smallthinker")) && !told.rows.some(({ against }) => against === "best case");
-  return [...new Set([...unlike, ...(slow ? ["llama.cpp runs a smallthinker file slower than a dense one of its own architecture; name one of the same size with --pair to see its best case too"] : [])])];
+  return [...new Set([...disturbance(told), ...unlike, ...(slow ? ["llama.cpp runs a smallthinker file slower than a dense one of its own architecture; name one of the same size with --pair to see its best case too"] : [])])];
 };
 
 export const describeComparison = (told: Told, all: ReadonlyArray<Finished>): string =>

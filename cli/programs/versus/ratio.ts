@@ -65,7 +65,7 @@ export const ratiosOf = ({ cell, measured }: Finished): ReadonlyArray<Ratio> => 
 };
 
 /** Of processes of the same work: the median; null where one did not count. */
-const USAGE = ["process_peak_rss", "process_minor_faults", "process_major_faults", "process_bytes_read", "process_seconds"] as const;
+const USAGE = ["process_peak_rss", "process_minor_faults", "process_major_faults", "process_bytes_read", "process_seconds", "disturbed_cores"] as const;
 
 const typical = (rounds: ReadonlyArray<Row>, name: string): number | null => {
   const counted = rounds.map((row) => row[name]).filter((value): value is number => typeof value === "number");

@@ -50,6 +50,7 @@ const usageOf = (spent: Spent | null): Usage => ({
   process_major_faults: spent?.majorFaults ?? null,
   process_bytes_read: spent?.bytesRead ?? null,
   process_seconds: spent?.seconds ?? null,
+  disturbed_cores: spent === null || spent.othersBusy === null ? null : spent.othersBusy + (spent.stolen ?? 0),
 });
 
 /** A packed file is ours alone. */

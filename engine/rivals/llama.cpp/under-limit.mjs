@@ -6,12 +6,13 @@
 //   node engine/rivals/llama.cpp/under-limit.mjs --detect
 //
 // The command's own output passes through. Afterwards one JSON object is printed on stderr, or written to --report:
-//   {kind, limit, peak, peakResident, minorFaults, majorFaults, bytesRead, killed, exit, signal, seconds, cachedBefore}
+//   {kind, limit, peak, peakResident, minorFaults, majorFaults, bytesRead, othersBusy, stolen, killed, exit, signal, seconds, cachedBefore}
 // sizes in bytes. kind, limit, peak and killed are of the memory group (null, null, null and 0 without --memory): peak counts anonymous memory
 // and page cache together; killed: processes ended for want of memory. All others are of the command, whatever group it is in: peakResident is its
 // resident high-water mark, as last seen before it ended (looked at twenty times a second); faults and bytesRead (from storage) are what the system
 // hands a parent when its child is gone, so nothing is missed. null where /proc has no such figure. cachedBefore: bytes of the --cold and --warm files
-// in the page cache when the command started (null without fincore).
+// in the page cache when the command started (null without fincore). othersBusy: cores that everything else on this machine kept busy meanwhile, and
+// stolen: cores that the machine below a virtual one gave to others; where they are not small the figures are of a disturbed run.
 //   --cold FILE   dropped from the page cache before the command starts
 //   --warm FILE   dropped too, then read to its end by a process in the group: what of it stays is charged to the same limit as the command
 //   --tied        stops the command, and takes the group away, when its own standard input ends: so when whoever started it is gone
@@ -155,8 +156,17 @@ const watchResident = (pid) => {
 const used = () => {
   // Behind the name in brackets, which may hold anything: state is field 3; 11 and 13 are the faults of children.
   const fields = (read("/proc/self/stat") ?? "").replace(/^.*\)/s, "").trim().split(" ");
-  return { minorFaults: Number(fields[8]), majorFaults: Number(fields[10]), bytesRead: counter("/proc/self/io", "read_bytes:") };
+  return { minorFaults: Number(fields[8]), majorFaults: Number(fields[10]), bytesRead: counter("/proc/self/io", "read_bytes:"), ticks: Number(fields[13]) + Number(fields[14]) };
 };
+
+// Processor time of the whole machine, in the same ticks: at work, and stolen. User and nice time hold that of guests already.
+const machineTicks = () => {
+  const [user, nice, system, , , interrupts, soft, stolen] = (/^cpu +(.*)$/m.exec(read("/proc/stat") ?? "")?.[1] ?? "").split(" ").map(Number);
+  return { busy: user + nice + system + interrupts + soft, stolen };
+};
+const TICKS_PER_SECOND = 100;
+
+const cores = (ticks, seconds) => (Number.isNaN(ticks) ? null : Math.max(0, ticks / TICKS_PER_SECOND / seconds));
 
 const since = (from, to) => Object.fromEntries(Object.keys(from).map((name) => [name, Number.isNaN(to[name] - from[name]) ? null : to[name] - from[name]]));
 
@@ -204,12 +214,16 @@ const watched = async (group, { cold, warm, command, stdio }, { run }) => {
     if (signal === "SIGKILL") throw new Error(`reading ${file} under the limit was killed`);
   }
   const cachedBefore = sum([...cold, ...warm].map(cached));
-  const before = used();
+  const [before, machineBefore] = [used(), machineTicks()];
   const from = performance.now();
   let resident = null;
   try {
     const { exit, signal } = await run(inGroup(group, command), stdio, (pid) => (resident = watchResident(pid)));
-    return { peakResident: resident?.stop() ?? null, ...since(before, used()), exit, signal, seconds: (performance.now() - from) / 1000, cachedBefore };
+    const seconds = (performance.now() - from) / 1000;
+    const { ticks, ...counted } = since(before, used());
+    const machine = machineTicks();
+    const disturbance = { othersBusy: cores(machine.busy - machineBefore.busy - ticks, seconds), stolen: cores(machine.stolen - machineBefore.stolen, seconds) };
+    return { peakResident: resident?.stop() ?? null, ...counted, ...disturbance, exit, signal, seconds, cachedBefore };
   } finally {
     resident?.stop();
   }
