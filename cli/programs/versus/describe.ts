@@ -2,15 +2,20 @@
 import type { Rival } from "../../program.js";
 import type { Row } from "../bench-rows.js";
 import { describeRows, markdown, memoryOf, shorter } from "../describe-bench.js";
-import { nameOf, testIn, type Baseline, type Finished } from "./cell.js";
+import { nameOf, testIn, type Baseline, type Cell, type Finished } from "./cell.js";
 import { ratiosOf, rowsIn, type Ratio } from "./ratio.js";
 import { describeGap } from "./rounds.js";
+
+/** Where in a comparison something happened. */
+export interface Place { readonly model: string; readonly test: string; readonly memory: number | null; readonly memoryShare: number | null; readonly threads: number; readonly cache: string }
+
+const placeOf = (cell: Cell): Place => ({ model: cell.request.model, test: testIn(cell), memory: cell.request.memory, memoryShare: cell.share, threads: cell.threads, cache: cell.cache });
 
 export interface Told {
   readonly rows: ReadonlyArray<Row>;
   readonly ratios: ReadonlyArray<Ratio>;
-  readonly gaps: ReadonlyArray<{ readonly program: string; readonly model: string; readonly test: string; readonly memory: number | null; readonly memoryShare: number | null; readonly threads: number; readonly cache: string; readonly round: number; readonly reason: string }>;
-  readonly baselines: ReadonlyArray<Baseline & { readonly version: string | null; readonly settings: Settings | null }>;
+  readonly gaps: ReadonlyArray<Place & { readonly program: string; readonly round: number; readonly reason: string }>;
+  readonly baselines: ReadonlyArray<Baseline & Place & { readonly version: string | null; readonly settings: Settings | null }>;
 }
 
 /** What a llama-bench says it ran with; names as it gives them. */
@@ -28,9 +33,9 @@ export const interval = (ratios: ReadonlyArray<Ratio>): string => {
 export const toldOf = (all: ReadonlyArray<Finished>, rival: Rival): Told => ({
   rows: all.flatMap(rowsIn),
   ratios: all.flatMap(ratiosOf),
-  gaps: all.flatMap(({ cell, gaps }) => gaps.map(({ who, round, reason }) => ({ program: nameOf(who), model: cell.request.model, test: testIn(cell), memory: cell.request.memory, memoryShare: cell.share, threads: cell.threads, cache: cell.cache, round, reason }))),
-  baselines: all.flatMap(({ measured, baselines }) =>
-    baselines.map((one) => ({ ...one, version: rival.version, settings: settingsOf(measured.find(({ who }) => who.program === "llama.cpp" && who.against === one.against)?.rounds[0]) }))),
+  gaps: all.flatMap(({ cell, gaps }) => gaps.map(({ who, round, reason }) => ({ program: nameOf(who), ...placeOf(cell), round, reason }))),
+  baselines: all.flatMap(({ cell, measured, baselines }) =>
+    baselines.map((one) => ({ ...one, ...placeOf(cell), version: rival.version, settings: settingsOf(measured.find(({ who }) => who.program === "llama.cpp" && who.against === one.against)?.rounds[0]) }))),
 });
 
 export const describeRatios = (ratios: ReadonlyArray<Ratio>): string =>
@@ -43,20 +48,25 @@ const FLASH: Readonly<Record<string, string>> = { "-1": "auto", "0": "off", "1":
 
 const repacking = (repacks: boolean | null): string => (repacks === null ? "repacking as it was built" : repacks ? "weights repacked" : "no repacking");
 
-const wordsOfBaseline = ({ version, settings, repacks, words, tried }: Told["baselines"][number], build: string): string => {
+const wordsOfBaseline = ({ version, settings, repacks, words }: Told["baselines"][number], build: string): string => {
   const told = settings ?? {};
   const flash = FLASH[String(told.flash_attn)] ?? String(told.flash_attn);
   const reading = told.load_mode !== undefined ? `load mode ${String(told.load_mode)}` : told.use_mmap === undefined ? "" : `mmap ${String(told.use_mmap)}`;
   const threads = `${String(told.n_threads)} threads, ${repacking(repacks)}, flash attention ${flash}, batch ${String(told.n_batch)}, ubatch ${String(told.n_ubatch)}, ${reading}, poll ${String(told.poll)}, keys and values ${String(told.type_k)}`;
-  const others = tried.map((one) => `${repacking(one.repacks)}${one.words.length === 0 ? "" : ` ${one.words.join(" ")}`}: ${one.rate === null ? (one.reason ?? "not run") : `${one.rate.toFixed(2)} t/s`}`);
-  return `llama.cpp${version === null ? "" : ` ${version}`}, ${build}: ${settings === null ? `${repacking(repacks)}, never finished` : threads}${words.length === 0 ? "" : `; words ${words.join(" ")}`}${others.length === 0 ? "" : `; tried: ${others.join("; ")}`}`;
+  return `llama.cpp${version === null ? "" : ` ${version}`}, ${build}: ${settings === null ? `${repacking(repacks)}, never finished` : threads}${words.length === 0 ? "" : `; words ${words.join(" ")}`}`;
 };
 
-/** Each different way once. */
+const placeInWords = (place: Place & { readonly against: string }): string => `${place.test}, ${memoryOf(place.memory, place.memoryShare)}, ${place.cache}, ${place.against}`;
+
+const trial = ({ repacks, words, rate, reason }: Baseline["tried"][number]): string => `${repacking(repacks)}${words.length === 0 ? "" : ` ${words.join(" ")}`} ${rate === null ? `failed (${reason ?? "not run"})` : `${rate.toFixed(2)} t/s`}`;
+
+/** Each different way once, with where it ran where there are several; then what was tried. */
 export const describeBaselines = ({ baselines, rows }: Told): ReadonlyArray<string> => {
-  const build = rows.find(({ program }) => program === "llama.cpp");
-  const told = build === undefined ? "build unknown" : `${build.build_commit} (build ${String(build.build_number)})`;
-  return [...new Set(baselines.map((one) => wordsOfBaseline(one, told)))];
+  const row = rows.find(({ program }) => program === "llama.cpp");
+  const build = row === undefined ? "build unknown" : `${row.build_commit} (build ${String(row.build_number)})`;
+  const ways = [...new Set(baselines.map((one) => wordsOfBaseline(one, build)))];
+  const where = (way: string): string => (ways.length === 1 ? "" : ` [${baselines.filter((one) => wordsOfBaseline(one, build) === way).map(placeInWords).join("; ")}]`);
+  return [...ways.map((way) => `${way}${where(way)}`), ...baselines.filter(({ tried }) => tried.length > 0).map((one) => `tried at ${placeInWords(one)}: ${one.tried.map(trial).join(", ")}`)];
 };
 
 /** Models of one size differ by little; what is said of a pair that does not. */
