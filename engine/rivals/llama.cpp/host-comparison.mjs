@@ -8,7 +8,7 @@
 // to see that everything works; --large adds a sweep of a model of 7 billion parameters (15 GB more), which takes the longest.
 // Takes about an hour on two idle cores, a few minutes with --quick, two hours more with --large. Exit codes: 0, 2 wrong option, that of the command that failed, 128 + signal.
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { constants, homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -33,10 +33,10 @@ const modelsOf = (shape, large) => ({
 
 /** What is asked, each in a folder of its own. `limits` runs over shares of the model's GGUF file. */
 const questionsOf = (quick, large) => [
-  { name: "in-memory", model: "relu", pair: "silu", words: quick ? ["-p", "32", "-n", "4", "-r", "2"] : ["-p", "512", "-n", "64", "-r", "3"] },
-  { name: "limits-dense", model: "relu", pair: "silu", words: ["--memory", quick ? "100%..200%/2" : "10%..120%/8", "-p", "0", "-n", quick ? "4" : "8", "-r", "2"] },
-  { name: "limits-experts", model: "experts", pair: null, words: ["--memory", quick ? "100%..200%/2" : "10%..120%/8", "-p", "0", "-n", quick ? "4" : "8", "-r", "2"] },
-  ...(large ? [{ name: "limits-large", model: "relu-large", pair: "silu-large", words: ["--memory", "10%..120%/8", "-p", "0", "-n", "8", "-r", "2"] }] : []),
+  { name: "in-memory", about: "a dense ReLU model in memory, prompt and generation", model: "relu", pair: "silu", words: quick ? ["-p", "32", "-n", "4", "-r", "2"] : ["-p", "512", "-n", "64", "-r", "3"] },
+  { name: "limits-dense", about: "the same model under limits of memory", model: "relu", pair: "silu", words: ["--memory", quick ? "100%..200%/2" : "10%..120%/8", "-p", "0", "-n", quick ? "4" : "8", "-r", "2"] },
+  { name: "limits-experts", about: "a mixture of eight experts, two in use, under limits of memory", model: "experts", pair: null, words: ["--memory", quick ? "100%..200%/2" : "10%..120%/8", "-p", "0", "-n", quick ? "4" : "8", "-r", "2"] },
+  ...(large ? [{ name: "limits-large", about: "a dense ReLU model of 7 billion parameters under limits of memory", model: "relu-large", pair: "silu-large", words: ["--memory", "10%..120%/8", "-p", "0", "-n", "8", "-r", "2"] }] : []),
 ];
 
 const say = (line) => process.stderr.write(`comparison: ${line}\n`);
@@ -64,6 +64,14 @@ const made = async (folder, name, shape, packed) => {
   return { file, flash };
 };
 
+/** The page that leads to the others; it appears whole. */
+const writeIndex = (out, questions, command) => {
+  const lines = ["# neuronlab beside llama.cpp, on one machine", "", `Made by \`${command}\`. What the figures mean, and when llama.cpp is the better choice: docs/beside-llama-cpp.md.`, "", ...questions.map(({ name, about }) => `- [${name}](${name}/README.md): ${about}`), ""];
+  const file = join(out, "README.md");
+  writeFileSync(`${file}.part`, lines.join("\n"));
+  renameSync(`${file}.part`, file);
+};
+
 const main = async () => {
   const { values } = parseArgs({ options: { quick: { type: "boolean", default: false }, large: { type: "boolean", default: false }, models: { type: "string" }, out: { type: "string" }, rounds: { type: "string" }, threads: { type: "string" } } });
   const size = values.quick ? "quick" : "full";
@@ -71,7 +79,8 @@ const main = async () => {
   const out = resolve(values.out ?? join(ROOT, "results", "host", "llama.cpp"));
   mkdirSync(folder, { recursive: true });
   const shapes = modelsOf(SHAPES[size], SHAPES.large);
-  for (const { name, model, pair, words } of questionsOf(values.quick, values.large)) {
+  const questions = questionsOf(values.quick, values.large);
+  for (const { name, model, pair, words } of questions) {
     const own = await made(folder, model, shapes[model], true);
     const best = pair === null ? null : await made(folder, pair, shapes[pair], false);
     say(`${name}: into ${join(out, name)}`);
@@ -79,6 +88,7 @@ const main = async () => {
     const files = words.includes("--memory") ? ["--model", own.flash, "--llama-model", own.file] : ["--model", own.file];
     await neuronlab("bench", "--vs", "llama.cpp", ...files, ...(best === null ? [] : ["--pair", best.file]), ...words, "--rounds", values.rounds ?? (values.quick ? 1 : 3), ...(values.threads === undefined ? [] : ["--threads", values.threads]), "--out", join(out, name));
   }
+  writeIndex(out, questions, `npm run versus${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(" ")}` : ""}`);
 };
 
 main().catch((error) => {
