@@ -72,8 +72,8 @@ export const describeBaselines = ({ baselines, rows }: Told): ReadonlyArray<stri
 /** Models of one size differ by little; what is said of a pair that does not. */
 const ALIKE = 0.1;
 
-/** Cores at other work that can be overlooked: a terminal, a timer. */
-const QUIET = 0.1;
+/** Cores at other work that can be overlooked: a terminal, a timer, the kernel's threads for reads. */
+const QUIET = 0.2;
 
 /** llama.cpp's threads wait for each other by spinning, so it suffers more than its share where a core is taken away. */
 const disturbance = ({ rows }: Told): ReadonlyArray<string> => {

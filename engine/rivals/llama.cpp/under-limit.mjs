@@ -159,10 +159,11 @@ const used = () => {
   return { minorFaults: Number(fields[8]), majorFaults: Number(fields[10]), bytesRead: counter("/proc/self/io", "read_bytes:"), ticks: Number(fields[13]) + Number(fields[14]) };
 };
 
-// Processor time of the whole machine, in the same ticks: at work, and stolen. User and nice time hold that of guests already.
+// Processor time of the whole machine, in the same ticks: of programs, and stolen. User time holds that of guests already; interrupts are left out, since the
+// command's own reads make them.
 const machineTicks = () => {
-  const [user, nice, system, , , interrupts, soft, stolen] = (/^cpu +(.*)$/m.exec(read("/proc/stat") ?? "")?.[1] ?? "").split(" ").map(Number);
-  return { busy: user + nice + system + interrupts + soft, stolen };
+  const [user, nice, system, , , , , stolen] = (/^cpu +(.*)$/m.exec(read("/proc/stat") ?? "")?.[1] ?? "").split(" ").map(Number);
+  return { busy: user + nice + system, stolen };
 };
 const TICKS_PER_SECOND = 100;
 
