@@ -48,10 +48,11 @@ const switchValues = (typed: ReadonlyArray<string>, command: Command): Readonly<
 const withNegatives = (typed: ReadonlyArray<string>, commands: ReadonlyArray<Command>): ReadonlyArray<string> => {
   const command = commands.find((one) => one.name === typed.find((given) => !given.startsWith("-")));
   const takesValue = new Set([...(command?.flags ?? []), ...sharedFlags].flatMap((flag) => (flag.value === null ? [] : [`--${flag.name}`, ...(flag.short === undefined ? [] : [`-${flag.short}`])])));
+  const takesDashes = new Set((command?.flags ?? []).flatMap((flag) => (flag.dashes === true ? [`--${flag.name}`] : [])));
   const end = typed.includes("--") ? typed.indexOf("--") : typed.length;
   const joined: Array<string> = [];
   for (let i = 0; i < typed.length; i++) {
-    const negative = i + 1 < end && takesValue.has(typed[i]) && /^-(?:\.?\d|$)/.test(typed[i + 1]);
+    const negative = i + 1 < end && ((takesValue.has(typed[i]) && /^-(?:\.?\d|$)/.test(typed[i + 1])) || takesDashes.has(typed[i]));
     joined.push(negative ? `${typed[i]}=${typed[++i]}` : typed[i]);
   }
   return joined;

@@ -8,6 +8,8 @@ export interface Flag {
   /** What stands after it, such as SIZE; null for a switch. */
   readonly value: string | null;
   readonly help: string;
+  /** Its value may begin with a dash: words for another program. */
+  readonly dashes?: true;
 }
 
 /** The words of a command line as yargs found them: flags and positionals by name, and words that nobody asked for. */

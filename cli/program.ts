@@ -26,11 +26,17 @@ export interface RunInputs { readonly device: DeviceProfile; readonly model: Mod
 /** One outcome for each request, in the order of the requests. */
 export type Outcome = Either<AppError, SimulatedRun>;
 
-export interface HostFacts {
-  readonly node: string;
+/** What is known of this machine without starting another program. */
+export interface MachineFacts {
   readonly cores: number;
   readonly cpu: string;
   readonly memoryBytes: number;
+  /** Name and release of the operating system's kernel. */
+  readonly kernel: string;
+}
+
+export interface HostFacts extends MachineFacts {
+  readonly node: string;
   readonly freeMemoryBytes: number;
   readonly freeDiskBytes: number | null;
   readonly resultsWritable: boolean;
@@ -41,19 +47,54 @@ export interface HostFacts {
   readonly nativeEngine: string | null;
 }
 
-/** A program to be run: its path and words; held to `memory` bytes by the operating system, with files cold, where that is not null. */
-export interface Asked { readonly command: ReadonlyArray<string>; readonly memory: number | null; readonly cold: ReadonlyArray<string>; readonly signal?: AbortSignal }
+/**
+ * A program to be run: its path and words; held to `memory` bytes by the operating system where that is not null. Files of `cold` are not in the page
+ * cache when it starts; those of `warm` are, as far as the limit lets them.
+ */
+export interface Asked { readonly command: ReadonlyArray<string>; readonly memory: number | null; readonly cold: ReadonlyArray<string>; readonly warm: ReadonlyArray<string>; readonly signal?: AbortSignal }
 
-/** What the system counted of a program under a limit (bytes; processes ended for want of memory). */
-export interface Limited { readonly limit: number; readonly peak: number; readonly majorFaults: number; readonly bytesRead: number | null; readonly killed: number; readonly cachedBefore: number | null }
+/** What the system counted of a program (bytes, seconds, faults; null where it does not count). */
+export interface Spent {
+  /** Of its memory group; null without a limit. `killed`: processes ended for want of memory. */
+  readonly limit: number | null;
+  readonly peak: number | null;
+  readonly killed: number;
+  readonly peakResident: number | null;
+  readonly minorFaults: number | null;
+  readonly majorFaults: number | null;
+  /** From storage. */
+  readonly bytesRead: number | null;
+  /** Cores that everything else on this machine kept busy meanwhile, and cores that a virtual machine's host gave to others. */
+  readonly othersBusy: number | null;
+  readonly stolen: number | null;
+  readonly seconds: number;
+  /** Of its cold or warm files, in the page cache when it started. */
+  readonly cachedBefore: number | null;
+}
 
-/** How a program ended; `limited` is null where no limit was asked for, or its report was lost. */
-export interface Ended { readonly exit: number | null; readonly signal: string | null; readonly stdout: string; readonly stderr: string; readonly limited: Limited | null }
+/** How a program ended; `spent` is null where nobody counted, or the report was lost. */
+export interface Ended { readonly exit: number | null; readonly signal: string | null; readonly stdout: string; readonly stderr: string; readonly spent: Spent | null }
 
 export type MemoryLimits = { readonly kind: "v1" | "v2" } | { readonly kind: "none"; readonly reason: string };
 
-/** llama-bench in its two builds: with weights repacked at loading, and as they lie in the mapped file. */
-export interface Rival { readonly version: string; readonly default: string; readonly noRepack: string }
+/** One llama-bench. `repacks`: whether it copies weights into another layout as it loads them; null where only its maker knows. */
+export interface RivalBuild { readonly program: string; readonly repacks: boolean | null }
+
+export interface Rival {
+  /** As it says itself; null where it does not say. */
+  readonly version: string | null;
+  readonly origin: "built here" | "on the PATH" | "named";
+  /** The build for models that are held in memory, and the one that can page; they may be the same. */
+  readonly inMemory: RivalBuild;
+  readonly paging: RivalBuild;
+  /** The words that make it map its file instead of reading it. */
+  readonly mapped: ReadonlyArray<string>;
+}
+
+export interface FileFacts { readonly bytes: number; readonly modifiedMs: number }
+
+/** Reads that the disk below a file gives: bytes a second of large direct reads in order, and 4 KiB direct reads a second at random places, 32 in flight. */
+export interface DiskFacts { readonly filesystem: string | null; readonly sequential: number | null; readonly random: number | null; readonly how: string }
 
 export interface Capabilities {
   readonly profileNames: (kind: ProfileKind) => TaskEither<AppError, ReadonlyArray<string>>;
@@ -64,6 +105,9 @@ export interface Capabilities {
   readonly readBytes: (path: string) => TaskEither<AppError, Uint8Array>;
   /** The text of a file, null when there is none. */
   readonly readStored: (path: string) => TaskEither<AppError, string | null>;
+  readonly fileFacts: (path: string) => TaskEither<AppError, FileFacts>;
+  /** Measured now, on a file that exists; takes some seconds. */
+  readonly diskFacts: (file: string) => TaskEither<AppError, DiskFacts>;
   /** `workers` null means one for each core. Results do not depend on it. */
   readonly runMany: (inputs: ReadonlyArray<RunInputs>, options: { readonly workers: number | null }) => TaskEither<AppError, ReadonlyArray<Outcome>>;
   /** The native engine, loaded when it is first called. */
@@ -71,7 +115,8 @@ export interface Capabilities {
   readonly runProgram: (asked: Asked) => TaskEither<AppError, Ended>;
   /** Whether this system can hold a program to a limit of memory; found by trying. */
   readonly memoryLimits: TaskEither<AppError, MemoryLimits>;
-  readonly rival: TaskEither<AppError, Rival>;
+  /** llama-bench: the program of that name or path; without one, what is built here, or else lies on the PATH. */
+  readonly rival: (named: string | null) => TaskEither<AppError, Rival>;
   /** The words that start this program again. */
   readonly self: ReadonlyArray<string>;
   /** Of this program. */
@@ -84,6 +129,7 @@ export interface Capabilities {
   readonly write: (files: ReadonlyArray<OutputFile>) => TaskEither<AppError, void>;
   readonly print: (text: string) => IO<void>;
   readonly log: (text: string) => IO<void>;
+  readonly machine: MachineFacts;
   readonly host: TaskEither<AppError, HostFacts>;
   /** Milliseconds since some fixed moment; only for messages, never in a result. */
   readonly now: IO<number>;

@@ -5,6 +5,7 @@ import { calibrateCommand } from "./calibrate.js";
 import { devicesCommand } from "./devices.js";
 import { doctorCommand } from "./doctor.js";
 import { generateCommand } from "./generate.js";
+import { importCommand } from "./import.js";
 import { modelsCommand } from "./models.js";
 import { packCommand } from "./pack.js";
 import { recordCommand } from "./record.js";
@@ -15,4 +16,4 @@ import { systemsCommand } from "./systems.js";
 import { traceCommand } from "./trace.js";
 import { trainPredictorCommand } from "./train-predictor.js";
 
-export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, recordCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];
+export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, importCommand, recordCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];

@@ -2,8 +2,9 @@
 import { engine } from "../../engine/index.js";
 import type { Capabilities } from "../program.js";
 import { now } from "./clock.js";
-import { readBytes, readJson, readStored, writeFiles } from "./files.js";
-import { hostFacts } from "./host.js";
+import { diskFacts } from "./disk.js";
+import { fileFacts, readBytes, readJson, readStored, writeFiles } from "./files.js";
+import { hostFacts, machineFacts } from "./host.js";
 import { interruptible } from "./interrupt.js";
 import { packageRoot, packageVersion } from "./package.js";
 import { runMany } from "./pool.js";
@@ -26,6 +27,8 @@ export const nodeCapabilities = (): Capabilities => {
     readBytes,
     readJson,
     readStored,
+    fileFacts,
+    diskFacts,
     runMany,
     engine,
     runProgram: runProgram(home),
@@ -38,6 +41,7 @@ export const nodeCapabilities = (): Capabilities => {
     write: writeFiles,
     print: toStdout,
     log: (text) => toStderr(`${text}\n`),
+    machine: machineFacts(),
     host: hostFacts(home),
     now,
     home,

@@ -14,7 +14,7 @@ import { promisify } from "node:util";
 import { E, TE, identity, pipe, type TaskEither } from "../../sim/base/fp.js";
 import { parseJson } from "../../sim/base/decode.js";
 import { disk, badInput, type AppError } from "../../sim/base/errors.js";
-import { contentOf, type Loaded, type OutputFile } from "../program.js";
+import { contentOf, type FileFacts, type Loaded, type OutputFile } from "../program.js";
 import { tolerant } from "./streams.js";
 
 const codeOf = (fault: unknown): string => (fault as NodeJS.ErrnoException | null)?.code ?? "";
@@ -57,6 +57,17 @@ export const readJson = (path: string): TaskEither<AppError, Loaded> =>
     TE.mapLeft(unread(path)),
     TE.chain((source) => TE.fromEither(parseJson(path, source))),
     TE.map((raw) => ({ where: path, raw })),
+  );
+
+/** Of a plain file that the user named. */
+export const fileFacts = (path: string): TaskEither<AppError, FileFacts> =>
+  pipe(
+    TE.tryCatch(async () => {
+      const found = await stat(path);
+      if (!found.isFile()) throw Object.assign(new Error("is not a plain file"), { code: found.isDirectory() ? "EISDIR" : "" });
+      return { bytes: found.size, modifiedMs: Math.trunc(found.mtimeMs) };
+    }, identity),
+    TE.mapLeft(unread(path)),
   );
 
 const statOrNull = async (path: string) => {

@@ -1,11 +1,11 @@
 /** What this machine has. Reads only; a tool that is absent is a fact and not a fault. */
 import { execFile } from "node:child_process";
 import { access, constants, readdir, statfs } from "node:fs/promises";
-import { cpus, freemem, totalmem } from "node:os";
+import { cpus, freemem, release, totalmem, type } from "node:os";
 import { join } from "node:path";
 import { E, type TaskEither } from "../../sim/base/fp.js";
 import type { AppError } from "../../sim/base/errors.js";
-import type { HostFacts } from "../program.js";
+import type { HostFacts, MachineFacts } from "../program.js";
 import { coreCount } from "./pool.js";
 
 const firstLine = (command: string, args: ReadonlyArray<string>): Promise<string | null> =>
@@ -39,6 +39,8 @@ const nativeEngine = async (home: string): Promise<string | null> => {
   }
 };
 
+export const machineFacts = (): MachineFacts => ({ cores: coreCount(), cpu: cpus()[0]?.model.trim() ?? "unknown", memoryBytes: totalmem(), kernel: `${type()} ${release()}` });
+
 export const hostFacts = (home: string): TaskEither<AppError, HostFacts> => async () => {
   const results = join(home, "results");
   const [freeDiskBytes, resultsThere, cargo, simpy, ns3, engine] = await Promise.all([
@@ -51,9 +53,7 @@ export const hostFacts = (home: string): TaskEither<AppError, HostFacts> => asyn
   ]);
   return E.right({
     node: process.versions.node,
-    cores: coreCount(),
-    cpu: cpus()[0]?.model.trim() ?? "unknown",
-    memoryBytes: totalmem(),
+    ...machineFacts(),
     freeMemoryBytes: freemem(),
     freeDiskBytes,
     resultsWritable: resultsThere,

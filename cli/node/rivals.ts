@@ -3,21 +3,21 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import { E, TE, pipe, type TaskEither } from "../../sim/base/fp.js";
 import { parseJson } from "../../sim/base/decode.js";
-import { fault, unsupported, type AppError } from "../../sim/base/errors.js";
-import type { Asked, Ended, Limited, MemoryLimits, Rival } from "../program.js";
+import { badInput, fault, unsupported, type AppError } from "../../sim/base/errors.js";
+import type { Asked, Ended, MemoryLimits, Rival, Spent } from "../program.js";
 
 const scripts = (home: string): string => join(home, "engine", "rivals", "llama.cpp");
 
 interface Plain { readonly exit: number | null; readonly signal: string | null; readonly stdout: string; readonly stderr: string }
 
-/** Resolves when the program is gone; an aborted signal asks it to go. */
+/** Resolves when the program is gone; an aborted signal asks it to go. Its standard input stays open for as long as this process lives. */
 const run = (command: ReadonlyArray<string>, signal?: AbortSignal): TaskEither<AppError, Plain> => () =>
   new Promise((done) => {
     const [program, ...words] = command;
-    const child = spawn(program!, words, { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program!, words, { stdio: ["pipe", "pipe", "pipe"] });
     const printed = { stdout: "", stderr: "" };
     const stop = (): void => void child.kill("SIGTERM");
     if (signal?.aborted === true) stop();
@@ -27,25 +27,31 @@ const run = (command: ReadonlyArray<string>, signal?: AbortSignal): TaskEither<A
       signal?.removeEventListener("abort", stop);
       done(outcome);
     };
+    child.stdin.on("error", () => undefined); // Whoever reads it may be gone first.
     child.on("error", (error) => end(E.left(unsupported(`cannot run ${program}`, error.message))));
     child.on("close", (exit, name) => end(E.right({ exit, signal: name, ...printed })));
   });
 
-const readLimited = async (file: string): Promise<Limited | null> => {
+const readSpent = async (file: string): Promise<Spent | null> => {
   const text = await readFile(file, "utf8").catch(() => null);
-  return text === null ? null : (JSON.parse(text) as Limited);
+  return text === null ? null : (JSON.parse(text) as Spent);
 };
 
-/** Under a limit another process of Node makes the group, watches it and takes it away. */
-export const runProgram = (home: string) => ({ command, memory, cold, signal }: Asked): TaskEither<AppError, Ended> => {
-  if (memory === null) return pipe(run(command, signal), TE.map((ended) => ({ ...ended, limited: null })));
+/**
+ * Another process of Node starts the program, counts what it uses, and makes, watches and takes away the group that limits it. It lives no longer
+ * than this one: when this one is killed, it stops the program and takes the group away.
+ */
+export const runProgram = (home: string) => ({ command, memory, cold, warm, signal }: Asked): TaskEither<AppError, Ended> => {
+  const script = join(scripts(home), "under-limit.mjs");
+  if (!existsSync(script)) return pipe(run(command, signal), TE.map((ended) => ({ ...ended, spent: null })));
   return async () => {
     const folder = await mkdtemp(join(tmpdir(), "neuronlab-limit-"));
     const report = join(folder, "report.json");
+    const files = [...cold.flatMap((file) => ["--cold", file]), ...warm.flatMap((file) => ["--warm", file])];
     try {
-      const ended = await run([process.execPath, join(scripts(home), "under-limit.mjs"), "--memory", String(memory), ...cold.flatMap((file) => ["--cold", file]), "--report", report, "--", ...command], signal)();
+      const ended = await run([process.execPath, script, ...(memory === null ? [] : ["--memory", String(memory)]), ...files, "--tied", "--report", report, "--", ...command], signal)();
       if (E.isLeft(ended)) return ended;
-      return E.right({ ...ended.right, limited: await readLimited(report) });
+      return E.right({ ...ended.right, spent: await readSpent(report) });
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
@@ -61,17 +67,48 @@ export const memoryLimits = (home: string): TaskEither<AppError, MemoryLimits> =
   return pipe(run([process.execPath, script, "--detect"]), TE.chainEitherK(answered("memory limits", "")), TE.map((found) => found as MemoryLimits));
 };
 
-export const rival = (home: string): TaskEither<AppError, Rival> => {
+interface Manifest { readonly version: string; readonly default: Readonly<Record<string, string>>; readonly noRepack: Readonly<Record<string, string>> }
+
+const builtHere = (home: string): TaskEither<AppError, Rival> => {
   const script = join(scripts(home), "build.mjs");
   if (!existsSync(script)) return TE.left(unsupported("llama.cpp is not built", `${script} is not in this installation; name a program with --llama-bench`));
   return pipe(
     run([process.execPath, script, "--check"]),
-    TE.chainEitherK(answered("llama.cpp is not built", "; or name a program with --llama-bench")),
-    TE.map((found) => {
-      const manifest = found as { readonly version: string; readonly default: Readonly<Record<string, string>>; readonly noRepack: Readonly<Record<string, string>> };
-      return { version: manifest.version, default: manifest.default["llama-bench"]!, noRepack: manifest.noRepack["llama-bench"]! };
+    TE.chainEitherK(answered("llama.cpp is not built", "; or name a program with --llama-bench, or put llama-bench on the PATH")),
+    TE.map((found): Rival => {
+      const manifest = found as Manifest;
+      return {
+        version: manifest.version, origin: "built here", mapped: ["-lm", "mmap"],
+        inMemory: { program: manifest.default["llama-bench"]!, repacks: true }, paging: { program: manifest.noRepack["llama-bench"]!, repacks: false },
+      };
     }),
   );
+};
+
+/** How older and newer ones are told to map their file. */
+const mappedBy = (help: string): ReadonlyArray<string> => (help.includes("--load-mode") ? ["-lm", "mmap"] : help.includes("--mmap") ? ["-mmp", "1"] : []);
+
+/** A llama-bench that somebody else built: it says its version, and by its help which flags it has. */
+const foreign = (program: string, origin: Rival["origin"]): TaskEither<AppError, Rival> => async () => {
+  const help = await run([program, "--help"])();
+  if (E.isLeft(help)) return help;
+  const version = await run([program, "--version"])();
+  const says = E.isRight(version) && version.right.exit === 0 ? `${version.right.stdout}\n${version.right.stderr}` : "";
+  const { stdout, stderr } = help.right;
+  if (!`${stdout}${stderr}`.includes("--n-prompt")) return E.left(unsupported(program, "does not answer --help as llama-bench does"));
+  const build = { program, repacks: null };
+  return E.right({ version: /version: (.+)/.exec(says)?.[1]?.trim() ?? null, origin, inMemory: build, paging: build, mapped: mappedBy(`${stdout}${stderr}`) });
+};
+
+const onPath = (name: string): string | null => (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "").map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;
+
+export const rival = (home: string) => (named: string | null): TaskEither<AppError, Rival> => {
+  if (named === null) {
+    const found = onPath("llama-bench");
+    return pipe(builtHere(home), TE.orElse((absent) => (found === null ? TE.left(absent) : foreign(found, "on the PATH"))));
+  }
+  const program = named.includes("/") ? resolve(named) : onPath(named);
+  return program === null || !existsSync(program) ? TE.left(badInput("neuronlab bench", [{ path: "--llama-bench", message: `there is no such program: ${named}; name llama-bench's path, or its name on the PATH` }])) : foreign(program, "named");
 };
 
 /** What starts this program again. */

@@ -1,4 +1,4 @@
-/** What was measured as rows with llama-bench's field names, and ratios of them. Pure. */
+/** What was measured as rows with llama-bench's field names. Pure. */
 import type { BenchReport, BenchRequest, BenchTestReport } from "../../engine/index.js";
 
 /** The fields of llama-bench that both programs have and comparisons need; a row has all others beside them. */
@@ -99,34 +99,3 @@ export const rowsOf = (report: BenchReport, request: BenchRequest, machine: { re
     ...statistics(test.samples, test.prompt + test.generation),
     ...beyond(report, test, request),
   }));
-
-/** One test of one configuration, by one program, over all rounds. */
-export interface Compared { readonly program: "neuronlab" | "llama.cpp"; readonly model: string; readonly memory: number | null; readonly threads: number; readonly rounds: ReadonlyArray<Row> }
-
-/** The rounds as one row: the first one's fields, everybody's repetitions. */
-export const pooled = ({ program, model, memory, rounds }: Compared): Row => {
-  const first = rounds[0]!;
-  return { ...first, ...statistics(rounds.flatMap((row) => row.samples_ns), first.n_prompt + first.n_gen), program, model, memory, rounds: rounds.length };
-};
-
-export interface Ratio {
-  readonly test: string;
-  readonly model: string;
-  readonly memory: number | null;
-  readonly threads: number;
-  /** Our speed over llama.cpp's. */
-  readonly ratio: number;
-  readonly low: number;
-  readonly high: number;
-  /** Pairs of repetitions that it is made from. */
-  readonly pairs: number;
-}
-
-/**
- * The k-th repetition of a round of ours over the k-th of the same round of theirs: whatever slows the machine for minutes slows both. The
- * ratio is the median of these, low and high the least and the greatest.
- */
-export const ratioOf = (own: Compared, theirs: Compared): Ratio => {
-  const pairs = own.rounds.flatMap((row, round) => row.samples_ts.slice(0, theirs.rounds[round]?.samples_ts.length ?? 0).map((rate, k) => rate / theirs.rounds[round]!.samples_ts[k]!));
-  return { test: testOf(own.rounds[0]!), model: own.model, memory: own.memory, threads: own.threads, ratio: median(pairs), low: Math.min(...pairs), high: Math.max(...pairs), pairs: pairs.length };
-};

@@ -3,17 +3,28 @@ import { E } from "../../sim/base/fp.js";
 import { custom, type Exact } from "../../sim/base/decode.js";
 import type { Mistake } from "../../sim/base/errors.js";
 import type { BenchRequest, FlashShape } from "../../engine/index.js";
-import { absent, choice, inputFile, several, shared, size, switchedOn, wholeNumber, words, type Sound } from "../args.js";
+import type { FileFacts } from "../program.js";
+import { absent, choice, inputFile, outputFolder, several, shared, switchedOn, wholeNumber, words, type Sound } from "../args.js";
+import { bytesOf, memoryAsked, type MemoryAsked } from "./bench-memory.js";
 import type { Mapped } from "./engine-plan.js";
 import { settingFields, settingMistakes, settingOf } from "./engine-setting.js";
+import { BENCH_FORMATS } from "./llama-bench-formats.js";
+import { splitWords } from "./split-words.js";
 
-const budget = size('"900MB", "2GiB" or all');
+/** Words for llama-bench as a shell would read them. What both programs must have alike is not a setting of one of them. */
+const OURS_TO_SAY: ReadonlySet<string> = new Set(["-m", "--model", "-hf", "-hfr", "--hf-repo", "-hff", "--hf-file", "-p", "--n-prompt", "-n", "--n-gen", "-pg", "-d", "--n-depth", "-t", "--threads", "-r", "--repetitions", "-o", "--output", "--no-warmup"]);
 
-/** null: everything in memory. */
-const sizeOrAll = custom<number | null>("size or all", (raw) => {
-  if (raw === "all") return E.right(null);
-  const read = budget.decode(raw);
-  return E.isRight(read) ? E.right(Math.floor(read.right)) : E.left(read.left[0]?.message ?? "is no size");
+const baselineWords = custom<ReadonlyArray<ReadonlyArray<string>>>("words for llama-bench", (raw) => {
+  const all: ReadonlyArray<unknown> = Array.isArray(raw) ? raw : [raw];
+  const read: Array<ReadonlyArray<string>> = [];
+  for (const typed of all) {
+    const split = typeof typed === "string" ? splitWords(typed) : E.left('has no value; write it like --baseline-args="-fa off -ub 256"');
+    if (E.isLeft(split)) return split;
+    const fixed = split.right.find((word) => OURS_TO_SAY.has(word.split("=")[0]!));
+    if (fixed !== undefined) return E.left(`${fixed} is the same for both programs; say it with neuronlab's own flag`);
+    read.push(split.right);
+  }
+  return E.right(read);
 });
 
 export const fields = {
@@ -23,13 +34,19 @@ export const fields = {
   "n-gen": absent(several(wholeNumber(0, 1 << 20))),
   repetitions: absent(wholeNumber(1, 1 << 16)),
   threads: absent(several(wholeNumber(1, 1024))),
-  memory: absent(several(sizeOrAll)),
+  memory: absent(several(memoryAsked)),
   "no-warmup": switchedOn,
   ...settingFields,
   vs: absent(choice("llama.cpp")),
   rounds: absent(wholeNumber(1, 1000)),
   "llama-bench": absent(inputFile),
   "llama-model": absent(words("name a file")),
+  pair: absent(words("name a file")),
+  "page-cache": absent(choice("cold", "warm", "both")),
+  "baseline-args": absent(baselineWords),
+  output: absent(choice(...BENCH_FORMATS)),
+  out: absent(outputFolder),
+  fresh: switchedOn,
 };
 
 export type BenchArgs = Exact<typeof fields>;
@@ -44,13 +61,16 @@ const tests = (asked: ReadonlyArray<number> | null | undefined, otherwise: Reado
 export const contradictions = (args: Sound<typeof fields>): ReadonlyArray<Mistake> => {
   const asks = "n-prompt" in args && "n-gen" in args;
   const untested = asks && tests(args["n-prompt"], DEFAULTS.prompts).length + tests(args["n-gen"], DEFAULTS.generations).length === 0;
-  const inMemory = args.plan === null && (args.memory === null || (args.memory?.every((bytes) => bytes === null) ?? false));
-  const [models, theirs] = [args.model?.length ?? 0, args["llama-model"]?.length ?? 0];
+  const inMemory = args.plan === null && (args.memory === null || (args.memory?.flat().every((asked) => asked._tag === "All") ?? false));
+  const models = args.model?.length ?? 0;
+  const perModel = (["llama-model", "pair"] as const).filter((name) => (args[name]?.length ?? 0) > 0 && models > 0 && args[name]!.length !== models);
   return [
     ...settingMistakes(args, inMemory, args.threads ?? []),
     ...(untested ? [{ path: "--n-gen", message: "is 0, and so is --n-prompt: nothing is left to measure; give one of them" }] : []),
-    ...(args.vs === null ? (["rounds", "llama-bench", "llama-model"] as const).filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: "is for the comparison; give --vs llama.cpp too, or leave it out" })) : []),
-    ...(theirs > 0 && models > 0 && theirs !== models ? [{ path: "--llama-model", message: `is given ${theirs} times and --model ${models} times; give one for each` }] : []),
+    ...(args.vs === null ? (["rounds", "llama-bench", "llama-model", "pair", "page-cache", "baseline-args", "out"] as const).filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: "is for the comparison; give --vs llama.cpp too, or leave it out" })) : []),
+    ...perModel.map((name) => ({ path: `--${name}`, message: `is given ${args[name]!.length} times and --model ${models} times; give one for each` })),
+    ...(isGiven(args.output) && args.format === "json" ? [{ path: "--output", message: "says how the rows are printed, and so does --format; give one of them" }] : []),
+    ...(args.fresh === true && !isGiven(args.out) ? [{ path: "--fresh", message: "is about what an earlier call left in --out; give it too, or leave it out" }] : []),
   ];
 };
 
@@ -58,19 +78,32 @@ export const contradictions = (args: Sound<typeof fields>): ReadonlyArray<Mistak
 export interface Configuration {
   readonly request: BenchRequest;
   readonly threads: number;
+  /** The budget as a share of the model's file, where it was asked for so. */
+  readonly share: number | null;
   /** What llama.cpp runs: the same file unless another is named. */
   readonly rivalModel: string;
+  /** A dense model of the same size, on which llama.cpp is at its best. */
+  readonly pair: string | null;
 }
 
-export const configurationsOf = (args: BenchArgs, plan: Mapped["request"], shape: FlashShape | null, cores: number): ReadonlyArray<Configuration> => {
+const asBytes = (bytes: number | null | undefined): ReadonlyArray<MemoryAsked> => [typeof bytes === "number" ? { _tag: "Bytes", bytes } : { _tag: "All" }];
+
+/** Whether sizes of files must be known. */
+export const asksShares = (memory: BenchArgs["memory"]): boolean => memory?.flat().some((asked) => asked._tag === "Share") ?? false;
+
+/** The file that a share is of: the one that both programs could run. */
+export const sharedFile = (args: BenchArgs, place: number): string => args["llama-model"]?.[place] ?? args.model[place]!;
+
+/** `sizes`: of the files that shares are of; only looked at where a share was asked for. */
+export const configurationsOf = (args: BenchArgs, plan: Mapped["request"], shape: FlashShape | null, cores: number, sizes: ReadonlyMap<string, FileFacts>): ReadonlyArray<Configuration> => {
   const setting = settingOf(args, plan, shape);
   return args.model.flatMap((model, place) =>
     (args.threads ?? [args.pin?.length ?? plan.threads ?? cores]).flatMap((threads) =>
-      (args.memory ?? [plan.memory ?? null]).map((memory) => ({
+      (args.memory?.flat() ?? asBytes(plan.memory)).map((asked) => ({
         request: {
           ...setting,
           model,
-          memory,
+          memory: bytesOf(asked, sizes.get(sharedFile(args, place))?.bytes ?? 0),
           threads,
           prompts: tests(args["n-prompt"], DEFAULTS.prompts),
           generations: tests(args["n-gen"], DEFAULTS.generations),
@@ -79,12 +112,14 @@ export const configurationsOf = (args: BenchArgs, plan: Mapped["request"], shape
           seed: args.seed ?? DEFAULTS.seed,
         },
         threads,
-        rivalModel: args["llama-model"]?.[place] ?? model,
+        share: asked._tag === "Share" ? asked.share : null,
+        rivalModel: sharedFile(args, place),
+        pair: args.pair?.[place] ?? null,
       }))));
 };
 
 /** The words that make another process of this program measure one configuration. */
-export const wordsOf = (args: BenchArgs, { request, threads }: Configuration): ReadonlyArray<string> => {
+export const wordsOf = (args: BenchArgs, { request, threads }: Pick<Configuration, "request" | "threads">): ReadonlyArray<string> => {
   const passed = (["plan", "lanes", "io-uring", "pin", "pin-io", "shape-flash", "depth", "cluster", "policy", "granularity", "overlap", "ffn"] as const).flatMap((name) => (args[name] === null ? [] : [`--${name}`, String(args[name])]));
   const list = (all: ReadonlyArray<number>): string => (all.length === 0 ? "0" : all.join(","));
   return [

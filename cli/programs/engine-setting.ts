@@ -5,7 +5,7 @@ import type { AppError, Mistake } from "../../sim/base/errors.js";
 import type { Plan } from "../../sim/domain/plan.js";
 import { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type FlashShape, type RunSetting } from "../../engine/index.js";
 import { absent, choice, inputFile, optional, several, wholeNumber, word, type Sound } from "../args.js";
-import type { HostFacts, Program } from "../program.js";
+import type { Capabilities, Program } from "../program.js";
 import { mapPlan, type Mapped } from "./engine-plan.js";
 import { flashShape } from "./flash-shape.js";
 import { loadDevice, loadPlan } from "./load.js";
@@ -58,7 +58,7 @@ export const settingOf = (args: SettingArgs, plan: Mapped["request"], shape: Fla
 
 const NO_PLAN: Mapped = { given: null, request: {}, unmapped: [] };
 
-const mapped = (predicts: boolean) => (plan: Plan): Program<Mapped> => pipe(((capabilities) => capabilities.host) as Program<HostFacts>, RTE.map((host) => mapPlan(plan, host.cores, predicts)));
+const mapped = (predicts: boolean) => (plan: Plan): Program<Mapped> => pipe(RTE.asks(({ machine }: Capabilities) => machine.cores), RTE.map((cores) => mapPlan(plan, cores, predicts)));
 
 /** The plan of that path, mapped onto this machine; nothing where there is none. `predicts`: whether a predictor is given. */
 export const planAt = (path: Either<AppError, string | null>, predicts: boolean): Program<Mapped> =>

@@ -4,22 +4,13 @@ import { drawBars } from "./bars.js";
 import { drawLines } from "./lines.js";
 import { inOneLine, panelRows, shows, type PanelRows } from "./panel-rows.js";
 import { styleOf } from "./series.js";
-import { FONT, FONT_SIZE, INK, MUTED, WIDTH, textWidth, wrapText } from "./style.js";
+import { FONT_SIZE, MUTED, WIDTH, textWidth, wrapText } from "./style.js";
+import { element, emptyPage, paged, placed, type Attributes } from "./svg.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const EDGE = 10;
 const INNER = WIDTH - 2 * EDGE;
 const COLUMN_GAP = 14;
 const TITLE_SIZE = 15;
-
-type Attributes = Readonly<Record<string, string | number>>;
-
-const element = (document: Document, name: string, attributes: Attributes, text?: string): SVGElement => {
-  const made = document.createElementNS(SVG, name) as SVGElement;
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
-  if (text !== undefined) made.textContent = text;
-  return made;
-};
 
 const hasReported = ({ points, experiment }: Result): boolean => points.length > 0 || (experiment.reportedOnly ?? []).length > 0;
 
@@ -78,7 +69,7 @@ const rowsOf = (panels: ReadonlyArray<Panel>): ReadonlyArray<ReadonlyArray<Panel
 export const drawFigure = (document: Document, result: Result): string => {
   const { experiment } = result;
   const { panels, names } = experiment.chart;
-  const root = element(document, "svg", { xmlns: SVG, "font-family": FONT, "font-size": FONT_SIZE, fill: INK, color: INK });
+  const root = emptyPage(document);
   let y = EDGE;
   const write = (text: string, attributes: Attributes, lineHeight: number): void => {
     y += lineHeight;
@@ -115,28 +106,12 @@ export const drawFigure = (document: Document, result: Result): string => {
       const shown = panelRows(result, panel);
       root.append(element(document, "text", { x: left, y: y + 14 + titleLines * 15, fill: MUTED }, labelOf(result, shown)));
       const svg = panel.kind === "bars" ? drawBars(document, shown, names ?? {}, width) : drawLines(document, shown, width);
-      // Plot's style sheet and inline style need a browser; what matters of them is set as attributes.
-      for (const style of svg.querySelectorAll("style")) style.remove();
-      svg.removeAttribute("style");
-      svg.setAttribute("font-family", FONT);
-      svg.setAttribute("font-size", String(FONT_SIZE));
-      svg.setAttribute("x", String(left));
-      svg.setAttribute("y", String(y + titleLines * 15 + 20));
-      root.append(svg);
+      root.append(placed(svg, left, y + titleLines * 15 + 20));
       lowest = Math.max(lowest, y + titleLines * 15 + 20 + Number(svg.getAttribute("height")));
     });
     y = lowest + 10;
   }
 
   for (const note of footnotes(result)) for (const line of wrapText(`No run: ${note}`, INNER)) write(line, { fill: MUTED }, FONT_SIZE + 4);
-  const height = Math.ceil(y + EDGE);
-  root.setAttribute("width", String(WIDTH));
-  root.setAttribute("height", String(height));
-  root.setAttribute("viewBox", `0 0 ${WIDTH} ${height}`);
-  root.prepend(element(document, "title", {}, `${experiment.paper}: ${experiment.title}`), element(document, "rect", { width: WIDTH, height, fill: "#ffffff" }));
-  return shortened(root.outerHTML);
+  return paged(document, root, y + EDGE, `${experiment.paper}: ${experiment.title}`);
 };
-
-/** Coordinates to a hundredth of a pixel: the same picture in half the bytes, and the same bytes on every machine. Text is left alone. */
-const shortened = (svg: string): string =>
-  `${svg.replace(/<[^>]*>/g, (tag) => tag.replace(/-?\d+\.\d{3,}(?:e-?\d+)?/g, (n) => String(Number(Number(n).toFixed(2)))))}\n`;

@@ -18,6 +18,8 @@ const STYLES: Readonly<Record<string, SeriesStyle>> = {
   "llama.cpp": { name: "llama.cpp", colour: GREY },
   powerinfer: { name: "PowerInfer", colour: GREEN },
   qnn: { name: "QNN", colour: SKY },
+  neuronlab: { name: "neuronlab", colour: VERMILION },
+  "llama.cpp, best case": { name: "llama.cpp on a dense model of the same size", colour: BLUE },
   "mlc-llm": { name: "MLC-LLM", colour: BROWN },
   "UFS 4.0": { name: "UFS 4.0", colour: BLUE },
   "sequential I/O": { name: "sequential I/O", colour: BLUE },

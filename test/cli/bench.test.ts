@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { E, TE } from "../../sim/base/fp.js";
-import { badInput, type AppError } from "../../sim/base/errors.js";
+import { badInput } from "../../sim/base/errors.js";
 import { execute } from "../../cli/run.js";
 import { benchProgram } from "../../cli/programs/bench.js";
-import { ratioOf, statistics, type Compared, type Row } from "../../cli/programs/bench-rows.js";
-import type { Asked, Capabilities, Ended } from "../../cli/program.js";
+import { statistics } from "../../cli/programs/bench-rows.js";
 import type { BenchReport, BenchRequest, Engine, PhaseReport } from "../../engine/index.js";
 import { commandNamed, fake, given } from "../fakes/capabilities.js";
 
@@ -20,12 +19,12 @@ const report = (request: BenchRequest): BenchReport => ({
   ],
 });
 
-type Rivals = Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">>;
+const noPicture = () => ({ svg: "", png: new Uint8Array() });
 
-const start = async (named: Readonly<Record<string, unknown>>, options: { readonly bench?: Engine["bench"]; readonly rivals?: Rivals } = {}) => {
+const start = async (named: Readonly<Record<string, unknown>>, options: { readonly bench?: Engine["bench"] } = {}) => {
   const asked: Array<BenchRequest> = [];
-  const f = fake({ engine: { bench: (request, hooks) => (asked.push(request), (options.bench ?? ((of) => TE.right(report(of))))(request, hooks)) }, ...(options.rivals === undefined ? {} : { rivals: options.rivals }) });
-  const code = await execute(benchProgram(commandNamed("bench"))(given(named)), f.capabilities);
+  const f = fake({ engine: { bench: (request, hooks) => (asked.push(request), (options.bench ?? ((of) => TE.right(report(of))))(request, hooks)) } });
+  const code = await execute(benchProgram(noPicture)(commandNamed("bench"))(given(named)), f.capabilities);
   return { code, asked, stdout: f.stdout(), stderr: f.stderr() };
 };
 
@@ -69,6 +68,39 @@ describe("bench", () => {
     });
   });
 
+  it("prints csv, json, jsonl and sql with llama-bench's fields in its order, and ours behind them", async () => {
+    const asked = { model: "m'.flash", memory: "900MB", "n-prompt": "512", "n-gen": "0", repetitions: "2" };
+    const print = async (output: string) => (await start({ ...asked, output })).stdout;
+    const csv = (await print("csv")).split("\n");
+    const header = csv[0]!.split(",");
+    expect(header.slice(0, 41).join(",")).toBe("build_commit,build_number,cpu_info,gpu_info,backends,model_filename,model_type,model_size,model_n_params,n_batch,n_ubatch,n_threads,cpu_mask,cpu_strict,poll,type_k,type_v,n_gpu_layers,n_cpu_moe,split_mode,main_gpu,no_kv_offload,flash_attn,devices,tensor_split,tensor_buft_overrides,load_mode,lazy_mode,embeddings,no_op_offload,no_host,fit_target,fit_min_ctx,n_prompt,n_gen,n_depth,test_time,avg_ns,stddev_ns,avg_ts,stddev_ts");
+    expect(csv[1]!.split(",")).toHaveLength(header.length);
+    const cell = (name: string) => csv[1]!.split(",")[header.indexOf(name)];
+    expect([cell("model_filename"), cell("avg_ts"), cell("cpu_strict"), cell("memory"), cell("hit_rate"), cell("ratio")]).toEqual(['"m\'.flash"', '"750.000000"', '"0"', '"900000000"', '"0.900000"', '""']);
+    const json = JSON.parse(await print("json")) as ReadonlyArray<object>;
+    expect(Object.keys(json[0]!).slice(0, 41)).toEqual(header.slice(0, 41));
+    expect((await print("jsonl")).trim().split("\n").map((line) => JSON.parse(line) as unknown)).toEqual(json);
+    const sql = await print("sql");
+    expect(sql).toContain("CREATE TABLE IF NOT EXISTS llama_bench (\n  build_commit TEXT,\n  build_number INTEGER,");
+    expect(sql).toContain("'m''.flash'");
+    expect(await start({ ...asked, output: "json", format: "json" })).toMatchObject({ code: 2, stderr: expect.stringContaining("--output: says how the rows are printed, and so does --format") as unknown });
+    expect(await print("md")).toBe((await start(asked)).stdout);
+  });
+
+  it("takes shares of the model's file, and sweeps", async () => {
+    // Every file of these tests has 1 GB.
+    const budgets = async (memory: string) => (await start({ model: "m.flash", memory, "n-gen": "0" })).asked.map((request) => request.memory);
+    expect(await budgets("40%,all")).toEqual([4e8, null]);
+    expect(await budgets("10%..120%/12")).toEqual([1e8, 2e8, 3e8, 4e8, 5e8, 6e8, 7e8, 8e8, 9e8, 1e9, 11e8, 12e8]);
+    expect(await budgets("100MB..200MB/3")).toEqual([1e8, 15e7, 2e8]);
+    const wrong = async (memory: string) => (await start({ model: "m.flash", memory })).stderr.split("--memory: ")[1]?.trim();
+    expect(await wrong("120%..10%")).toBe("should run upwards, got 120%..10%");
+    expect(await wrong("10%..2GB")).toBe("should run between two sizes or two shares, got 10%..2GB");
+    expect(await wrong("10%..90%/1")).toBe("should have between 2 and 1000 points, got 1");
+    expect(await wrong("0%")).toBe("must be above zero: 0%");
+    expect(await start({ model: "none.flash", memory: "40%" })).toMatchObject({ code: 2, stderr: "none.flash: 1 mistake\n  (whole): there is no such file\n" });
+  });
+
   it("computes mean and deviation of speeds as llama-bench does", () => {
     const { avg_ns, stddev_ns, avg_ts, stddev_ts } = statistics([1e9, 2e9, 4e9], 8);
     expect([avg_ns, stddev_ns, avg_ts]).toEqual([2333333333, 1527525232, (8 + 4 + 2) / 3]);
@@ -95,7 +127,7 @@ describe("bench", () => {
         "  --n-prompt: should be a whole number between 0 and 1048576, got x\n" +
         "  --repetitions: should be a whole number between 1 and 65536, got 0\n" +
         "  --threads: should be a whole number between 1 and 1024, got 0\n" +
-        '  --memory: has no unit: 19; write it like "900MB", "2GiB" or all\n' +
+        '  --memory: has no unit: 19; write it like "900MB", "2GiB", "40%", 10%..120%/8 or all\n' +
         '  --vs: should be one of llama.cpp, got "vllm"\n',
     );
     const idle = await start({ model: "m.gguf", "n-prompt": "0", "n-gen": "0", depth: "3", rounds: "2" });
@@ -106,59 +138,5 @@ describe("bench", () => {
         "  --rounds: is for the comparison; give --vs llama.cpp too, or leave it out\n",
     );
     expect((await start({ model: ["a.flash", "b.flash"], vs: "llama.cpp", "llama-model": "a.gguf" })).stderr).toContain("--llama-model: is given 1 times and --model 2 times; give one for each");
-  });
-});
-
-const ended = (rows: unknown, over: Partial<Ended> = {}): Ended => ({ exit: 0, signal: null, stdout: JSON.stringify(rows), stderr: "", limited: null, ...over });
-const row = (tokens: number, rates: ReadonlyArray<number>, more: Readonly<Record<string, unknown>> = {}): Row =>
-  ({ build_commit: "x", backends: "CPU", model_filename: "m", model_type: "m", model_size: 1, model_n_params: 1, n_threads: 4, n_prompt: 0, n_gen: tokens, ...statistics(rates.map((rate) => (1e9 * tokens) / rate), tokens), ...more });
-
-const rivalsThat = (runs: (asked: Asked, turn: number) => E.Either<AppError, Ended>, limits: Rivals["memoryLimits"] = TE.right({ kind: "v1" })) => {
-  const ran: Array<Asked> = [];
-  return { ran, rivals: { runProgram: (asked: Asked) => () => Promise.resolve(runs(asked, ran.push(asked) - 1)), memoryLimits: limits, rival: TE.right({ version: "0.5.0", default: "/d/llama-bench", noRepack: "/n/llama-bench" }) } };
-};
-
-const isOurs = (asked: Asked): boolean => asked.command[0] === "neuronlab";
-
-describe("bench --vs llama.cpp", () => {
-  it("pairs the repetitions of a round: whatever slows both for a while cancels", () => {
-    const side = (program: Compared["program"], rounds: ReadonlyArray<ReadonlyArray<number>>): Compared => ({ program, model: "m", memory: null, threads: 4, rounds: rounds.map((rates) => row(16, rates)) });
-    const ratio = ratioOf(side("neuronlab", [[20, 22], [10, 12]]), side("llama.cpp", [[10, 10], [5, 5]]));
-    expect(ratio).toMatchObject({ test: "tg16", pairs: 4, low: expect.closeTo(2, 9) as unknown, high: expect.closeTo(2.4, 9) as unknown, ratio: expect.closeTo(2.1, 9) as unknown });
-  });
-
-  it("runs both in turn, each in a process of its own, and whose turn it is first alternates", async () => {
-    const { ran, rivals } = rivalsThat((asked) => E.right(ended([row(16, isOurs(asked) ? [40, 44] : [10, 11])])));
-    const { code, stdout } = await start({ model: "m.gguf", vs: "llama.cpp", "n-prompt": "0", "n-gen": "16", repetitions: "2", threads: "2", rounds: "2", format: "json" }, { rivals });
-    expect(code).toBe(0);
-    expect(ran.map(isOurs)).toEqual([true, false, false, true]);
-    expect(ran[0]).toMatchObject({ memory: null, cold: [], command: ["neuronlab", "bench", "--format", "json", "--model", "m.gguf", "--n-prompt", "0", "--n-gen", "16", "--repetitions", "2", "--threads", "2", "--memory", "all", "--seed", "1", "--ffn", "auto"] });
-    expect(ran[1]).toMatchObject({ memory: null, cold: [], command: ["/d/llama-bench", "-m", "m.gguf", "-p", "0", "-n", "16", "-r", "2", "-t", "2", "-o", "json"] });
-    const json = JSON.parse(stdout) as { readonly rows: ReadonlyArray<Row>; readonly ratios: ReadonlyArray<unknown> };
-    expect(json.ratios).toEqual([{ test: "tg16", model: "m.gguf", memory: null, threads: 2, ratio: expect.closeTo(4, 9) as unknown, low: expect.closeTo(4, 9) as unknown, high: expect.closeTo(4, 9) as unknown, pairs: 4 }]);
-    expect(json.rows.map(({ program, rounds, samples_ns }) => [program, rounds, samples_ns.length])).toEqual([["neuronlab", 2, 4], ["llama.cpp", 2, 4]]);
-  });
-
-  it("under a limit holds both to it, with cold files, and takes the build of llama.cpp that can page", async () => {
-    const { ran, rivals } = rivalsThat((asked) => E.right(ended([row(16, isOurs(asked) ? [5] : [1])], { limited: { limit: 9e8, peak: 8e8, majorFaults: 3, bytesRead: 1e9, killed: 0, cachedBefore: 0 } })));
-    const { stdout } = await start({ model: "m.flash", "llama-model": "m.gguf", vs: "llama.cpp", memory: "900MB", "n-prompt": "0", "n-gen": "16", repetitions: "1", rounds: "1" }, { rivals });
-    expect(ran.map(({ memory, cold }) => [memory, cold])).toEqual([[900e6, ["m.flash"]], [900e6, ["m.gguf"]]]);
-    expect(ran[1]!.command).toEqual(["/n/llama-bench", "-m", "m.gguf", "-p", "0", "-n", "16", "-r", "1", "-t", "4", "-o", "json", "-lm", "mmap"]);
-    expect(stdout).toContain("| tg16 | m.flash | 900.0MB |       4 |                  5.00 | 5.00 | 5.00 |     1 |");
-  });
-
-  it("is an honest no where no limit can be set, llama.cpp is not built, or it was killed", async () => {
-    const words = { model: "m.gguf", vs: "llama.cpp", memory: "900MB" };
-    const unlimited = rivalsThat(() => E.right(ended([])), TE.right({ kind: "none", reason: "not mounted" }));
-    const none = await start(words, unlimited);
-    expect([none.code, none.stderr, unlimited.ran]).toEqual([3, "no memory limit can be set for llama.cpp here: not mounted; leave out --memory, or run where memory control groups can be made\n", []]);
-    expect(await start({ model: "m.gguf", vs: "llama.cpp" })).toMatchObject({ code: 3, stderr: "llama.cpp is not built: this is a test\n" });
-    const killed = rivalsThat((asked) => E.right(isOurs(asked) ? ended([row(16, [5])]) : ended([], { exit: 137, limited: { limit: 9e8, peak: 9e8, majorFaults: 0, bytesRead: 0, killed: 1, cachedBefore: 0 } })));
-    expect(await start(words, killed)).toMatchObject({ code: 3, stdout: "", stderr: "neuronlab bench: no ratio could be measured: llama.cpp: killed by the operating system for want of memory\n" });
-    expect(killed.ran).toHaveLength(2);
-    const packed = rivalsThat((asked) => E.right(isOurs(asked) ? ended([row(16, [5])]) : ended([], { exit: 1, stderr: "failed to load model" })));
-    expect((await start({ model: "m.flash", vs: "llama.cpp" }, packed)).stderr).toContain("llama.cpp: ended with exit code 1: failed to load model; if that is a packed file, name its GGUF file with --llama-model");
-    const wrong = rivalsThat(() => E.right(ended([], { exit: 2, stderr: "m.gguf: 1 mistake\n  (whole): there is no such file\n" })));
-    expect(await start(words, wrong)).toMatchObject({ code: 2, stdout: "" });
   });
 });

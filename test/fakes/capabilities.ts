@@ -63,7 +63,7 @@ export const aRecord = (request: RunRequest, more: Partial<SimulatedRun> = {}): 
   };
 };
 
-export const aHost: HostFacts = { node: "20.20.2", cores: 4, cpu: "a test", memoryBytes: 16e9, freeMemoryBytes: 8e9, freeDiskBytes: 50e9, resultsWritable: true, cargo: "cargo 1.95.0", simpy: null, ns3: null, nativeEngine: null };
+export const aHost: HostFacts = { kernel: "Linux 6", node: "20.20.2", cores: 4, cpu: "a test", memoryBytes: 16e9, freeMemoryBytes: 8e9, freeDiskBytes: 50e9, resultsWritable: true, cargo: "cargo 1.95.0", simpy: null, ns3: null, nativeEngine: null };
 
 export interface Fake {
   readonly capabilities: Capabilities;
@@ -121,7 +121,9 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
       },
       runProgram: () => TE.left(unsupported("no programs are run", "this is a test")),
       memoryLimits: TE.right({ kind: "none", reason: "this is a test" }),
-      rival: TE.left(unsupported("llama.cpp is not built", "this is a test")),
+      rival: () => TE.left(unsupported("llama.cpp is not built", "this is a test")),
+      fileFacts: (path) => (path.startsWith("none") ? TE.left(badInput(path, [{ path: "(whole)", message: "there is no such file" }])) : TE.right({ bytes: 1e9, modifiedMs: 1 })),
+      diskFacts: () => TE.right({ filesystem: "ext4", sequential: 1.1e9, random: null, how: "a test" }),
       ...options.rivals,
       self: ["neuronlab"],
       version: "1.2.3",
@@ -134,6 +136,7 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
       },
       print: (text) => () => void out.push(text),
       log: (text) => () => void err.push(`${text}\n`),
+      machine: options.host ?? aHost,
       host: TE.right(options.host ?? aHost),
       now: () => 0,
       home: "/home",

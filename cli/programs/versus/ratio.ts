@@ -1,0 +1,97 @@
+/** Pairs of repetitions to a ratio with its interval, and rounds to one row. Pure. */
+import { median, statistics, type Row } from "../bench-rows.js";
+import { isSame, testIn, type Against, type Cell, type Finished, type Measured } from "./cell.js";
+
+/** What an interval is meant to cover. */
+const CONFIDENCE = 0.95;
+
+/** Probability that so many pairs (independent, of one distribution) have at most `rank - 1` on one side of the true median: of a fair coin. */
+const tail = (count: number, rank: number): number => {
+  let [term, sum] = [0.5 ** count, 0];
+  for (let k = 0; k < rank; k++) {
+    sum += term;
+    term *= (count - k) / (k + 1);
+  }
+  return sum;
+};
+
+export interface Interval { readonly low: number; readonly high: number; readonly confidence: number }
+
+/**
+ * An interval for the median that assumes no distribution: from the r-th smallest to the r-th greatest, with the greatest r that still covers the true
+ * median in 95 % of cases. Fewer than six values cannot: then it is the least and the greatest, and `confidence` says what they cover, 1 - 2^(1-n).
+ * (Order statistics: David and Nagaraja, Order Statistics, 3rd edition, section 7.1.)
+ */
+export const medianInterval = (values: ReadonlyArray<number>): Interval => {
+  const sorted = [...values].sort((a, b) => a - b);
+  const n = sorted.length;
+  let rank = 1;
+  while (rank + 1 <= n / 2 && 1 - 2 * tail(n, rank + 1) >= CONFIDENCE) rank++;
+  return { low: sorted[rank - 1]!, high: sorted[n - rank]!, confidence: Math.max(0, 1 - 2 * tail(n, rank)) };
+};
+
+export interface Ratio extends Interval {
+  readonly test: string;
+  readonly model: string;
+  readonly memory: number | null;
+  readonly memoryShare: number | null;
+  readonly threads: number;
+  readonly cache: Cell["cache"];
+  readonly against: Against;
+  /** Our speed over llama.cpp's: the median of the pairs. */
+  readonly ratio: number;
+  /** Pair by pair: the k-th repetition of a round of ours over the k-th of the same round of theirs. */
+  readonly pairs: ReadonlyArray<number>;
+}
+
+/** Whatever slows the machine for minutes slows both of a pair. */
+export const ratioOf = (cell: Cell, against: Against, ours: ReadonlyArray<Row>, theirs: ReadonlyArray<Row>): Ratio => {
+  const pairs = ours.flatMap((row, round) => row.samples_ts.slice(0, theirs[round]?.samples_ts.length ?? 0).map((rate, k) => rate / theirs[round]!.samples_ts[k]!));
+  const { model, memory } = cell.request;
+  return { test: testIn(cell), model, memory, memoryShare: cell.share, threads: cell.threads, cache: cell.cache, against, ratio: median(pairs), ...medianInterval(pairs), pairs };
+};
+
+const AGAINST = ["same file", "best case"] as const;
+
+const roundsOf = (measured: ReadonlyArray<Measured>, who: Measured["who"]): ReadonlyArray<Row> => measured.find((one) => isSame(one.who, who))?.rounds ?? [];
+
+/** Only what both have. */
+export const ratiosOf = ({ cell, measured }: Finished): ReadonlyArray<Ratio> => {
+  const ours = roundsOf(measured, { program: "neuronlab" });
+  return AGAINST.flatMap((against) => {
+    const theirs = roundsOf(measured, { program: "llama.cpp", against });
+    return ours.length === 0 || theirs.length === 0 ? [] : [ratioOf(cell, against, ours, theirs)];
+  });
+};
+
+/** Of processes of the same work: the median; null where one did not count. */
+const USAGE = ["process_peak_rss", "process_minor_faults", "process_major_faults", "process_bytes_read", "process_seconds", "disturbed_cores"] as const;
+
+const typical = (rounds: ReadonlyArray<Row>, name: string): number | null => {
+  const counted = rounds.map((row) => row[name]).filter((value): value is number => typeof value === "number");
+  return counted.length === rounds.length ? median(counted) : null;
+};
+
+/** The rounds of one side as one row: the first one's fields, everybody's repetitions; ours with its ratio to the same file. */
+const pooled = (cell: Cell, { who, rounds }: Measured, ratio: Ratio | undefined): Row => {
+  const first = rounds[0]!;
+  const { model, memory } = cell.request;
+  return {
+    ...first,
+    ...statistics(rounds.flatMap((row) => row.samples_ns), first.n_prompt + first.n_gen),
+    program: who.program,
+    ...(who.program === "llama.cpp" ? { against: who.against } : {}),
+    model,
+    memory,
+    memory_share: cell.share,
+    page_cache: cell.cache,
+    rounds: rounds.length,
+    ...Object.fromEntries(USAGE.map((name) => [name, typical(rounds, name)])),
+    ...(who.program === "neuronlab" && ratio !== undefined ? { ratio: ratio.ratio, ratio_low: ratio.low, ratio_high: ratio.high } : {}),
+  };
+};
+
+export const rowsIn = (finished: Finished): ReadonlyArray<Row> => {
+  const ratio = ratiosOf(finished).find(({ against }) => against === "same file");
+  return finished.measured.filter(({ rounds }) => rounds.length > 0).map((one) => pooled(finished.cell, one, ratio));
+};
