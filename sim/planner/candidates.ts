@@ -11,7 +11,7 @@ import type { RunRequest } from "../domain/run.js";
 import type { Mechanisms, SystemSpec } from "../domain/system.js";
 import { pipelineBytes } from "./default-plan.js";
 import { fitMemory } from "./fit.js";
-import { coresOf, hasCores, type Choice } from "./space.js";
+import { hasCores, type Choice } from "./space.js";
 
 /** What a plan is sought for. The request's memory is the budget, and its tokens are what the KV cache must have room for. */
 export interface Cell { readonly device: DeviceProfile; readonly model: ModelSpec; readonly system: SystemSpec; readonly request: RunRequest }
@@ -57,17 +57,15 @@ export const planAt = ({ device, model, system, request }: Cell, choice: Choice)
 };
 
 /** What a plan chose, for a search to begin there. Values may lie beside the grid. */
-export const choiceOf = (device: DeviceProfile, plan: Plan, batch: number): Choice => {
+export const choiceOf = (plan: Plan, batch: number): Choice => {
   const { threads, ioCore, attentionOn } = plan.compute;
   const cached = plan.cache.hot + plan.cache.cold;
-  // A plan that reads nothing names no reader; a core for one is taken where there is one left.
-  const big = Math.min(threads.big, coresOf(device, "big"));
   return {
     layout: { loading: plan.mechanisms.loading, scalesResident: plan.mechanisms.scalesResident },
     hot: cached > 0 ? plan.cache.hot / cached : 1,
     npuShare: npuShareAt(plan, batch),
     attentionOn,
-    driver: { ioCore, big },
+    driver: { ioCore, big: threads.big },
     mid: threads.mid,
     little: threads.little,
     clusterNeurons: plan.cluster.neurons,

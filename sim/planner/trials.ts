@@ -5,18 +5,22 @@
 import { E, type Either } from "../base/fp.js";
 import type { AppError } from "../base/errors.js";
 import { encodePlan, type Plan } from "../domain/plan.js";
-import type { Fidelity, SimulatedRun, RunRequest } from "../domain/run.js";
+import type { Fidelity, SimulatedRun } from "../domain/run.js";
 import { planAt, type Cell } from "./candidates.js";
 import { choiceAt, type Point, type Space } from "./space.js";
 
 export interface Trial { readonly point: Point; readonly plan: Plan; readonly fidelity: Fidelity; readonly record: SimulatedRun }
 
-/** Requests of one round; their outcomes come back in the same order. */
-export type Round = ReadonlyArray<RunRequest>;
+/** One run to be made: a cell whose request has a plan, a fidelity and a number of tokens. */
+export type Ask = Cell;
+/** The runs of one round; their outcomes come back in the same order. */
+export type Round = ReadonlyArray<Ask>;
+export type Run = (ask: Ask) => Either<AppError, SimulatedRun>;
 export type Outcomes = ReadonlyArray<Either<AppError, SimulatedRun>>;
 export type Searching<A> = Generator<Round, A, Outcomes>;
 
 export interface Counts { readonly analytic: number; readonly cluster: number; readonly neuron: number }
+export const sumOf = ({ analytic, cluster, neuron }: Counts): number => analytic + cluster + neuron;
 
 export interface Trials {
   /** Runs what was not run yet, in one round; null where a point is no plan: cores or memory that are not there. */
@@ -28,7 +32,8 @@ export interface Trials {
   readonly refused: () => number;
 }
 
-const requestAt = (cell: Cell, plan: Plan, fidelity: Fidelity, tokens: number): RunRequest => ({ ...cell.request, memory: { _tag: "Bytes", bytes: plan.memory }, tokens, fidelity, plan });
+/** A plan to be run in a cell. Its KV cache has room for the tokens that the cell asks for, however few are run. */
+export const askOf = (cell: Cell, plan: Plan, fidelity: Fidelity, tokens: number): Ask => ({ ...cell, request: { ...cell.request, memory: { _tag: "Bytes", bytes: plan.memory }, tokens, fidelity, plan } });
 
 export const createTrials = (cell: Cell, space: Space): Trials => {
   const done = new Map<string, Trial | null>();
@@ -46,7 +51,7 @@ export const createTrials = (cell: Cell, space: Space): Trials => {
         done.set(keys[i]!, null);
       } else if (!done.has(keys[i]!) && !asked.has(keys[i]!)) asked.set(keys[i]!, { point: points[i]!, plan: plan.right });
     });
-    const outcomes = asked.size === 0 ? [] : yield [...asked.values()].map(({ plan }) => requestAt(cell, plan, fidelity, tokens));
+    const outcomes = asked.size === 0 ? [] : yield [...asked.values()].map(({ plan }) => askOf(cell, plan, fidelity, tokens));
     [...asked].forEach(([key, { point, plan }], i) => {
       const outcome = outcomes[i]!;
       counts[fidelity]++;
@@ -59,8 +64,14 @@ export const createTrials = (cell: Cell, space: Space): Trials => {
   return { at, all: (fidelity) => kept[fidelity], counts: () => ({ ...counts }), refused: () => refused.size };
 };
 
+/** Plans as they are, beside any search; null where one cannot run. */
+export function* runPlans(cell: Cell, plans: ReadonlyArray<Plan>, fidelity: Fidelity, tokens: number): Searching<ReadonlyArray<SimulatedRun | null>> {
+  const outcomes = plans.length === 0 ? [] : yield plans.map((plan) => askOf(cell, plan, fidelity, tokens));
+  return outcomes.map((outcome) => (E.isRight(outcome) ? outcome.right : null));
+}
+
 /** Runs a search in one thread. A pool does the same round by round. */
-export const searchSerially = <A>(run: (request: RunRequest) => Either<AppError, SimulatedRun>, search: Searching<A>): A => {
+export const searchSerially = <A>(run: Run, search: Searching<A>): A => {
   let next = search.next();
   while (next.done !== true) next = search.next(next.value.map(run));
   return next.value;
