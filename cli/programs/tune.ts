@@ -116,7 +116,7 @@ const describe = (args: Args, tuning: Tuning, tuned: Tuned, seconds: number, wor
 };
 
 const tuneOne = (args: Args, cell: Cell, workshop: Workshop): Program<Answer> => (capabilities) => {
-  const tuning: Tuning = { cell, planner: args.planner, objective: args.objective, atLeast: args["at-least"], effort: EFFORT };
+  const tuning: Tuning = { cell, planner: args.planner, objective: args.objective, atLeast: args["at-least"], effort: EFFORT, explain: true };
   const began = capabilities.now();
   return pipe(
     drive(tune(tuning), capabilities, args.workers),

@@ -73,7 +73,7 @@ export const published: Study = function* (shelf, log): Searching<Either<AppErro
       for (const gib of budgets.right) {
         const id = `${deviceName}--${modelName}--${gib}GiB`;
         log(`tuning ${id}`);
-        const tuned = yield* tune({ cell: cellAt(device.right, model.right, system.right, Math.floor(gib * GIB)), planner: "ours", objective: "tokens/s", atLeast: null, effort: EFFORT });
+        const tuned = yield* tune({ cell: cellAt(device.right, model.right, system.right, Math.floor(gib * GIB)), planner: "ours", objective: "tokens/s", atLeast: null, effort: EFFORT, explain: false });
         if (E.isLeft(tuned)) return tuned;
         all.push({ id, device: deviceName, model: modelName, gib, tuned: tuned.right });
       }

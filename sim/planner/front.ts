@@ -21,7 +21,7 @@ const same = (a: Worth, b: Worth): boolean => a.tokensPerSec === b.tokensPerSec 
 
 /** Parts of the FFN cache that the front is also sought at. */
 const PARTS = [0.75, 0.5, 0.25] as const;
-const LESS: Pick<Effort, "promoted" | "moves" | "finalists"> = { promoted: 4, moves: 0, finalists: 1 };
+const LESS: Pick<Effort, "promoted" | "moves" | "finalists"> = { promoted: 3, moves: 0, finalists: 1 };
 
 /** Looks where the search had no reason to: at thrift, and at smaller caches; then takes the front of every run by cluster. */
 export function* seekFront(trials: Trials, space: Space, settled: ReadonlyArray<Settled>, from: Point, effort: Effort): Searching<ReadonlyArray<FrontPoint>> {

@@ -15,7 +15,7 @@ import { decisionsOf, nextBestOf, type Decision, type NextBest } from "./explain
 import { seekFront, type FrontPoint } from "./front.js";
 import { objectiveOf, worthOf, type ObjectiveName, type Worth } from "./objectives.js";
 import { PAPER_PLANNERS, paperPlan, type PaperPlanner } from "./paper-planners.js";
-import { search, type Effort, type Found } from "./search.js";
+import { search, type Effort, type Found, type Question } from "./search.js";
 import { sensitivityOf, type Sensitivity } from "./sensitivity.js";
 import { AXES, choiceAt, nearestPoint, sizeOf, spaceOf, type Choice, type Point, type Space } from "./space.js";
 import { createTrials, runPlans, sumOf, type Counts, type Searching } from "./trials.js";
@@ -23,7 +23,7 @@ import { createTrials, runPlans, sumOf, type Counts, type Searching } from "./tr
 export const PLANNERS = ["ours", ...PAPER_PLANNERS] as const;
 export type PlannerName = (typeof PLANNERS)[number];
 
-export const EFFORT: Effort = { clusterTokens: 32, finalTokens: 128, neuronTokens: 16, promoted: 16, moves: 4, finalists: 2 };
+export const EFFORT: Effort = { clusterTokens: 24, finalTokens: 128, neuronTokens: 16, promoted: 16, moves: 4, finalists: 2 };
 /** A 99th percentile of fewer tokens is their slowest. */
 const P99_TOKENS = 96;
 /** Of the fastest plan's speed: what a plan of least memory must keep, unless told. */
@@ -36,6 +36,8 @@ export interface Tuning {
   /** For the objective memory: the least tokens/s; null for 95 % of the fastest. */
   readonly atLeast: number | null;
   readonly effort: Effort;
+  /** Whether reasons are sought too: they take about as long as the plan. */
+  readonly explain: boolean;
 }
 
 /** A plan that somebody else would choose, beside ours. */
@@ -62,12 +64,11 @@ export interface Tuned {
   readonly explaining: Counts;
   readonly ruledOut: { readonly settled: ReadonlyArray<Settled>; readonly byBound: number; readonly floor: number | null };
   readonly cliff: Cliff;
-  /** null for a planner that does not search. */
+  /** null for a planner that does not search, and where none were asked for. */
   readonly reasons: Reasons | null;
 }
 
 const NONE: Counts = { analytic: 0, cluster: 0, neuron: 0 };
-const minus = (a: Counts, b: Counts): Counts => ({ analytic: a.analytic - b.analytic, cluster: a.cluster - b.cluster, neuron: a.neuron - b.neuron });
 
 /** Beginnings that owe nothing to any planner: in the leanest layout, for budgets in which the default plan has no room. */
 const plainChoices = (space: Space, cell: Cell): ReadonlyArray<Choice> =>
@@ -109,6 +110,16 @@ function* tunePaper({ cell, effort }: Tuning, planner: PaperPlanner, rivals: Rea
   });
 }
 
+/** Counts the runs that go through. */
+function* counted<A>(search: Searching<A>, counts: { -readonly [F in keyof Counts]: Counts[F] }): Searching<A> {
+  let next = search.next();
+  while (next.done !== true) {
+    for (const { request } of next.value) counts[request.fidelity]++;
+    next = search.next(yield next.value);
+  }
+  return next.value;
+}
+
 export function* tune(tuning: Tuning): Searching<Either<AppError, Tuned>> {
   const { cell, planner } = tuning;
   const { device, model, system, request } = cell;
@@ -143,18 +154,29 @@ export function* tune(tuning: Tuning): Searching<Either<AppError, Tuned>> {
   const plan = yield* withBatchRows(cell, best.plan, choiceAt(space, best.point).npuShare, effort.clusterTokens);
   const [record] = yield* runPlans(cell, [plan], "cluster", request.tokens);
   if (record === null || record === undefined) return E.left(unsupported("the tuned plan", "its run failed after the search"));
-  const byDefault = others.right.find((rival) => rival.planner === "default");
-  const front = yield* seekFront(trials, space, settledFor("tokens/s"), best.point, effort);
-  const decisions = byDefault === undefined ? [] : yield* decisionsOf(trials, space, best.point, settled.reduce((p, { axis }) => ({ ...p, [axis]: best.point[axis] }), nearestPoint(space, choiceOf(byDefault.plan, request.batch))), objective.score, effort.clusterTokens);
+  const tuned: Tuned = {
+    plan: { ...plan, note: `tuned for ${tuning.objective}` }, record, worth: worthOf(record), rivals: others.right, spaceSize: sizeOf(device, space), evaluations, explaining: NONE,
+    ruledOut: { settled, byBound: found.ruledOut, floor }, cliff: cliffOf(model, plan, request.batch), reasons: null,
+  };
+  if (!tuning.explain) return E.right(tuned);
+  const explaining = { ...NONE };
+  const reasons = yield* counted(reasonsOf(tuning, { trials, space, objective: tuning.objective === "memory" ? { ...objective, score: speed.score } : objective, settled, starts, effort }, found, others.right), explaining);
+  return E.right({ ...tuned, explaining, reasons });
+}
+
+/** What decisions are worth, what doubts of the profile mean, and what else could be had. For least memory, worth is speed: it is what memory is taken from. */
+function* reasonsOf({ cell }: Tuning, asked: Question, { best, ranked, byNeuron }: Found, rivals: ReadonlyArray<Rival>): Searching<Reasons> {
+  const { trials, space, objective, settled, effort } = asked;
+  const { score } = objective;
+  const byDefault = rivals.find((rival) => rival.planner === "default");
+  // Settled axes are as they are for everyone.
+  const beside = byDefault === undefined ? null : settled.reduce<Point>((point, { axis }) => ({ ...point, [axis]: best.point[axis] }), nearestPoint(space, choiceOf(byDefault.plan, cell.request.batch)));
+  const decisions = beside === null ? [] : yield* decisionsOf(trials, space, best.point, beside, score, effort.clusterTokens);
   const [closed] = yield* trials.at([best.point], "analytic", effort.clusterTokens);
-  const free = AXES.filter((axis) => space[axis].length > 1 && !settled.some((s) => s.axis === axis));
-  const sensitivity = closed === null || closed === undefined ? [] : yield* sensitivityOf(cell, space, free, tuning.objective === "memory" ? speed : objective, closed, effort.clusterTokens);
-  return E.right({
-    plan: { ...plan, note: `tuned for ${tuning.objective}` }, record, worth: worthOf(record), rivals: others.right, spaceSize: sizeOf(device, space), evaluations, explaining: minus(trials.counts(), evaluations),
-    ruledOut: { settled, byBound: found.ruledOut, floor },
-    cliff: cliffOf(model, plan, request.batch),
-    reasons: { decisions, nextBest: nextBestOf(found.ranked, space, best, objective.score), sensitivity, front, byNeuron: found.byNeuron.find((t) => t.plan === best.plan || t.point === best.point)?.record ?? null, closedForm: closed?.record ?? null },
-  });
+  const free = AXES.filter((axis) => space[axis].length > 1 && axis !== "keep" && !settled.some((s) => s.axis === axis));
+  const sensitivity = closed === null || closed === undefined ? [] : yield* sensitivityOf(cell, space, free, objective, closed, effort.clusterTokens);
+  const front = yield* seekFront(trials, space, settledAxes(cell.device, space, "tokens/s"), best.point, effort);
+  return { decisions, nextBest: nextBestOf(ranked, space, best, score), sensitivity, front, byNeuron: byNeuron.find((t) => t.point === best.point)?.record ?? null, closedForm: closed?.record ?? null };
 }
 
 /** Why no point is a plan: what the layout that needs least would need. */
