@@ -26,7 +26,14 @@ export const showChoice = (choice: Choice, axis: Axis): string => {
       return `${choice.driver.ioCore === "none" ? "threads that compute read" : `a ${choice.driver.ioCore} core reads`}, ${choice.driver.big} big ${choice.driver.big === 1 ? "thread" : "threads"}`;
     case "streamBlock":
       return showBytes(choice.streamBlock);
-    default:
+    case "attentionOn":
+    case "mid":
+    case "little":
+    case "clusterNeurons":
+    case "depth":
+    case "overlap":
+    case "prefetchHot":
+    case "lanes":
       return String(choice[axis]);
   }
 };

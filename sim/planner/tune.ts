@@ -18,7 +18,7 @@ import { PAPER_PLANNERS, paperPlan, type PaperPlanner } from "./paper-planners.j
 import { search, type Effort, type Found, type Question } from "./search.js";
 import { sensitivityOf, type Sensitivity } from "./sensitivity.js";
 import { AXES, choiceAt, nearestPoint, sizeOf, spaceOf, type Choice, type Point, type Space } from "./space.js";
-import { createTrials, runPlans, sumOf, type Counts, type Searching } from "./trials.js";
+import { askOf, createTrials, runPlans, sumOf, type Counts, type Searching } from "./trials.js";
 
 export const PLANNERS = ["ours", ...PAPER_PLANNERS] as const;
 export type PlannerName = (typeof PLANNERS)[number];
@@ -98,11 +98,11 @@ function* rivalsOf(cell: Cell, tokens: number): Searching<Either<AppError, Reado
 }
 
 /** The plan of one of the paper's planners, run as it is. */
-function* tunePaper({ cell, effort }: Tuning, planner: PaperPlanner, rivals: ReadonlyArray<Rival>): Searching<Either<AppError, Tuned>> {
+function* tunePaper({ cell }: Tuning, planner: PaperPlanner, rivals: ReadonlyArray<Rival>): Searching<Either<AppError, Tuned>> {
   const { device, model, system, request } = cell;
   const made = paperPlan(planner, cell);
   if (E.isLeft(made)) return made;
-  const [outcome] = yield [{ ...cell, request: { ...request, memory: { _tag: "Bytes", bytes: made.right.memory }, tokens: effort.finalTokens, fidelity: "cluster", plan: made.right } }];
+  const [outcome] = yield [askOf(cell, made.right, "cluster", request.tokens)];
   if (outcome === undefined || E.isLeft(outcome)) return outcome ?? E.left(unsupported(`planner ${planner}`, "its plan was not run"));
   return E.right({
     plan: made.right, record: outcome.right, worth: worthOf(outcome.right), rivals, spaceSize: sizeOf(device, spaceOf(device, model, system)),
@@ -110,12 +110,19 @@ function* tunePaper({ cell, effort }: Tuning, planner: PaperPlanner, rivals: Rea
   });
 }
 
+/** No run is longer than what the KV cache has room for; where the slowest tokens count, there must be enough of them. */
+const effortFor = ({ effort, objective, cell }: Tuning): Effort => {
+  const most = cell.request.tokens;
+  const clusterTokens = objective === "p99" ? Math.max(effort.clusterTokens, P99_TOKENS) : effort.clusterTokens;
+  return { ...effort, clusterTokens: Math.min(clusterTokens, most), finalTokens: Math.min(effort.finalTokens, most), neuronTokens: Math.min(effort.neuronTokens, most) };
+};
+
 /** Counts the runs that go through. */
-function* counted<A>(search: Searching<A>, counts: { -readonly [F in keyof Counts]: Counts[F] }): Searching<A> {
-  let next = search.next();
+function* counted<A>(asked: Searching<A>, counts: { -readonly [F in keyof Counts]: Counts[F] }): Searching<A> {
+  let next = asked.next();
   while (next.done !== true) {
     for (const { request } of next.value) counts[request.fidelity]++;
-    next = search.next(yield next.value);
+    next = asked.next(yield next.value);
   }
   return next.value;
 }
@@ -125,8 +132,8 @@ export function* tune(tuning: Tuning): Searching<Either<AppError, Tuned>> {
   const { device, model, system, request } = cell;
   const wrong = unfit(cell);
   if (wrong !== null) return E.left(wrong);
-  const effort = tuning.objective === "p99" ? { ...tuning.effort, clusterTokens: Math.max(tuning.effort.clusterTokens, P99_TOKENS) } : tuning.effort;
-  const others = yield* rivalsOf(cell, effort.finalTokens);
+  const effort = effortFor(tuning);
+  const others = yield* rivalsOf(cell, request.tokens);
   if (E.isLeft(others)) return others;
   if (planner !== "ours") return yield* tunePaper(tuning, planner, others.right);
 
