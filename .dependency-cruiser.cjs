@@ -4,7 +4,7 @@
  *
  *   sim:    base <- domain <- neurons <- policies
  *           base <- kernel <- hardware (also domain)
- *           domain, neurons, hardware/kernels <- planner
+ *           domain, neurons, hardware/{kernels,flash} <- planner
  *           all of these but report <- inference;   domain <- report
  *   around: sim <- experiments <- cli <- test;   sim/base <- engine <- cli
  */
