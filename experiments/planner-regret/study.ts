@@ -24,10 +24,9 @@ const DRAWS = 99;
 const CHUNK = 1024;
 
 const CELLS = [
-  { device: "oneplus-12", model: "turbosparse-mixtral-47b", gib: 19 },
   { device: "oneplus-12", model: "turbosparse-mixtral-47b", gib: 10 },
   { device: "oneplus-12", model: "bamboo-7b", gib: 3 },
-  { device: "oneplus-ace-2", model: "qwen2-7b-sparse", gib: 4 },
+  { device: "oneplus-ace-2", model: "bamboo-7b", gib: 3.1 },
   { device: "oneplus-13", model: "bamboo-7b", gib: 2.5 },
   { device: "oneplus-15r", model: "bamboo-7b", gib: 3 },
   { device: "galaxy-s24-ultra", model: "prosparse-llama-2-13b", gib: 6 },

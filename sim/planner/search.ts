@@ -17,7 +17,7 @@ export interface Effort {
   readonly promoted: number;
   /** Moves of the best plan to a neighbour by runs of clusters. */
   readonly moves: number;
-  /** Plans that runs by neuron decide among; 1 leaves the decision to runs by cluster. */
+  /** Plans that are run at length at the end; the two best, where they tie, by neuron too. 1 leaves the decision to the short runs. */
   readonly finalists: number;
 }
 
@@ -34,10 +34,16 @@ const ROUND = 8;
 /** Another value of a whole axis is followed up if its closed form comes so near the best. */
 const FOLLOWED = 0.85;
 const FOLLOW_UPS = 3;
-/** The closed form orders neighbours well but for a few percent: those that it puts further behind are left. */
-const NEAR = 0.98;
+/** The closed form is off by a few percent, and not by the same for small clusters and large ones: those that it puts further behind are left. */
+const NEAR = 0.95;
+/** Runs by cluster as near as this to the best are told apart by runs by neuron. */
+const TIED = 0.997;
 /** Axes whose values differ in kind: a descent from one seldom finds the valley of another. */
 export const KINDS_OF_PLAN: ReadonlyArray<Axis> = ["layout", "overlap", "attentionOn", "driver"];
+/** Axes along which the closed form errs by most: the best plan at each of their values is run, wherever it stands in the order. */
+const SPREAD: ReadonlyArray<Axis> = [...KINDS_OF_PLAN, "clusterNeurons", "depth"];
+/** Two axes that share one budget, the bytes in flight: a step on one alone can lose what both together gain. */
+const PAIR: readonly [Axis, Axis] = ["clusterNeurons", "depth"];
 
 export interface Question {
   readonly trials: Trials;
@@ -49,6 +55,23 @@ export interface Question {
   /** Where the starts are known to be good: the first sweep is already a fine one. */
   readonly nearby?: boolean;
 }
+
+/** The best of each value of an axis, of plans in order. */
+const representatives = (ordered: ReadonlyArray<Trial>, axes: ReadonlyArray<Axis>): ReadonlyArray<Trial> =>
+  axes.flatMap((axis) => {
+    const met = new Set<number>();
+    return ordered.filter(({ point }) => !met.has(point[axis]) && met.add(point[axis]));
+  });
+
+/** One step on any axis, every value of an axis without order, and steps on both axes of the pair. */
+const besidesOf = (space: Space, free: ReadonlyArray<Axis>, point: Point): ReadonlyArray<Point> => {
+  const has = (axis: Axis, i: number): boolean => i >= 0 && i < space[axis].length && i !== point[axis];
+  const single = free.flatMap((axis) => (ORDERED.has(axis) ? [point[axis] - 1, point[axis] + 1] : space[axis].map((_, i) => i)).filter((i) => has(axis, i)).map((i) => moved(point, axis, i)));
+  const [one, other] = PAIR;
+  const steps = [-1, 1] as const;
+  const both = free.includes(one) && free.includes(other) ? steps.flatMap((a) => steps.filter((b) => has(one, point[one] + a) && has(other, point[other] + b)).map((b) => moved(moved(point, one, point[one] + a), other, point[other] + b))) : [];
+  return [...single, ...both];
+};
 
 const isTrial = (trial: Trial | null): trial is Trial => trial !== null;
 
@@ -72,7 +95,7 @@ function* sketch({ trials, space, objective, settled, starts, effort, nearby }: 
 
 /** The best plan by runs; null where no point is a plan. */
 export function* search(question: Question): Searching<Found | null> {
-  const { trials, space, objective, settled, effort } = question;
+  const { trials, space, objective, settled, starts, effort } = question;
   const { score, most } = objective;
   const tokens = effort.clusterTokens;
   const free = AXES.filter((axis) => space[axis].length > 1 && !settled.some((s) => s.axis === axis));
@@ -99,12 +122,13 @@ export function* search(question: Question): Searching<Found | null> {
   }
   // A search beside others looks at its own plans only: theirs serve another objective, or another memory.
   const seen = (): ReadonlyArray<Trial> => (question.nearby === true ? [...new Set([sketched, ...trials.all("analytic").slice(mine)])] : trials.all("analytic"));
-  yield* runAll([...seen()].sort(bestFirst(score)).slice(0, effort.promoted));
+  const ordered = [...seen()].sort(bestFirst(score));
+  const begun = question.nearby === true ? [] : (yield* trials.at(starts.map((start) => settled.reduce((p, { axis, index }) => moved(p, axis, index), start)), "analytic", tokens)).filter(isTrial);
+  const spread = question.nearby === true ? [] : representatives(ordered, SPREAD.filter((axis) => free.includes(axis))).filter((t) => score(t.record) > FOLLOWED * score(sketched.record));
+  yield* runAll([...new Set([...ordered.slice(0, effort.promoted), ...begun, ...spread])]);
   for (let move = 0; move < effort.moves && best !== null; move++) {
     const from: Trial = best;
-    const beside = free.flatMap((axis) => (ORDERED.has(axis) ? [from.point[axis] - 1, from.point[axis] + 1] : space[axis].map((_, i) => i))
-      .filter((i) => i >= 0 && i < space[axis].length && i !== from.point[axis]).map((i) => moved(from.point, axis, i)));
-    const [here, ...near] = yield* trials.at([from.point, ...beside], "analytic", tokens);
+    const [here, ...near] = yield* trials.at([from.point, ...besidesOf(space, free, from.point)], "analytic", tokens);
     yield* runAll(near.filter(isTrial).filter((t) => score(t.record) > NEAR * score(here!.record)).sort(bestFirst(score)));
     if (score((best as Trial).record) <= score(from.record) * (1 + GAIN)) break;
   }
@@ -113,9 +137,13 @@ export function* search(question: Question): Searching<Found | null> {
   const ranked = [...tried].sort(bestFirst(score));
   const ruledOut = seen().filter((t) => most(t.record) * slack < top).length;
 
-  const finals = (yield* trials.at(ranked.slice(0, Math.max(1, effort.finalists)).map((t) => t.point), "cluster", effort.finalTokens)).filter(isTrial);
-  const byNeuron = finals.length < 2 ? [] : (yield* trials.at(finals.map((t) => t.point), "neuron", effort.neuronTokens)).filter(isTrial);
+  // A few tokens may flatter a plan: the last ones, and the best of those that the search began from, are run at length.
+  const isBegun = (trial: Trial): boolean => begun.some((t) => t.point === trial.point);
+  const last = [...new Set([...ranked.slice(0, Math.max(1, effort.finalists)), ...ranked.filter(isBegun).slice(0, 1)])];
+  const finals = (yield* trials.at(last.map((t) => t.point), "cluster", effort.finalTokens)).filter(isTrial).sort(bestFirst(score));
+  const tied = effort.finalists < 2 ? [] : finals.filter((t) => score(t.record) >= TIED * score(finals[0]!.record)).slice(0, 2);
+  const byNeuron = (yield* trials.at((tied.length < 2 ? [] : tied).map((t) => t.point), "neuron", effort.neuronTokens)).filter(isTrial);
   const winner = bestOf(byNeuron, score);
-  const chosen = finals.find((t) => winner !== null && t.plan === winner.plan) ?? finals.find((t) => winner !== null && t.point === winner.point) ?? bestOf(finals, score);
+  const chosen = finals.find((t) => winner !== null && t.point === winner.point) ?? finals[0] ?? null;
   return chosen === null ? null : { best: chosen, ranked, byNeuron, ruledOut };
 }

@@ -23,7 +23,7 @@ import { askOf, createTrials, runPlans, sumOf, type Counts, type Searching } fro
 export const PLANNERS = ["ours", ...PAPER_PLANNERS] as const;
 export type PlannerName = (typeof PLANNERS)[number];
 
-export const EFFORT: Effort = { clusterTokens: 24, finalTokens: 128, neuronTokens: 16, promoted: 16, moves: 4, finalists: 2 };
+export const EFFORT: Effort = { clusterTokens: 24, finalTokens: 128, neuronTokens: 16, promoted: 16, moves: 4, finalists: 4 };
 /** A 99th percentile of fewer tokens is their slowest. */
 const P99_TOKENS = 96;
 /** Of the fastest plan's speed: what a plan of least memory must keep, unless told. */
@@ -41,7 +41,7 @@ export interface Tuning {
 }
 
 /** A plan that somebody else would choose, beside ours. */
-export interface Rival { readonly planner: "default" | PaperPlanner; readonly plan: Plan; readonly worth: Worth }
+export interface Rival { readonly planner: "default" | PaperPlanner; readonly plan: Plan; readonly record: SimulatedRun; readonly worth: Worth }
 
 export interface Reasons {
   readonly decisions: ReadonlyArray<Decision>;
@@ -92,7 +92,7 @@ function* rivalsOf(cell: Cell, tokens: number): Searching<Either<AppError, Reado
   const first = plans[0]!.plan;
   const made = plans.flatMap(({ planner, plan }) => (E.isRight(plan) ? [{ planner, plan: plan.right }] : []));
   const runs = yield* runPlans(cell, made.map(({ plan }) => plan), "cluster", tokens);
-  const rivals = made.flatMap((rival, i): ReadonlyArray<Rival> => (runs[i] === null || runs[i] === undefined ? [] : [{ ...rival, worth: worthOf(runs[i]) }]));
+  const rivals = made.flatMap((rival, i): ReadonlyArray<Rival> => (runs[i] === null || runs[i] === undefined ? [] : [{ ...rival, record: runs[i], worth: worthOf(runs[i]) }]));
   // What cannot run at all says so here; what only has no room for the default plan may have room for another.
   return E.isLeft(first) && first.left._tag !== "DoesNotFit" ? first : E.right(rivals);
 }
@@ -158,11 +158,15 @@ export function* tune(tuning: Tuning): Searching<Either<AppError, Tuned>> {
   const { best } = found;
   const evaluations = trials.counts();
 
-  const plan = yield* withBatchRows(cell, best.plan, choiceAt(space, best.point).npuShare, effort.clusterTokens);
-  const [record] = yield* runPlans(cell, [plan], "cluster", request.tokens);
-  if (record === null || record === undefined) return E.left(unsupported("the tuned plan", "its run failed after the search"));
+  const planned = yield* withBatchRows(cell, best.plan, choiceAt(space, best.point).npuShare, effort.clusterTokens);
+  const [searched] = yield* runPlans(cell, [planned], "cluster", request.tokens);
+  if (searched === null || searched === undefined) return E.left(unsupported("the tuned plan", "its run failed after the search"));
+  // A plan between the points of the grid may be better than all of them: nobody is told to use a worse one than he had.
+  const rival = others.right.reduce<Rival | null>((most, one) => (objective.score(one.record) > objective.score(most?.record ?? searched) ? one : most), null);
+  const plan = rival === null ? { ...planned, note: `tuned for ${tuning.objective}` } : { ...rival.plan, note: `tuned for ${tuning.objective}: no better plan than ${rival.planner === "default" ? "the default" : `that of planner ${rival.planner}`} was found` };
+  const record = rival?.record ?? searched;
   const tuned: Tuned = {
-    plan: { ...plan, note: `tuned for ${tuning.objective}` }, record, worth: worthOf(record), rivals: others.right, spaceSize: sizeOf(device, space), evaluations, explaining: NONE,
+    plan, record, worth: worthOf(record), rivals: others.right, spaceSize: sizeOf(device, space), evaluations, explaining: NONE,
     ruledOut: { settled, byBound: found.ruledOut, floor }, cliff: cliffOf(model, plan, request.batch), reasons: null,
   };
   if (!tuning.explain) return E.right(tuned);
