@@ -4,7 +4,7 @@
  *
  *   sim:    base <- domain <- neurons <- policies
  *           base <- kernel <- hardware (also domain)
- *           domain, neurons, hardware/kernels <- planner
+ *           domain, neurons, hardware/{kernels,flash} <- planner
  *           all of these but report <- inference;   domain <- report
  *   around: sim <- experiments <- cli <- test;   sim/base <- engine <- cli
  */
@@ -45,7 +45,7 @@ module.exports = {
     layer("neurons", ["base/", "domain/"], "how neurons behave has no speed: no hardware"),
     layer("policies", ["base/", "domain/", "neurons/"], "a policy sees the facts handed to it, never the machine"),
     layer("hardware", ["base/", "domain/", "kernel/"], "parts of a phone serve any policy: they know none"),
-    layer("planner", ["base/", "domain/", "neurons/", "hardware/kernels\\.ts$"], "choosing a plan needs sizes, hit rates and kernel rates; running one is inference's"),
+    layer("planner", ["base/", "domain/", "neurons/", "hardware/(kernels|flash)\\.ts$"], "choosing a plan needs sizes, hit rates, kernel and flash rates; running one is inference's, which a search is handed as an argument"),
     layer("inference", ["base/", "domain/", "kernel/", "neurons/", "policies/", "hardware/", "planner/(default-plan|check-plan|fit)\\.ts$"], "running a plan; of the planner only what a run needs when it is given no plan, never a search, and no report"),
     layer("report", ["base/", "domain/"], "a report reads records; it cannot tell who made them, simulator or engine"),
     {

@@ -108,8 +108,8 @@ export interface Capabilities {
   readonly fileFacts: (path: string) => TaskEither<AppError, FileFacts>;
   /** Measured now, on a file that exists; takes some seconds. */
   readonly diskFacts: (file: string) => TaskEither<AppError, DiskFacts>;
-  /** `workers` null means one for each core. Results do not depend on it. */
-  readonly runMany: (inputs: ReadonlyArray<RunInputs>, options: { readonly workers: number | null }) => TaskEither<AppError, ReadonlyArray<Outcome>>;
+  /** `workers` null means one for each core. Results do not depend on it. `silent`: no bar, for the rounds of a search. */
+  readonly runMany: (inputs: ReadonlyArray<RunInputs>, options: { readonly workers: number | null; readonly silent?: boolean }) => TaskEither<AppError, ReadonlyArray<Outcome>>;
   /** The native engine, loaded when it is first called. */
   readonly engine: Engine;
   readonly runProgram: (asked: Asked) => TaskEither<AppError, Ended>;

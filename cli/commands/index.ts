@@ -15,5 +15,6 @@ import { synthCommand } from "./synth.js";
 import { systemsCommand } from "./systems.js";
 import { traceCommand } from "./trace.js";
 import { trainPredictorCommand } from "./train-predictor.js";
+import { tuneCommand } from "./tune.js";
 
-export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, importCommand, recordCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];
+export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, tuneCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, importCommand, recordCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];

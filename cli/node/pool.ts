@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Piscina } from "piscina";
 import { E, type TaskEither } from "../../sim/base/fp.js";
 import type { AppError } from "../../sim/base/errors.js";
 import type { Outcome, RunInputs } from "../program.js";
@@ -27,28 +28,37 @@ const inProcess = async (inputs: ReadonlyArray<RunInputs>, progress: Progress): 
   return outcomes;
 };
 
-const inThreads = async (inputs: ReadonlyArray<RunInputs>, threads: number, progress: Progress): Promise<ReadonlyArray<Outcome>> => {
-  const { Piscina } = await import("piscina");
-  const pool = new Piscina<RunInputs, Outcome>({ filename: workerFile, minThreads: threads, maxThreads: threads });
-  try {
-    return await Promise.all(
-      inputs.map(async (one) => {
-        const outcome = await pool.run(one);
-        progress.step();
-        return outcome;
-      }),
-    );
-  } finally {
-    await pool.destroy();
-  }
+/** A search comes in many rounds: threads are started once. Idle ones do not keep the process from ending. */
+let kept: { readonly threads: number; readonly pool: Piscina<RunInputs, Outcome> } | null = null;
+
+const poolOf = async (threads: number): Promise<Piscina<RunInputs, Outcome>> => {
+  if (kept?.threads === threads) return kept.pool;
+  const before = kept;
+  const { Piscina: Pool } = await import("piscina");
+  kept = { threads, pool: new Pool<RunInputs, Outcome>({ filename: workerFile, minThreads: threads, maxThreads: threads }) };
+  await before?.pool.destroy();
+  return kept.pool;
 };
 
+const inThreads = async (inputs: ReadonlyArray<RunInputs>, threads: number, progress: Progress): Promise<ReadonlyArray<Outcome>> => {
+  const pool = await poolOf(threads);
+  return await Promise.all(
+    inputs.map(async (one) => {
+      const outcome = await pool.run(one);
+      progress.step();
+      return outcome;
+    }),
+  );
+};
+
+const SILENT: Progress = { step: () => undefined, end: () => undefined };
+
 /** A thrown fault is ours and rejects: run.ts reports it with exit code 70. */
-export const runMany = (inputs: ReadonlyArray<RunInputs>, options: { readonly workers: number | null }): TaskEither<AppError, ReadonlyArray<Outcome>> => async () => {
-  const threads = Math.min(options.workers ?? coreCount(), inputs.length);
-  const progress = progressOf(inputs.length);
+export const runMany = (inputs: ReadonlyArray<RunInputs>, options: { readonly workers: number | null; readonly silent?: boolean }): TaskEither<AppError, ReadonlyArray<Outcome>> => async () => {
+  const threads = options.workers ?? coreCount();
+  const progress = options.silent === true ? SILENT : progressOf(inputs.length);
   try {
-    return E.right(threads <= 1 || !existsSync(workerFile) ? await inProcess(inputs, progress) : await inThreads(inputs, threads, progress));
+    return E.right(threads <= 1 || inputs.length <= 1 || !existsSync(workerFile) ? await inProcess(inputs, progress) : await inThreads(inputs, threads, progress));
   } finally {
     progress.end();
   }

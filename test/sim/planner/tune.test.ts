@@ -1,0 +1,100 @@
+import { describe, expect, it } from "vitest";
+import { E } from "../../../sim/base/fp.js";
+import { decode } from "../../../sim/base/decode.js";
+import { encodePlan, planCodec, residentBytes } from "../../../sim/domain/plan.js";
+import { simulate } from "../../../sim/inference/simulate.js";
+import { tune } from "../../../sim/planner/tune.js";
+import { searchSerially } from "../../../sim/planner/trials.js";
+import { systemNamed } from "../../arb/runs.js";
+import { cellOf, SMALL, simulated, tunedIn } from "../../arb/tuning.js";
+
+const cell = cellOf("oneplus-12", "bamboo-7b", 3, { tokens: 16 });
+const tuned = tunedIn(cell, { explain: true });
+const speedOf = (planner: string): number => tuned.rivals.find((rival) => rival.planner === planner)!.worth.tokensPerSec;
+
+describe("a tuning", () => {
+  it("beats the default plan and both of the paper's planners", () => {
+    expect(tuned.rivals.map((rival) => rival.planner)).toEqual(["default", "powerinfer-2-v1", "powerinfer-2"]);
+    for (const rival of tuned.rivals) expect(tuned.record.tokensPerSec, rival.planner).toBeGreaterThan(rival.worth.tokensPerSec);
+  });
+
+  it("its file, read again, runs exactly as fast as was said", () => {
+    const read = decode(planCodec, "plan")(JSON.parse(JSON.stringify(encodePlan(tuned.plan))));
+    if (E.isLeft(read)) throw new Error(JSON.stringify(read.left));
+    const again = simulate({ ...cell, request: { ...cell.request, memory: { _tag: "Bytes", bytes: read.right.memory }, plan: read.right } });
+    expect(E.isRight(again) && again.right.tokensPerSec).toBe(tuned.record.tokensPerSec);
+  });
+
+  it("gives an entry for each batch size of 1-4, and decides at its own as before", () => {
+    const rows = tuned.plan.compute.npuRows;
+    expect(rows.map((row) => row.batch)).toEqual([1, 2, 3, 4]);
+    const batch2 = tunedIn(cellOf("oneplus-12", "bamboo-7b", 3, { tokens: 16, batch: 2 }));
+    expect(batch2.plan.compute.npuRows.map((row) => row.batch)).toEqual([1, 2, 3, 4]);
+    expect(batch2.record.inputs.batch).toBe(2);
+  });
+
+  it("says what each decision is worth: none that differs from the default is worth less than nothing by more than a percent", () => {
+    const { decisions } = tuned.reasons!;
+    expect(decisions.length).toBeGreaterThan(0);
+    for (const decision of decisions) if (decision.worth !== null) expect(decision.worth, decision.axis).toBeGreaterThan(-0.01);
+    expect(Math.max(...decisions.map((d) => d.worth ?? 0))).toBeGreaterThan(0.005);
+  });
+
+  it("knows a next best, a front that it lies on, and how the answer moves with its weakest facts", () => {
+    const { nextBest, front, sensitivity } = tuned.reasons!;
+    expect(nextBest!.behind).toBeGreaterThan(-0.01);
+    expect(nextBest!.differs.length).toBeGreaterThan(0);
+    expect(front.length).toBeGreaterThan(2);
+    expect(Math.min(...front.map((p) => p.memoryBytes))).toBeLessThan(0.8 * residentBytes(tuned.plan));
+    expect(sensitivity.length).toBeGreaterThan(2);
+    const sizes = sensitivity.map((s) => Math.max(Math.abs(s.low.change), Math.abs(s.high.change)));
+    expect(sizes).toEqual([...sizes].sort((a, b) => b - a));
+    for (const one of sensitivity.slice(0, 3)) expect(Math.min(one.low.betterPlan!, one.high.betterPlan!)).toBeGreaterThanOrEqual(0);
+    for (const one of sensitivity) expect(["estimated", "calibrated"]).toContain(one.kind);
+  });
+
+  it("counts its runs, and looks at a sliver of its space", () => {
+    const { analytic, cluster, neuron } = tuned.evaluations;
+    expect([analytic, cluster, neuron].every((n) => n > 0)).toBe(true);
+    expect(analytic + cluster + neuron).toBeLessThan(1e-3 * tuned.spaceSize);
+  });
+});
+
+describe("other objectives", () => {
+  it("J/token: no dearer than the fastest plan", () => {
+    const thrifty = tunedIn(cell, { objective: "J/token" });
+    expect(thrifty.worth.joulesPerToken).toBeLessThan(tuned.worth.joulesPerToken);
+    expect(thrifty.worth.tokensPerSec).toBeLessThanOrEqual(1.01 * tuned.worth.tokensPerSec);
+  });
+
+  it("memory: less than the budget, and no slower than asked", () => {
+    const asked = 0.6 * speedOf("default");
+    const small = tunedIn(cell, { objective: "memory", atLeast: asked });
+    expect(small.ruledOut.floor).toBe(asked);
+    expect(small.worth.memoryBytes).toBeLessThan(0.9 * tuned.worth.memoryBytes);
+    expect(small.worth.tokensPerSec).toBeGreaterThan(0.97 * asked);
+  });
+
+  it("p99: the slowest token is no slower than the fastest plan's by more than a percent", () => {
+    const steady = tunedIn(cell, { objective: "p99" });
+    expect(steady.worth.p99Ms).toBeLessThan(1.01 * tuned.worth.p99Ms);
+  });
+});
+
+describe("what cannot be tuned", () => {
+  it("a budget without room for the default plan may have room for a leaner layout", () => {
+    const tight = cellOf("oneplus-12", "turbosparse-mixtral-47b", 6.2, { tokens: 4 });
+    const lean = tunedIn(tight, { effort: { ...SMALL, promoted: 2, moves: 0, clusterTokens: 2, finalTokens: 2, finalists: 1 } });
+    expect(lean.rivals).toEqual([]);
+    expect(lean.plan.mechanisms.scalesResident).toBe("no");
+  });
+
+  it.each([
+    ["no room at all", cellOf("oneplus-12", "turbosparse-mixtral-47b", 1), "DoesNotFit"],
+    ["a model without predictors", cellOf("oneplus-12", "qwen2-7b", 4), "Unsupported"],
+    ["a system with other mechanisms", { ...cellOf("oneplus-12", "bamboo-7b", 4), system: systemNamed("llama.cpp") }, "Unsupported"],
+  ])("%s is an answer", (_what, asked, tag) => {
+    const answer = searchSerially(simulated, tune({ cell: asked, planner: "ours", objective: "tokens/s", atLeast: null, effort: SMALL, explain: false }));
+    expect(E.isLeft(answer) && answer.left._tag).toBe(tag);
+  });
+});
