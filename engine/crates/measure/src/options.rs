@@ -50,6 +50,15 @@ pub enum Depth {
 }
 
 impl Depth {
+    /// The name that people type.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Full => "full",
+            Self::Trial => "trial",
+        }
+    }
+
     /// Turns of a cell of kernels, threads and memory.
     pub(crate) fn effort(self) -> Effort {
         let (millis, turns) = match self {
