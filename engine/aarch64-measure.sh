@@ -36,7 +36,7 @@ for crate in cache flash gguf measure neuron pool; do
 done
 CARGO_TARGET_DIR=$cache/target-measure
 CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$cache/linker
-RUSTFLAGS="-C target-feature=+crt-static"
+RUSTFLAGS="-C target-feature=+crt-static -C strip=symbols"
 export RUSTC CARGO_TARGET_DIR CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER RUSTFLAGS
 cd "$work"
 cargo build --offline --quiet --release -p neuronlab-measure --bin neuronlab-measure --target aarch64-unknown-linux-gnu >"$cache/measure.log" 2>&1 || {

@@ -60,7 +60,7 @@ export const describeDevice = (device: DeviceProfile): string => {
   return [
     `${device.title}; kernels ${device.measurements?.backend ?? "unknown"}`,
     table([{ title: "cores" }, { title: "name" }, { title: "clock", align: "right" }, { title: "dense", align: "right" }, { title: "sparse", align: "right" }, { title: "products", align: "right" }, { title: "4 KiB reads", align: "right" }], clusters),
-    `all cores read ${rate(cpu.bandwidth.value)}; a dispatch takes ${showNs(cpu.barrier.value)}; a neuron into the cache ${showNs(cpu.cacheInsert.value)}`,
+    `all cores stream ${rate(cpu.bandwidth.value)} of weights and read ${rate(device.dram.sustained.value)}; a dispatch takes ${showNs(cpu.barrier.value)}; a neuron into the cache ${showNs(cpu.cacheInsert.value)}`,
     `${flash.name}, random over ${blockOf(widest)}: ${curve.join(", ")}; one 4 KiB read alone ${showNs(flash.latency.value)}`,
   ].join("\n");
 };

@@ -30,10 +30,17 @@ export interface Names { readonly device: ReadonlyArray<string>; readonly model:
 
 const namesOf = (kind: ProfileKind): Program<ReadonlyArray<string>> => (capabilities) => capabilities.profileNames(kind);
 
+/** Of the package: a machine's own profile is no part of it. */
+const shipped: Program<ReadonlyArray<string>> = pipe(namesOf("device"), RTE.map((names) => names.filter((name) => name !== THIS_HOST)));
 /** This machine may be named before it was probed: reading its profile says what to do. */
-const devicesAndThis: Program<ReadonlyArray<string>> = pipe(namesOf("device"), RTE.map((names) => (names.includes(THIS_HOST) ? names : [...names, THIS_HOST])));
+const shippedAndThis: Program<ReadonlyArray<string>> = pipe(shipped, RTE.map((names) => [...names, THIS_HOST]));
 
-export const knownNames: Program<Names> = gather({ device: devicesAndThis, model: namesOf("model"), system: namesOf("system") });
+const besideDevices = (device: Program<ReadonlyArray<string>>): Program<Names> => gather({ device, model: namesOf("model"), system: namesOf("system") });
+
+/** What may be named. */
+export const knownNames: Program<Names> = besideDevices(shippedAndThis);
+/** What experiments and calibration are made with. */
+export const shippedNames: Program<Names> = besideDevices(shipped);
 
 /** Every profile of the package, by name: what experiments choose from. */
 export interface Profiles {
@@ -50,7 +57,6 @@ const loadEach = <A>(names: ReadonlyArray<string>, one: (name: string) => Progra
   );
 
 export const loadProfiles: Program<Profiles> = pipe(
-  knownNames,
-  // Experiments are about phones: a machine's own profile is no part of the package.
-  RTE.chain((names) => gather({ devices: loadEach(names.device.filter((name) => name !== THIS_HOST), loadDevice), models: loadEach(names.model, loadModel), systems: loadEach(names.system, loadSystem) })),
+  shippedNames,
+  RTE.chain((names) => gather({ devices: loadEach(names.device, loadDevice), models: loadEach(names.model, loadModel), systems: loadEach(names.system, loadSystem) })),
 );

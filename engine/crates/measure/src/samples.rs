@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub struct Effort {
     /// Time for one cell of a table, set-up not counted.
     pub cell: Duration,
-    /// The fewest turns of a cell, whatever they take.
+    /// The fewest turns of a cell, unless these take four times as long as it has; then three.
     pub turns: u32,
 }
 
@@ -70,16 +70,25 @@ pub fn time(work: impl FnOnce()) -> f64 {
     (start.elapsed().as_nanos() as f64).max(1.0)
 }
 
+/// The fewest turns that have quartiles.
+const LEAST: u32 = 3;
+/// A cell whose turns are long may take so many times its time.
+const OVERTIME: u32 = 4;
+
 /// Runs `turn` until the cell's time is over and often enough; it returns the nanoseconds that count. The first turn, which finds
 /// buffers and branches cold, does not.
 pub fn sample<E>(effort: Effort, mut turn: impl FnMut() -> Result<f64, E>) -> Result<Spread, E> {
     turn()?;
     let begun = Instant::now();
     let mut values = Vec::new();
-    while values.len() < effort.turns as usize || begun.elapsed() < effort.cell {
+    loop {
+        let (gone, done) = (begun.elapsed(), values.len() as u32);
+        let is_enough = gone >= effort.cell && (done >= effort.turns || (done >= LEAST && gone >= OVERTIME * effort.cell));
+        if is_enough {
+            return Ok(Spread::of(values));
+        }
         values.push(turn()?);
     }
-    Ok(Spread::of(values))
 }
 
 #[cfg(test)]
@@ -104,17 +113,19 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_has_its_turns_even_when_its_time_is_over_and_drops_the_first() {
-        let effort = Effort {
-            cell: Duration::ZERO,
-            turns: 4,
+    fn a_cell_has_its_turns_unless_they_are_long_and_drops_the_first() {
+        let counted = |cell: Duration, turn: Duration| {
+            let mut count = 0.0;
+            let spread = sample(Effort { cell, turns: 40 }, || {
+                std::thread::sleep(turn);
+                count += 1.0;
+                Ok::<_, ()>(count)
+            });
+            spread.expect("no turn fails")
         };
-        let mut count = 0.0;
-        let spread = sample(effort, || {
-            count += 1.0;
-            Ok::<_, ()>(count)
-        });
-        let spread = spread.expect("no turn fails");
-        assert_eq!((spread.turns, spread.median), (4, 3.5));
+        let short = counted(Duration::from_secs(1), Duration::from_millis(1));
+        assert!(short.turns >= 40 && short.median > 20.0, "{short:?}");
+        let long = counted(Duration::from_millis(1), Duration::from_millis(20));
+        assert_eq!((long.turns, long.median), (3, 3.0));
     }
 }
