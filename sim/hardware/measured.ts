@@ -3,8 +3,8 @@
  * two cells a rate is interpolated in the logarithms of size and rate, since sizes span decades; beyond the last it stays. null
  * where nothing of the kind was timed. bytes/ns, operations/ns, ns.
  */
+import type { Threads } from "../domain/core-kind.js";
 import type { CostRow, KernelRow, Measurements, ProductRow, ReadRow } from "../domain/measurements.js";
-import type { Threads } from "./kernels.js";
 
 interface Point { readonly at: number; readonly value: number }
 

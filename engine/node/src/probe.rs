@@ -93,7 +93,12 @@ impl From<MeasureError> for Failure {
 impl ProbeTask {
     fn work(&self) -> Result<ProbeDone, Failure> {
         let request = &self.request;
-        let depth = among("depth", &request.depth, &[Depth::Quick, Depth::Full, Depth::Trial], Depth::name)?;
+        let depth = among(
+            "depth",
+            &request.depth,
+            &[Depth::Quick, Depth::Full, Depth::Trial],
+            Depth::name,
+        )?;
         let scratch_bytes = match request.scratch {
             Some(bytes) => Some(whole("scratch", bytes, 1, 1 << 50)?),
             None => None,
