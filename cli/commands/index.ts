@@ -8,6 +8,7 @@ import { generateCommand } from "./generate.js";
 import { importCommand } from "./import.js";
 import { modelsCommand } from "./models.js";
 import { packCommand } from "./pack.js";
+import { probeCommand } from "./probe.js";
 import { recordCommand } from "./record.js";
 import { reproduceCommand } from "./reproduce.js";
 import { simulateCommand } from "./simulate.js";
@@ -17,4 +18,4 @@ import { traceCommand } from "./trace.js";
 import { trainPredictorCommand } from "./train-predictor.js";
 import { tuneCommand } from "./tune.js";
 
-export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, tuneCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, importCommand, recordCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];
+export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, tuneCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, importCommand, recordCommand, probeCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];

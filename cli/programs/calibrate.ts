@@ -7,7 +7,7 @@ import type { CalibrateOptions, Calibrated } from "../../experiments/calibration
 import { decodeWords, shared, switchedOn, workers } from "../args.js";
 import type { Command, Words } from "../command.js";
 import { gatherEach, inFormat, type Answer, type Loaded, type Program, type ProfileKind } from "../program.js";
-import { checkProfile, knownNames } from "./load.js";
+import { checkProfile, shippedNames } from "./load.js";
 
 export type Calibrate = (options: CalibrateOptions) => TaskEither<AppError, Calibrated>;
 
@@ -25,7 +25,7 @@ const rawProfile = ({ kind, name }: { readonly kind: ProfileKind; readonly name:
   );
 
 const rawProfiles: Program<ReadonlyMap<string, unknown>> = pipe(
-  knownNames,
+  shippedNames,
   RTE.map((names) => (["device", "model", "system"] as const).flatMap((kind) => names[kind].map((name) => ({ kind, name })))),
   RTE.chain(gatherEach(rawProfile)),
   RTE.map((entries) => new Map(entries)),

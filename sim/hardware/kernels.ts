@@ -2,22 +2,31 @@
  * How fast each processor computes: rooflines per kernel. A dense kernel on few vectors is bound by the weights it
  * streams, on many by arithmetic; a sparse neuron-cluster kernel by gathered rows per core. bytes/ns, operations/ns, ns.
  */
+import type { Threads } from "../domain/core-kind.js";
 import type { CoreKind, DeviceProfile } from "../domain/device.js";
+import type { Measurements } from "../domain/measurements.js";
+import { denseRate, productRate, sparseRate } from "./measured.js";
 
-export interface Threads { readonly big: number; readonly mid: number; readonly little: number }
+export type { Threads };
+
+/** Of a probed device, what these threads were timed at together, which is less than the sum of what each reaches alone. */
+const timed = (device: DeviceProfile, of: (tables: Measurements) => number | null): number | null => (device.measurements === null ? null : of(device.measurements));
+
+/** The layer and the batch that stand for the kernels of a probed device: hidden size 4096, a tenth of the neurons active. */
+const PROBED = { format: "q4_0", rows: 4096, cols: 4096, share: 0.1, batch: 64 } as const;
 
 const sumOver = (device: DeviceProfile, threads: Threads, of: (cluster: DeviceProfile["cpu"]["clusters"][number]) => number): number =>
   device.cpu.clusters.reduce((sum, cluster) => sum + Math.min(threads[cluster.kind], cluster.count.value) * of(cluster), 0);
 
 /** Weights per ns that these threads stream together through a dense kernel: each core's own limit, and the cluster's. */
 export const denseCpuBandwidth = (device: DeviceProfile, threads: Threads): number =>
-  Math.min(device.cpu.bandwidth.value, sumOver(device, threads, (c) => c.denseBandwidth.value));
+  timed(device, (tables) => denseRate(tables, threads, PROBED)) ?? Math.min(device.cpu.bandwidth.value, sumOver(device, threads, (c) => c.denseBandwidth.value));
 
 /** Weights per ns through the sparse neuron-cluster kernel, all these threads together. */
 export const sparseCpuBandwidth = (device: DeviceProfile, threads: Threads): number =>
-  Math.min(device.cpu.bandwidth.value, sumOver(device, threads, (c) => c.sparseBandwidth.value));
+  timed(device, (tables) => sparseRate(tables, threads, "up-down", PROBED)) ?? Math.min(device.cpu.bandwidth.value, sumOver(device, threads, (c) => c.sparseBandwidth.value));
 
-export const gemmCpuRate = (device: DeviceProfile, threads: Threads): number => sumOver(device, threads, (c) => c.gemmRate.value);
+export const gemmCpuRate = (device: DeviceProfile, threads: Threads): number => timed(device, (tables) => productRate(tables, threads, PROBED)) ?? sumOver(device, threads, (c) => c.gemmRate.value);
 
 export const coreOf = (device: DeviceProfile, kind: CoreKind): DeviceProfile["cpu"]["clusters"][number] | undefined => device.cpu.clusters.find((c) => c.kind === kind);
 

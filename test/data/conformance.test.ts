@@ -33,8 +33,9 @@ describe.each(paths)("$path", ({ path, load }) => {
     expect(silent.map((fact) => `${fact.path} (${fact.kind})`)).toEqual([]);
   });
 
-  it("names a source outside this project for every printed or measured number", () => {
-    const vague = factsOf(rawOf(path)).filter((fact) => ["printed", "measured"].includes(fact.kind) && fact.source.startsWith("neuronlab"));
+  it("names a source outside this project for every printed or measured number, or a probe with its date", () => {
+    const isProbe = (source: string): boolean => /^neuronlab(?:-measure| probe)\b(?!.*--trial).*, \d{4}-\d\d-\d\dT\d\d:\d\dZ, /.test(source);
+    const vague = factsOf(rawOf(path)).filter((fact) => ["printed", "measured"].includes(fact.kind) && fact.source.startsWith("neuronlab") && !isProbe(fact.source));
     expect(vague.map((fact) => `${fact.path}: ${fact.source}`)).toEqual([]);
   });
 
@@ -44,7 +45,7 @@ describe.each(paths)("$path", ({ path, load }) => {
   });
 
   it("has no number without its provenance: a fact, or a list or shapes with one source for all", () => {
-    const bare = bareNumbers(rawOf(path)).filter((at) => !at.startsWith("activations.skew.points") && !(path.startsWith("models/") && SHAPES.includes(at)));
+    const bare = bareNumbers(rawOf(path)).filter((at) => !at.startsWith("activations.skew.points") && !at.startsWith("measurements.") && !(path.startsWith("models/") && SHAPES.includes(at)));
     expect(bare).toEqual([]);
   });
 

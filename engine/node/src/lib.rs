@@ -13,6 +13,7 @@ mod failure;
 mod generate;
 mod memory;
 mod pack;
+mod probe;
 mod record;
 mod shape;
 mod synth;
@@ -32,7 +33,7 @@ pub struct About {
 }
 
 /// Raised with every change of what crosses the border.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// What this module is.
 #[napi]

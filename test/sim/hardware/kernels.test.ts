@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { bestThreads, denseCpuBandwidth, gemmCpuRate, matrixTimeNs, sparseCpuBandwidth, threadCount } from "../../../sim/hardware/kernels.js";
+import { decode } from "../../../sim/base/decode.js";
+import { E } from "../../../sim/base/fp.js";
+import { deviceCodec } from "../../../sim/domain/device.js";
+import { probed } from "../../fakes/probed.js";
 import { deviceNamed } from "../../arb/runs.js";
 
 const device = deviceNamed("oneplus-12");
@@ -11,6 +15,16 @@ describe("threads together", () => {
     expect(denseCpuBandwidth(device, { big: 1, mid: 5, little: 0 })).toBe(device.cpu.bandwidth.value);
     expect(sparseCpuBandwidth(device, { big: 0, mid: 2, little: 1 })).toBeCloseTo(2 * of("mid").sparseBandwidth.value + of("little").sparseBandwidth.value, 12);
     expect(gemmCpuRate(device, { big: 1, mid: 1, little: 0 })).toBeCloseTo(of("big").gemmRate.value + of("mid").gemmRate.value, 12);
+  });
+  it("of a probed device are what was timed on them together, and the sum where nothing was", () => {
+    const read = decode(deviceCodec, "the test")(probed("mine"));
+    if (E.isLeft(read)) throw new Error("the test's profile does not decode");
+    const [one, two] = [{ big: 1, mid: 0, little: 0 }, { big: 2, mid: 0, little: 0 }];
+    expect(denseCpuBandwidth(read.right, two)).toBe(20);
+    expect(denseCpuBandwidth(read.right, one)).toBeCloseTo(Math.sqrt(8 * 16), 12);
+    expect(sparseCpuBandwidth(read.right, one)).toBeCloseTo(Math.sqrt(50), 12);
+    expect(gemmCpuRate(read.right, one)).toBeCloseTo(50 * 4 ** (Math.log(8) / Math.log(16)), 10);
+    expect(gemmCpuRate(read.right, { big: 1, mid: 1, little: 0 })).toBe(gemmCpuRate(device, { big: 1, mid: 1, little: 0 }));
   });
   it("are never more than the phone has", () => expect(gemmCpuRate(device, { big: 9, mid: 0, little: 0 })).toBe(of("big").count.value * of("big").gemmRate.value));
   it("by default are all big and mid cores, or the little ones where there are no others", () => {
