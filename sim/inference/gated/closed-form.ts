@@ -1,0 +1,160 @@
+/** The closed form where the true gates decide: what a mean token asks, what each part takes on its own, and how long a layer is. */
+import { NO_DEMAND, type Demand } from "../demand.js";
+import { fedByDram, threadSums, type Parts, type Setting } from "../setting.js";
+import { threadCount } from "../../hardware/kernels.js";
+import { lruMissOfLayers } from "../../neurons/locality.js";
+import { unitLaws } from "./cluster-uses.js";
+import { gatedCosts, type GatedCosts } from "./costs.js";
+import { gateReads, groupsOf, NO_READS, SUM_BLOCK, unitReads, wholeReads, type Cut, type Reads } from "./cut.js";
+import { demandOfLayer } from "./demand.js";
+import { aroundGates, aroundUnits } from "./layer.js";
+import { clearLayerUse, createLayerUse, neuronsOf, type LayerUse } from "./walk.js";
+
+export const costsOf = ({ device, model, system, plan, rates }: Setting): GatedCosts => gatedCosts(device, model, system, plan, rates);
+
+/** Share of a layer's clusters that a segment does not have: a fixed choice has the first of each expert; LRU goes by expert, whose clusters are used together. */
+const missing = (setting: Setting, cut: Cut, slots: number, keys: number, fixed: boolean): ((layer: number, place: number) => number) => {
+  if (slots >= keys) return () => 0;
+  if (fixed) return (layer, place) => Math.min(1, Math.max(0, ((place * cut.layers + layer + 1) * cut.experts - slots) / cut.experts));
+  const { count, active, repeat } = setting.model.experts;
+  const whole = { share: Float64Array.of(1), rate: Float64Array.of(1 - 1e-9) };
+  const law = lruMissOfLayers(Array.from({ length: cut.layers }, () => whole), { pinnedShare: 0, capacityShare: slots / keys, overlap: 0, experts: { count, active, repeat: repeat.value }, tokenVariation: 0 });
+  return (layer) => law[layer]!.missOfActive;
+};
+
+const add = (reads: Float64Array, bytes: Float64Array, at: number, share: number, { count, bytes: each }: Reads): void => {
+  reads[at]! += share * count;
+  bytes[at]! += share * each;
+};
+
+/** A mean token's use of each layer, handed to `visit` one after the other in the same record. */
+const meanUses = (setting: Setting, cut: Cut, visit: (use: LayerUse) => void): void => {
+  const { model, plan, request } = setting;
+  const use = createLayerUse(cut);
+  const laws = cut.everyNeuron ? null : unitLaws(model, plan, cut, request.seed);
+  const gateMiss = missing(setting, cut, cut.hotSlots, cut.gateKeys, cut.fixedGates);
+  const clusterMiss = missing(setting, cut, cut.coldSlots, cut.unitKeys, cut.fixedUnits);
+  for (let layer = 0; layer < cut.layers; layer++) {
+    clearLayerUse(use, cut.used * cut.clusters);
+    for (let at = 0; at < use.clusters; at++) {
+      const place = at % cut.clusters;
+      const neurons = neuronsOf(cut, cut.cluster, place);
+      const groups = groupsOf(cut, cut.cluster, place);
+      const law = laws?.[layer];
+      use.neurons[at] = neurons;
+      use.fired[at] = neurons * (law?.neuronRate ?? 1);
+      const gate = gateMiss(layer, place);
+      const units = cut.ownReads ? 0 : clusterMiss(layer, place);
+      if (cut.onePhase) {
+        const both = Math.min(gate, units);
+        add(use.firstReads, use.firstBytes, at, both, wholeReads(cut, groups));
+        add(use.firstReads, use.firstBytes, at, gate - both, gateReads(cut, groups));
+        add(use.firstReads, use.firstBytes, at, units - both, unitReads(cut, groups));
+        use.firstCopied[at] = neurons * (gate * cut.gateRow + units * cut.upDownRow);
+        use.lookups += 1;
+        use.misses += units;
+        continue;
+      }
+      add(use.firstReads, use.firstBytes, at, gate, gate > 0 ? gateReads(cut, groups) : NO_READS);
+      use.firstCopied[at] = neurons * gate * cut.gateRow;
+      const wanted = law !== undefined && cut.ownReads ? (neurons / cut.unit) * law.unitRate : 1;
+      const missed = law !== undefined && cut.ownReads ? wanted * law.miss.missOfActive : units;
+      add(use.secondReads, use.secondBytes, at, missed, cut.ownReads ? { count: 1, bytes: cut.upDownPart } : unitReads(cut, groups));
+      use.secondCopied[at] = missed * Math.min(neurons, cut.unit) * cut.upDownRow;
+      use.lookups += wanted;
+      use.misses += missed;
+    }
+    if (cut.wholeLayer) {
+      // An expert that is not in use is in memory where the segments hold more than those that are.
+      const absent = (slots: number, keys: number): number => 1 - Math.max(0, (cut.experts * slots) / keys - cut.used) / Math.max(1, cut.experts - cut.used);
+      const [gate, rest] = [absent(cut.hotSlots, cut.gateKeys), absent(cut.coldSlots, cut.unitKeys)];
+      const whole = wholeReads(cut, cut.groups);
+      use.asideReads = (cut.experts - cut.used) * Math.max(gate, rest) * whole.count;
+      use.asideBytes = (cut.experts - cut.used) * cut.groups * (gate * cut.gatePart + rest * cut.upDownPart);
+    }
+    visit(use);
+  }
+};
+
+export const expectedGatedDemand = (setting: Setting): Demand => {
+  const costs = costsOf(setting);
+  const sum: { -readonly [K in keyof Demand]: number } = { ...NO_DEMAND };
+  meanUses(setting, costs.cut, (use) => {
+    const asked = demandOfLayer(costs, setting.plan, use);
+    for (const part of Object.keys(sum) as ReadonlyArray<keyof Demand>) sum[part] += asked[part];
+  });
+  return sum;
+};
+
+/** What each part of a token takes on its own. */
+export const gatedParts = (asked: Setting, demand: Demand): Parts => {
+  const setting = fedByDram(asked);
+  const costs = costsOf(setting);
+  const { cut } = costs;
+  const threads = threadSums(setting);
+  const unitBytes = demand.work * cut.upDownRow;
+  const sparse = cut.everyNeuron ? threads.dense : threads.sparse;
+  const slowest = cut.everyNeuron ? threads.slowestDense : threads.slowestSparse;
+  const attention = cut.layers * (costs.attentionBytes / costs.dense + costs.layerNs + costs.barrierNs);
+  const head = costs.headBytes / costs.dense + costs.barrierNs + costs.tokenNs;
+  const barriers = cut.layers * (costs.sumBytes / costs.dense + costs.barrierNs);
+  const products = demand.denseBytes / threads.dense + unitBytes / sparse;
+  return {
+    attention, head, predictor: 0, sparse: products, cache: demand.aroundNs / threads.evenThreads, denseFfn: 0, launches: 0, barriers,
+    reads: demand.readNs, stream: 0, prefetch: 0,
+    alone: demand.chainWork / threads.slowestDense + demand.chainMissing / slowest + demand.chainNs + products * (1 / threads.worst - 1),
+    dramCpuBytes: cut.layers * (costs.attentionBytes + costs.sumBytes) + costs.headBytes + demand.denseBytes + unitBytes, dramNpuBytes: 0, dramGpuBytes: 0,
+    flashBytes: demand.otherMissingBytes, rows: demand.active,
+    cpuAtBest: (demand.denseBytes / Math.max(costs.dense, threads.denseAll) + unitBytes / Math.max(sparse, cut.everyNeuron ? threads.denseAll : threads.sparseAll)) / threads.best,
+    beforeAtBest: attention + head + barriers,
+  };
+};
+
+/** Of the products' time, the part of the gates. */
+export const gateShareOf = (setting: Setting, demand: Demand): number => {
+  const { cut } = costsOf(setting);
+  const threads = threadSums(setting);
+  const gates = demand.denseBytes / threads.dense;
+  return gates / (gates + (demand.work * cut.upDownRow) / (cut.everyNeuron ? threads.dense : threads.sparse) || 1);
+};
+
+/** A mean token, layer by layer. */
+export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
+  const setting = fedByDram(asked);
+  const costs = costsOf(setting);
+  const { cut } = costs;
+  const threads = threadSums(setting);
+  const count = Math.max(1, threadCount(setting.plan.compute.threads));
+  const sparse = cut.everyNeuron ? threads.dense : threads.sparse;
+  let ffn = 0;
+  meanUses(setting, cut, (use) => {
+    let [gateNs, unitNs, first, second, mostGate] = [0, 0, costs.deviceNs(use.asideReads, use.asideBytes), 0, 0];
+    for (let c = 0; c < use.clusters; c++) {
+      const blocks = Math.ceil(use.neurons[c]! / SUM_BLOCK);
+      const gate = (use.neurons[c]! * cut.gateRow * count) / threads.dense + aroundGates(costs, use, c);
+      gateNs += gate / count;
+      mostGate = Math.max(mostGate, gate);
+      unitNs += (use.fired[c]! * cut.upDownRow) / sparse + (blocks * costs.dispatchNs + aroundUnits(costs, use, c)) / count;
+      first += costs.deviceNs(use.firstReads[c]!, use.firstBytes[c]!);
+      second += costs.deviceNs(use.secondReads[c]!, use.secondBytes[c]!);
+    }
+    // Clusters that do not divide evenly among the threads end with one that others wait for.
+    const uneven = (Math.ceil(use.clusters / count) - use.clusters / count) * mostGate;
+    const waits = (ns: number): number => (ns > 0 ? Math.max(ns, costs.latencyNs) : 0);
+    const lastBlock = (unitNs * count) / Math.max(1, use.clusters * Math.ceil((use.neurons[0] ?? 1) / SUM_BLOCK));
+    switch (setting.plan.mechanisms.overlap) {
+      case "none":
+        ffn += waits(first) + gateNs + uneven + waits(second) + unitNs;
+        return;
+      case "matrix":
+        ffn += (first > 0 ? Math.max(gateNs + uneven, waits(first) + mostGate) : gateNs + uneven) + (second > 0 ? Math.max(unitNs, waits(second) + lastBlock) : unitNs);
+        return;
+      case "cluster": {
+        const fill = (first > 0 ? costs.latencyNs : 0) + (second > 0 ? mostGate + costs.latencyNs : first > 0 ? mostGate : 0) + lastBlock;
+        const rounds = (use.clusters / Math.min(setting.plan.pipeline.depth, use.clusters)) * (mostGate + (second > 0 ? costs.latencyNs : 0));
+        ffn += Math.max(gateNs + unitNs + uneven / 2, first + second > 0 ? first + second + fill : 0, rounds);
+      }
+    }
+  });
+  return parts.attention + parts.head + parts.barriers + ffn;
+};
