@@ -45,7 +45,7 @@ const SHAPES: Readonly<Record<string, SynthRequest>> = {
   // Its prompt is one token, which is a pass of decoding.
   short: { ...made, neurons: 768, experts: 6, expertsUsed: 2, repeat: 0.6, layers: 2 },
 };
-const promptOf = (name: string): string => (name === "short" ? "t" : PROMPT);
+const promptOf = (name: string): string => (name === "short" ? "the" : PROMPT);
 
 const asking = (model: string): GenerateRequest => ({
   model, prompt: PROMPT, tokens: TOKENS, memory: 2e9, segments: null, threads: 2, cores: null, ioCore: null, shape: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
