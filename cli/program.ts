@@ -17,6 +17,9 @@ export const contentOf = (file: OutputFile): string | Uint8Array => ("text" in f
 
 export type ProfileKind = "device" | "model" | "system";
 
+/** The profile of the machine that this runs on, once it was probed. */
+export const THIS_HOST = "this-host";
+
 /** A JSON document and the name that messages call it by. */
 export interface Loaded { readonly where: string; readonly raw: unknown }
 
@@ -87,6 +90,8 @@ export interface Capabilities {
   readonly host: TaskEither<AppError, HostFacts>;
   /** Milliseconds since some fixed moment; only for messages, never in a result. */
   readonly now: IO<number>;
+  /** Where the profile of this machine lies, or will. */
+  readonly thisHost: string;
   /** The folder with devices/, models/, systems/ and results/. */
   readonly home: string;
 }

@@ -5,7 +5,7 @@ import { deviceCodec, type DeviceProfile } from "../../sim/domain/device.js";
 import { modelCodec, type ModelSpec } from "../../sim/domain/model.js";
 import { planCodec, type Plan } from "../../sim/domain/plan.js";
 import { systemCodec, type SystemSpec } from "../../sim/domain/system.js";
-import { gather, gatherEach, type Program, type ProfileKind } from "../program.js";
+import { THIS_HOST, gather, gatherEach, type Program, type ProfileKind } from "../program.js";
 
 const load = <A>(kind: ProfileKind, codec: Codec<A>) => (name: string): Program<A> => (capabilities) =>
   pipe(
@@ -30,7 +30,10 @@ export interface Names { readonly device: ReadonlyArray<string>; readonly model:
 
 const namesOf = (kind: ProfileKind): Program<ReadonlyArray<string>> => (capabilities) => capabilities.profileNames(kind);
 
-export const knownNames: Program<Names> = gather({ device: namesOf("device"), model: namesOf("model"), system: namesOf("system") });
+/** This machine may be named before it was probed: reading its profile says what to do. */
+const devicesAndThis: Program<ReadonlyArray<string>> = pipe(namesOf("device"), RTE.map((names) => (names.includes(THIS_HOST) ? names : [...names, THIS_HOST])));
+
+export const knownNames: Program<Names> = gather({ device: devicesAndThis, model: namesOf("model"), system: namesOf("system") });
 
 /** Every profile of the package, by name: what experiments choose from. */
 export interface Profiles {
@@ -48,5 +51,6 @@ const loadEach = <A>(names: ReadonlyArray<string>, one: (name: string) => Progra
 
 export const loadProfiles: Program<Profiles> = pipe(
   knownNames,
-  RTE.chain((names) => gather({ devices: loadEach(names.device, loadDevice), models: loadEach(names.model, loadModel), systems: loadEach(names.system, loadSystem) })),
+  // Experiments are about phones: a machine's own profile is no part of the package.
+  RTE.chain((names) => gather({ devices: loadEach(names.device.filter((name) => name !== THIS_HOST), loadDevice), models: loadEach(names.model, loadModel), systems: loadEach(names.system, loadSystem) })),
 );

@@ -5,10 +5,9 @@
 import { exactly, list, nullable, oneOf, optional, refined, text, type TypeOf } from "../base/decode.js";
 import type { Mistake } from "../base/errors.js";
 import { showBytes } from "../base/units.js";
+import { CORE_KINDS, type CoreKind } from "./core-kind.js";
 import { counted, fact, positive, share } from "./fact.js";
-
-const CORE_KINDS = ["big", "mid", "little"] as const;
-export type CoreKind = (typeof CORE_KINDS)[number];
+import { measurementsCodec } from "./measurements.js";
 
 /** No agent gets more from DRAM than DRAM gives, bytes/ns. */
 const capped = (path: string, rate: number, capPath: string, cap: number): ReadonlyArray<Mistake> => (rate <= cap ? [] : [{ path, message: `must not exceed ${capPath} (${cap}GB/s), got ${rate}GB/s` }]);
@@ -153,6 +152,8 @@ export const deviceCodec = refined(
     pageCache,
     thermal,
     power: exactly({ idle: fact("power") }),
+    /** Of a device that was probed: all that was timed. */
+    measurements: optional(nullable(measurementsCodec), null),
   }),
   (d) => [
     ...(d.dram.usable.value <= d.dram.total.value ? [] : [{ path: "dram.usable", message: `must not exceed dram.total (${showBytes(d.dram.total.value)}), got ${showBytes(d.dram.usable.value)}` }]),
@@ -170,4 +171,5 @@ export type CpuCluster = DeviceProfile["cpu"]["clusters"][number];
 export type NpuProfile = NonNullable<DeviceProfile["npu"]>;
 export type GpuProfile = NonNullable<DeviceProfile["gpu"]>;
 export type FlashProfile = DeviceProfile["flash"];
+export type { CoreKind };
 export { share };

@@ -34,6 +34,9 @@ const bounded = (dimension: Dimension, { low, high, whole }: Bounds): Codec<numb
     return whole && !Number.isInteger(value) ? E.left(`should be a whole number, got ${String(raw)}`) : parsed;
   });
 
+/** A quantity whose provenance stands elsewhere: a row of a table that has one source. Above zero where `low` says nothing else. */
+export const quantity = (dimension: Dimension, low = ABOVE_ZERO): Codec<number> => bounded(dimension, { low, high: Infinity, whole: false });
+
 const factWith = (dimension: Dimension, bounds: Bounds): Codec<Fact> =>
   exactly({ value: bounded(dimension, bounds), kind: oneOf(...KINDS), source: text, note: optional(text, "") });
 

@@ -9,9 +9,12 @@ import type { SimulatedRun, RunRequest } from "../../sim/domain/run.js";
 import { commands } from "../../cli/commands/index.js";
 import type { Words } from "../../cli/command.js";
 import type { Engine } from "../../engine/index.js";
-import { contentOf, type Capabilities, type HostFacts, type Loaded, type Outcome, type ProfileKind, type RunInputs } from "../../cli/program.js";
+import { THIS_HOST, contentOf, type Capabilities, type HostFacts, type Loaded, type Outcome, type ProfileKind, type RunInputs } from "../../cli/program.js";
 
 const FOLDER = { device: "devices", model: "models", system: "systems" } as const;
+
+/** Where a fake machine keeps its own profile. */
+export const HOST_PROFILE = "/cache/this-host.json";
 
 const notBuilt = () => TE.left(unsupported("the native engine is not built", "this is a test"));
 
@@ -96,11 +99,13 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
       profileNames: (kind) => TE.right(namesIn(kind)),
       readProfile: (kind, name) => {
         if (files.has(name)) return readJson(name);
+        if (kind === "device" && name === THIS_HOST) return readJson(HOST_PROFILE);
         const names = namesIn(kind);
         if (!names.includes(name)) return TE.left(unknownName(kind, name, names, nearest(name, names)));
         const where = `${FOLDER[kind]}/${name}.json`;
         return TE.right({ where, raw: JSON.parse(readFileSync(where, "utf8")) as unknown });
       },
+      thisHost: HOST_PROFILE,
       readJson,
       readBytes: (path) => TE.right(Buffer.from(files.get(path) ?? "", "latin1")),
       readStored: (path) => TE.right(files.get(path) ?? null),
@@ -114,6 +119,7 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
         trainPredictor: notBuilt,
         generate: notBuilt,
         bench: notBuilt,
+        probe: notBuilt,
         record: notBuilt,
         synth: notBuilt,
         verify: notBuilt,

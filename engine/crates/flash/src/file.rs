@@ -147,6 +147,29 @@ impl FlashFile {
         })
     }
 
+    /// A file of `bytes` bytes in which nothing is known to be: whole pages can be read from it, and no targets. For timing this
+    /// crate's readers on a file without a model.
+    pub fn blank(path: &Path, bytes: u64) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            header: Header {
+                arrangement: Arrangement::Bundles,
+                layers: 0,
+                dense: 0,
+                file_bytes: bytes,
+                source_bytes: 0,
+                sections: [Span { offset: 0, bytes: 0 }; Section::ALL.len()],
+                checksums: [0; Section::ALL.len()],
+            },
+            fingerprint: 0,
+            dense: Vec::new(),
+            layers: Vec::new(),
+            order: NeuronOrder::default(),
+            checksums: Vec::new(),
+            checksum_starts: Vec::new(),
+        }
+    }
+
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path

@@ -1,0 +1,9 @@
+//! What was measured as a device profile, and as the tables behind it.
+
+mod device;
+mod facts;
+mod json;
+mod tables;
+
+pub use device::profile;
+pub use json::Json;
