@@ -65,7 +65,7 @@ export const activityOf = (phone: Phone, plan: Plan, wallNs: number, flashBytes:
   const byKind = { big: 0, mid: 0, little: 0 };
   phone.threads.forEach((kind, i) => (byKind[kind] += busy[phone.lane.threads[i]!]! + busy[phone.lane.allThreads]!));
   const driver = plan.compute.ioCore !== "none" ? plan.compute.ioCore : (phone.threads.at(-1) ?? "mid");
-  byKind[driver] += busy[phone.lane.flash]!;
+  if (plan.mechanisms.computation !== "gated") byKind[driver] += busy[phone.lane.flash]!;
   const counted = phone.recorder.counted;
   const dramBytes = counted[counter("dram cpu asked")]! + counted[counter("dram npu asked")]! + counted[counter("dram gpu asked")]! + flashBytes;
   return { wallNs, bigNs: byKind.big, midNs: byKind.mid, littleNs: byKind.little, npuNs: busy[phone.lane.npu]!, gpuNs: busy[phone.lane.gpu]!, dramBytes, flashBytes };

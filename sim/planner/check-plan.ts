@@ -53,7 +53,7 @@ const wrongCores = (device: DeviceProfile, plan: Plan, request: RunRequest, offl
     ...KINDS.filter((kind) => threads[kind] > coresOf(device, kind)).map((kind) => mistake(`compute.threads.${kind}`, `is ${threads[kind]}, and ${has(kind)}`)),
     ...(threadCount(threads) === 0 && work !== null ? [mistake("compute.threads", `are all 0, and ${work}; give it at least one`)] : []),
     ...(ioCore !== "none" && coresOf(device, ioCore) === 0 ? [mistake("compute.ioCore", `is ${ioCore}, and ${has(ioCore)}; choose one of ${KINDS.filter((kind) => coresOf(device, kind) > 0).join(", ")}, none`)] : []),
-    ...(ioCore !== "none" && reads && coresOf(device, ioCore) > 0 && threads[ioCore] + 1 > coresOf(device, ioCore)
+    ...(ioCore !== "none" && reads && plan.mechanisms.computation !== "gated" && coresOf(device, ioCore) > 0 && threads[ioCore] + 1 > coresOf(device, ioCore)
       ? [mistake("compute.ioCore", `is ${ioCore}, and no such core is left beside ${threads[ioCore]} compute ${threads[ioCore] === 1 ? "thread" : "threads"}: ${has(ioCore)}; take one thread away, or read on another kind`)]
       : []),
   ];

@@ -106,7 +106,7 @@ describe("the plan of a real run", () => {
   it("is one that the decoder takes, with what the engine did and held", () => {
     const decoded = decode(planCodec, "plan")(encodePlan(run.plan));
     expect(E.isRight(decoded) && decoded.right).toEqual(run.plan);
-    expect(run.plan.mechanisms).toMatchObject({ computation: "gated", decodeOn: "cpu", loading: "two-phase", cache: "segmented", overlap: "cluster", submitters: "io-thread" });
+    expect(run.plan.mechanisms).toMatchObject({ computation: "gated", decodeOn: "cpu", loading: "two-phase", cache: "sieve", overlap: "cluster", submitters: "io-thread" });
     expect(run.plan.cache).toEqual({ fixed: 3e8, predictors: 0, scales: 0, kv: 1e8, runtime: 2e7, hot: 3e8, cold: 1e8 });
     expect(run.plan.compute.threads).toEqual({ big: 2, mid: 0, little: 0 });
   });
