@@ -18,7 +18,7 @@ export const drawValidation = (document: Document, cells: ReadonlyArray<CellResu
     ...models.map((model, i) => ({ text: model, colour: COLOURS[i % COLOURS.length]!, fill: COLOURS[i % COLOURS.length]! })),
     { text: "check", colour: MUTED, fill: MUTED }, { text: "calibration", colour: MUTED, fill: "#ffffff" },
   ].map((entry, i) => ({ ...entry, x: domain[0] * 1.06, y: domain[1] / (domain[1] / domain[0]) ** (0.03 + 0.045 * i) }));
-  return Plot.plot({
+  const svg = Plot.plot({
     document,
     width: WIDTH,
     height: HEIGHT,
@@ -34,4 +34,7 @@ export const drawValidation = (document: Document, cells: ReadonlyArray<CellResu
       Plot.text(key, { x: "x", y: "y", text: "text", dx: 12, textAnchor: "start", fontSize: FONT_SIZE, fill: INK }),
     ],
   }) as SVGSVGElement;
+  // A file of its own needs to say what it is.
+  svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  return svg;
 };
