@@ -7,6 +7,9 @@ import { table } from "../../sim/report/table.js";
 const rate = (bytesPerNs: number): string => (bytesPerNs >= 1 ? `${bytesPerNs.toFixed(2)} GB/s` : `${(1e3 * bytesPerNs).toFixed(1)} MB/s`);
 const operations = (perNs: number): string => `${perNs.toFixed(1)} GOPS`;
 
+/** Sizes that were chosen, and so are round in binary. */
+const blockOf = (bytes: number): string => (bytes % 2 ** 20 === 0 ? `${bytes / 2 ** 20} MiB` : bytes % 1024 === 0 ? `${bytes / 1024} KiB` : showBytes(bytes));
+
 const on = (cores: ReadonlyArray<number>): string => `${cores.length === 1 ? "core" : "cores"} ${cores.join(",")}`;
 
 type Cells = readonly [what: string, where: string, median: string, quartiles: string];
@@ -23,7 +26,7 @@ const productCells = (row: ProductRow): Cells => [`product ${row.format} ${row.r
 const costCells = (row: CostRow): Cells => [row.cost, on(row.cores), showNs(row.time), `${showNs(row.low)} to ${showNs(row.high)}`];
 
 const readCells = (row: ReadRow): ReadonlyArray<string> => [
-  `${row.pattern} ${showBytes(row.block)} over ${showBytes(row.range)}`,
+  `${row.pattern} ${blockOf(row.block)} over ${blockOf(row.range)}`,
   `${row.backend} ${row.inFlight}${row.direct ? "" : ", buffered"}, core ${row.core}`,
   rate(row.rate),
   `${rate(row.low)} to ${rate(row.high)}`,
@@ -53,11 +56,11 @@ export const describeDevice = (device: DeviceProfile): string => {
     rate(cluster.flashRandom4k.value),
   ]);
   const widest = Math.max(...flash.random.map((point) => point.range.value));
-  const curve = flash.random.filter((point) => point.range.value === widest).map((point) => `${showBytes(point.block.value)} ${rate(point.rate.value)}`);
+  const curve = flash.random.filter((point) => point.range.value === widest).map((point) => `${blockOf(point.block.value)} ${rate(point.rate.value)}`);
   return [
     `${device.title}; kernels ${device.measurements?.backend ?? "unknown"}`,
     table([{ title: "cores" }, { title: "name" }, { title: "clock", align: "right" }, { title: "dense", align: "right" }, { title: "sparse", align: "right" }, { title: "products", align: "right" }, { title: "4 KiB reads", align: "right" }], clusters),
     `all cores read ${rate(cpu.bandwidth.value)}; a dispatch takes ${showNs(cpu.barrier.value)}; a neuron into the cache ${showNs(cpu.cacheInsert.value)}`,
-    `${flash.name}, random over ${showBytes(widest)}: ${curve.join(", ")}; one 4 KiB read alone ${showNs(flash.latency.value)}`,
+    `${flash.name}, random over ${blockOf(widest)}: ${curve.join(", ")}; one 4 KiB read alone ${showNs(flash.latency.value)}`,
   ].join("\n");
 };

@@ -46,7 +46,8 @@ const plainOf = (raw: unknown): ReadonlyArray<readonly [string, string]> => {
     if (Array.isArray(node)) return node.every((item) => typeof item !== "object") ? [[path, node.join(", ")]] : node.flatMap((item: unknown, i) => walk(item, `${path}[${i}]`));
     return Object.entries(node).flatMap(([key, value]) => walk(value, path === "" ? key : `${path}.${key}`));
   };
-  return walk(raw, "").filter(([path]) => path !== "schema");
+  // A probed device's tables are thousands of rows, which probe shows.
+  return walk(raw, "").filter(([path]) => path !== "schema" && !path.startsWith("measurements"));
 };
 
 interface Shelf<A> {

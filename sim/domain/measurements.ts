@@ -3,7 +3,7 @@
  * profile are taken from them. Kernels are the engine's own, reads go through its own reader (engine/crates/measure; docs/probe.md
  * says what each number feeds). Rates are medians, in bytes/ns and operations/ns; times in ns.
  */
-import { exactly, flag, list, number, oneOf, refined, text, type Codec, type Exact, type Fields, type TypeOf } from "../base/decode.js";
+import { exactly, flag, list, number, oneOf, refined, text, type Codec, type TypeOf } from "../base/decode.js";
 import type { Mistake } from "../base/errors.js";
 import { CORE_KINDS } from "./core-kind.js";
 import { quantity } from "./fact.js";
@@ -17,19 +17,15 @@ const cores = list(core, 1);
 const size = number(1, 2 ** 40, true);
 
 /** Quartiles of the turns of a cell. */
-const quartiles = <D extends "bandwidth" | "rate" | "time">(of: D) => ({ low: quantity(of), high: quantity(of), turns: size });
+const quartiles = (of: "bandwidth" | "rate" | "time") => ({ low: quantity(of), high: quantity(of), turns: size });
 
-interface Spread { readonly low: number; readonly high: number }
+/** The middle of a row lies between its quartiles. */
+const between = (path: string, middle: number, { low, high }: { readonly low: number; readonly high: number }): ReadonlyArray<Mistake> =>
+  low <= middle && middle <= high ? [] : [{ path, message: `should lie between the quartiles ${low} and ${high}, got ${middle}` }];
 
-/** The middle lies between the quartiles. */
-const within = <P extends Fields, K extends keyof P & string>(key: K, codec: Codec<Exact<P>>): Codec<Exact<P>> =>
-  refined(codec, (row): ReadonlyArray<Mistake> => {
-    const { low, high } = row as unknown as Spread;
-    const middle = row[key] as number;
-    return low <= middle && middle <= high ? [] : [{ path: key, message: `should lie between the quartiles ${low} and ${high}, got ${middle}` }];
-  });
+const rated = <R extends { readonly rate: number; readonly low: number; readonly high: number }>(row: Codec<R>): Codec<R> => refined(row, (r) => between("rate", r.rate, r));
 
-const kernelRow = within("rate", exactly({
+const kernelRow = rated(exactly({
   kernel: oneOf(...KERNELS),
   /** Of the weights; of up, where down has another. */
   format: oneOf(...WEIGHT_FORMATS),
@@ -45,9 +41,9 @@ const kernelRow = within("rate", exactly({
 }));
 
 /** A matrix times `batch` vectors; two operations for a weight and a vector. */
-const productRow = within("rate", exactly({ kernel: oneOf("product"), format: oneOf(...WEIGHT_FORMATS), cores, rows: size, cols: size, batch: size, rate: quantity("rate"), ...quartiles("rate") }));
+const productRow = rated(exactly({ kernel: oneOf("product"), format: oneOf(...WEIGHT_FORMATS), cores, rows: size, cols: size, batch: size, rate: quantity("rate"), ...quartiles("rate") }));
 
-const readRow = within("rate", exactly({
+const readRow = rated(exactly({
   backend: oneOf("io_uring", "pread"),
   /** Depth of the ring, or lanes. */
   inFlight: size,
@@ -66,7 +62,7 @@ const readRow = within("rate", exactly({
   latency: quantity("time"),
 }));
 
-const costRow = within("time", exactly({ cost: oneOf(...COSTS), cores, time: quantity("time"), ...quartiles("time") }));
+const costRow = refined(exactly({ cost: oneOf(...COSTS), cores, time: quantity("time"), ...quartiles("time") }), (row) => between("time", row.time, row));
 
 export const measurementsCodec = exactly({
   kind: oneOf("measured"),

@@ -42,6 +42,7 @@ pub use ticker::{Step, Tell};
 pub use topology::{Cluster, CoreKind, Topology};
 
 use disturbance::Watch;
+use reads::Served;
 use scratch::Scratch;
 use ticker::Ticker;
 
@@ -80,8 +81,9 @@ pub fn measure(options: &Options, tell: Tell<'_>) -> Result<Measured, MeasureErr
         .flat_map(|cost| costs::sets(&topology, cost).into_iter().map(move |set| (cost, set)))
         .collect();
     let memory_cells: &[Cost] = if options.has(Part::Memory) { &costs::OF_MEMORY } else { &[] };
+    // Which cells there are is only known once the file is there; about as many.
     let read_cells = if options.has(Part::Flash) {
-        reads::cells(options.depth, &topology, bytes)
+        reads::cells(options.depth, &topology, bytes, &Served::wanted())
     } else {
         Vec::new()
     };
@@ -163,11 +165,13 @@ pub fn measure(options: &Options, tell: Tell<'_>) -> Result<Measured, MeasureErr
         }
         if !read_cells.is_empty() {
             let watch = Watch::new();
-            for one in read_cells {
+            let served = Served::here(&scratch)?;
+            measured.notes.extend(served.fallbacks.iter().cloned());
+            for one in reads::cells(options.depth, &measured.topology, bytes, &served) {
                 measured.reads.push(reads::measure(reading, &scratch, one)?);
                 ticker.tick(Part::Flash, read)?;
             }
-            let flash = flash_facts(reading, &scratch, &cores, &mut measured)?;
+            let flash = flash_facts(reading, &scratch, &cores, &served)?;
             measured.flash = Some(flash);
             ticker.tick(Part::Flash, read * more_reads as f64)?;
             watch.tell("flash", cores.len(), &mut measured.notes);
@@ -198,33 +202,20 @@ fn weights_bytes(depth: Depth, measured: &Measured) -> usize {
     wanted as usize
 }
 
-fn flash_facts(reading: Effort, scratch: &Scratch, cores: &[usize], measured: &mut Measured) -> Result<FlashFacts, MeasureError> {
-    let usual = measured.reads[0].cell.clone();
-    let small = ReadCell {
-        uring: true,
-        block: flash::PAGE,
-        range: scratch.bytes,
-        ..usual.clone()
-    };
-    if !usual.direct {
-        measured
-            .notes
-            .push("this filesystem refuses direct reads: the flash curve is the page cache's, and much too fast".to_owned());
-    }
-    let load = reads::Load::new(scratch, &small)?;
-    measured.notes.extend(load.used().fallbacks.iter().cloned());
-    drop(load);
+fn flash_facts(reading: Effort, scratch: &Scratch, cores: &[usize], served: &Served) -> Result<FlashFacts, MeasureError> {
+    let small = served.cell(scratch.bytes, cores[0]);
     let together = match cores.len() {
         1 => None,
         _ => Some(reads::together(reading, scratch, cores, &small)?),
     };
     Ok(FlashFacts {
         device: scratch.device(),
-        direct: usual.direct,
-        backend: if usual.uring { "io_uring" } else { "pread" },
+        direct: served.direct,
+        uring: served.uring,
+        in_flight: served.in_flight,
         bytes: scratch.bytes,
         together,
         submitters: cores.len(),
-        second_phase: reads::second_phase(reading, scratch, cores[0])?,
+        second_phase: reads::second_phase(reading, scratch, &small)?,
     })
 }

@@ -11,9 +11,10 @@ use measure::{Depth, MeasureError, Options, Part, Step};
 const USAGE: &str = "\
 Measures this device and prints its profile (neuronlab/device@1) as JSON. A few minutes; progress on stderr.
 
-  neuronlab-measure [--quick] [--dir FOLDER] [--only PART] [--scratch MEBIBYTES] [--name NAME] > device.json
+  neuronlab-measure [--quick | --trial] [--dir FOLDER] [--only PART] [--scratch MEBIBYTES] [--name NAME] > device.json
 
   --quick        under half a minute: fewer cells, fewer turns
+  --trial        the form of a profile in seconds; its numbers say nothing
   --dir FOLDER   where the scratch file lies, on the storage to measure (default: this folder); it has no name and is gone with this process
   --scratch N    mebibytes of the scratch file, an even number (default: 4096; with --quick 512)
   --only PART    kernels, threads, memory or flash: prints the tables of that part, which are no profile
@@ -30,6 +31,7 @@ fn options(words: &[String]) -> Result<Options, String> {
         let mut value = || rest.next().ok_or_else(|| format!("{word}: has no value; see --help"));
         match word.as_str() {
             "--quick" => options.depth = Depth::Quick,
+            "--trial" => options.depth = Depth::Trial,
             "--dir" => options.folder = PathBuf::from(value()?),
             "--name" => options.name.clone_from(value()?),
             "--scratch" => {

@@ -18,7 +18,10 @@ use crate::sys;
 use crate::topology::Topology;
 
 /// Reads in flight of the engine where a plan says nothing else.
-pub(crate) const ENGINE_DEPTH: u32 = 64;
+const ENGINE_DEPTH: u32 = 64;
+
+/// Bytes of the range that every core is tried on.
+pub(crate) const EACH_CORE_OVER: u64 = 128 << 20;
 
 /// Blocks of the curve, in bytes: bundles are 4 to 16 KiB, layers stream in larger pieces.
 fn blocks(depth: Depth) -> &'static [u64] {
@@ -51,19 +54,63 @@ fn ranges(depth: Depth, bytes: u64) -> Vec<u64> {
     ranges
 }
 
+/// What the engine's reads would be served by here.
+#[derive(Clone, Debug)]
+pub(crate) struct Served {
+    pub uring: bool,
+    pub in_flight: u32,
+    pub direct: bool,
+    /// Why that is not what the engine wants; for notes.
+    pub fallbacks: Vec<String>,
+}
+
+impl Served {
+    /// As the engine wants it.
+    pub fn wanted() -> Self {
+        Self {
+            uring: true,
+            in_flight: ENGINE_DEPTH,
+            direct: true,
+            fallbacks: Vec::new(),
+        }
+    }
+
+    /// As it is with this file, found by opening it.
+    pub fn here(scratch: &Scratch) -> Result<Self, MeasureError> {
+        let load = Load::new(scratch, &Self::wanted().cell(scratch.bytes, 0))?;
+        let used = load.used();
+        let (BackendChoice::Uring(in_flight) | BackendChoice::Lanes(in_flight)) = used.backend;
+        let mut fallbacks = used.fallbacks.clone();
+        if !used.direct {
+            fallbacks.push("reads go through the page cache: the flash curve is memory's, and much too fast".to_owned());
+        }
+        Ok(Self {
+            uring: matches!(used.backend, BackendChoice::Uring(_)),
+            in_flight,
+            direct: used.direct,
+            fallbacks,
+        })
+    }
+
+    /// Small reads anywhere in so many bytes.
+    pub fn cell(&self, range: u64, core: usize) -> ReadCell {
+        ReadCell {
+            uring: self.uring,
+            in_flight: self.in_flight,
+            direct: self.direct,
+            random: true,
+            block: PAGE,
+            range,
+            core,
+        }
+    }
+}
+
 /// The cells of the curve, for a scratch file of so many bytes.
-pub(crate) fn cells(depth: Depth, topology: &Topology, bytes: u64) -> Vec<ReadCell> {
+pub(crate) fn cells(depth: Depth, topology: &Topology, bytes: u64, served: &Served) -> Vec<ReadCell> {
     let best = topology.clusters[0].cores[0];
     let is_full = depth == Depth::Full;
-    let usual = ReadCell {
-        uring: true,
-        in_flight: ENGINE_DEPTH,
-        direct: true,
-        random: true,
-        block: PAGE,
-        range: bytes,
-        core: best,
-    };
+    let usual = served.cell(bytes, best);
     let mut cells = Vec::new();
     let mut add = |cell: ReadCell| {
         if !cells.contains(&cell) {
@@ -98,7 +145,8 @@ pub(crate) fn cells(depth: Depth, topology: &Topology, bytes: u64) -> Vec<ReadCe
     } else {
         &[4 << 10]
     };
-    for (uring, counts) in [(true, depths), (false, lanes)] {
+    let backends = [(true, depths), (false, lanes)];
+    for (uring, counts) in backends.into_iter().filter(|(uring, _)| !uring || served.uring) {
         for &in_flight in counts {
             for &block in some {
                 add(ReadCell {
@@ -111,8 +159,8 @@ pub(crate) fn cells(depth: Depth, topology: &Topology, bytes: u64) -> Vec<ReadCe
         }
     }
     if is_full {
-        for &in_flight in &[1, 4, 16] {
-            for &block in &[128 << 10, 512 << 10] {
+        for in_flight in [1, 4, 16] {
+            for block in [128 << 10, 512 << 10] {
                 add(ReadCell {
                     in_flight,
                     block,
@@ -128,7 +176,7 @@ pub(crate) fn cells(depth: Depth, topology: &Topology, bytes: u64) -> Vec<ReadCe
     } else {
         &[128 << 10]
     };
-    for &block in buffered {
+    for &block in buffered.iter().filter(|_| served.direct) {
         for random in [true, false] {
             add(ReadCell {
                 uring: false,
@@ -144,7 +192,7 @@ pub(crate) fn cells(depth: Depth, topology: &Topology, bytes: u64) -> Vec<ReadCe
     for core in topology.cores() {
         add(ReadCell {
             core,
-            range: bytes.min(128 << 20),
+            range: bytes.min(EACH_CORE_OVER),
             ..usual.clone()
         });
     }
@@ -200,7 +248,7 @@ impl Load {
     }
 
     /// What serves the reads.
-    pub fn used(&self) -> &BackendUsed {
+    fn used(&self) -> &BackendUsed {
         self.reader.backend_used()
     }
 
@@ -310,11 +358,7 @@ pub(crate) fn measure(effort: Effort, scratch: &Scratch, cell: ReadCell) -> Resu
     .rates(cell.block as f64);
     drop(pool);
     Ok(ReadRow {
-        cell: ReadCell {
-            uring: matches!(load.used().backend, BackendChoice::Uring(_)),
-            direct: load.used().direct,
-            ..cell
-        },
+        cell,
         rate,
         cpu: Spread::of(cpu),
         latency: Spread::of(latencies),
@@ -363,17 +407,9 @@ pub(crate) fn together(effort: Effort, scratch: &Scratch, cores: &[usize], cell:
 }
 
 /// Reads of 8 KiB that lie right behind 4 KiB that were just read, as a ratio of such reads anywhere: what two-phase loading asks for.
-pub(crate) fn second_phase(effort: Effort, scratch: &Scratch, core: usize) -> Result<Spread, MeasureError> {
-    let pool = pool_on(&[core])?;
-    let cell = |block| ReadCell {
-        uring: true,
-        in_flight: ENGINE_DEPTH,
-        direct: true,
-        random: true,
-        block,
-        range: scratch.bytes,
-        core,
-    };
+pub(crate) fn second_phase(effort: Effort, scratch: &Scratch, small: &ReadCell) -> Result<Spread, MeasureError> {
+    let pool = pool_on(&[small.core])?;
+    let cell = |block| ReadCell { block, ..small.clone() };
     let (mut gates, mut rest) = (Load::new(scratch, &cell(PAGE))?, Load::new(scratch, &cell(2 * PAGE))?);
     let bundles = scratch.bytes / (3 * PAGE);
     let mut numbers = Numbers::new(23);

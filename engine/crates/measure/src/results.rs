@@ -165,8 +165,10 @@ pub struct FlashFacts {
     pub device: Device,
     /// Whether reads bypassed the page cache.
     pub direct: bool,
-    /// What served the reads that a profile's curve is made of: `io_uring` or `pread`.
-    pub backend: &'static str,
+    /// Whether io_uring served the reads that a profile's curve is made of; else threads with one `pread` each.
+    pub uring: bool,
+    /// Its depth, or how many threads.
+    pub in_flight: u32,
     /// Bytes of the scratch file.
     pub bytes: u64,
     /// 4 KiB reads of all cores at once, each with a queue of its own, as a ratio of one core's. None with a single core.

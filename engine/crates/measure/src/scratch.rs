@@ -15,6 +15,9 @@ use crate::sys;
 /// Bytes written at once.
 const PIECE: usize = 2 << 20;
 
+/// Bytes that others may need meanwhile.
+const LEFT_FREE: u64 = 64 << 20;
+
 /// A file of bytes that look random.
 pub(crate) struct Scratch {
     file: File,
@@ -44,6 +47,9 @@ impl Scratch {
         }
         let mut fallbacks = Vec::new();
         let file = create(folder, &mut fallbacks).map_err(failed("create".to_owned()))?;
+        if sys::free_bytes(&file).is_some_and(|free| free < bytes.saturating_add(LEFT_FREE)) {
+            return Err(failed(filling())(ErrorKind::StorageFull.into()));
+        }
         sys::reserve(&file, bytes).map_err(failed(filling()))?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
         // Written past the page cache where that works: what is read later is then the device's.

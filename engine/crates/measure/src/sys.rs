@@ -13,6 +13,7 @@ unsafe extern "C" {
     fn madvise(address: *mut c_void, length: usize, advice: c_int) -> c_int;
     fn posix_fadvise(fd: c_int, offset: i64, length: i64, advice: c_int) -> c_int;
     fn fallocate(fd: c_int, mode: c_int, offset: i64, length: i64) -> c_int;
+    fn fstatvfs(fd: c_int, about: *mut [u64; 32]) -> c_int;
     fn clock_gettime(clock: c_int, time: *mut [c_long; 2]) -> c_int;
     fn getrusage(who: c_int, usage: *mut [c_long; 18]) -> c_int;
     fn getrlimit(resource: c_int, limit: *mut [u64; 2]) -> c_int;
@@ -47,6 +48,17 @@ pub fn reserve(file: &File, bytes: u64) -> io::Result<()> {
         Some(EOPNOTSUPP | ENOSYS) => Ok(()),
         _ => Err(error),
     }
+}
+
+/// Bytes that this process may still write on the filesystem of `file`, where it says.
+pub fn free_bytes(file: &File) -> Option<u64> {
+    /// Places of the fragment's size and of the free fragments in `struct statvfs`: words in glibc, musl and bionic alike.
+    const FRAGMENT: usize = 1;
+    const AVAILABLE: usize = 4;
+    let mut about = [0; 32];
+    // SAFETY: the structure has less than 32 words, on a descriptor that `file` keeps open.
+    let result = unsafe { fstatvfs(file.as_raw_fd(), &raw mut about) };
+    (result == 0).then(|| about[FRAGMENT].saturating_mul(about[AVAILABLE]))
 }
 
 /// The longest file that this process may write, if there is a limit. Beyond it a write does not fail, it kills the process.

@@ -3,7 +3,7 @@
 use super::facts::{Facts, Unit, bytes, quantity};
 use super::json::Json;
 use super::tables::tables;
-use crate::results::{Cost, FlashFacts, Kernel, KernelRow, Measured, ReadRow};
+use crate::results::{Cost, FlashFacts, Kernel, KernelRow, Measured, ReadCell, ReadRow};
 use crate::samples::Spread;
 use crate::topology::Cluster;
 
@@ -57,19 +57,18 @@ impl Complete<'_> {
         Some(rows.find(|row| row.cost == cost)?.time)
     }
 
-    /// What a core gets of small reads over the smallest range that all cores were tried on.
+    /// What a core gets of small reads over the range that all cores were tried on.
     fn small_reads(&self, core: usize) -> Option<&ReadRow> {
-        let is_small = |row: &&ReadRow| row.cell.random && row.cell.block == SMALL && row.cell.core == core;
-        let deepest = self
-            .measured
-            .reads
-            .iter()
-            .filter(is_small)
-            .map(|row| row.cell.in_flight)
-            .max()?;
-        let mut rows: Vec<&ReadRow> = self.measured.reads.iter().filter(is_small).collect();
-        rows.retain(|row| row.cell.in_flight == deepest);
-        rows.into_iter().min_by_key(|row| row.cell.range)
+        let over = self.flash.bytes.min(crate::reads::EACH_CORE_OVER);
+        let is_wanted =
+            |cell: &ReadCell| self.is_usual(cell) && cell.random && (cell.block, cell.core, cell.range) == (SMALL, core, over);
+        self.measured.reads.iter().find(|row| is_wanted(&row.cell))
+    }
+
+    /// Whether a cell was read as the engine reads where a plan says nothing else.
+    fn is_usual(&self, cell: &ReadCell) -> bool {
+        let flash = self.flash;
+        (cell.uring, cell.in_flight, cell.direct) == (flash.uring, flash.in_flight, flash.direct)
     }
 
     fn cluster(&self, cluster: &Cluster, clock: f64, roof: f64) -> Option<Json> {
@@ -259,13 +258,7 @@ impl Complete<'_> {
     /// The rows of the curve: what the engine's own depth gives on the best core.
     fn curve(&self, random: bool) -> Vec<&ReadRow> {
         let best = self.measured.topology.clusters[0].cores[0];
-        let is_curve = |row: &&ReadRow| {
-            let cell = &row.cell;
-            cell.random == random
-                && cell.core == best
-                && cell.in_flight == crate::reads::ENGINE_DEPTH
-                && cell.direct == self.flash.direct
-        };
+        let is_curve = |row: &&ReadRow| self.is_usual(&row.cell) && (row.cell.random, row.cell.core) == (random, best);
         let mut rows: Vec<&ReadRow> = self.measured.reads.iter().filter(is_curve).collect();
         rows.sort_by_key(|row| (row.cell.block, row.cell.range));
         rows.dedup_by_key(|row| (row.cell.block, row.cell.range));
@@ -275,7 +268,8 @@ impl Complete<'_> {
     fn flash(&self) -> Option<Json> {
         let (facts, flash) = (&self.facts, self.flash);
         let point = |row: &ReadRow| {
-            let how = format!("{} in flight by {}", row.cell.in_flight, flash.backend);
+            let backend = if flash.uring { "io_uring" } else { "pread" };
+            let how = format!("{} in flight by {backend}", row.cell.in_flight);
             let pattern = if row.cell.random { "random" } else { "sequential" };
             (
                 facts.told(Json::Text(bytes(row.cell.block)), "chosen"),
@@ -301,10 +295,10 @@ impl Complete<'_> {
             Json::Object(vec![("block", block), ("range", range), ("rate", rate)])
         });
         let best = self.measured.topology.clusters[0].cores[0];
-        let alone = self.measured.reads.iter().find(|row| {
-            let cell = &row.cell;
-            cell.in_flight == 1 && cell.random && cell.block == SMALL && cell.core == best && cell.direct == flash.direct
-        })?;
+        let is_alone = |cell: &ReadCell| (cell.uring, cell.direct, cell.in_flight) == (flash.uring, flash.direct, 1);
+        let mut reads = self.measured.reads.iter();
+        let alone =
+            reads.find(|row| is_alone(&row.cell) && row.cell.random && (row.cell.block, row.cell.core) == (SMALL, best))?;
         let device = &flash.device;
         let told = |value: Option<u64>, otherwise: u64, what: &str| match value {
             Some(value) => facts.told(Json::Number(value.min(65536) as f64), what),
