@@ -73,7 +73,7 @@ export const PER_MODEL = { full: 16, quick: 4 } as const;
 
 export const cellsOf = (models: ReadonlyArray<string>, seed: number, quick: boolean, cores: number): ReadonlyArray<Cell> => {
   const count = quick ? PER_MODEL.quick : PER_MODEL.full;
-  return models.flatMap((model) => {
+  return models.flatMap((model, place) => {
     const random = stream(seed, `validate/${model}`);
     const budgets = dealt(random, BUDGETS, count);
     // Single neurons are what the engine is for: two in five plans read so.
@@ -84,7 +84,8 @@ export const cellsOf = (models: ReadonlyArray<string>, seed: number, quick: bool
     const threads = dealt(random, cores > 1 ? [Math.min(cores, 2), Math.min(cores, 2), 1] : [1], count);
     const depths = dealt(random, DEPTHS, count);
     const clusters = dealt(random, CLUSTERS, count);
-    const roles = dealt(random, ["check", "calibration", "check"] as const, count);
+    // Of sixteen, five or six; of all together a third.
+    const roles = dealt(random, (["calibration", "check", "check"] as const).map((_, i, all) => all[(i + place + 1) % all.length]!), count);
     return budgets.map((budget, i): Cell => ({
       id: `${model}-${String(i + 1).padStart(2, "0")}`, model, role: roles[i]!, budget,
       loading: loadings[i]!, overlap: overlaps[i]!, cache: caches[i]!, ...reads[i]!, threads: threads[i]!, depth: depths[i]!, cluster: clusters[i]!,

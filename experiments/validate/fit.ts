@@ -18,8 +18,8 @@ const CONSTANTS: ReadonlyArray<Constant> = [
   { id: "sparse", what: "share of the device's sparse rate that up and down reach", of: (s) => s.software.sparseEfficiency, put: (s, fact) => software(s, { sparseEfficiency: fact }), low: 0.2, high: 1.2 },
   { id: "reads", what: "share of the flash curve that a run's reads reach", of: (s) => s.software.streamEfficiency, put: (s, fact) => software(s, { streamEfficiency: fact }), low: 0.2, high: 1 },
   { id: "copy", what: "bytes/ns that a thread copies out of pages that were read", of: (s) => s.software.cacheUpkeep, put: (s, fact) => software(s, { cacheUpkeep: fact }), low: 0.5, high: 40 },
-  { id: "own-read", what: "ns of a compute thread for one small read of its own", of: (s) => s.software.readCost?.own ?? null, put: (s, own) => software(s, { readCost: { ...s.software.readCost!, own } }), low: 200, high: 40e3 },
-  { id: "handed-read", what: "ns of processor time for one read that another thread makes", of: (s) => s.software.readCost?.handed ?? null, put: (s, handed) => software(s, { readCost: { ...s.software.readCost!, handed } }), low: 1e3, high: 400e3 },
+  { id: "own-read", what: "ns of a compute thread for one small read of its own, beside the read itself", of: (s) => s.software.readCost?.own ?? null, put: (s, own) => software(s, { readCost: { ...s.software.readCost!, own } }), low: 50, high: 40e3 },
+  { id: "handed-read", what: "ns of processor time for one read that another thread makes, beside the read itself", of: (s) => s.software.readCost?.handed ?? null, put: (s, handed) => software(s, { readCost: { ...s.software.readCost!, handed } }), low: 1e3, high: 400e3 },
   { id: "layer", what: "ns of a layer beside its products", of: (s) => s.software.fixedCost?.layer ?? null, put: (s, layer) => software(s, { fixedCost: { ...s.software.fixedCost!, layer } }), low: 1e3, high: 2e6 },
 ];
 

@@ -141,8 +141,8 @@ export interface Rows { readonly group: number; readonly gateRow: number; readon
 
 /** As the packed file has them, or as the model's quantisation says. */
 export const rowsOf = (model: ModelSpec): Rows => {
-  const { packing } = model;
-  if (packing !== null) return { group: packing.group, gateRow: packing.gateRow.value, upDownRow: packing.upRow.value + packing.downRow.value };
+  const packed = model.packing;
+  if (packed !== null) return { group: packed.group, gateRow: packed.gateRow.value, upDownRow: packed.upRow.value + packed.downRow.value };
   const row = sizesOf(model).rowBytesWithScales;
   return { group: 1, gateRow: row, upDownRow: 2 * row };
 };

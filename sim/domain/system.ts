@@ -60,7 +60,7 @@ export const systemCodec = exactly({
     runtimeBytes: fact("bytes"),
     /** Loaded bytes that the CPU packs into the neuron cache per second, for systems that keep it compact; null where a read lands in its slot. */
     cacheUpkeep: nullable(fact("bandwidth", 0.01)),
-    /** Gated: what compute threads spend on one small read of their own (look-up, submission, completion), and on one read that is handed to others. Null where reads cost the reader nothing but waiting. */
+    /** Gated: processor time of one small read that compute threads make themselves, and of one that is handed to others, beside what a probed device timed of the read itself. Null where reads cost the reader nothing but waiting. */
     readCost: optional(nullable(exactly({ own: fact("time"), handed: fact("time") })), null),
     /** Gated: what a layer takes beside its products (norms, rope, quantising of activations, waking threads), and a token beside its layers. */
     fixedCost: optional(nullable(exactly({ layer: fact("time"), token: fact("time") })), null),

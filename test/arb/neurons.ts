@@ -45,7 +45,7 @@ export const BAMBOO_POINTS: ReadonlyArray<SkewPoint> = (() => {
     .map((p) => ({ ...p, low: Math.min(p.activations, straight(low, p.neurons)), high: Math.max(p.activations, straight(high, p.neurons)) }));
 })();
 
-const estimated = (value: number): { readonly value: number; readonly kind: "estimated"; readonly source: string; readonly note: string } => ({ value, kind: "estimated", source: "test", note: "" });
+export const estimated = (value: number): { readonly value: number; readonly kind: "estimated"; readonly source: string; readonly note: string } => ({ value, kind: "estimated", source: "test", note: "" });
 
 export interface TestModelChoices {
   readonly layers?: number;

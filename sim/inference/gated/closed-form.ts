@@ -1,13 +1,13 @@
 /** The closed form where the true gates decide: what a mean token asks, what each part takes on its own, and how long a layer is. */
 import { NO_DEMAND, type Demand } from "../demand.js";
-import { fedByDram, threadSums, type Parts, type Setting } from "../setting.js";
+import { fedByDram, type Parts, type Setting } from "../setting.js";
 import { threadCount } from "../../hardware/kernels.js";
 import { lruMissOfLayers } from "../../neurons/locality.js";
 import { unitLaws } from "./cluster-uses.js";
 import { gatedCosts, type GatedCosts } from "./costs.js";
 import { gateReads, groupsOf, NO_READS, SUM_BLOCK, unitReads, wholeReads, type Cut, type Reads } from "./cut.js";
 import { demandOfLayer } from "./demand.js";
-import { aroundGates, aroundUnits } from "./layer.js";
+import { afterFirstReads, afterSecondReads, besideGates } from "./layer.js";
 import { clearLayerUse, createLayerUse, neuronsOf, type LayerUse } from "./walk.js";
 
 export const costsOf = ({ device, model, system, plan, rates }: Setting): GatedCosts => gatedCosts(device, model, system, plan, rates);
@@ -91,31 +91,25 @@ export const gatedParts = (asked: Setting, demand: Demand): Parts => {
   const setting = fedByDram(asked);
   const costs = costsOf(setting);
   const { cut } = costs;
-  const threads = threadSums(setting);
-  const unitBytes = demand.work * cut.upDownRow;
-  const sparse = cut.everyNeuron ? threads.dense : threads.sparse;
-  const slowest = cut.everyNeuron ? threads.slowestDense : threads.slowestSparse;
+  const threads = Math.max(1, threadCount(setting.plan.compute.threads));
   const attention = cut.layers * (costs.attentionBytes / costs.dense + costs.layerNs + costs.barrierNs);
   const head = costs.headBytes / costs.dense + costs.barrierNs + costs.tokenNs;
   const barriers = cut.layers * (costs.sumBytes / costs.dense + costs.barrierNs);
-  const products = demand.denseBytes / threads.dense + unitBytes / sparse;
+  const products = demand.denseBytes / costs.dense + demand.unitNs;
   return {
-    attention, head, predictor: 0, sparse: products, cache: demand.aroundNs / threads.evenThreads, denseFfn: 0, launches: 0, barriers,
+    attention, head, predictor: 0, sparse: products, cache: demand.aroundNs / threads, denseFfn: 0, launches: 0, barriers,
     reads: demand.readNs, stream: 0, prefetch: 0,
-    alone: demand.chainWork / threads.slowestDense + demand.chainMissing / slowest + demand.chainNs + products * (1 / threads.worst - 1),
-    dramCpuBytes: cut.layers * (costs.attentionBytes + costs.sumBytes) + costs.headBytes + demand.denseBytes + unitBytes, dramNpuBytes: 0, dramGpuBytes: 0,
+    alone: (demand.chainWork / costs.dense + demand.chainMissing) * threads + demand.chainNs,
+    dramCpuBytes: cut.layers * (costs.attentionBytes + costs.sumBytes) + costs.headBytes + demand.denseBytes + demand.work * cut.upDownRow, dramNpuBytes: 0, dramGpuBytes: 0,
     flashBytes: demand.otherMissingBytes, rows: demand.active,
-    cpuAtBest: (demand.denseBytes / Math.max(costs.dense, threads.denseAll) + unitBytes / Math.max(sparse, cut.everyNeuron ? threads.denseAll : threads.sparseAll)) / threads.best,
-    beforeAtBest: attention + head + barriers,
+    cpuAtBest: products, beforeAtBest: attention + head + barriers,
   };
 };
 
 /** Of the products' time, the part of the gates. */
 export const gateShareOf = (setting: Setting, demand: Demand): number => {
-  const { cut } = costsOf(setting);
-  const threads = threadSums(setting);
-  const gates = demand.denseBytes / threads.dense;
-  return gates / (gates + (demand.work * cut.upDownRow) / (cut.everyNeuron ? threads.dense : threads.sparse) || 1);
+  const gates = demand.denseBytes / costsOf(setting).dense;
+  return gates / (gates + demand.unitNs || 1);
 };
 
 /** A mean token, layer by layer. */
@@ -123,36 +117,45 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
   const setting = fedByDram(asked);
   const costs = costsOf(setting);
   const { cut } = costs;
-  const threads = threadSums(setting);
   const count = Math.max(1, threadCount(setting.plan.compute.threads));
-  const sparse = cut.everyNeuron ? threads.dense : threads.sparse;
   let ffn = 0;
   meanUses(setting, cut, (use) => {
-    let [gateNs, unitNs, first, second, mostGate] = [0, 0, costs.deviceNs(use.asideReads, use.asideBytes), 0, 0];
+    let [gateNs, unitNs, copyNs, mostGate] = [0, 0, costs.handedNs(use.asideReads, use.asideBytes), 0];
+    const first = { ns: costs.deviceNs(use.asideReads, use.asideBytes), reads: use.asideReads, bytes: use.asideBytes };
+    const second = { ns: 0, reads: 0, bytes: 0 };
     for (let c = 0; c < use.clusters; c++) {
       const blocks = Math.ceil(use.neurons[c]! / SUM_BLOCK);
-      const gate = (use.neurons[c]! * cut.gateRow * count) / threads.dense + aroundGates(costs, use, c);
+      const gate = (use.neurons[c]! * cut.gateRow * count) / costs.dense + besideGates(costs, use, c);
       gateNs += gate / count;
       mostGate = Math.max(mostGate, gate);
-      unitNs += (use.fired[c]! * cut.upDownRow) / sparse + (blocks * costs.dispatchNs + aroundUnits(costs, use, c)) / count;
-      first += costs.deviceNs(use.firstReads[c]!, use.firstBytes[c]!);
-      second += costs.deviceNs(use.secondReads[c]!, use.secondBytes[c]!);
+      unitNs += (use.fired[c]! * cut.upDownRow) / costs.unitRate(Math.max(1e-3, use.fired[c]! / use.neurons[c]!)) + (blocks * costs.dispatchNs) / count;
+      copyNs += afterFirstReads(costs, use, c) + afterSecondReads(costs, use, c);
+      for (const [sum, reads, bytes] of [[first, use.firstReads[c]!, use.firstBytes[c]!], [second, use.secondReads[c]!, use.secondBytes[c]!]] as const) {
+        sum.ns += costs.deviceNs(reads, bytes);
+        sum.reads += reads;
+        sum.bytes += bytes;
+      }
     }
+    const latency = ({ reads, bytes }: typeof first): number => (reads > 0 ? costs.latencyNs(bytes / reads) : 0);
+    const waits = (of: typeof first): number => Math.max(of.ns, latency(of));
     // Clusters that do not divide evenly among the threads end with one that others wait for.
     const uneven = (Math.ceil(use.clusters / count) - use.clusters / count) * mostGate;
-    const waits = (ns: number): number => (ns > 0 ? Math.max(ns, costs.latencyNs) : 0);
+    const copyEach = copyNs / Math.max(1, use.clusters);
     const lastBlock = (unitNs * count) / Math.max(1, use.clusters * Math.ceil((use.neurons[0] ?? 1) / SUM_BLOCK));
     switch (setting.plan.mechanisms.overlap) {
       case "none":
-        ffn += waits(first) + gateNs + uneven + waits(second) + unitNs;
+        ffn += waits(first) + gateNs + uneven + waits(second) + unitNs + copyEach + Math.max(0, copyNs / count - first.ns - second.ns);
         return;
-      case "matrix":
-        ffn += (first > 0 ? Math.max(gateNs + uneven, waits(first) + mostGate) : gateNs + uneven) + (second > 0 ? Math.max(unitNs, waits(second) + lastBlock) : unitNs);
+      case "matrix": {
+        const [early, late] = [first.ns > 0 ? copyNs / 2 / count : 0, second.ns > 0 ? copyNs / 2 / count : 0];
+        ffn += Math.max(gateNs + uneven + early, first.ns > 0 ? waits(first) + copyEach + mostGate : 0) + Math.max(unitNs + late, second.ns > 0 ? waits(second) + copyEach + lastBlock : 0);
         return;
+      }
       case "cluster": {
-        const fill = (first > 0 ? costs.latencyNs : 0) + (second > 0 ? mostGate + costs.latencyNs : first > 0 ? mostGate : 0) + lastBlock;
-        const rounds = (use.clusters / Math.min(setting.plan.pipeline.depth, use.clusters)) * (mostGate + (second > 0 ? costs.latencyNs : 0));
-        ffn += Math.max(gateNs + unitNs + uneven / 2, first + second > 0 ? first + second + fill : 0, rounds);
+        const reads = first.ns + second.ns;
+        const fill = Math.max(0, latency(first) - first.ns / Math.max(1, use.clusters)) + (second.ns > 0 ? mostGate + latency(second) : first.ns > 0 ? mostGate : 0) + copyEach + lastBlock;
+        const rounds = (use.clusters / Math.min(setting.plan.pipeline.depth, use.clusters)) * (mostGate + latency(second) + (second.ns > 0 ? copyEach : 0));
+        ffn += Math.max(gateNs + unitNs + copyNs / count + uneven / 2, reads > 0 ? reads + fill : 0, rounds);
       }
     }
   });
