@@ -52,7 +52,7 @@ export const analyticRecord = (setting: Setting): SimulatedRun => {
   const exposed = Math.max(0, stepNs - computeOf(p));
   const flat = { mean: ms, p50: ms, p90: ms, p99: ms, max: ms };
   const inUse = expertUse(setting.model, request.batch).active;
-  const needed = demand.active + setting.laws.reduce((sum, law) => sum + law.hotActivePerExpert, 0) * inUse;
+  const needed = isGated ? demand.lookups : demand.active + setting.laws.reduce((sum, law) => sum + law.hotActivePerExpert, 0) * inUse;
   const missShare = p.rows > 0 ? demand.missing / p.rows : 0;
   const watts = joules / (wallNs * 1e-9);
   return {

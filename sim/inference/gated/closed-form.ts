@@ -121,6 +121,7 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
   let ffn = 0;
   meanUses(setting, cut, (use) => {
     let [gateNs, unitNs, copyNs, mostGate] = [0, 0, costs.handedNs(use.asideReads, use.asideBytes), 0];
+    let reading = 0;
     const first = { ns: costs.deviceNs(use.asideReads, use.asideBytes), reads: use.asideReads, bytes: use.asideBytes };
     const second = { ns: 0, reads: 0, bytes: 0 };
     for (let c = 0; c < use.clusters; c++) {
@@ -130,6 +131,7 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
       mostGate = Math.max(mostGate, gate);
       unitNs += (use.fired[c]! * cut.upDownRow) / costs.unitRate(Math.max(1e-3, use.fired[c]! / use.neurons[c]!)) + (blocks * costs.dispatchNs) / count;
       copyNs += afterFirstReads(costs, use, c) + afterSecondReads(costs, use, c);
+      reading += Math.min(1, use.firstReads[c]! + use.secondReads[c]!);
       for (const [sum, reads, bytes] of [[first, use.firstReads[c]!, use.firstBytes[c]!], [second, use.secondReads[c]!, use.secondBytes[c]!]] as const) {
         sum.ns += costs.deviceNs(reads, bytes);
         sum.reads += reads;
@@ -140,8 +142,9 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
     const waits = (of: typeof first): number => Math.max(of.ns, latency(of));
     // Clusters that do not divide evenly among the threads end with one that others wait for.
     const uneven = (Math.ceil(use.clusters / count) - use.clusters / count) * mostGate;
-    const copyEach = copyNs / Math.max(1, use.clusters);
-    const lastBlock = (unitNs * count) / Math.max(1, use.clusters * Math.ceil((use.neurons[0] ?? 1) / SUM_BLOCK));
+    // The last cluster that was read is copied, and computed, when there is nothing else to do.
+    const copyEach = copyNs / Math.max(1, reading);
+    const lastBlock = (unitNs * count) / Math.max(1, use.clusters * Math.max(1, Math.ceil((use.neurons[0] ?? 1) / SUM_BLOCK) / count));
     switch (setting.plan.mechanisms.overlap) {
       case "none":
         ffn += waits(first) + gateNs + uneven + waits(second) + unitNs + copyEach + Math.max(0, copyNs / count - first.ns - second.ns);

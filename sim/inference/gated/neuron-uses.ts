@@ -2,7 +2,8 @@
  * What each token needs of each layer at fidelity `neuron`: every neuron that fires, from a recorded text or drawn, looked up in the
  * engine's own segments. With a recorded text and the plan of a real run, hits, misses and bytes are that run's own, token by token.
  *
- * Before the clock starts the prompt goes by, and leaves in the segments what the engine keeps of it.
+ * Before the clock starts the prompt goes by, and leaves in the segments what the engine keeps of it. Of a text that is drawn some tokens are
+ * decoded too, so that a run begins near the steady state that statistics know; a recorded one begins where the real run began.
  */
 import { stream } from "../../base/random.js";
 import type { ModelSpec } from "../../domain/model.js";
@@ -14,6 +15,9 @@ import { BATCH, keepOfPass } from "./prompt.js";
 import type { Cut } from "./cut.js";
 import { coldSegment, hotSegment } from "./segments.js";
 import { createLayerUse, createWalk, type LayerUse } from "./walk.js";
+
+/** Tokens of a drawn text that are decoded before the clock starts. */
+const WARM_UP_TOKENS = 64;
 
 /** A text: what its tokens use, one after the other. */
 interface Text {
@@ -92,14 +96,17 @@ export const neuronUses = (model: ModelSpec, plan: Plan, cut: Cut, request: RunR
     walk.end(layer);
   };
   const { prompt } = trace ?? request;
+  const decodeUntimed = (): void => {
+    text.nextToken();
+    for (let layer = 0; layer < cut.layers; layer++) fillLayer(layer, nobody);
+  };
+  const nobody = createLayerUse(cut);
   for (let done = 0; done < prompt; done += BATCH) {
     const tokens = Math.min(BATCH, prompt - done);
-    if (tokens === 1) {
-      text.nextToken();
-      const nobody = createLayerUse(cut);
-      for (let layer = 0; layer < cut.layers; layer++) fillLayer(layer, nobody);
-    } else passOver(cut, text, tokens, experts, fired, (layer, countsOf) => keepOfPass(cut, hot, cold, layer, countsOf));
+    if (tokens === 1) decodeUntimed();
+    else passOver(cut, text, tokens, experts, fired, (layer, countsOf) => keepOfPass(cut, hot, cold, layer, countsOf));
   }
+  if (trace === null && !cut.everyNeuron && !cut.loaded) for (let token = 0; token < WARM_UP_TOKENS; token++) decodeUntimed();
   return { nextToken: text.nextToken, fillLayer };
 };
 
