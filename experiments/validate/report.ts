@@ -1,8 +1,8 @@
 /** A validation to a table, a page, a picture and JSON, as values. Pure but for what is handed in. */
 import type { ModelSpec } from "../../sim/domain/model.js";
+import { drawValidation } from "../plots/validation.js";
 import { COMPONENTS, reasonOf, summaryOf, type CellResult, type Drift, type Summary } from "./compare.js";
 import type { Fitted } from "./fit.js";
-import { drawValidation } from "./picture.js";
 
 export interface Validation {
   readonly seed: number;
@@ -85,27 +85,20 @@ ${markdown(COLUMNS, cells.map(rowOf))}
 `;
 };
 
-/** A fact as a profile has it. */
-const written = (system: Fitted["system"]): unknown => ({
-  ...system,
-  software: Object.fromEntries(Object.entries(system.software).map(([key, value]) => [key, withUnits(key, value)])),
-});
 const UNIT: Readonly<Record<string, string>> = { runtimeBytes: "B", cacheUpkeep: "GB/s", own: "ns", handed: "ns", layer: "ns", token: "ns" };
-const withUnits = (key: string, value: unknown): unknown => {
-  if (typeof value !== "object" || value === null) return value;
-  if (!("value" in value)) return Object.fromEntries(Object.entries(value).map(([inner, fact]) => [inner, withUnits(inner, fact)]));
-  return UNIT[key] === undefined ? value : { ...value, value: `${(value as { readonly value: number }).value}${UNIT[key]}` };
-};
 
-const sources = (system: Fitted["system"]): unknown => {
-  const { note, ...rest } = system as typeof system & { readonly note: string };
-  return note === "" ? rest : { ...rest, note };
+/** As a profile has it: quantities with their units, and no empty notes, which the decoder refuses. */
+const written = (key: string, value: unknown): unknown => {
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).filter(([inner, of]) => inner !== "note" || of !== "");
+  const unit = UNIT[key];
+  return Object.fromEntries(entries.map(([inner, of]) => [inner, inner === "value" && unit !== undefined ? `${String(of)}${unit}` : written(inner, of)]));
 };
 
 export const reportValidation = ({ document, png }: Tools) => (validation: Validation): ValidationReport => {
   const { cells } = validation;
   const [check, calibration] = [summaryOf(of(cells, "check")), summaryOf(of(cells, "calibration"))];
-  const svg = drawValidation(document, cells).outerHTML;
+  const svg = drawValidation(document, cells.map(({ cell, role, predicted, measured }) => ({ model: cell.model, predicted, measured, check: role === "check" }))).outerHTML;
   const json = {
     cells: cells.map(({ cell, ...result }) => ({ ...result, plan: cell })),
     summary: { medianAbsError: check.medianAbsError, meanAbsError: check.meanAbsError, worstAbsError: check.worstAbsError, kendallTau: check.kendallTau },
@@ -126,7 +119,7 @@ export const reportValidation = ({ document, png }: Tools) => (validation: Valid
     files: [
       { path: "README.md", text: page(validation, check, calibration) },
       { path: "cells.json", text: `${JSON.stringify(json, null, 1)}\n` },
-      { path: "system.json", text: `${JSON.stringify(sources(written(validation.fit.system) as Fitted["system"]), null, 2)}\n` },
+      { path: "system.json", text: `${JSON.stringify(written("", validation.fit.system), null, 2)}\n` },
       { path: "validation.svg", text: `${svg}\n` },
       ...(png === null ? [] : [{ path: "validation.png", bytes: png(svg) }]),
     ],

@@ -1,15 +1,17 @@
 /** Predicted beside measured in one square: on the diagonal the twin is right. The document is handed in. */
 import * as Plot from "@observablehq/plot";
-import { FONT, FONT_SIZE, INK, MUTED, WIDTH } from "../plots/style.js";
-import type { CellResult } from "./compare.js";
+import { FONT, FONT_SIZE, INK, MUTED, WIDTH } from "./style.js";
+
+/** Tokens/s of one cell; those that are only compared are filled. */
+export interface ValidationDot { readonly model: string; readonly predicted: number; readonly measured: number; readonly check: boolean }
 
 /** Okabe and Ito's colours, which most people tell apart. */
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"] as const;
 const HEIGHT = 520;
 
-export const drawValidation = (document: Document, cells: ReadonlyArray<CellResult>): SVGSVGElement => {
-  const models = [...new Set(cells.map(({ cell }) => cell.model))];
-  const dots = cells.map(({ predicted, measured, role, cell }) => ({ predicted, measured, check: role === "check", colour: COLOURS[models.indexOf(cell.model) % COLOURS.length]! }));
+export const drawValidation = (document: Document, cells: ReadonlyArray<ValidationDot>): SVGSVGElement => {
+  const models = [...new Set(cells.map(({ model }) => model))];
+  const dots = cells.map(({ model, ...cell }) => ({ ...cell, colour: COLOURS[models.indexOf(model) % COLOURS.length]! }));
   const all = dots.flatMap(({ predicted, measured }) => [predicted, measured]);
   const domain: [number, number] = [Math.min(...all) / 1.2, Math.max(...all) * 1.2];
   const ends = [{ x: domain[0], y: domain[0] }, { x: domain[1], y: domain[1] }];
