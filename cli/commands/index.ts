@@ -18,4 +18,5 @@ import { traceCommand } from "./trace.js";
 import { trainPredictorCommand } from "./train-predictor.js";
 import { tuneCommand } from "./tune.js";
 
-export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, tuneCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, importCommand, recordCommand, probeCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];
+import { validateCommand } from "./validate.js";
+export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, tuneCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, importCommand, recordCommand, probeCommand, validateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];

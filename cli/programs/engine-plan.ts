@@ -10,8 +10,8 @@ export interface Mapped {
   readonly unmapped: ReadonlyArray<string>;
 }
 
-const GRANULARITY = { "two-phase": "neuron", bundle: "cluster", rows: "matrix", stream: "tensor", mmap: null } as const;
-const POLICY = { segmented: "lru", "neuron-lru": "lru", window: "window", "static-hot": "static-hot", "page-cache": null, none: null } as const;
+const GRANULARITY = { "two-phase": "neuron", bundle: "cluster", rows: "matrix", stream: "tensor", expert: "expert", mmap: null } as const;
+const POLICY = { segmented: "lru", "neuron-lru": "lru", window: "window", "static-hot": "static-hot", clock: "clock", lfu: "lfu", "s3-fifo": "s3-fifo", sieve: "sieve", arc: "arc", "page-cache": null, none: null } as const;
 
 /** `predicts`: whether a predictor was given, which a plan cannot name. */
 export const mapPlan = (plan: Plan, cores: number, predicts: boolean): Mapped => {

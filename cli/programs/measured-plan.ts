@@ -5,10 +5,12 @@
 import type { Plan } from "../../sim/domain/plan.js";
 import type { GenerateReport, GenerateRequest } from "../../engine/index.js";
 
-const LOADING = { neuron: "two-phase", cluster: "bundle", matrix: "rows", expert: "rows", tensor: "stream" } as const;
+const LOADING = { neuron: "two-phase", cluster: "bundle", matrix: "rows", expert: "expert", tensor: "stream" } as const;
 
-/** The segments are there whatever leaves them first; a policy without a name among mechanisms is in the record's `engine`. */
-const cacheOf = (policy: GenerateRequest["policy"]): Plan["mechanisms"]["cache"] => (policy === "window" || policy === "static-hot" ? policy : "segmented");
+const cacheOf = (policy: GenerateRequest["policy"]): Plan["mechanisms"]["cache"] => (policy === "lru" ? "segmented" : policy);
+
+/** From flash the true gates decide unless a predictor does; in memory, densely or not, all of it is there. */
+const computationOf = (report: GenerateReport): Plan["mechanisms"]["computation"] => (report.labels.includes("predicted") ? "predicted" : report.ffn === "dense in memory" ? "dense" : "gated");
 
 /** The engine's reads of a stream are cut to this. */
 const LARGEST_READ = 512 * 1024;
@@ -40,7 +42,7 @@ export const measuredPlan = (request: GenerateRequest, report: GenerateReport, g
     ...on,
     memory: report.memory ?? fixed + kv + runtime + hot + cold,
     mechanisms: {
-      computation: report.labels.includes("predicted") ? "predicted" : "dense",
+      computation: computationOf(report),
       decodeOn: "cpu",
       prefillOn: "cpu",
       loading: LOADING[request.granularity],

@@ -8,8 +8,8 @@ import { measuredPlan } from "./measured-plan.js";
 
 /** Where runs of the engine are made, until a probe gives the machine a name. */
 const HOST = "this-host";
-/** The one that a run without a plan is nearest to: everything on the CPU, from flash, by clusters. */
-const SYSTEM = "powerinfer-2-cpu-only";
+/** This engine, as the simulator knows it. */
+const SYSTEM = "neuronlab";
 /** As many at once as there may be: a lane that is a count. (The simulator's number.) */
 const UNLIMITED = 1 << 20;
 

@@ -39,6 +39,7 @@ export const recordedModel = (report: RecordReport, trace: ActivationTrace, file
     activation: ACTIVATION[report.activation],
     shapesSource: `the header of ${file}`,
     quantisation: { weightBits: assumed(BITS.weight, "as a phone would hold it, whatever the file has"), scaleBits: assumed(BITS.scale, "fp16 for each group of 32 weights") },
+    packing: null,
     predictorParameters: predictorParameters(report),
     activations: {
       ...activations,

@@ -28,6 +28,16 @@ const experts = exactly({
   repeat: share,
 });
 
+/** How the engine's packed file has an FFN: groups of neurons in whole pages, gate rows first (docs/engine.md, "The file"). */
+const packing = exactly({
+  /** Neurons whose rows share pages: the granule of reads. */
+  group: number(1, 1 << 20, true),
+  /** One row as it is stored, scales included; down is transposed and may have another format. */
+  gateRow: positive("bytes"),
+  upRow: positive("bytes"),
+  downRow: positive("bytes"),
+});
+
 export const modelCodec = refined(
   exactly({
     schema: oneOf("neuronlab/model@1"),
@@ -49,6 +59,8 @@ export const modelCodec = refined(
       /** Scale bits per weight (fp16 for each group of 32 = 0.5). */
       scaleBits: fact("count", 0, 16),
     }),
+    /** Of a model that was packed for the engine; null: one neuron a group, rows as `quantisation` says. */
+    packing: optional(nullable(packing), null),
     /** Predictor parameters over the whole model; null where none exists. */
     predictorParameters: nullable(positive("count")),
     activations,
@@ -122,4 +134,15 @@ export const sizesOf = (m: ModelSpec): ModelSizes => {
     headOps: 2 * m.vocabulary * m.hidden,
     kvBytesPerToken: m.layers * 2 * kvWidth * 2,
   };
+};
+
+/** Bytes of a gate row, and of up and down together, as the engine keeps them; and the neurons whose rows share pages of its file. */
+export interface Rows { readonly group: number; readonly gateRow: number; readonly upDownRow: number }
+
+/** As the packed file has them, or as the model's quantisation says. */
+export const rowsOf = (model: ModelSpec): Rows => {
+  const packed = model.packing;
+  if (packed !== null) return { group: packed.group, gateRow: packed.gateRow.value, upDownRow: packed.upRow.value + packed.downRow.value };
+  const row = sizesOf(model).rowBytesWithScales;
+  return { group: 1, gateRow: row, upDownRow: 2 * row };
 };

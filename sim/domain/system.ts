@@ -8,14 +8,20 @@ import { counted, fact } from "./fact.js";
 const UNITS = ["cpu", "npu", "gpu", "cpu+npu"] as const;
 
 export const mechanismsCodec = exactly({
-  /** Which FFN neurons are computed: all, or those the predictor selects. */
-  computation: oneOf("dense", "predicted"),
+  /** Which FFN neurons are computed: all, those the predictor selects, or (gated: lossless) the gate of every neuron of the experts in use, and up and down where it fires. */
+  computation: oneOf("dense", "predicted", "gated"),
   decodeOn: oneOf(...UNITS),
   prefillOn: oneOf("cpu", "npu", "gpu"),
-  /** How cold weights lie on flash and are read: one read per matrix row, one per gate-up-down bundle, gate first then up+down, or page faults on a mapped file. */
-  loading: oneOf("rows", "bundle", "two-phase", "mmap", "stream"),
-  /** What is kept of the FFN: the paper's segmented cache, one neuron-level LRU, the neurons of the last few tokens, a fixed choice of the hottest, the page cache, nothing. */
-  cache: oneOf("segmented", "neuron-lru", "window", "static-hot", "page-cache", "none"),
+  /**
+   * How cold weights lie on flash and are read: one read per matrix row, one per gate-up-down bundle, gate first then up+down, or page faults on a mapped file.
+   * Gated (the engine's granularities): two-phase by neuron, bundle by cluster, rows by matrix of an expert, expert by expert, stream by layer.
+   */
+  loading: oneOf("rows", "bundle", "two-phase", "mmap", "stream", "expert"),
+  /**
+   * What is kept of the FFN: the paper's segmented cache, one neuron-level LRU, the neurons of the last few tokens, a fixed choice of the hottest, the page cache, nothing.
+   * Gated: also the further policies of sim/policies/eviction, for the cold segment.
+   */
+  cache: oneOf("segmented", "neuron-lru", "window", "static-hot", "page-cache", "none", "clock", "lfu", "s3-fifo", "sieve", "arc"),
   /** Which work may overlap a read. */
   overlap: oneOf("none", "matrix", "cluster"),
   /** Who submits reads in decode: one dedicated I/O thread, or every compute thread for itself. */
@@ -54,6 +60,10 @@ export const systemCodec = exactly({
     runtimeBytes: fact("bytes"),
     /** Loaded bytes that the CPU packs into the neuron cache per second, for systems that keep it compact; null where a read lands in its slot. */
     cacheUpkeep: nullable(fact("bandwidth", 0.01)),
+    /** Gated: processor time of one small read that compute threads make themselves, and of one that is handed to others, beside what a probed device timed of the read itself. Null where reads cost the reader nothing but waiting. */
+    readCost: optional(nullable(exactly({ own: fact("time"), handed: fact("time") })), null),
+    /** Gated: what a layer takes beside its products (norms, rope, quantising of activations, waking threads), and a token beside its layers. */
+    fixedCost: optional(nullable(exactly({ layer: fact("time"), token: fact("time") })), null),
     /** Compute threads by cluster kind when the plan does not say; null = the device's best set. */
     threads: nullable(counted(1, 64)),
   }),

@@ -1,33 +1,21 @@
 /** What each part of a step takes on its own, in closed form: the terms of docs/model.md. The bounds and the estimate put them together. */
-import type { DeviceProfile } from "../domain/device.js";
 import { sizesOf, type ModelSpec } from "../domain/model.js";
-import type { Plan } from "../domain/plan.js";
 import type { RunRequest } from "../domain/run.js";
-import type { SystemSpec } from "../domain/system.js";
 import { gemmCpuRate } from "../hardware/kernels.js";
 import { batchExperts, type ExpertUse } from "../neurons/experts.js";
 import { clustersPerExpert } from "../neurons/sampling.js";
-import { threadRatesOf } from "./decode.js";
 import { chainedClusters, NO_DEMAND, type Demand } from "./demand.js";
-import type { LayerRates } from "./layer-rates.js";
-import type { LayerLaw } from "./sparse-draws.js";
-
-export interface Setting {
-  readonly device: DeviceProfile;
-  readonly model: ModelSpec;
-  readonly system: SystemSpec;
-  readonly plan: Plan;
-  readonly rates: LayerRates;
-  readonly laws: ReadonlyArray<LayerLaw>;
-  readonly request: RunRequest;
-}
+import { expectedGatedDemand, gatedParts } from "./gated/closed-form.js";
+import { fedByDram, threadSums, type Parts, type Setting } from "./setting.js";
 
 /** Events last whole ns and move whole bytes: a thousandth covers both in any task longer than a microsecond. */
 export const ROUNDING = 1e-3;
 
 export const expertUse = (model: ModelSpec, batch: number): ExpertUse => batchExperts({ count: model.experts.count, active: model.experts.active, repeat: model.experts.repeat.value }, batch);
 
-export const expectedDemand = ({ model, plan, rates, laws, request }: Setting): Demand => {
+export const expectedDemand = (setting: Setting): Demand => {
+  const { model, plan, rates, laws, request } = setting;
+  if (request.phase === "decode" && plan.mechanisms.computation === "gated") return expectedGatedDemand(setting);
   const sizes = sizesOf(model);
   const use = expertUse(model, request.batch);
   const ffnBytes = (sizes.ffnBytes / model.experts.count) * use.active;
@@ -63,64 +51,6 @@ export const expectedDemand = ({ model, plan, rates, laws, request }: Setting): 
     sum.chainMissing += chained * largest * law.missOfActive;
   }
   return { ...NO_DEMAND, ...sum, denseBytes: model.ffn * rates.npuShare * sizes.neuronBytes * use.active * model.layers };
-};
-
-/** Time of one step by part, ns, each part on its own; and bytes. */
-export interface Parts {
-  readonly attention: number;
-  readonly head: number;
-  readonly predictor: number;
-  readonly sparse: number;
-  readonly cache: number;
-  readonly denseFfn: number;
-  readonly launches: number;
-  readonly barriers: number;
-  /** Random reads, sequential reads of what a step cannot do without, and reads ahead of need. */
-  readonly reads: number;
-  readonly stream: number;
-  readonly prefetch: number;
-  /** Time for which each layer's last clusters may run alone. */
-  readonly alone: number;
-  readonly dramCpuBytes: number;
-  readonly dramNpuBytes: number;
-  readonly dramGpuBytes: number;
-  readonly flashBytes: number;
-  readonly rows: number;
-  /** The shortest time for the processors' work of the CPU, and of what goes before any FFN. */
-  readonly cpuAtBest: number;
-  readonly beforeAtBest: number;
-}
-
-/** The same setting with no unit faster than the DRAM that feeds it. */
-export const fedByDram = (setting: Setting): Setting => {
-  const most = setting.device.dram.sustained.value;
-  const { rates } = setting;
-  return { ...setting, rates: { ...rates, denseCpu: Math.min(most, rates.denseCpu), sparseCpu: Math.min(most, rates.sparseCpu), denseNpu: Math.min(most, rates.denseNpu), denseGpu: Math.min(most, rates.denseGpu) } };
-};
-
-/**
- * What the CPU's threads do together. Cores differ, and differently for dense and for sparse kernels: however the two are
- * dealt out, all cores busy for a time t get between `worst` and `best` times t of the work done, each kernel's work counted
- * in the time that all cores together need for it.
- */
-export const threadSums = ({ device, system, plan, rates }: Setting) => {
-  const [dense, sparse] = threadRatesOf(device, plan, rates, { dense: system.software.denseEfficiency.value, sparse: system.software.sparseEfficiency.value });
-  const sum = (of: Float64Array): number => of.reduce((total, v) => total + v, 0) || 1;
-  const denseAll = sum(dense);
-  const sparseAll = sum(sparse);
-  let best = 0;
-  let worst = 0;
-  for (let i = 0; i < dense.length; i++) {
-    best += Math.max(dense[i] / denseAll, sparse[i] / sparseAll);
-    worst += Math.min(dense[i] / denseAll, sparse[i] / sparseAll);
-  }
-  const most = Math.min(device.cpu.bandwidth.value, device.dram.sustained.value);
-  return {
-    denseAll, sparseAll, dense: Math.min(most, denseAll), sparse: Math.min(most, sparseAll), best: best || 1, worst: worst || 1,
-    slowestDense: Math.min(most, ...dense), slowestSparse: Math.min(most, ...sparse),
-    /** Threads as fast as the fastest that do as much together: an overhead on any of them holds back no more than one of these. */
-    evenThreads: Math.max(1, sparseAll / Math.max(1e-9, ...sparse)),
-  };
 };
 
 /** Two flows that start together on one bus, max-min fair: when the first and when both have ended. */
@@ -244,7 +174,7 @@ const prefillParts = ({ device, model, system, plan, rates, request }: Setting):
   };
 };
 
-export const partsOf = (setting: Setting, demand: Demand): Parts => (setting.request.phase === "decode" ? decodeParts(fedByDram(setting), demand) : prefillParts(fedByDram(setting)));
+export const partsOf = (setting: Setting, demand: Demand): Parts => (setting.request.phase === "prefill" ? prefillParts(fedByDram(setting)) : setting.plan.mechanisms.computation === "gated" ? gatedParts(setting, demand) : decodeParts(fedByDram(setting), demand));
 
 export const readsOf = (p: Parts): number => p.reads + p.stream + p.prefetch;
 export const computeOf = (p: Parts): number => p.attention + p.head + p.predictor + p.sparse + p.cache + p.denseFfn + p.launches + p.barriers;

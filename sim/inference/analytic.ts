@@ -9,9 +9,11 @@ import type { Activity, SimulatedRun } from "../domain/run.js";
 import { energyOf, totalJoules } from "../hardware/energy.js";
 import { predictorAccount } from "../neurons/coactivation.js";
 import { bounds, estimateNs, stepBounds } from "./analytic-estimate.js";
-import { computeOf, expectedDemand, expertUse, partsOf, readsOf, type Setting } from "./analytic-parts.js";
+import { computeOf, expectedDemand, expertUse, partsOf, readsOf } from "./analytic-parts.js";
 import { COOL } from "./demand.js";
+import { gateShareOf } from "./gated/closed-form.js";
 import { limitsOf } from "./run-record.js";
+import type { Setting } from "./setting.js";
 
 export const analyticRecord = (setting: Setting): SimulatedRun => {
   const demand = expectedDemand(setting);
@@ -25,7 +27,8 @@ export const analyticRecord = (setting: Setting): SimulatedRun => {
   const produced = isDecode ? request.tokens * request.batch : request.prompt;
   const divisor = isDecode ? 1 : request.prompt;
   const loading = plan.mechanisms.loading;
-  const gateShare = setting.rates.gateBytes / (setting.rates.gateBytes + setting.rates.upDownBytes);
+  const isGated = isDecode && plan.mechanisms.computation === "gated";
+  const gateShare = isGated ? gateShareOf(setting, demand) : setting.rates.gateBytes / (setting.rates.gateBytes + setting.rates.upDownBytes);
   const firstShare = setting.rates.secondReadNs > 0 ? setting.rates.firstReadNs / (setting.rates.firstReadNs + setting.rates.gateFires * setting.rates.secondReadNs) : 1;
   const shown: ReadonlyArray<readonly [Activity, number]> = [
     ["attention", p.attention], ["predictor", p.predictor], ["gate", p.sparse * gateShare], ["up+down", p.sparse * (1 - gateShare)], ["dense FFN", p.denseFfn], ["head", p.head], ["launch", p.launches], ["merge", p.barriers], ["cache", p.cache],
@@ -49,7 +52,7 @@ export const analyticRecord = (setting: Setting): SimulatedRun => {
   const exposed = Math.max(0, stepNs - computeOf(p));
   const flat = { mean: ms, p50: ms, p90: ms, p99: ms, max: ms };
   const inUse = expertUse(setting.model, request.batch).active;
-  const needed = demand.active + setting.laws.reduce((sum, law) => sum + law.hotActivePerExpert, 0) * inUse;
+  const needed = isGated ? demand.lookups : demand.active + setting.laws.reduce((sum, law) => sum + law.hotActivePerExpert, 0) * inUse;
   const missShare = p.rows > 0 ? demand.missing / p.rows : 0;
   const watts = joules / (wallNs * 1e-9);
   return {

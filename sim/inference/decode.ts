@@ -5,7 +5,6 @@
 import { E, type Either } from "../base/fp.js";
 import { stuck, type AppError } from "../base/errors.js";
 import type { DeviceProfile } from "../domain/device.js";
-import type { ModelSpec } from "../domain/model.js";
 import type { Plan } from "../domain/plan.js";
 import { ACTIVITIES, type RunRequest, type TokenRow } from "../domain/run.js";
 import { energyOf, totalJoules, type Activity } from "../hardware/energy.js";
@@ -13,12 +12,9 @@ import { AGENT, assemblePhone, counter, threadKinds, type Phone } from "../hardw
 import { createThermal } from "../hardware/thermal.js";
 import { criticalPathInto } from "../kernel/critical-path.js";
 import { noCause } from "../kernel/recorder.js";
-import { headTask, layerBuilder, type LayerDraw } from "./decode-layer.js";
-import { createDemandMeter, type Demand, type Heat } from "./demand.js";
-import { denseWeights } from "./dense-weights.js";
+import type { Demand, Heat } from "./demand.js";
 import { Executor } from "./executor.js";
 import type { LayerRates } from "./layer-rates.js";
-import { createLayerDraw, type LayerLaw } from "./sparse-draws.js";
 
 /** What a finished loop leaves behind, for simulate.ts to describe. */
 export interface Finished {
@@ -40,12 +36,6 @@ export interface Finished {
   /** What a mean step asked for (decode), and the worst that heat did: what the bounds are worked out from. */
   readonly demand: Demand | null;
   readonly heat: Heat;
-}
-
-/** Where a token's draws come from: statistics, every neuron, or the dense weights. */
-export interface Draws {
-  readonly nextToken: () => void;
-  readonly fillLayer: (layer: number, out: LayerDraw) => void;
 }
 
 /** Bytes/ns of each compute thread, in the order of `phone.threads`: through dense and through sparse kernels. Side by side the cores share what the cluster streams. */
@@ -75,40 +65,52 @@ export const activityOf = (phone: Phone, plan: Plan, wallNs: number, flashBytes:
   const byKind = { big: 0, mid: 0, little: 0 };
   phone.threads.forEach((kind, i) => (byKind[kind] += busy[phone.lane.threads[i]!]! + busy[phone.lane.allThreads]!));
   const driver = plan.compute.ioCore !== "none" ? plan.compute.ioCore : (phone.threads.at(-1) ?? "mid");
-  byKind[driver] += busy[phone.lane.flash]!;
+  if (plan.mechanisms.computation !== "gated") byKind[driver] += busy[phone.lane.flash]!;
   const counted = phone.recorder.counted;
   const dramBytes = counted[counter("dram cpu asked")]! + counted[counter("dram npu asked")]! + counted[counter("dram gpu asked")]! + flashBytes;
   return { wallNs, bigNs: byKind.big, midNs: byKind.mid, littleNs: byKind.little, npuNs: busy[phone.lane.npu]!, gpuNs: busy[phone.lane.gpu]!, dramBytes, flashBytes };
 };
 
-export interface DecodeInputs {
-  readonly device: DeviceProfile;
-  readonly model: ModelSpec;
-  readonly plan: Plan;
-  readonly rates: LayerRates;
-  readonly laws: ReadonlyArray<LayerLaw>;
-  readonly request: RunRequest;
-  readonly efficiency: { readonly dense: number; readonly sparse: number };
-  /** For predicted computation; dense systems draw from their weights. */
-  readonly draws: Draws | null;
+/** What a layer asked for. */
+export interface Asked {
+  /** Rows computed, dense ones included. */
+  readonly rows: number;
+  /** Neurons that a predictor selected. */
+  readonly selected: number;
+  readonly lookups: number;
+  readonly misses: number;
+  readonly flashBytes: number;
 }
 
-export const decode = ({ device, model, plan, rates, laws, request, efficiency, draws }: DecodeInputs): Either<AppError, Finished> => {
+/** What the loop runs: it knows tokens, heat and spans, and of a layer only what it asked for. */
+export interface Work {
+  readonly nextToken: () => void;
+  /** Puts a layer's tasks into an empty graph. */
+  readonly addLayer: (executor: Executor, layer: number) => Asked;
+  /** The same for what follows the last layer; returns the bytes that it reads. */
+  readonly addHead: (executor: Executor) => number;
+  readonly demand: (steps: number) => Demand;
+}
+
+export interface DecodeInputs {
+  readonly device: DeviceProfile;
+  readonly layers: number;
+  readonly plan: Plan;
+  readonly rates: Pick<LayerRates, "denseCpu">;
+  readonly request: RunRequest;
+  readonly efficiency: { readonly dense: number; readonly sparse: number };
+  readonly work: Work;
+}
+
+export const decode = ({ device, layers, plan, rates, request, efficiency, work }: DecodeInputs): Either<AppError, Finished> => {
   const phone = assemblePhone(device, plan, request.trace === true);
   const { kernel, recorder } = phone;
   const executor = createExecutor(phone, device, plan, rates, efficiency);
-  const build = layerBuilder(rates, plan);
-  const isDense = plan.mechanisms.computation === "dense";
-  const weights = isDense ? denseWeights(model, plan, request.batch, rates.allResident, request.seed) : null;
-  const source: Draws = weights ?? draws!;
-  const draw = createLayerDraw(model, laws, plan.cluster.neurons);
   const thermal = createThermal(device.thermal);
   const path = new Float64Array(ACTIVITIES.length + 1);
   const rowsComputed = new Float64Array(request.tokens);
   const rows: Array<TokenRow> = [];
-  const { reads } = rates;
 
-  const meter = createDemandMeter(plan.pipeline.depth);
   const heat = { throttle: 1, readSlowdown: 1 };
   let flashBytes = 0;
   let pathViolations = 0;
@@ -121,31 +123,19 @@ export const decode = ({ device, model, plan, rates, laws, request, efficiency, 
   let lookups = 0;
   let misses = 0;
 
-  const countReads = (): void => {
-    const { active: activeBefore, missing: missingBefore } = meter.total;
-    meter.addLayer(draw);
-    const active = meter.total.active - activeBefore;
-    const missing = meter.total.missing - missingBefore;
-    rowsComputed[token]! += active + draw.denseBytes / (3 * rates.gateBytes);
-    selected += active;
-    lookups += active + draw.hotActive;
-    misses += missing;
-    flashBytes += missing * (reads.firstBytes + (reads.secondNs > 0 ? rates.gateFires * reads.secondBytes : 0)) + draw.denseMissingBytes + draw.attentionMissingBytes + rates.prefetchNs * reads.streamBandwidth;
-  };
-
   const runLayer = (layer: number, cause: number): void => {
     executor.clear();
-    if (layer === model.layers) {
-      const missing = weights === null ? 0 : weights.headMissing();
-      flashBytes += missing;
-      meter.addHead(missing);
-      headTask(executor, rates, plan, -1, layer, missing);
+    if (layer === layers) {
+      flashBytes += work.addHead(executor);
       executor.launch(cause, endToken);
       return;
     }
-    source.fillLayer(layer, draw);
-    countReads();
-    build(executor, layer, -1, draw);
+    const asked = work.addLayer(executor, layer);
+    rowsComputed[token]! += asked.rows;
+    selected += asked.selected;
+    lookups += asked.lookups;
+    misses += asked.misses;
+    flashBytes += asked.flashBytes;
     executor.launch(cause, (last) => runLayer(layer + 1, last));
   };
 
@@ -175,7 +165,7 @@ export const decode = ({ device, model, plan, rates, laws, request, efficiency, 
 
   const startToken = (cause: number): void => {
     executor.token = token;
-    source.nextToken();
+    work.nextToken();
     runLayer(0, cause);
   };
 
@@ -189,6 +179,6 @@ export const decode = ({ device, model, plan, rates, laws, request, efficiency, 
   return E.right({
     phone, tokens: rows, wallNs: kernel.now, path, pathViolations, exposedReadNs: executor.exposedReadNs, rowsComputed, selected, flashBytes,
     activity: activityOf(phone, plan, kernel.now, flashBytes), peakWatts, hottestC: thermal.hottest(),
-    demand: meter.mean(request.tokens), heat,
+    demand: work.demand(request.tokens), heat,
   });
 };

@@ -19,13 +19,20 @@ export interface Demand {
   readonly denseBytes: number;
   readonly denseMissingBytes: number;
   readonly otherMissingBytes: number;
+  /** Where the true gates decide (gated/demand.ts): device time of all reads, processor time beside the products, of chains what is no product, and the time of up and down with all threads. */
+  readonly readNs: number;
+  readonly aroundNs: number;
+  readonly chainNs: number;
+  readonly unitNs: number;
+  /** The same: units of up and down that were looked for; `missing` are those of them that were not there. */
+  readonly lookups: number;
 }
 
 /** The worst that heat did to a run: the lowest clock ratio, and the longest read as a ratio. */
 export interface Heat { readonly throttle: number; readonly readSlowdown: number }
 export const COOL: Heat = { throttle: 1, readSlowdown: 1 };
 
-export const NO_DEMAND: Demand = { active: 0, work: 0, missing: 0, clusters: 0, chainClusters: 0, chainWork: 0, chainMissing: 0, denseBytes: 0, denseMissingBytes: 0, otherMissingBytes: 0 };
+export const NO_DEMAND: Demand = { active: 0, work: 0, missing: 0, clusters: 0, chainClusters: 0, chainWork: 0, chainMissing: 0, denseBytes: 0, denseMissingBytes: 0, otherMissingBytes: 0, readNs: 0, aroundNs: 0, chainNs: 0, unitNs: 0, lookups: 0 };
 
 /** Clusters of a layer that must follow one another: no more than `depth` flash-backed ones are in flight. */
 export const chainedClusters = (coldClusters: number, depth: number): number => Math.max(1, Math.ceil(coldClusters / depth));

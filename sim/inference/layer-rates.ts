@@ -83,7 +83,7 @@ export const layerRates = (device: DeviceProfile, model: ModelSpec, system: Syst
   const allResident = plan.cache.hot + plan.cache.cold >= ffnAll * (1 - 1e-9);
   // Clusters in flight need buffers. What the plan did not set aside for them among its runtime comes out of the cold segment,
   // and then out of the hot one: depth and cluster size are paid for in neurons that miss.
-  const buffers = allResident || mechanisms.computation === "dense" ? 0 : pipelineBytes(model, mechanisms, plan.cluster.neurons, mechanisms.overlap === "cluster" ? plan.pipeline.depth : 0);
+  const buffers = allResident || mechanisms.computation !== "predicted" ? 0 : pipelineBytes(model, mechanisms, plan.cluster.neurons, mechanisms.overlap === "cluster" ? plan.pipeline.depth : 0);
   const owed = Math.max(0, buffers - Math.max(0, plan.cache.runtime - software.runtimeBytes.value));
   const coldBytes = Math.max(0, plan.cache.cold - owed);
   const hotBytes = Math.max(0, plan.cache.hot - Math.max(0, owed - plan.cache.cold));

@@ -16,7 +16,7 @@ import { createNeuronProcess, type NeuronProcess } from "../neurons/process.js";
 import { ranksOf, traceProcess } from "../neurons/trace-process.js";
 import type { ActivationTrace } from "../neurons/trace.js";
 import { cachedNeuronBytes } from "../planner/fit.js";
-import type { Draws } from "./decode.js";
+import type { Draws } from "./cluster-work.js";
 import type { LayerDraw } from "./decode-layer.js";
 import type { LayerRates } from "./layer-rates.js";
 import { FURTHER_TOKEN_COST, windowTokensOf } from "./sparse-draws.js";

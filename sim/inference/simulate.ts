@@ -13,13 +13,15 @@ import { decodeTrace, type ActivationTrace } from "../neurons/trace.js";
 import { checkPlan } from "../planner/check-plan.js";
 import { defaultPlan } from "../planner/default-plan.js";
 import { bounds } from "./analytic-estimate.js";
-import type { Setting } from "./analytic-parts.js";
 import { analyticRecord } from "./analytic.js";
-import { decode, type Finished } from "./decode.js";
+import { clusterWork } from "./cluster-work.js";
+import { decode, type Finished, type Work } from "./decode.js";
+import { gatedWork } from "./gated/work.js";
 import { runRecordOf } from "./run-record.js";
 import { layerRates } from "./layer-rates.js";
 import { neuronDraws } from "./neuron-draws.js";
 import { prefill } from "./prefill.js";
+import type { Setting } from "./setting.js";
 import { layerLaws, sparseDraws } from "./sparse-draws.js";
 
 export interface SimulationInputs {
@@ -57,9 +59,17 @@ const run = ({ device, model, system, request }: Omit<SimulationInputs, "activat
       if (request.fidelity === "analytic") return E.right(analyticRecord(setting));
       const described = (done: Finished): SimulatedRun => runRecordOf(done, plan, request, bounds(setting, done.demand ?? undefined, done.heat), device, model, rates.predictedRows);
       if (request.phase === "prefill") return pipe(prefill(device, model, system, plan, rates, request), E.map(described));
-      // A dense system touches every neuron of every token: there is nothing to draw, and `neuron` and `cluster` are one.
-      const draws = plan.mechanisms.computation === "dense" ? null : request.fidelity === "neuron" ? neuronDraws(model, plan, rates, request, trace !== null && trace.neuronsRecorded ? trace : null) : sparseDraws(model, plan, rates, request, laws);
+      const played = trace !== null && (trace.neuronsRecorded || plan.mechanisms.computation === "gated") ? trace : null;
+      const work = workOf(setting, played);
       const efficiency = { dense: system.software.denseEfficiency.value, sparse: system.software.sparseEfficiency.value };
-      return pipe(decode({ device, model, plan, rates, laws, request, efficiency, draws }), E.map(described));
+      return pipe(decode({ device, layers: model.layers, plan, rates, request, efficiency, work }), E.map(described));
     }),
   );
+
+const workOf = (setting: Setting, played: ActivationTrace | null): Work => {
+  const { model, plan, rates, laws, request } = setting;
+  if (plan.mechanisms.computation === "gated") return gatedWork(setting, played);
+  // A dense system touches every neuron of every token: there is nothing to draw, and `neuron` and `cluster` are one.
+  const draws = plan.mechanisms.computation === "dense" ? null : request.fidelity === "neuron" ? neuronDraws(model, plan, rates, request, played) : sparseDraws(model, plan, rates, request, laws);
+  return clusterWork({ model, plan, rates, laws, request, draws });
+};

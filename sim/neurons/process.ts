@@ -23,13 +23,19 @@ export interface NeuronProcess {
 }
 
 const HALF = 2 ** 31;
+/** Drawn, and so with experts of its own: also those in which nothing is active. */
+export interface DrawnProcess extends NeuronProcess {
+  /** The experts of the current token in a layer, ascending. */
+  readonly expertsInto: (layer: number, out: Int32Array) => void;
+}
+
 /** A probability as a bound on a signed 32-bit draw: fires when the draw is below it. */
 const drawBound = (probability: number): number => Math.min(HALF - 1, Math.round(probability * 2 * HALF) - HALF);
 
 /** A non-zero 32-bit word from a stream. */
 const word = (uniform: () => number): number => ((uniform() * 2 * HALF) | 0) || 1;
 
-export const createNeuronProcess = (model: ModelSpec, seed: number, bins: ReadonlyArray<RateBins> = Array.from({ length: model.layers }, (_, layer) => rateBins(model, layer))): NeuronProcess => {
+export const createNeuronProcess = (model: ModelSpec, seed: number, bins: ReadonlyArray<RateBins> = Array.from({ length: model.layers }, (_, layer) => rateBins(model, layer))): DrawnProcess => {
   const { ffn } = model;
   const { count, active, repeat } = model.experts;
   const overlap = model.activations.tokenOverlap.value;
@@ -107,5 +113,10 @@ export const createNeuronProcess = (model: ModelSpec, seed: number, bins: Readon
     return found;
   };
 
-  return { neurons: perLayer * layers, mostActive: active * ffn + 1, nextToken, drawLayer };
+  const expertsInto = (layer: number, out: Int32Array): void => {
+    out.set(chains[layer].inUse);
+    out.sort();
+  };
+
+  return { neurons: perLayer * layers, mostActive: active * ffn + 1, nextToken, drawLayer, expertsInto };
 };

@@ -11,12 +11,14 @@ import { residentBytes, type Plan } from "../domain/plan.js";
 import type { RunRequest } from "../domain/run.js";
 import type { SystemSpec } from "../domain/system.js";
 import { threadCount } from "../hardware/kernels.js";
-import { unitsMissing } from "./default-plan.js";
+import { strangeMechanisms, unitsMissing } from "./default-plan.js";
 import { cachedNeuronBytes, fitMemory, type Fit } from "./fit.js";
 
 /** Sizes in a file are whole bytes. */
 const BYTE = 1;
 const TOLERANCE = 1e-6;
+/** Slots of the engine begin with a cache line: a small row takes up to so much more, as a share. */
+const SLOT_PADDING = 0.25;
 /** A plan made for a few tokens less still runs. */
 const KV_TOLERANCE = 0.05;
 const KINDS = ["big", "mid", "little"] as const satisfies ReadonlyArray<CoreKind>;
@@ -51,7 +53,7 @@ const wrongCores = (device: DeviceProfile, plan: Plan, request: RunRequest, offl
     ...KINDS.filter((kind) => threads[kind] > coresOf(device, kind)).map((kind) => mistake(`compute.threads.${kind}`, `is ${threads[kind]}, and ${has(kind)}`)),
     ...(threadCount(threads) === 0 && work !== null ? [mistake("compute.threads", `are all 0, and ${work}; give it at least one`)] : []),
     ...(ioCore !== "none" && coresOf(device, ioCore) === 0 ? [mistake("compute.ioCore", `is ${ioCore}, and ${has(ioCore)}; choose one of ${KINDS.filter((kind) => coresOf(device, kind) > 0).join(", ")}, none`)] : []),
-    ...(ioCore !== "none" && reads && coresOf(device, ioCore) > 0 && threads[ioCore] + 1 > coresOf(device, ioCore)
+    ...(ioCore !== "none" && reads && plan.mechanisms.computation !== "gated" && coresOf(device, ioCore) > 0 && threads[ioCore] + 1 > coresOf(device, ioCore)
       ? [mistake("compute.ioCore", `is ${ioCore}, and no such core is left beside ${threads[ioCore]} compute ${threads[ioCore] === 1 ? "thread" : "threads"}: ${has(ioCore)}; take one thread away, or read on another kind`)]
       : []),
   ];
@@ -68,13 +70,13 @@ const wrongSizes = (model: ModelSpec, plan: Plan, ffnAll: number): ReadonlyArray
   const most = mapped ? sizesOf(model).nonFfnBytes + ffnAll : ffnAll;
   return [
     ...(io.streamBlock < 4096 ? [mistake("io.streamBlock", `should be at least 4096B, one page of flash, got ${showBytes(io.streamBlock)}`)] : []),
-    ...(cache.hot + cache.cold > most * (1 + TOLERANCE) ? [mistake("cache", `hot and cold are ${showBytes(cache.hot + cache.cold)} together, and ${mapped ? "the whole file takes" : "all FFN weights take"} only ${showBytes(most)}`)] : []),
+    ...(cache.hot + cache.cold > most * (1 + (mechanisms.computation === "gated" ? SLOT_PADDING : TOLERANCE)) ? [mistake("cache", `hot and cold are ${showBytes(cache.hot + cache.cold)} together, and ${mapped ? "the whole file takes" : "all FFN weights take"} only ${showBytes(most)}`)] : []),
   ];
 };
 
 const cannot = (device: DeviceProfile, model: ModelSpec, system: SystemSpec, request: RunRequest, plan: Plan): AppError | null => {
   const needs = (mechanisms: Plan["mechanisms"]): ReadonlyArray<string> => unitsMissing(device, system, mechanisms, request);
-  const missing = new Set([...needs(plan.mechanisms), ...needs({ ...plan.mechanisms, decodeOn: plan.compute.attentionOn })]);
+  const missing = new Set([...needs(plan.mechanisms), ...needs({ ...plan.mechanisms, decodeOn: plan.compute.attentionOn }), ...strangeMechanisms(plan.mechanisms, request)]);
   if (missing.size > 0) return unsupported(`${request.system} on ${request.device}`, [...missing].join("; "));
   if (plan.mechanisms.computation === "predicted" && model.predictorParameters === null)
     return unsupported(`${request.system} with ${request.model}`, `${model.title} has no predictors, so its neurons cannot be selected; use a dense system or a sparse model`);

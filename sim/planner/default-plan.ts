@@ -13,7 +13,7 @@ import { bestThreads, threadCount, type Threads } from "../hardware/kernels.js";
 import { rateBins } from "../neurons/activation.js";
 import { lruMiss, staticMiss } from "../neurons/locality.js";
 import { cachedNeuronBytes, fitMemory } from "./fit.js";
-import { sizesOf } from "../domain/model.js";
+import { rowsOf, sizesOf } from "../domain/model.js";
 
 /** Cold neurons of a cluster: 512 × 4096 is the paper's example of a chunk (v3, section 4.1.2); two of them keep the queue's cost low. */
 const CLUSTER_NEURONS = 1024;
@@ -25,6 +25,8 @@ const DEPTH = 16;
 /** Compute threads beside an I/O thread: Figure 6 shows four and one. */
 const COMPUTE_BESIDE_IO = 4;
 const STREAM_BLOCK = 512 * 1024;
+/** Of the engine, where compute threads submit to the system's queue: as many as flash gains by. */
+const READS_UNDER_WAY = 64;
 /** Rows on the NPU by batch size: half at batch 1, 70 % at large batches; the planner takes more hot at batch 3-4 (v3, sections 4.1.2 and 5). */
 const NPU_ROWS = [{ batch: 1, share: 0.5 }, { batch: 3, share: 0.7 }];
 
@@ -34,6 +36,23 @@ export const mechanismsOf = (system: SystemSpec, request: RunRequest): Mechanism
 export const unitsMissing = (device: DeviceProfile, system: SystemSpec, mechanisms: Mechanisms, request: RunRequest): ReadonlyArray<string> => {
   const needed = request.phase === "prefill" ? [mechanisms.prefillOn] : mechanisms.decodeOn.split("+");
   return needed.filter((unit) => (unit === "npu" && device.npu === null) || (unit === "gpu" && device.gpu === null)).map((unit) => `${system.title} needs ${unit === "npu" ? "an NPU" : "a GPU"}; ${device.title} has none`);
+};
+
+/** What the engine's way cannot be combined with, or what only it has, each as a sentence. */
+export const strangeMechanisms = (mechanisms: Mechanisms, request: RunRequest): ReadonlyArray<string> => {
+  const { computation, cache, loading, decodeOn } = mechanisms;
+  if (computation === "gated" && request.phase === "decode")
+    return [
+      ...(cache === "page-cache" || cache === "none" ? [`computation gated keeps neurons in segments of its own; cache ${cache} has none`] : []),
+      ...(loading === "mmap" ? ["computation gated reads by itself; loading mmap leaves that to the system"] : []),
+      ...(decodeOn === "cpu" ? [] : [`computation gated is for the CPU; decodeOn is ${decodeOn}`]),
+      ...(request.batch === 1 ? [] : [`computation gated decodes one sequence; batch is ${request.batch}`]),
+    ];
+  if (computation === "gated") return [];
+  return [
+    ...(["clock", "lfu", "s3-fifo", "sieve", "arc"].includes(cache) ? [`cache ${cache} is known for computation gated only; with ${computation} choose segmented, neuron-lru, window or static-hot`] : []),
+    ...(loading === "expert" ? [`loading expert is known for computation gated only; with ${computation} choose rows, bundle, two-phase, mmap or stream`] : []),
+  ];
 };
 
 /** Compute threads: the best set, less one core for I/O where a thread is dedicated to it. */
@@ -78,24 +97,34 @@ export const bestHotFraction = (model: ModelSpec, cachedShare: number): number =
   }
   return best;
 };
+/**
+ * Gates first where they decide: a gate row in memory saves its read for every token, a neuron's up and down for those in which it fires. Where every
+ * neuron counts, in proportion. (engine/crates/generate/src/budget.rs)
+ */
+export const gatedHotFraction = (model: ModelSpec, cachedShare: number): number => {
+  const { gateRow, upDownRow } = rowsOf(model);
+  const gates = gateRow / (gateRow + upDownRow);
+  return model.activation === "SiLU" || cachedShare <= 0 ? gates : Math.min(1, gates / cachedShare);
+};
+
 /** Enough layers to see the spread of their skews. */
 const SAMPLED_LAYERS = [0, 0.2, 0.4, 0.6, 0.8];
 
 export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: SystemSpec, request: RunRequest): Either<AppError, Plan> => {
   const mechanisms = mechanismsOf(system, request);
-  const missing = unitsMissing(device, system, mechanisms, request);
+  const missing = [...unitsMissing(device, system, mechanisms, request), ...strangeMechanisms(mechanisms, request)];
   if (missing.length > 0) return E.left(unsupported(`${request.system} on ${request.device}`, missing.join("; ")));
   if (mechanisms.computation === "predicted" && model.predictorParameters === null)
     return E.left(unsupported(`${request.system} with ${request.model}`, `${model.title} has no predictors, so its neurons cannot be selected; use a dense system or a sparse model`));
   return pipe(
     fitMemory(device, model, system, mechanisms, request),
     E.map((fit): Plan => {
-      const { threads, ioCore } = computeThreads(device, system, mechanisms, !fit.all && mechanisms.computation === "predicted");
+      const { threads, ioCore } = computeThreads(device, system, mechanisms, !fit.all && mechanisms.computation !== "dense");
       const usesNpu = mechanisms.decodeOn === "cpu+npu";
-      const inFlight = fit.all || mechanisms.overlap !== "cluster" ? 0 : pipelineBytes(model, mechanisms, CLUSTER_NEURONS, DEPTH);
+      const inFlight = fit.all || mechanisms.overlap !== "cluster" || mechanisms.computation === "gated" ? 0 : pipelineBytes(model, mechanisms, CLUSTER_NEURONS, DEPTH);
       const cacheBytes = Math.max(0, fit.ffn - inFlight);
       const cachedShare = cacheBytes / fit.ffnAll;
-      const hotFraction = fit.all || mechanisms.cache === "static-hot" ? 1 : mechanisms.cache === "segmented" ? bestHotFraction(model, cachedShare) : 0;
+      const hotFraction = mechanisms.computation === "gated" ? gatedHotFraction(model, cachedShare) : fit.all || mechanisms.cache === "static-hot" ? 1 : mechanisms.cache === "segmented" ? bestHotFraction(model, cachedShare) : 0;
       const keeps = fit.all || mechanisms.cache !== "none";
       // A mapped file is cached by the page, attention weights and all.
       const mapped = mechanisms.cache === "page-cache";
@@ -121,11 +150,11 @@ export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: Sys
           scales: fit.scales,
           kv: fit.kv,
           runtime: fit.runtime + inFlight,
-          hot: keeps && !mapped ? (fit.all ? fit.ffnAll : cacheBytes * hotFraction) : 0,
-          cold: mapped ? pages : keeps && !fit.all ? cacheBytes * (1 - hotFraction) : 0,
+          hot: keeps && !mapped ? (fit.all && mechanisms.computation !== "gated" ? fit.ffnAll : cacheBytes * hotFraction) : 0,
+          cold: mapped ? pages : keeps && (!fit.all || mechanisms.computation === "gated") ? cacheBytes * (1 - hotFraction) : 0,
         },
         pipeline: { depth: DEPTH },
-        io: { streamBlock: STREAM_BLOCK, lanes: 1 },
+        io: { streamBlock: STREAM_BLOCK, lanes: mechanisms.computation === "gated" ? READS_UNDER_WAY : 1 },
       };
     }),
   );

@@ -5,7 +5,7 @@
 import { E, type Either } from "../base/fp.js";
 import type { AppError } from "../base/errors.js";
 import type { DeviceProfile } from "../domain/device.js";
-import { sizesOf, type ModelSpec } from "../domain/model.js";
+import { rowsOf, sizesOf, type ModelSpec } from "../domain/model.js";
 import type { RunRequest } from "../domain/run.js";
 import type { Mechanisms, SystemSpec } from "../domain/system.js";
 
@@ -25,6 +25,10 @@ export interface Fit {
 
 /** Bytes of one neuron in the cache: its useful bytes, without the scales when those are kept apart (the paper counts 400 MB as 65 K neurons). */
 export const cachedNeuronBytes = (model: ModelSpec, mechanisms: Mechanisms): number => {
+  if (mechanisms.computation === "gated") {
+    const { gateRow, upDownRow } = rowsOf(model);
+    return gateRow + upDownRow;
+  }
   const sizes = sizesOf(model);
   return mechanisms.scalesResident === "yes" ? 3 * sizes.rowBytes : sizes.neuronBytes;
 };

@@ -11,6 +11,7 @@ import { deviceCodec } from "../../sim/domain/device.js";
 import { modelCodec } from "../../sim/domain/model.js";
 import type { Fidelity, RunRequest } from "../../sim/domain/run.js";
 import { systemCodec } from "../../sim/domain/system.js";
+import { clusterWork } from "../../sim/inference/cluster-work.js";
 import { decode } from "../../sim/inference/decode.js";
 import { layerRates } from "../../sim/inference/layer-rates.js";
 import { simulate } from "../../sim/inference/simulate.js";
@@ -60,7 +61,7 @@ export const benchInference = (): ReadonlyArray<InferenceBenchRow> => {
   const eventsPerSec = (): number => {
     const draws = sparseDraws(model, plan, rates, asked, laws);
     const startMs = performance.now();
-    const done = orThrow(decode({ device, model, plan, rates, laws, request: asked, efficiency, draws }));
+    const done = orThrow(decode({ device, layers: model.layers, plan, rates, request: asked, efficiency, work: clusterWork({ model, plan, rates, laws, request: asked, draws }) }));
     const seconds = (performance.now() - startMs) / 1e3;
     if (done.wallNs !== whole.wallNs) throw new Error(`the loop ends at ${done.wallNs} ns, simulate at ${whole.wallNs} ns`);
     return done.phone.kernel.processed / seconds / 1e6;

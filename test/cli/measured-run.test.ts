@@ -45,7 +45,7 @@ const run = measured();
 describe("the record of a real run", () => {
   it("is of decode: passes, their times, what they read and what they missed", () => {
     expect(run).toMatchObject({ schema: "neuronlab/run@1", origin: "measured", wallNs: 20e6, tokensPerSec: 100, bytesReadPerToken: 750, cacheHitRate: 0.75, exposedIoShare: 0.15, violations: [] });
-    expect(run.inputs).toEqual({ device: "this-host", model: "m.flash", system: "powerinfer-2-cpu-only", memory: { _tag: "Bytes", bytes: 900e6 }, phase: "decode", prompt: 10, tokens: 2, batch: 1, seed: 1, fidelity: null });
+    expect(run.inputs).toEqual({ device: "this-host", model: "m.flash", system: "neuronlab", memory: { _tag: "Bytes", bytes: 900e6 }, phase: "decode", prompt: 10, tokens: 2, batch: 1, seed: 1, fidelity: null });
     expect(run.tokens).toEqual([{ latencyNs: 12e6, bytesRead: 1000, lookups: 10, misses: 4 }, { latencyNs: 8e6, bytesRead: 500, lookups: 10, misses: 1 }]);
     expect(run.msPerToken).toMatchObject({ mean: 10, p50: 8, max: 12 });
   });
@@ -95,7 +95,7 @@ describe("the record of a real run", () => {
 
   it("reads as text without what is not known", () => {
     const text = describeRun(run, { timeline: "HERE" });
-    expect(text.split("\n").slice(0, 2)).toEqual(["m.flash on this-host with powerinfer-2-cpu-only, 900.0MB", "measured: decode of 2 tokens after 10; seed 1"]);
+    expect(text.split("\n").slice(0, 2)).toEqual(["m.flash on this-host with neuronlab, 900.0MB", "measured: decode of 2 tokens after 10; seed 1"]);
     expect(text).toContain("speed    100 tokens/s\n");
     expect(text).toContain("cpu      avx512 kernels, FFNs from flash, lossless; compute threads busy 55.0%");
     expect(text).not.toMatch(/critical path|energy|dram|limited by|NaN|null/);
@@ -106,7 +106,7 @@ describe("the plan of a real run", () => {
   it("is one that the decoder takes, with what the engine did and held", () => {
     const decoded = decode(planCodec, "plan")(encodePlan(run.plan));
     expect(E.isRight(decoded) && decoded.right).toEqual(run.plan);
-    expect(run.plan.mechanisms).toMatchObject({ computation: "dense", decodeOn: "cpu", loading: "two-phase", cache: "segmented", overlap: "cluster", submitters: "io-thread" });
+    expect(run.plan.mechanisms).toMatchObject({ computation: "gated", decodeOn: "cpu", loading: "two-phase", cache: "sieve", overlap: "cluster", submitters: "io-thread" });
     expect(run.plan.cache).toEqual({ fixed: 3e8, predictors: 0, scales: 0, kv: 1e8, runtime: 2e7, hot: 3e8, cold: 1e8 });
     expect(run.plan.compute.threads).toEqual({ big: 2, mid: 0, little: 0 });
   });
@@ -142,7 +142,7 @@ describe("generate with files", () => {
     expect([saved.origin, saved.plan.memory]).toEqual(["measured", "900000000B"]);
     const reading = fake({ files: { "run.json": f.files.get("run.json")! } });
     expect(await execute(traceProgram(commandNamed("trace"))(given({ file: "run.json" })), reading.capabilities)).toBe(0);
-    expect(reading.stdout()).toMatch(/^m\.flash on this-host with powerinfer-2-cpu-only \(measured decode\)\n6 spans over 20\.00ms\n/);
+    expect(reading.stdout()).toMatch(/^m\.flash on this-host with neuronlab \(measured decode\)\n6 spans over 20\.00ms\n/);
     expect(reading.stdout()).toMatch(/\ncpu all threads +2 +6\.00ms +0\.3 +-- +attention\n/);
   });
 

@@ -1,4 +1,4 @@
-import type { EvictionPolicy } from "./eviction.js";
+import { NOTHING_HELD, type EvictionPolicy } from "./eviction.js";
 import { createRings } from "./rings.js";
 
 /** Seen once lately, and at least twice, and resident (the paper's T1 and T2); then their ghosts (B1 and B2). */
@@ -20,7 +20,7 @@ export const arc: EvictionPolicy = {
   name: "arc",
   admitsAlways: true,
   moreNeverMissesMore: false,
-  start: ({ slots, things, onEvict }) => {
+  start: ({ slots, things, onEvict, held = NOTHING_HELD }) => {
     const lists = createRings(things, 4);
     const at = new Uint8Array(things).fill(NOWHERE);
     let target = 0;
@@ -29,17 +29,24 @@ export const arc: EvictionPolicy = {
       lists.shift(at[thing], to, thing);
       at[thing] = to;
     };
-    const forgetOldest = (list: number): number => {
+    const forgetOldest = (list: number): void => {
       const thing = lists.oldest(list);
       lists.remove(list, thing);
       at[thing] = NOWHERE;
+    };
+    /** The oldest that is not held; -1 where there is none. */
+    const oldestFree = (list: number): number => {
+      let thing = lists.oldest(list);
+      while (thing >= 0 && held.has(thing)) thing = lists.newer(thing);
       return thing;
     };
     /** The paper's REPLACE: one resident leaves and becomes a ghost. */
     const replace = (oftenGhostAsked: boolean): void => {
       const once = lists.size(ONCE);
-      const list = once > 0 && (once > target || (oftenGhostAsked && once === target)) ? ONCE : OFTEN;
-      const thing = lists.oldest(list);
+      const first = once > 0 && (once > target || (oftenGhostAsked && once === target)) ? ONCE : OFTEN;
+      const fromFirst = oldestFree(first);
+      const list = fromFirst >= 0 ? first : ONCE + OFTEN - first;
+      const thing = fromFirst >= 0 ? fromFirst : oldestFree(list);
       move(list === ONCE ? ONCE_GHOST : OFTEN_GHOST, thing);
       onEvict(thing);
     };
@@ -48,7 +55,10 @@ export const arc: EvictionPolicy = {
       const [once, onceGhosts, oftenGhosts] = [lists.size(ONCE), lists.size(ONCE_GHOST), lists.size(OFTEN_GHOST)];
       if (once === slots) {
         // Only things seen once, as many as fit: the oldest leaves without becoming a ghost.
-        onEvict(forgetOldest(ONCE));
+        const thing = oldestFree(ONCE);
+        lists.remove(ONCE, thing);
+        at[thing] = NOWHERE;
+        onEvict(thing);
         return;
       }
       const full = size() === slots;
@@ -63,7 +73,7 @@ export const arc: EvictionPolicy = {
           move(OFTEN, thing);
           return true;
         }
-        if (slots === 0) return false;
+        if (slots === 0 || (size() === slots && held.count() >= slots)) return false;
         const [onceGhosts, oftenGhosts] = [lists.size(ONCE_GHOST), lists.size(OFTEN_GHOST)];
         if (was === NOWHERE) {
           makeRoomForStranger();

@@ -1,4 +1,4 @@
-import type { EvictionPolicy } from "./eviction.js";
+import { NOTHING_HELD, type EvictionPolicy } from "./eviction.js";
 
 /**
  * The second-chance clock: a hand goes round the slots, spares once what was used since it last came by, and replaces the
@@ -9,7 +9,7 @@ export const clock: EvictionPolicy = {
   admitsAlways: true,
   // Like FIFO it can miss more with one slot more (Bélády's anomaly).
   moreNeverMissesMore: false,
-  start: ({ slots, things, onEvict }) => {
+  start: ({ slots, things, onEvict, held = NOTHING_HELD }) => {
     const slotOf = new Int32Array(things).fill(-1);
     const thingIn = new Int32Array(slots);
     const usedSince = new Uint8Array(slots);
@@ -26,8 +26,10 @@ export const clock: EvictionPolicy = {
         let slot = size;
         if (size < slots) size++;
         else {
-          while (usedSince[hand] === 1) {
-            usedSince[hand] = 0;
+          if (held.count() >= slots) return false;
+          // Things that are held are passed by with their mark as it is.
+          for (let thingHere = thingIn[hand]; held.has(thingHere) || usedSince[hand] === 1; thingHere = thingIn[hand]) {
+            if (!held.has(thingHere)) usedSince[hand] = 0;
             hand = (hand + 1) % slots;
           }
           slot = hand;

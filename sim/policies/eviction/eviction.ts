@@ -14,7 +14,16 @@ export interface EvictionSetting {
   /** All requests to come, in order. Read by policies that replay with hindsight; the requests must then match it. */
   readonly future: ArrayLike<number>;
   readonly onEvict: (thing: number) => void;
+  /** Residents that must stay for now, because they are being read or computed with; none where it is left out. With all of them held, a miss takes nothing in and changes nothing. */
+  readonly held?: Held;
 }
+
+export interface Held {
+  readonly count: () => number;
+  readonly has: (thing: number) => boolean;
+}
+
+export const NOTHING_HELD: Held = { count: () => 0, has: () => false };
 
 export interface EvictionState {
   readonly request: (thing: number) => boolean;

@@ -15,6 +15,6 @@ import { sieve } from "./sieve.js";
 import { staticHot } from "./static-hot.js";
 import { window } from "./window.js";
 
-export type { EvictionPolicy, EvictionSetting, EvictionState } from "./eviction.js";
+export type { EvictionPolicy, EvictionSetting, EvictionState, Held } from "./eviction.js";
 
 export const evictionPolicies = registry("eviction policy", [lru, window, staticHot, clock, lfu, s3Fifo, sieve, arc, belady]);

@@ -1,4 +1,4 @@
-import type { EvictionPolicy } from "./eviction.js";
+import { NOTHING_HELD, type EvictionPolicy } from "./eviction.js";
 
 const NONE = -1;
 
@@ -13,7 +13,7 @@ export const lfu: EvictionPolicy = {
   admitsAlways: true,
   // Counts that are lost with a thing make the order of leaving depend on the number of slots.
   moreNeverMissesMore: false,
-  start: ({ slots, things, onEvict }) => {
+  start: ({ slots, things, onEvict, held = NOTHING_HELD }) => {
     const bucketOf = new Int32Array(things).fill(NONE);
     const newerOf = new Int32Array(things);
     const olderOf = new Int32Array(things);
@@ -56,6 +56,18 @@ export const lfu: EvictionPolicy = {
       else more[fewer[bucket]] = more[bucket];
       spare.push(bucket);
     };
+    /** The first that is not held, from the least used on; there is one. */
+    const victim = (): number => {
+      let bucket = fewest;
+      let thing = oldest[bucket];
+      while (held.has(thing)) {
+        thing = newerOf[thing];
+        if (thing !== NONE) continue;
+        bucket = more[bucket];
+        thing = oldest[bucket];
+      }
+      return thing;
+    };
     const linkNewest = (bucket: number, thing: number): void => {
       const second = newest[bucket];
       bucketOf[thing] = bucket;
@@ -77,7 +89,8 @@ export const lfu: EvictionPolicy = {
         }
         if (slots === 0) return false;
         if (size === slots) {
-          const leaving = oldest[fewest];
+          if (held.count() >= slots) return false;
+          const leaving = victim();
           unlink(leaving);
           size--;
           onEvict(leaving);

@@ -1,4 +1,4 @@
-import type { EvictionPolicy } from "./eviction.js";
+import { NOTHING_HELD, type EvictionPolicy } from "./eviction.js";
 import { createRings } from "./rings.js";
 
 const SMALL = 0;
@@ -24,7 +24,7 @@ export const s3Fifo: EvictionPolicy = {
   name: "s3-fifo",
   admitsAlways: true,
   moreNeverMissesMore: false,
-  start: ({ slots, things, onEvict }) => {
+  start: ({ slots, things, onEvict, held = NOTHING_HELD }) => {
     const queues = createRings(things, 3);
     const at = new Uint8Array(things).fill(NOWHERE);
     const uses = new Uint8Array(things);
@@ -40,15 +40,22 @@ export const s3Fifo: EvictionPolicy = {
       at[thing] = NOWHERE;
     };
     const evictOne = (): void => {
+      // After a round of main that met only what is held, the small queue is next whatever its share.
+      let heldInMain = 0;
       for (;;) {
-        const queue = queues.size(SMALL) >= smallShare ? SMALL : MAIN;
+        const queue = queues.size(SMALL) >= smallShare || queues.size(MAIN) === heldInMain ? SMALL : MAIN;
         const thing = queues.oldest(queue);
-        if (queue === SMALL && uses[thing] > 1) {
+        if (queue === SMALL && (held.has(thing) || uses[thing] > 1)) {
           move(MAIN, thing);
           uses[thing] = 0;
+          heldInMain = 0;
+        } else if (queue === MAIN && held.has(thing)) {
+          move(MAIN, thing);
+          heldInMain++;
         } else if (queue === MAIN && uses[thing] > 0) {
           move(MAIN, thing);
           uses[thing]--;
+          heldInMain = 0;
         } else {
           if (queue === SMALL) {
             move(GHOST, thing);
@@ -65,7 +72,7 @@ export const s3Fifo: EvictionPolicy = {
           if (uses[thing] < MOST_USES) uses[thing]++;
           return true;
         }
-        if (slots === 0) return false;
+        if (slots === 0 || (size() === slots && held.count() >= slots)) return false;
         const returns = at[thing] === GHOST;
         if (returns) leave(thing);
         if (size() === slots) evictOne();

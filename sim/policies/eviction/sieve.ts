@@ -1,4 +1,4 @@
-import type { EvictionPolicy } from "./eviction.js";
+import { NOTHING_HELD, type EvictionPolicy } from "./eviction.js";
 import { createRings } from "./rings.js";
 
 const ABSENT = 0;
@@ -15,7 +15,7 @@ export const sieve: EvictionPolicy = {
   name: "sieve",
   admitsAlways: true,
   moreNeverMissesMore: false,
-  start: ({ slots, things, onEvict }) => {
+  start: ({ slots, things, onEvict, held = NOTHING_HELD }) => {
     const queue = createRings(things, 1);
     const state = new Uint8Array(things);
     let hand = -1;
@@ -23,6 +23,7 @@ export const sieve: EvictionPolicy = {
       for (;;) {
         const thing = hand >= 0 ? hand : queue.oldest(0);
         hand = queue.newer(thing);
+        if (held.has(thing)) continue;
         if (state[thing] !== VISITED) {
           queue.remove(0, thing);
           state[thing] = ABSENT;
@@ -39,7 +40,10 @@ export const sieve: EvictionPolicy = {
           return true;
         }
         if (slots === 0) return false;
-        if (queue.size(0) === slots) evictOne();
+        if (queue.size(0) === slots) {
+          if (held.count() >= slots) return false;
+          evictOne();
+        }
         queue.add(0, thing);
         state[thing] = RESIDENT;
         return false;

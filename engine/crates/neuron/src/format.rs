@@ -197,13 +197,16 @@ pub(crate) fn q4_0_codes(block: &[u8]) -> [i8; BLOCK] {
     codes
 }
 
+/// Rounded against the scale as it is stored, to the nearest and ties to even: as packing does, so that a file in memory and the same file
+/// packed are one model to the bit.
 fn quantise_q8_0(weights: &[f32], out: &mut [u8]) {
     let greatest = weights.iter().fold(0.0f32, |greatest, weight| greatest.max(weight.abs()));
-    let scale = greatest / 127.0;
-    let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
-    out[..2].copy_from_slice(&f32_to_f16(scale).to_le_bytes());
+    let half = f32_to_f16(greatest / 127.0);
+    let scale = f16_to_f32(half);
+    let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+    out[..2].copy_from_slice(&half.to_le_bytes());
     for (code, weight) in out[2..].iter_mut().zip(weights) {
-        *code = (weight * inverse).round().clamp(-127.0, 127.0) as i8 as u8;
+        *code = (weight * inverse).clamp(-127.0, 127.0).round_ties_even() as i8 as u8;
     }
 }
 

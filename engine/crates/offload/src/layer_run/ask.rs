@@ -36,22 +36,43 @@ impl LayerRun<'_> {
         Ok(())
     }
 
-    /// Gives the reader what was asked for since the last time.
+    /// Gives the reader what was asked for since the last time, cluster by cluster: only ranges of one cluster share reads. What is read for
+    /// nothing between them is then the same whenever a cluster's turn comes, and with it the bytes that a token reads.
     pub(super) fn submit(&self, state: &mut State<'_>) -> Result<(), OffloadError> {
         let mut requests = std::mem::take(&mut state.lists.requests);
-        let submitted = if requests.is_empty() {
-            Ok(())
-        } else {
-            self.reader.submit(&requests)
-        };
-        match submitted {
-            Ok(()) => state.requests_left += requests.len() as u32,
-            Err(_) => requests.iter().for_each(|request| self.give_up(state, request.tag)),
+        let mut submitted = Ok(());
+        let mut rest = requests.as_slice();
+        while let Some(first) = rest.first() {
+            let count = match self.cluster_of(state, first.tag) {
+                None => 1,
+                cluster => rest
+                    .iter()
+                    .take_while(|one| self.cluster_of(state, one.tag) == cluster)
+                    .count(),
+            };
+            let (these, others) = rest.split_at(count);
+            rest = others;
+            if submitted.is_ok() {
+                submitted = self.reader.submit(these);
+            }
+            match submitted {
+                Ok(()) => state.requests_left += these.len() as u32,
+                Err(_) => these.iter().for_each(|request| self.give_up(state, request.tag)),
+            }
         }
         requests.clear();
         state.lists.requests = requests;
         submitted?;
         self.submit_pages(state)
+    }
+
+    /// The cluster that a request is for; none for what was not asked for.
+    fn cluster_of(&self, state: &mut State<'_>, tag: u64) -> Option<u32> {
+        match tag {
+            u64::MAX => None,
+            _ if tag & UP_DOWN_TAG != 0 => Some(state.lists.unit(tag as u32).cluster),
+            _ => Some(tag as u32),
+        }
     }
 
     /// Reads the pages of as many wanted units as there are places for.

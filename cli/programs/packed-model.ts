@@ -1,0 +1,24 @@
+/** A recorded model as the simulator knows one that was packed for the engine: shapes and statistics from the recording, rows and groups from the file. Pure. */
+import type { Fact } from "../../sim/domain/fact.js";
+import type { ModelSpec } from "../../sim/domain/model.js";
+import type { ActivationTrace } from "../../sim/neurons/trace.js";
+import type { PackReport, RecordReport, SynthRequest } from "../../engine/index.js";
+import { recordedModel } from "./recorded-model.js";
+
+/** Bits of a weight and of its scale, by the format's name. */
+const BITS: Readonly<Record<SynthRequest["weights"], { readonly weight: number; readonly scale: number }>> = { f32: { weight: 32, scale: 0 }, f16: { weight: 16, scale: 0 }, q8_0: { weight: 8, scale: 0.5 }, q4_0: { weight: 4, scale: 0.5 } };
+
+const isFormat = (name: string): name is SynthRequest["weights"] => Object.hasOwn(BITS, name);
+
+/** `weights` is the format of all matrices but down, which the report names. */
+export const packedModel = (record: RecordReport, trace: ActivationTrace, file: string, { group, down }: PackReport, weights: SynthRequest["weights"]): ModelSpec => {
+  const derived = (value: number): Fact => ({ value, kind: "derived", source: `the packed file of ${file}`, note: "" });
+  const row = (format: SynthRequest["weights"]): number => (record.hidden * (BITS[format].weight + BITS[format].scale)) / 8;
+  const name = down.toLowerCase();
+  const model = recordedModel(record, trace, file);
+  return {
+    ...model,
+    quantisation: { weightBits: derived(BITS[weights].weight), scaleBits: derived(BITS[weights].scale) },
+    packing: { group, gateRow: derived(row(weights)), upRow: derived(row(weights)), downRow: derived(row(isFormat(name) ? name : weights)) },
+  };
+};

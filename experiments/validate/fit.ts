@@ -1,0 +1,65 @@
+/**
+ * The constants of the engine's software that nobody measures by themselves, fitted to the calibration cells alone: least squares over
+ * logarithms, of the whole token and, with less weight, of what computes and what reads, each constant held by its first estimate.
+ */
+import { TE, pipe, type TaskEither } from "../../sim/base/fp.js";
+import type { AppError } from "../../sim/base/errors.js";
+import { mayBeFitted, type Fact } from "../../sim/domain/fact.js";
+import type { SystemSpec } from "../../sim/domain/system.js";
+import { fit, type Determined, type Parameter } from "../calibration/fit.js";
+import type { Outcome } from "./compare.js";
+
+interface Constant { readonly id: string; readonly what: string; readonly of: (system: SystemSpec) => Fact | null; readonly put: (system: SystemSpec, fact: Fact) => SystemSpec; readonly low: number; readonly high: number }
+
+const software = (system: SystemSpec, changed: Partial<SystemSpec["software"]>): SystemSpec => ({ ...system, software: { ...system.software, ...changed } });
+
+const CONSTANTS: ReadonlyArray<Constant> = [
+  { id: "dense", what: "share of the device's dense rate that gates, attention and head reach", of: (s) => s.software.denseEfficiency, put: (s, fact) => software(s, { denseEfficiency: fact }), low: 0.2, high: 1.2 },
+  { id: "sparse", what: "share of the device's sparse rate that up and down reach", of: (s) => s.software.sparseEfficiency, put: (s, fact) => software(s, { sparseEfficiency: fact }), low: 0.2, high: 1.2 },
+  { id: "reads", what: "share of the flash curve that a run's reads reach", of: (s) => s.software.streamEfficiency, put: (s, fact) => software(s, { streamEfficiency: fact }), low: 0.2, high: 1 },
+  { id: "copy", what: "bytes/ns that a thread copies out of pages that were read", of: (s) => s.software.cacheUpkeep, put: (s, fact) => software(s, { cacheUpkeep: fact }), low: 0.5, high: 40 },
+  { id: "own-read", what: "ns of a compute thread for one small read of its own, beside the read itself", of: (s) => s.software.readCost?.own ?? null, put: (s, own) => software(s, { readCost: { ...s.software.readCost!, own } }), low: 50, high: 40e3 },
+  { id: "handed-read", what: "ns of processor time for one read that another thread makes, beside the read itself", of: (s) => s.software.readCost?.handed ?? null, put: (s, handed) => software(s, { readCost: { ...s.software.readCost!, handed } }), low: 1e3, high: 400e3 },
+  { id: "layer", what: "ns of a layer beside its products", of: (s) => s.software.fixedCost?.layer ?? null, put: (s, layer) => software(s, { fixedCost: { ...s.software.fixedCost!, layer } }), low: 1e3, high: 2e6 },
+];
+
+export interface FittedConstant extends Determined { readonly what: string; readonly before: number }
+export interface Fitted { readonly system: SystemSpec; readonly constants: ReadonlyArray<FittedConstant>; readonly evaluations: number; readonly sumOfSquares: number }
+
+/** What a component weighs beside the whole. */
+const COMPONENT_WEIGHT = 0.3;
+/** A constant that is off by this factor costs as much as a cell that is off by 10 %. */
+const HOLD = { factor: 2, cost: 0.1 };
+/** Components below this many ms a token are noise. */
+const LEAST_MS = 0.5;
+
+const residualsOf = (predicted: Outcome, measured: Outcome): ReadonlyArray<number> => {
+  const log = (name: "total" | "compute" | "io"): number => Math.log(Math.max(predicted[name], LEAST_MS) / Math.max(measured[name], LEAST_MS));
+  return [log("total"), COMPONENT_WEIGHT * log("compute"), COMPONENT_WEIGHT * log("io")];
+};
+
+/** `predict` gives the outcomes of the calibration cells under a system, in their order. */
+export const fitSystem = (system: SystemSpec, measured: ReadonlyArray<Outcome>, predict: (systems: ReadonlyArray<SystemSpec>) => TaskEither<AppError, ReadonlyArray<ReadonlyArray<Outcome>>>, rounds: number, log: (line: string) => void): TaskEither<AppError, Fitted> => {
+  const free = CONSTANTS.flatMap((constant) => {
+    const fact = constant.of(system);
+    return fact !== null && mayBeFitted(fact) ? [{ ...constant, fact }] : [];
+  });
+  const parameters = free.map(({ id, fact, low, high }): Parameter => ({ id, start: Math.min(high, Math.max(low, fact.value)), low, high }));
+  const under = (values: ArrayLike<number>): SystemSpec =>
+    free.reduce((changed, constant, i) => constant.put(changed, { value: values[i]!, kind: "calibrated", source: "neuronlab validate host", note: `fitted to the calibration cells; ${constant.what}` }), system);
+  const held = (values: ArrayLike<number>): ReadonlyArray<number> => parameters.map(({ start }, i) => (HOLD.cost * Math.log(values[i]! / start)) / Math.log(HOLD.factor));
+  return pipe(
+    fit(
+      parameters,
+      (vectors) => pipe(predict(vectors.map(under)), TE.map((all) => all.map((cells, v) => Float64Array.from([...cells.flatMap((cell, i) => residualsOf(cell, measured[i]!)), ...held(vectors[v]!)])))),
+      rounds, log,
+    ),
+    TE.map((found): Fitted => ({
+      system: under(found.values),
+      constants: found.determined.map((one, i) => ({ ...one, what: free[i]!.what, before: parameters[i]!.start })),
+      evaluations: found.evaluations,
+      sumOfSquares: found.sumOfSquares,
+    })),
+  );
+};
+

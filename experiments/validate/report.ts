@@ -1,0 +1,127 @@
+/** A validation to a table, a page, a picture and JSON, as values. Pure but for what is handed in. */
+import type { ModelSpec } from "../../sim/domain/model.js";
+import { drawValidation } from "../plots/validation.js";
+import { COMPONENTS, reasonOf, summaryOf, type CellResult, type Drift, type Summary } from "./compare.js";
+import type { Fitted } from "./fit.js";
+
+export interface Validation {
+  readonly seed: number;
+  readonly quick: boolean;
+  readonly tokens: number;
+  readonly device: string;
+  readonly models: ReadonlyArray<{ readonly name: string; readonly model: ModelSpec }>;
+  readonly cells: ReadonlyArray<CellResult>;
+  readonly drift: Drift & { readonly cell: string };
+  readonly fit: Fitted;
+}
+
+export type ReportFile = { readonly path: string; readonly text: string } | { readonly path: string; readonly bytes: Uint8Array };
+export interface ValidationReport { readonly text: string; readonly json: unknown; readonly files: ReadonlyArray<ReportFile> }
+export interface Tools { readonly document: Document; readonly png: ((svg: string) => Uint8Array) | null }
+
+const percent = (share: number, digits = 1): string => `${share > 0 ? "+" : ""}${(100 * share).toFixed(digits)} %`;
+const plain = (share: number): string => `${(100 * share).toFixed(1)} %`;
+const ms = (value: number): string => value.toFixed(value < 10 ? 2 : 1);
+const WORST = 5;
+
+/** What was aimed at, beside what came out. */
+const AIMS = [["median", 0.05], ["mean", 0.08]] as const;
+
+const settingOf = ({ cell }: CellResult): string => `${Math.round(100 * cell.budget)} % held, ${cell.loading}, ${cell.overlap}, ${cell.cache}, ${cell.submitters === "io-thread" ? `${cell.reads} lanes` : `ring of ${cell.reads}`}, ${cell.threads} ${cell.threads === 1 ? "thread" : "threads"}, depth ${cell.depth}, clusters of ${cell.cluster}`;
+
+const rowOf = (result: CellResult): ReadonlyArray<string> => [
+  result.id, result.role, settingOf(result), result.predicted.toFixed(2), result.measured.toFixed(2), percent(result.signedError), percent(result.unfitted),
+  ...COMPONENTS.map((name) => `${ms(result.parts[name].predicted)} / ${ms(result.parts[name].measured)}`), result.exact ? "yes" : "no", plain(result.spread),
+];
+const COLUMNS = ["cell", "role", "plan", "predicted", "measured", "error", "before the fit", "compute ms", "I/O ms", "stall ms", "exact", "spread"] as const;
+
+const padded = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  return rows.map((row) => row.map((text, i) => (i < 2 ? text.padEnd(widths[i]!) : text.padStart(widths[i]!))).join("  ").trimEnd());
+};
+
+const summaryLine = (what: string, s: Summary): string => `${what}: ${s.cells} cells, median ${plain(s.medianAbsError)}, mean ${plain(s.meanAbsError)}, worst ${plain(s.worstAbsError)}, Kendall's tau ${s.kendallTau.toFixed(3)}`;
+
+const worstOf = (cells: ReadonlyArray<CellResult>): ReadonlyArray<CellResult> => [...cells].sort((a, b) => Math.abs(b.signedError) - Math.abs(a.signedError)).slice(0, WORST);
+
+const driftLine = ({ cell, runs, slowest, fastest }: Validation["drift"]): string => `the machine: ${cell} was run ${runs} times between the others, at ${slowest.toFixed(2)} to ${fastest.toFixed(2)} tokens/s (${plain(fastest / slowest - 1)} apart)`;
+
+const of = (cells: ReadonlyArray<CellResult>, role: CellResult["role"]): ReadonlyArray<CellResult> => cells.filter((cell) => cell.role === role);
+
+const markdown = (columns: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => [`| ${columns.join(" | ")} |`, `|${columns.map(() => "---").join("|")}|`, ...rows.map((row) => `| ${row.join(" | ")} |`)].join("\n");
+
+const page = (validation: Validation, check: Summary, calibration: Summary): string => {
+  const { cells, fit } = validation;
+  return `# The digital twin: predicted and measured on ${validation.device}
+
+Written by \`neuronlab validate host${validation.quick ? " --quick" : ""} --seed ${validation.seed}\`. ${cells.length} plans over ${validation.models.length} models, ${validation.tokens} tokens each; the engine ran each
+in a process of its own, in an order drawn by the seed, and the simulator predicted it from the device's profile at fidelity \`neuron\`, with the
+recorded text. Constants were fitted to the ${calibration.cells} calibration cells only.
+
+- ${summaryLine("check cells", check)} (aimed at: ${AIMS.map(([name, aim]) => `${name} ${plain(aim)}`).join(", ")}, tau 0.9)
+- ${summaryLine("calibration cells", calibration)}
+- the same neurons missed and the same bytes read in ${cells.filter(({ exact }) => exact).length} of ${cells.length} cells
+- ${driftLine(validation.drift)}
+
+![Predicted over measured tokens/s](validation.png)
+
+Dashed: 10 % off. Errors are predicted over measured speed, less one.
+
+## The worst check cells, and why
+
+${worstOf(of(cells, "check")).map((cell) => `- ${cell.id}: ${percent(cell.signedError)}; ${reasonOf(cell)} (${settingOf(cell)})`).join("\n")}
+
+## What was fitted
+
+${markdown(["constant", "what", "before", "fitted", "95 % interval"], fit.constants.map((c) => [c.id, c.what, c.before.toPrecision(3), c.value.toPrecision(3), `${c.from.toPrecision(3)} – ${c.to.toPrecision(3)}${c.atLimit ? ", at its limit" : ""}`]))}
+
+\`system.json\` is the engine with these constants, for \`simulate --system\`.
+
+## All cells
+
+Tokens/s; times of a token in ms, predicted / measured: the mean thread computing, the flash with a read under way, waiting while nothing computes.
+
+${markdown(COLUMNS, cells.map(rowOf))}
+`;
+};
+
+const UNIT: Readonly<Record<string, string>> = { runtimeBytes: "B", cacheUpkeep: "GB/s", own: "ns", handed: "ns", layer: "ns", token: "ns" };
+
+/** As a profile has it: quantities with their units, and no empty notes, which the decoder refuses. */
+const written = (key: string, value: unknown): unknown => {
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).filter(([inner, of]) => inner !== "note" || of !== "");
+  const unit = UNIT[key];
+  return Object.fromEntries(entries.map(([inner, of]) => [inner, inner === "value" && unit !== undefined ? `${String(of)}${unit}` : written(inner, of)]));
+};
+
+export const reportValidation = ({ document, png }: Tools) => (validation: Validation): ValidationReport => {
+  const { cells } = validation;
+  const [check, calibration] = [summaryOf(of(cells, "check")), summaryOf(of(cells, "calibration"))];
+  const svg = drawValidation(document, cells.map(({ cell, role, predicted, measured }) => ({ model: cell.model, predicted, measured, check: role === "check" }))).outerHTML;
+  const json = {
+    cells: cells.map(({ cell, ...result }) => ({ ...result, plan: cell })),
+    summary: { medianAbsError: check.medianAbsError, meanAbsError: check.meanAbsError, worstAbsError: check.worstAbsError, kendallTau: check.kendallTau },
+    calibration,
+    exactCells: cells.filter(({ exact }) => exact).length,
+    drift: validation.drift,
+    fit: { constants: validation.fit.constants, evaluations: validation.fit.evaluations, sumOfSquares: validation.fit.sumOfSquares },
+    seed: validation.seed, quick: validation.quick, tokens: validation.tokens, device: validation.device,
+  };
+  const text = [
+    ...padded([COLUMNS, ...cells.map(rowOf)]),
+    "", summaryLine("check", check), summaryLine("calibration", calibration), `the same misses and bytes in ${json.exactCells} of ${cells.length} cells`, driftLine(validation.drift),
+    "", "worst check cells:", ...worstOf(of(cells, "check")).map((cell) => `  ${cell.id}  ${percent(cell.signedError)}  ${reasonOf(cell)}`),
+    "", "fitted to the calibration cells:", ...validation.fit.constants.map((c) => `  ${c.id}  ${c.before.toPrecision(3)} -> ${c.value.toPrecision(3)}  (${c.what})`),
+  ].join("\n");
+  return {
+    text, json,
+    files: [
+      { path: "README.md", text: page(validation, check, calibration) },
+      { path: "cells.json", text: `${JSON.stringify(json, null, 1)}\n` },
+      { path: "system.json", text: `${JSON.stringify(written("", validation.fit.system), null, 2)}\n` },
+      { path: "validation.svg", text: `${svg}\n` },
+      ...(png === null ? [] : [{ path: "validation.png", bytes: png(svg) }]),
+    ],
+  };
+};

@@ -1,0 +1,131 @@
+/**
+ * What the parts of a layer cost when the true gates decide: bytes through the kernels, the device's time for reads, and the processor's
+ * time around them. Everything else of the gated way reads these numbers and asks no profile again. bytes, ns, bytes/ns.
+ */
+import type { DeviceProfile } from "../../domain/device.js";
+import type { KernelRow, Measurements } from "../../domain/measurements.js";
+import type { ModelSpec } from "../../domain/model.js";
+import type { Plan } from "../../domain/plan.js";
+import type { SystemSpec } from "../../domain/system.js";
+import { coreRatio, randomReadNs, sequentialReadBandwidth } from "../../hardware/flash.js";
+import { threadCount } from "../../hardware/kernels.js";
+import { costOf, denseRate, readNumber, sparseRate, type ReadsOf } from "../../hardware/measured.js";
+import type { LayerRates } from "../layer-rates.js";
+import { cutOf, SUM_BLOCK, type Cut } from "./cut.js";
+
+export interface GatedCosts {
+  readonly cut: Cut;
+  readonly attentionBytes: number;
+  readonly headBytes: number;
+  /** Partial sums that are added up at a layer's end. */
+  readonly sumBytes: number;
+  /** bytes/ns of all compute threads together: through dense products, and through up and down of this share of the neurons. */
+  readonly dense: number;
+  readonly unitRate: (share: number) => number;
+  /** Of compute threads for what `layer` and `token` have beside their products. */
+  readonly layerNs: number;
+  readonly tokenNs: number;
+  readonly barrierNs: number;
+  /** Taking a stage of a cluster from the list of what is ready. */
+  readonly dispatchNs: number;
+  /** Looking a neuron up that fired. */
+  readonly lookupNs: number;
+  /** Processor time of so many reads of so many bytes in all, made by the threads themselves or handed to others; and of copying what came. */
+  readonly ownNs: (reads: number, bytes: number) => number;
+  readonly handedNs: (reads: number, bytes: number) => number;
+  readonly copyNs: (bytes: number) => number;
+  /** Device time of so many reads of so many bytes in all, with as many under way as the plan allows. */
+  readonly deviceNs: (reads: number, bytes: number) => number;
+  /** The shortest that a read of so many bytes takes, until somebody hears of it. */
+  readonly latencyNs: (bytes: number) => number;
+  /** Sum blocks of an expert: stages of up and down that threads share. */
+  readonly blocks: number;
+}
+
+/** The core that submits, relative to the best. */
+const issuerOf = (device: DeviceProfile, plan: Plan): number => {
+  if (plan.compute.ioCore !== "none") return coreRatio(device, plan.compute.ioCore);
+  const { threads } = plan.compute;
+  const count = threadCount(threads);
+  return count === 0 ? 1 : (["big", "mid", "little"] as const).reduce((sum, kind) => sum + threads[kind] * coreRatio(device, kind), 0) / count;
+};
+
+export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: SystemSpec, plan: Plan, rates: LayerRates): GatedCosts => {
+  const cut = cutOf(model, plan);
+  const { software } = system;
+  const { flash } = device;
+  const blocks = Math.ceil(cut.neurons / SUM_BLOCK);
+  const lanes = plan.mechanisms.submitters === "io-thread" ? plan.io.lanes : 1;
+  const issuer = issuerOf(device, plan);
+  const rangeBytes = cut.groups * (cut.gatePart + cut.upDownPart);
+  const tables = device.measurements;
+  const { threads } = plan.compute;
+  const depth = plan.io.lanes;
+  const timed = tables === null ? null : timedReads(tables, plan.mechanisms.submitters === "io-thread" ? "pread" : "io_uring", depth, rangeBytes);
+  const wakeNs = (tables === null ? null : costOf(tables, "dispatch-parked", threads)) ?? rates.barrierNs;
+  const aloneNs = (blockBytes: number): number => flash.latency.value + blockBytes / sequentialReadBandwidth(flash, Math.max(blockBytes, flash.sequential[0]!.block.value));
+  const known = new Map<number, number>();
+  /** With few reads under way each waits for its own latency: as was timed, or by Little's law. With many the device is the limit. */
+  const readNs = (blockBytes: number): number => {
+    const found = known.get(blockBytes);
+    if (found !== undefined) return found;
+    const full = timed === null ? randomReadNs(flash, { blockBytes, rangeBytes, coreRatio: issuer, submitters: lanes }) : timed.ns(blockBytes);
+    const ns = timed === null ? Math.max(full / software.streamEfficiency.value, aloneNs(blockBytes) / depth) : full / software.streamEfficiency.value;
+    known.set(blockBytes, ns);
+    return ns;
+  };
+  const cpuNs = (beside: number) => (reads: number, bytes: number): number => (reads <= 0 ? 0 : reads * (beside + (timed === null ? 0 : timed.cpuNs(bytes / reads))));
+  const format = formatOf(model);
+  const most = Math.min(device.cpu.bandwidth.value, device.dram.sustained.value);
+  const dense = (rows: number): number => {
+    const rate = tables === null ? null : denseRate(tables, threads, { format, rows, cols: model.hidden });
+    return rate === null ? rates.denseCpu : Math.min(most, rate * software.denseEfficiency.value);
+  };
+  const router = cut.experts > 1 ? 4 * cut.experts * model.hidden : 0;
+  return {
+    cut,
+    attentionBytes: rates.attentionBytes + router,
+    headBytes: rates.headBytes,
+    sumBytes: 4 * model.hidden * blocks * cut.used,
+    dense: dense(cut.neurons),
+    unitRate: (share) => {
+      const rate = tables === null ? null : sparseRate(tables, threads, "up-down", { cols: model.hidden, share });
+      if (rate !== null) return Math.min(most, rate * software.sparseEfficiency.value);
+      return cut.everyNeuron ? rates.denseCpu : rates.sparseCpu;
+    },
+    layerNs: software.fixedCost?.layer.value ?? 0,
+    tokenNs: software.fixedCost?.token.value ?? 0,
+    barrierNs: rates.barrierNs,
+    dispatchNs: rates.dispatchNs,
+    lookupNs: (tables === null ? null : costOf(tables, "hit", { big: 1, mid: 0, little: 0 })) ?? device.cpu.cacheInsert.value,
+    ownNs: cpuNs(software.readCost?.own.value ?? 0),
+    handedNs: cpuNs(software.readCost?.handed.value ?? 0),
+    copyNs: software.cacheUpkeep === null ? () => 0 : (bytes) => bytes / software.cacheUpkeep!.value,
+    deviceNs: (reads, bytes) => (reads <= 0 ? 0 : reads * readNs(bytes / reads)),
+    latencyNs: (bytes) => aloneNs(bytes) + wakeNs,
+    blocks,
+  };
+};
+
+/** The format of the model's weights, as tables of kernels call it. */
+const formatOf = (model: ModelSpec): KernelRow["format"] => {
+  const bits = model.quantisation.weightBits.value;
+  return bits === 4 ? "q4_0" : bits === 8 ? "q8_0" : bits === 16 ? "f16" : "f32";
+};
+
+/** Reads of any size were timed with the deepest queue; what fewer under way, or another backend, cost more by the command was timed at the smallest. */
+const timedReads = (tables: Measurements, backend: ReadsOf["backend"], inFlight: number, range: number): { readonly ns: (block: number) => number; readonly cpuNs: (block: number) => number } | null => {
+  const rings = tables.reads.filter((row) => row.backend === "io_uring" && row.direct && row.pattern === "random");
+  if (rings.length === 0) return null;
+  const deepest = Math.max(...rings.map((row) => row.inFlight));
+  const smallest = Math.min(...rings.map((row) => row.block));
+  const of = (what: "rate" | "cpu", asked: Partial<ReadsOf>): number | null => readNumber(tables, { backend: "io_uring", inFlight: deepest, direct: true, pattern: "random", block: smallest, range, ...asked }, what);
+  const nsOf = (asked: Partial<ReadsOf>): number | null => {
+    const rate = of("rate", asked);
+    return rate === null ? null : (asked.block ?? smallest) / rate;
+  };
+  const more = (here: number | null, there: number | null): number => (here === null || there === null ? 0 : Math.max(0, here - there));
+  // Depths were tried at one range, which may not be this one: a difference at the same range is what a depth costs.
+  const [slower, dearer] = [more(nsOf({ backend, inFlight }), nsOf({})), more(of("cpu", { backend, inFlight }), of("cpu", {}))];
+  return { ns: (block) => (nsOf({ block }) ?? 0) + slower, cpuNs: (block) => (of("cpu", { block }) ?? 0) + dearer };
+};

@@ -1,0 +1,95 @@
+/**
+ * One layer of decode where the true gates decide, as a graph of tasks: GIO (gate rows that are not in memory) → GC (the gates of a
+ * cluster, dense) → UDIO (up and down of what fired and is not in memory) → UDC (up and down, in sum blocks). Lossless: no Pred.
+ * (docs/engine.md; PowerInfer-2 v3, section 4.3)
+ */
+import { ACTIVITIES, type Activity } from "../../domain/run.js";
+import type { Plan } from "../../domain/plan.js";
+import { ALL_THREADS, ANY_TIME, FLASH, THREADS, type Executor } from "../executor.js";
+import { threadCount } from "../../hardware/kernels.js";
+import { SUM_BLOCK } from "./cut.js";
+import type { GatedCosts } from "./costs.js";
+import type { LayerUse } from "./walk.js";
+
+const WHAT = Object.fromEntries(ACTIVITIES.map((name, i) => [name, i])) as Readonly<Record<Activity, number>>;
+
+/** Processor time beside a cluster's products: what comes is copied out of the pages that were read, by whoever hears of it; and what fires is looked up. */
+export const afterFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => costs.handedNs(use.firstReads[at]!, use.firstBytes[at]!) + costs.copyNs(use.firstCopied[at]!);
+export const afterSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number =>
+  (costs.cut.ownReads ? costs.ownNs : costs.handedNs)(use.secondReads[at]!, use.secondBytes[at]!) + costs.copyNs(use.secondCopied[at]!);
+export const besideGates = (costs: GatedCosts, use: LayerUse, at: number): number => costs.dispatchNs + (costs.cut.everyNeuron ? 0 : use.fired[at]! * costs.lookupNs);
+
+/** Of a thread among `threads` in the products of up and down of a cluster, bytes/ns. */
+const unitRateOf = (costs: GatedCosts, use: LayerUse, at: number, threads: number): number => costs.unitRate(Math.max(1e-3, use.fired[at]! / use.neurons[at]!)) / threads;
+
+/** Adds the tasks of a layer to an empty graph. */
+export const buildLayer = (costs: GatedCosts, plan: Plan) => {
+  const { cut } = costs;
+  const { overlap } = plan.mechanisms;
+  const threads = Math.max(1, threadCount(plan.compute.threads));
+  const depth = overlap === "cluster" ? plan.pipeline.depth : Infinity;
+  const readFirst = cut.onePhase ? WHAT["read bundle"] : WHAT["read gate"];
+  let arrived = new Int32Array(256);
+
+  return (executor: Executor, layer: number, use: LayerUse): void => {
+    const chain = (task: number, previous: number): number => {
+      if (previous >= 0) executor.after(task, previous);
+      return task;
+    };
+    const { clusters } = use;
+    if (clusters > arrived.length) arrived = new Int32Array(2 * clusters);
+    const attended = executor.flow(ALL_THREADS, WHAT.attention, costs.attentionBytes, costs.dense, costs.layerNs + costs.barrierNs, layer);
+    const end = executor.flow(ALL_THREADS, WHAT.merge, costs.sumBytes, costs.dense, costs.barrierNs, layer);
+    executor.after(end, attended);
+    /** Reads, and then the copying of what they brought. */
+    const read = (what: number, reads: number, bytes: number, cpuNs: number, from: number): number => {
+      if (reads <= 0) return from;
+      const came = chain(executor.fixed(FLASH, what, costs.deviceNs(reads, bytes), costs.latencyNs(bytes / reads), layer), from);
+      return cpuNs > 0 ? chain(executor.fixed(THREADS, WHAT.cache, cpuNs, 0, layer), came) : came;
+    };
+
+    // Without overlap nothing is computed while anything is read: all wait for a moment at which all has come.
+    const together = overlap === "none" ? executor.fixed(ANY_TIME, WHAT.merge, 0, 0, layer) : -1;
+    const aside = read(WHAT["read rows"], use.asideReads, use.asideBytes, costs.handedNs(use.asideReads, use.asideBytes), attended);
+    if (aside !== attended) executor.after(together < 0 ? end : together, aside);
+    if (together >= 0) executor.after(together, attended);
+    for (let c = 0; c < clusters; c++) {
+      arrived[c] = read(readFirst, use.firstReads[c]!, use.firstBytes[c]!, afterFirstReads(costs, use, c), attended);
+      if (together >= 0) executor.after(together, arrived[c]!);
+    }
+
+    // Look-ups are made in the order of clusters; without a pipeline, when the last gate is known.
+    const allGates = overlap === "cluster" ? -1 : executor.fixed(ANY_TIME, WHAT.merge, 0, 0, layer);
+    const gates = new Int32Array(clusters);
+    for (let c = 0; c < clusters; c++) {
+      const gate = executor.flow(THREADS, WHAT.gate, use.neurons[c]! * cut.gateRow, costs.dense / threads, besideGates(costs, use, c), layer);
+      executor.after(gate, together >= 0 ? together : arrived[c]!);
+      gates[c] = gate;
+      if (allGates >= 0) executor.after(allGates, gate);
+      else {
+        if (c >= depth) executor.after(gate, arrived[c - depth]!);
+        const lookedUp = chain(chain(executor.fixed(ANY_TIME, WHAT.cache, 0, 0, layer), gate), c === 0 ? -1 : gates[c - 1]!);
+        gates[c] = lookedUp;
+        arrived[c] = read(WHAT["read up+down"], use.secondReads[c]!, use.secondBytes[c]!, afterSecondReads(costs, use, c), lookedUp);
+      }
+    }
+    const allUnits = overlap === "none" ? executor.fixed(ANY_TIME, WHAT.merge, 0, 0, layer) : -1;
+    if (allGates >= 0)
+      for (let c = 0; c < clusters; c++) {
+        arrived[c] = read(WHAT["read up+down"], use.secondReads[c]!, use.secondBytes[c]!, afterSecondReads(costs, use, c), allGates);
+        if (allUnits >= 0) executor.after(allUnits, arrived[c]!);
+      }
+    for (let c = 0; c < clusters; c++) {
+      const blocks = Math.ceil(use.neurons[c]! / SUM_BLOCK);
+      const bytes = (use.fired[c]! * cut.upDownRow) / blocks;
+      const rate = unitRateOf(costs, use, c, threads);
+      for (let block = 0; block < blocks; block++)
+        executor.after(end, chain(executor.flow(THREADS, WHAT["up+down"], bytes, rate, costs.dispatchNs, layer), allUnits >= 0 ? allUnits : arrived[c]!));
+    }
+  };
+};
+
+/** The head, and what a token has beside its layers. */
+export const buildHead = (executor: Executor, costs: GatedCosts): void => {
+  executor.flow(ALL_THREADS, WHAT.head, costs.headBytes, costs.dense, costs.barrierNs + costs.tokenNs, costs.cut.layers);
+};

@@ -1,0 +1,177 @@
+/**
+ * One layer of one token through the engine's two segments: which gate rows and which units of up and down are looked up, in which
+ * order, which are missing, and what is read for them. The order is that of engine/crates/offload/src/layer_run: gates by cluster,
+ * expert by expert; units by cluster too, each once.
+ */
+import { gateReads, groupsOf, NO_READS, unitReads, wholeReads, type Cut, type Reads } from "./cut.js";
+import type { Segment } from "./segments.js";
+
+/** What a layer asks of its clusters, expert by expert. `clusters` entries are filled. */
+export interface LayerUse {
+  clusters: number;
+  /** Neurons of each cluster, and those that fired. */
+  readonly neurons: Float64Array;
+  readonly fired: Float64Array;
+  /** What is read before its gates can be computed: reads and bytes, and the bytes of rows that then are copied to where they stay. */
+  readonly firstReads: Float64Array;
+  readonly firstBytes: Float64Array;
+  readonly firstCopied: Float64Array;
+  /** What is read after that, and whether by the threads themselves (single units) or by others. */
+  readonly secondReads: Float64Array;
+  readonly secondBytes: Float64Array;
+  readonly secondCopied: Float64Array;
+  /** Read for nobody. */
+  asideReads: number;
+  asideBytes: number;
+  /** Units of up and down looked for, and those that were not there; the same of clusters of gate rows. */
+  lookups: number;
+  misses: number;
+  gateLookups: number;
+  gateMisses: number;
+}
+
+export const createLayerUse = ({ used, clusters }: Cut): LayerUse => {
+  const room = (): Float64Array => new Float64Array(used * clusters);
+  return {
+    clusters: 0, neurons: room(), fired: room(), firstReads: room(), firstBytes: room(), firstCopied: room(), secondReads: room(), secondBytes: room(), secondCopied: room(),
+    asideReads: 0, asideBytes: 0, lookups: 0, misses: 0, gateLookups: 0, gateMisses: 0,
+  };
+};
+
+export const clearLayerUse = (use: LayerUse, clusters: number): void => {
+  use.clusters = clusters;
+  for (const column of [use.fired, use.firstReads, use.firstBytes, use.firstCopied, use.secondReads, use.secondBytes, use.secondCopied]) column.fill(0, 0, clusters);
+  use.asideReads = use.asideBytes = use.lookups = use.misses = use.gateLookups = use.gateMisses = 0;
+};
+
+/** Bytes that a layer reads. */
+export const bytesOf = (use: LayerUse): number => {
+  let bytes = use.asideBytes;
+  for (let c = 0; c < use.clusters; c++) bytes += use.firstBytes[c]! + use.secondBytes[c]!;
+  return bytes;
+};
+
+export const neuronsOf = (cut: Cut, size: number, place: number): number => Math.min(cut.neurons, (place + 1) * size) - place * size;
+
+const put = (reads: Float64Array, bytes: Float64Array, place: number, what: Reads): void => {
+  reads[place]! += what.count;
+  bytes[place]! += what.bytes;
+};
+
+export interface Walk {
+  /** Empties `out`, then looks up the gates of these experts (ascending), and with them what goes with them. */
+  readonly gates: (layer: number, experts: ArrayLike<number>, out: LayerUse) => void;
+  /** After `gates`: the neurons that fired, numbered expert by expert, ascending. */
+  readonly fired: (layer: number, experts: ArrayLike<number>, fired: Int32Array, count: number, out: LayerUse) => void;
+  /** After `gates`, where every neuron counts. */
+  readonly every: (layer: number, experts: ArrayLike<number>, out: LayerUse) => void;
+  /** The layer is over, and after the last one the token: what was in use no longer is. */
+  readonly end: (layer: number) => void;
+}
+
+export const createWalk = (cut: Cut, hot: Segment, cold: Segment): Walk => {
+  const { clusters, unit, units, neurons } = cut;
+  const perCluster = cut.cluster / unit;
+
+  const askGate = (layer: number, expert: number, cluster: number, out: LayerUse): boolean => {
+    out.gateLookups++;
+    const found = hot.use((layer * cut.experts + expert) * clusters + cluster);
+    if (!found) out.gateMisses++;
+    return found;
+  };
+
+  const askUnit = (layer: number, expert: number, place: number, out: LayerUse): boolean => {
+    out.lookups++;
+    const found = cold.use((layer * cut.experts + expert) * units + place);
+    if (!found) out.misses++;
+    return found;
+  };
+
+  /** Gate, up and down together: a unit is a cluster. */
+  const allAtOnce = (layer: number, expert: number, cluster: number, at: number, out: LayerUse): void => {
+    const gate = askGate(layer, expert, cluster, out);
+    const rest = askUnit(layer, expert, cluster, out);
+    const groups = groupsOf(cut, cut.cluster, cluster);
+    const rows = out.neurons[at]!;
+    put(out.firstReads, out.firstBytes, at, gate ? (rest ? NO_READS : unitReads(cut, groups)) : rest ? gateReads(cut, groups) : wholeReads(cut, groups));
+    out.firstCopied[at] = (gate ? 0 : rows * cut.gateRow) + (rest ? 0 : rows * cut.upDownRow);
+  };
+
+  /** A whole tensor brings experts that nobody asked for, as far as they are not in memory. */
+  const bystanders = (layer: number, experts: ArrayLike<number>, out: LayerUse): void => {
+    let next = 0;
+    for (let expert = 0; expert < cut.experts; expert++) {
+      if (next < experts.length && experts[next] === expert) {
+        next++;
+        continue;
+      }
+      const key = layer * cut.experts + expert;
+      const [gate, rest] = [hot.isResident(key * clusters), cold.isResident(key * units)];
+      const { count, bytes } = gate ? (rest ? NO_READS : unitReads(cut, cut.groups)) : rest ? gateReads(cut, cut.groups) : wholeReads(cut, cut.groups);
+      out.asideReads += count;
+      out.asideBytes += bytes;
+    }
+  };
+
+  const unitBytes = (place: number): number => neuronsOf(cut, unit, place) * cut.upDownRow;
+
+  /** A unit that fired is looked up once, in the order of its first neuron. */
+  const unitsThatFired = (layer: number, experts: ArrayLike<number>, fired: Int32Array, count: number, out: LayerUse): void => {
+    let [lastUnit, route] = [-1, -1];
+    for (let i = 0; i < count; i++) {
+      const neuron = fired[i]!;
+      const expert = Math.floor(neuron / neurons);
+      while (experts[route] !== expert) route++;
+      const place = Math.floor((neuron - expert * neurons) / unit);
+      const at = route * clusters + Math.floor(place / perCluster);
+      out.fired[at]!++;
+      const key = expert * units + place;
+      if (key === lastUnit) continue;
+      lastUnit = key;
+      if (cut.onePhase || askUnit(layer, expert, place, out)) continue;
+      put(out.secondReads, out.secondBytes, at, cut.ownReads ? { count: 1, bytes: cut.upDownPart } : unitReads(cut, groupsOf(cut, unit, place)));
+      out.secondCopied[at]! += unitBytes(place);
+    }
+  };
+
+  /** By matrix, with every neuron wanted: all units of an expert. */
+  const everyUnit = (layer: number, expert: number, route: number, out: LayerUse): void => {
+    for (let place = 0; place < units; place++) {
+      if (askUnit(layer, expert, place, out)) continue;
+      const at = route * clusters + Math.floor(place / perCluster);
+      put(out.secondReads, out.secondBytes, at, unitReads(cut, groupsOf(cut, unit, place)));
+      out.secondCopied[at]! += unitBytes(place);
+    }
+  };
+
+  return {
+    gates: (layer, experts, out) => {
+      clearLayerUse(out, experts.length * clusters);
+      for (let route = 0; route < experts.length; route++) {
+        const expert = experts[route]!;
+        for (let cluster = 0; cluster < clusters; cluster++) {
+          const at = route * clusters + cluster;
+          out.neurons[at] = neuronsOf(cut, cut.cluster, cluster);
+          if (cut.onePhase) allAtOnce(layer, expert, cluster, at, out);
+          else if (!askGate(layer, expert, cluster, out)) {
+            put(out.firstReads, out.firstBytes, at, gateReads(cut, groupsOf(cut, cut.cluster, cluster)));
+            out.firstCopied[at] = out.neurons[at]! * cut.gateRow;
+          }
+        }
+      }
+      if (cut.wholeLayer) bystanders(layer, experts, out);
+    },
+    fired: unitsThatFired,
+    every: (layer, experts, out) => {
+      for (let at = 0; at < out.clusters; at++) out.fired[at] = out.neurons[at]!;
+      if (!cut.onePhase) for (let route = 0; route < experts.length; route++) everyUnit(layer, experts[route]!, route, out);
+    },
+    end: (layer) => {
+      hot.release();
+      cold.release();
+      if (layer + 1 < cut.layers) return;
+      hot.endToken();
+      cold.endToken();
+    },
+  };
+};
