@@ -1,5 +1,6 @@
 //! CRC-32C (Castagnoli, as in iSCSI: RFC 3720, appendix B.4) of a page: what every read is compared with before its rows are used. The
-//! processor's own instruction makes it in about a nanosecond for 20 bytes; where there is none, a table in thirty times that.
+//! processor's own instruction makes it in some 150 nanoseconds (AMD EPYC, a page in its cache); where there is none, a table takes sixty
+//! times as long.
 
 use crate::PAGE;
 
