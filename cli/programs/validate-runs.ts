@@ -34,7 +34,7 @@ const runTurn = (capabilities: Capabilities, folder: string, turn: Turn, cell: C
   return pipe(
     capabilities.write([{ path: plan, text: `${JSON.stringify(encodePlan(planOf(cell, prepared.model)))}\n` }]),
     TE.chain(() => capabilities.interruptible((signal) => pipe(
-      capabilities.runProgram({ command: [...capabilities.self, ...words], memory: null, cold: [], signal }),
+      capabilities.runProgram({ command: [...capabilities.self, ...words], memory: null, cold: [], warm: [], signal }),
       TE.map((ended) => ({ ended, stopped: signal.aborted })),
     ))),
     TE.chain(({ ended, stopped }): TaskEither<AppError, KeptRun | null> => {

@@ -29,12 +29,12 @@ const machine = (files: Readonly<Record<string, string>> = {}, at: (run: number)
       asked.push(command);
       const what = at(asked.length);
       if (what === "is stopped") abort.abort();
-      if (what === "fails") return TE.right({ exit: 3, signal: null, stdout: "", stderr: "it does not fit\nat all", limited: null });
+      if (what === "fails") return TE.right({ exit: 3, signal: null, stdout: "", stderr: "it does not fit\nat all", spent: null });
       const tokens = what === "is short" ? TOKENS - 1 : TOKENS;
       const request = { device: "this-host", model: "m", system: "neuronlab", memory: { _tag: "All" }, phase: "decode", prompt: 4, tokens, batch: 1, seed: 1, fidelity: "neuron" } as const;
       const record = { ...fakeRunRecord(request, 1000 / asked.length), origin: "measured", plan: encodePlan(aPlan), tokens: Array.from({ length: tokens }, () => ({ latencyNs: 1, bytesRead: 10, lookups: 5, misses: 2 })) };
       f.files.set(command[command.indexOf("--save") + 1]!, JSON.stringify(record));
-      return TE.right({ exit: 0, signal: null, stdout: "{}", stderr: "", limited: null });
+      return TE.right({ exit: 0, signal: null, stdout: "{}", stderr: "", spent: null });
     },
   };
   return { f, asked, go: (key = "a key") => runTurns(capabilities, "/out", key, turns, cells, models, TOKENS)() };

@@ -132,9 +132,9 @@ impl FlashFile {
         })
     }
 
-    /// A file of `bytes` bytes in which nothing is known to be: whole pages can be read from it, and no targets. For timing this
-    /// crate's readers on a file without a model.
-    pub fn blank(path: &Path, bytes: u64) -> Self {
+    /// A file of `bytes` bytes, whole pages with these checksums, in which nothing is known to be: pages can be read from it, and no
+    /// targets. For timing this crate's readers, verification included, on a file without a model.
+    pub fn blank(path: &Path, bytes: u64, page_sums: Vec<u32>) -> Self {
         Self {
             path: path.to_path_buf(),
             header: Header {
@@ -150,8 +150,7 @@ impl FlashFile {
             dense: Vec::new(),
             layers: Vec::new(),
             order: NeuronOrder::default(),
-            checksums: Vec::new(),
-            checksum_starts: Vec::new(),
+            page_sums,
         }
     }
 

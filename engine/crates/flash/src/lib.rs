@@ -52,6 +52,7 @@ pub use header::{MAGIC, Section, VERSION};
 pub use layout::{Arrangement, DownForm, LayerLayout, LayerShape, Matrix, PAGE, Span, TILE, page_ceil, page_floor};
 pub use order::{NeuronOrder, whole_tiles};
 pub use pack::{DownChoice, GroupCandidate, GroupChoice, PackOptions, PackProgress, PackReport, Phase, Requantisation, pack};
+pub use page_sum::PageSums;
 pub use read::{
     BackendChoice, BackendUsed, BufferPool, Completion, Data, Disk, Fault, FaultyDisk, FileDisk, FlashReader, Histogram,
     PageDone, PageRead, PooledBuffer, Reader, ReaderOptions, Statistics, Stream,

@@ -136,7 +136,7 @@ mod with_instruction {
 
 /// Checksums of the pages of bytes that come piece by piece.
 #[derive(Default)]
-pub(crate) struct PageSums {
+pub struct PageSums {
     sums: Vec<u32>,
     /// The beginning of a page that is not whole yet.
     begun: Vec<u8>,

@@ -225,7 +225,11 @@ impl Load {
         } else {
             BackendChoice::Lanes(cell.in_flight)
         };
-        let file = Arc::new(FlashFile::blank(&scratch.path, scratch.bytes));
+        let file = Arc::new(FlashFile::blank(
+            &scratch.path,
+            scratch.bytes,
+            scratch.page_sums.sums().to_vec(),
+        ));
         let disk = FileDisk::open(&scratch.path, cell.direct)?;
         let options = ReaderOptions {
             backend,

@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use flash::{BufferPool, PAGE};
+use flash::{BufferPool, PAGE, PageSums};
 
 use crate::error::MeasureError;
 use crate::sys;
@@ -24,6 +24,8 @@ pub(crate) struct Scratch {
     /// A way to open it again, with other flags.
     pub path: PathBuf,
     pub bytes: u64,
+    /// Of every page, as a packed file has them: the engine compares what it reads.
+    pub page_sums: PageSums,
     /// What had to be done otherwise than meant; for notes.
     pub fallbacks: Vec<String>,
 }
@@ -57,6 +59,7 @@ impl Scratch {
         let mut piece = BufferPool::new(0).take(PIECE);
         fill(&mut piece, 1);
         let mut out = direct.as_ref().unwrap_or(&file);
+        let mut page_sums = PageSums::default();
         let mut at = 0;
         while at < bytes {
             // Every piece another, so that no device finds two alike; only its pages' first words change.
@@ -73,6 +76,7 @@ impl Scratch {
                 }
                 Err(error) => return Err(failed(filling())(error)),
             }
+            page_sums.update(&piece[..length]);
             at += length as u64;
             tell(at)?;
         }
@@ -82,6 +86,7 @@ impl Scratch {
             file,
             path,
             bytes,
+            page_sums,
             fallbacks,
         })
     }
