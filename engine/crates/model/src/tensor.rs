@@ -136,6 +136,11 @@ impl Tensor {
         self.data.len() as u64
     }
 
+    /// The bytes, as the file has them.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
     /// The bytes, to be filled.
     pub(crate) fn data_mut(&mut self) -> &mut [u8] {
         &mut self.data
