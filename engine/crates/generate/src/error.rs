@@ -133,6 +133,7 @@ pub fn blame_of_predictor(error: &PredictorError) -> Blame {
         PredictorError::Gguf(error) => blame_of_gguf(error),
         PredictorError::Model(error) => blame_of_model(error),
         PredictorError::Io { source, .. } => of_io(source),
+        PredictorError::Checksum { .. } => Blame::Disk,
         PredictorError::Text(TextError::BadLogits { .. }) => Blame::Fault,
         PredictorError::Text(_)
         | PredictorError::OtherModel { .. }

@@ -30,7 +30,7 @@ impl ModelFile {
             .take(8)
             .read_to_end(&mut start)
             .map_err(failed)?;
-        if start.starts_with(b"GGUF") {
+        if gguf::MAGICS.iter().any(|magic| start.starts_with(magic)) {
             Ok(Self::Gguf(GgufSource::open(path)?))
         } else if start == flash::MAGIC {
             Ok(Self::Packed(FlashSource::open(path)?))
@@ -55,7 +55,7 @@ impl ModelFile {
 pub(crate) fn tensor_bytes(file: &ModelFile) -> (u64, u64) {
     let gguf = file.source().gguf();
     let is_ffn = |name: &str| {
-        ["ffn_gate.", "ffn_up.", "ffn_down.", "_exps."]
+        ["ffn_gate.", "ffn_up.", "ffn_down.", "ffn_down_t.", "_exps."]
             .iter()
             .any(|part| name.contains(part))
     };

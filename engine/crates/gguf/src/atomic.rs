@@ -5,27 +5,29 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::unnamed;
+
 /// Bytes gathered before they go to the file.
 const BUFFER: usize = 1 << 20;
 
-/// Writes to a temporary file beside the target. [`AtomicFile::commit`] makes it durable and gives it its name; a drop before
-/// that removes it. Whatever stood under the name stays there until then.
+/// Writes to a file without a name in the target's folder, so that a killed process leaves nothing; where the system has no such
+/// files, to a temporary one beside the target. [`AtomicFile::commit`] makes it durable and gives it its name; a drop before that
+/// removes it. Whatever stood under the name stays there until then.
 #[derive(Debug)]
 pub struct AtomicFile {
     target: PathBuf,
-    temporary: PathBuf,
+    /// The name beside the target, once it has one.
+    temporary: Option<PathBuf>,
     out: BufWriter<File>,
-    committed: bool,
 }
 
 impl AtomicFile {
-    /// Opens the temporary file, `.NAME.PROCESS-NUMBER.partial`, in the folder of `target`.
+    /// Opens the file in the folder of `target`.
     pub fn create(target: impl AsRef<Path>) -> io::Result<Self> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
         let target = target.as_ref().to_path_buf();
-        let Some(name) = target.file_name() else {
+        if target.file_name().is_none() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"));
-        };
+        }
         if target.is_dir() {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "the path is a folder"));
         }
@@ -36,28 +38,19 @@ impl AtomicFile {
                 "the path is a device or a pipe and no file",
             ));
         }
-        // A name left by a dead process of the same number is stepped over, not taken.
-        let mut tries = 0;
-        let (temporary, file) = loop {
-            let mut own = std::ffi::OsString::from(".");
-            own.push(name);
-            own.push(format!(
-                ".{}-{}.partial",
-                std::process::id(),
-                NUMBER.fetch_add(1, Ordering::Relaxed)
-            ));
-            let temporary = target.with_file_name(own);
-            match OpenOptions::new().read(true).write(true).create_new(true).open(&temporary) {
-                Ok(file) => break (temporary, file),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < 100 => tries += 1,
-                Err(error) => return Err(error),
+        let (temporary, file) = match unnamed::create(folder_of(&target)) {
+            Ok(file) => (None, file),
+            // Not possible here; or the folder is not there, which this says as well.
+            Err(_) => {
+                let open = |path: &Path| OpenOptions::new().read(true).write(true).create_new(true).open(path);
+                let (path, file) = beside(&target, open)?;
+                (Some(path), file)
             }
         };
         Ok(Self {
             target,
             temporary,
             out: BufWriter::with_capacity(BUFFER, file),
-            committed: false,
         })
     }
 
@@ -77,13 +70,41 @@ impl AtomicFile {
     pub fn commit(mut self) -> io::Result<()> {
         self.out.flush()?;
         self.out.get_ref().sync_all()?;
-        fs::rename(&self.temporary, &self.target)?;
-        self.committed = true;
-        let folder = match self.target.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
+        let temporary = match self.temporary.take() {
+            Some(temporary) => temporary,
+            None => beside(&self.target, |path| unnamed::name(self.out.get_ref(), path))?.0,
         };
-        File::open(folder)?.sync_all()
+        // From here on a drop must remove it under that name.
+        let temporary = self.temporary.insert(temporary);
+        fs::rename(temporary, &self.target)?;
+        self.temporary = None;
+        File::open(folder_of(&self.target))?.sync_all()
+    }
+}
+
+fn folder_of(target: &Path) -> &Path {
+    match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Does `make` with a free name beside `target`, `.NAME.PROCESS-NUMBER.partial`. One left by a dead process of the same number is
+/// stepped over, not taken.
+fn beside<T>(target: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(PathBuf, T)> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let mut tries = 0;
+    loop {
+        let mut own = std::ffi::OsString::from(".");
+        own.push(target.file_name().unwrap_or_default());
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        own.push(format!(".{}-{number}.partial", std::process::id()));
+        let path = target.with_file_name(own);
+        match make(&path) {
+            Ok(made) => return Ok((path, made)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < 100 => tries += 1,
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -99,9 +120,9 @@ impl Write for AtomicFile {
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        if !self.committed {
+        if let Some(temporary) = &self.temporary {
             // Nobody is left to tell; the file is ours and unfinished.
-            let _ = fs::remove_file(&self.temporary);
+            let _ = fs::remove_file(temporary);
         }
     }
 }

@@ -166,7 +166,11 @@ impl fmt::Display for Message<'_> {
                 error,
             } => write!(f, "{doing} failed at byte {at}: {error}"),
             Io { doing, at: None, error } => write!(f, "{doing} failed: {error}"),
-            NotGguf { found } => write!(f, "not a GGUF file: starts with {}; expected \"GGUF\"", Quoted(found)),
+            NotGguf { found } => write!(
+                f,
+                "not a GGUF file: starts with {}; expected \"GGUF\" or \"PWRI\"",
+                Quoted(found)
+            ),
             Version { found: 1 } => write!(
                 f,
                 "GGUF version 1 at byte 4; versions 2 and 3 are read: convert the model again"

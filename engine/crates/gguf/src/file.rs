@@ -12,6 +12,10 @@ use crate::kind::TensorType;
 use crate::metadata::Metadata;
 use crate::source::Source;
 
+/// What a file begins with: `GGUF`, or `PWRI`, which PowerInfer's converters write over it in model files whose FFNs are sparse.
+/// What follows is the same.
+pub const MAGICS: [[u8; 4]; 2] = [*b"GGUF", *b"PWRI"];
+
 /// The alignment of tensor data where `general.alignment` does not say another (bytes).
 pub const DEFAULT_ALIGNMENT: u64 = 32;
 
@@ -31,6 +35,8 @@ pub(crate) const MAX_NESTING: usize = 8;
 /// The header of a GGUF file. The data stays where it is: `tensors` say where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gguf {
+    /// Whether it begins as PowerInfer's files do ([`MAGICS`]).
+    pub is_powerinfer: bool,
     /// Version of the format, 2 or 3.
     pub version: u32,
     /// Alignment of tensor data (bytes), a power of two.
@@ -119,7 +125,7 @@ impl Gguf {
                 return Err(GgufError::NotGguf { found });
             }
         };
-        if &magic != b"GGUF" {
+        if !MAGICS.contains(&magic) {
             return Err(GgufError::NotGguf { found: magic.to_vec() });
         }
         let version = source.u32("version")?;
@@ -138,6 +144,7 @@ impl Gguf {
             .ok_or(GgufError::BadAlignment { found: alignment })?;
         let (tensors, by_name) = check::place(declared, data_start, alignment, source.length())?;
         Ok(Self {
+            is_powerinfer: magic == MAGICS[1],
             version,
             alignment,
             metadata,

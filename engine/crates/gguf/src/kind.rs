@@ -95,17 +95,18 @@ impl TensorType {
 
     /// Whether the kernels compute with it. The others are known only so that a file holding them can be described.
     pub const fn is_computable(self) -> bool {
-        matches!(self, TensorType::F32 | TensorType::F16 | TensorType::Q8_0 | TensorType::Q4_0)
+        use TensorType::*;
+        matches!(self, F32 | F16 | Q8_0 | Q6_K | Q4_0)
     }
 
     /// What to convert a tensor of this type to, for an error message.
     pub const fn convert_to(self) -> &'static str {
         use TensorType::*;
         match self {
-            F32 | F16 | Q8_0 | Q4_0 => "usable as it is",
+            F32 | F16 | Q8_0 | Q6_K | Q4_0 => "usable as it is",
             F64 | I8 | I16 | I32 | I64 => "convert it to F32",
             BF16 => "convert the model to F16 or Q8_0 (llama-quantize IN OUT F16)",
-            Q5_0 | Q5_1 | Q8_1 | Q5_K | Q6_K | Q8_K => {
+            Q5_0 | Q5_1 | Q8_1 | Q5_K | Q8_K => {
                 "convert the model to Q8_0 (llama-quantize --allow-requantize IN OUT Q8_0), best from its F16 file"
             }
             _ => "convert the model to Q4_0 (llama-quantize --allow-requantize --pure IN OUT Q4_0), best from its F16 file",

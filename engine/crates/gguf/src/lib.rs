@@ -19,12 +19,13 @@ mod kind;
 mod metadata;
 mod source;
 mod strings;
+mod unnamed;
 mod value;
 mod write;
 
 pub use atomic::AtomicFile;
 pub use error::GgufError;
-pub use file::{DEFAULT_ALIGNMENT, Gguf, MAX_HEADER_BYTES, TensorInfo};
+pub use file::{DEFAULT_ALIGNMENT, Gguf, MAGICS, MAX_HEADER_BYTES, TensorInfo};
 pub use kind::TensorType;
 pub use metadata::{FromValue, Metadata};
 pub use strings::Strings;

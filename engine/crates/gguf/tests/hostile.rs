@@ -264,7 +264,7 @@ fn a_tensor_of_no_use_to_the_kernels_is_described_but_not_given_out() {
         let gguf = Gguf::parse(&with_tensor(&[row], kind.code(), 0, bytes).0).unwrap();
         assert_eq!(gguf.tensors[0].bytes, bytes as u64);
         match gguf.need_tensor("t", &[row]) {
-            Ok(tensor) => assert!(["F32", "F16", "Q8_0", "Q4_0"].contains(&tensor.kind.name())),
+            Ok(tensor) => assert!(["F32", "F16", "Q8_0", "Q6_K", "Q4_0"].contains(&tensor.kind.name())),
             Err(error) => {
                 let text = error.to_string();
                 assert!(text.contains(kind.name()) && text.contains("convert"), "{text}");

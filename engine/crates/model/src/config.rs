@@ -1,14 +1,20 @@
 //! What a model is, from the metadata of its file; every value checked before anything is sized by it.
 
-use gguf::{Gguf, Metadata};
+mod ffn;
+mod keys;
+
+use gguf::Gguf;
 use neuron::RopeStyle;
 
+use self::ffn::{Ffn, activation};
+use self::keys::{Keys, LARGEST};
 use crate::ModelError;
 
 /// Families that the forward pass knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {
-    /// Llama, Mistral, Mixtral and whatever is written as `llama`; with `neuronlab.activation` also ReLU forms of these.
+    /// Llama, Mistral, Mixtral and whatever is written as `llama`; with `neuronlab.activation`, and in PowerInfer's files, also
+    /// ReLU forms of these.
     Llama,
     /// Qwen2: biases on queries, keys and values, rotary pairs half a head apart.
     Qwen2,
@@ -147,20 +153,18 @@ const FULL_EVERY: usize = 4;
 /// src/models/smallthinker.cpp) sets this number whatever the key says, and it is what the published models have.
 const SMALLTHINKER_WINDOW: usize = 4096;
 
-/// Sizes beyond this are refused: no model is near it, and products of a few of them stay inside 64 bits.
-const LARGEST: u32 = 1 << 24;
-
 impl ModelConfig {
     /// Reads the metadata of a model file.
     pub fn from_gguf(gguf: &Gguf) -> Result<Self, ModelError> {
         let metadata = &gguf.metadata;
         let architecture = match gguf.architecture()? {
             // Early conversions of Mistral say so themselves; the layout is llama's.
-            "llama" | "mistral" => Architecture::Llama,
+            // PowerInfer's name for Bamboo, a Mistral with another activation.
+            "llama" | "mistral" | "bamboo" => Architecture::Llama,
             "qwen2" => Architecture::Qwen2,
             "smallthinker" => Architecture::SmallThinker,
             other => {
-                let known = "llama, mistral, qwen2 or smallthinker";
+                let known = "llama, mistral, bamboo, qwen2 or smallthinker";
                 return Err(ModelError::config("general.architecture", other, known));
             }
         };
@@ -210,7 +214,7 @@ impl ModelConfig {
             experts: ffn.experts,
             experts_used: ffn.experts_used,
             router: ffn.router,
-            activation: activation(metadata, architecture)?,
+            activation: activation(gguf, architecture)?,
             window: window(&keys, architecture)?,
         })
     }
@@ -234,51 +238,6 @@ impl ModelConfig {
     /// Numbers of all key-value heads together.
     pub fn kv_width(&self) -> usize {
         self.kv_heads * self.head_dim
-    }
-}
-
-/// Metadata keys of one architecture.
-struct Keys<'a> {
-    metadata: &'a Metadata,
-    prefix: &'a str,
-}
-
-impl Keys<'_> {
-    fn name(&self, key: &str) -> String {
-        format!("{}.{key}", self.prefix)
-    }
-
-    fn wrong(&self, key: &str, found: impl ToString, wanted: impl Into<String>) -> ModelError {
-        ModelError::config(self.name(key), found, wanted)
-    }
-
-    /// A size of at least 1, if the key is there.
-    fn find_size(&self, key: &str) -> Result<Option<usize>, ModelError> {
-        match self.metadata.find::<u32>(&self.name(key))? {
-            None => Ok(None),
-            Some(size @ 1..=LARGEST) => Ok(Some(size as usize)),
-            Some(size) => Err(self.wrong(key, size, format!("from 1 to {LARGEST}"))),
-        }
-    }
-
-    fn size(&self, key: &str) -> Result<usize, ModelError> {
-        match self.find_size(key)? {
-            Some(size) => Ok(size),
-            // Asks again, for the error that names the absent key.
-            None => Ok(self.metadata.u32(&self.name(key))? as usize),
-        }
-    }
-
-    fn size_or(&self, key: &str, absent: usize) -> Result<usize, ModelError> {
-        Ok(self.find_size(key)?.unwrap_or(absent))
-    }
-
-    /// A positive number, if the key is there.
-    fn positive(&self, key: &str) -> Result<Option<f64>, ModelError> {
-        match self.metadata.find::<f32>(&self.name(key))? {
-            Some(found) if !(found.is_finite() && found > 0.0) => Err(self.wrong(key, found, "a number above 0")),
-            found => Ok(found.map(f64::from)),
-        }
     }
 }
 
@@ -330,85 +289,4 @@ fn window(keys: &Keys<'_>, architecture: Architecture) -> Result<Option<usize>, 
     }
     let found: Option<u32> = keys.metadata.find(&keys.name("attention.sliding_window"))?;
     Ok(found.filter(|&window| window > 0).map(|_| SMALLTHINKER_WINDOW))
-}
-
-/// `neuronlab.activation` (our own key, in files of architecture `llama`) says that gate and up combine in another way than
-/// SwiGLU: the form of the TurboSparse and Bamboo models, for which GGUF has no name.
-fn activation(metadata: &Metadata, architecture: Architecture) -> Result<Activation, ModelError> {
-    let key = "neuronlab.activation";
-    let usual = match architecture {
-        Architecture::SmallThinker => Activation::Relu,
-        Architecture::Llama | Architecture::Qwen2 => Activation::Silu,
-    };
-    let Some(name) = metadata.find::<&str>(key)? else {
-        return Ok(usual);
-    };
-    let all = [Activation::Silu, Activation::Relu, Activation::DoubleRelu];
-    let found = all.into_iter().find(|activation| activation.name() == name);
-    match found {
-        Some(found) if found == usual || architecture == Architecture::Llama => Ok(found),
-        Some(_) => {
-            let wanted = format!("{} in a model of architecture {}", usual.name(), architecture.name());
-            Err(ModelError::config(key, name, wanted))
-        }
-        None => Err(ModelError::config(key, name, "silu, relu or drelu")),
-    }
-}
-
-struct Ffn {
-    neurons: usize,
-    experts: usize,
-    experts_used: usize,
-    router: Option<RouterConfig>,
-}
-
-impl Ffn {
-    fn read(keys: &Keys<'_>, architecture: Architecture) -> Result<Self, ModelError> {
-        let experts: u32 = keys.metadata.u32_or(&keys.name("expert_count"), 0)?;
-        let mixture = match architecture {
-            Architecture::SmallThinker => true,
-            Architecture::Llama | Architecture::Qwen2 => experts > 0,
-        };
-        if !mixture {
-            return Ok(Self {
-                neurons: keys.size("feed_forward_length")?,
-                experts: 1,
-                experts_used: 1,
-                router: None,
-            });
-        }
-        if architecture == Architecture::Qwen2 {
-            return Err(keys.wrong("expert_count", experts, "absent or 0"));
-        }
-        let experts = keys.size("expert_count")?;
-        let experts_used = keys.size("expert_used_count")?;
-        if experts_used > experts {
-            let wanted = format!("at most expert_count, which is {experts}");
-            return Err(keys.wrong("expert_used_count", experts_used, wanted));
-        }
-        let (neurons, input, gate) = match architecture {
-            Architecture::SmallThinker => {
-                let gate = match keys.metadata.u32(&keys.name("expert_gating_func"))? {
-                    1 => RouterGate::Softmax,
-                    2 => RouterGate::Sigmoid,
-                    other => return Err(keys.wrong("expert_gating_func", other, "1 (softmax) or 2 (sigmoid)")),
-                };
-                let neurons = match keys.find_size("expert_feed_forward_length")? {
-                    Some(neurons) => neurons,
-                    None => keys.size("feed_forward_length")?,
-                };
-                (neurons, RouterInput::LayerInput, gate)
-            }
-            // Mixtral, written as llama.
-            Architecture::Llama | Architecture::Qwen2 => {
-                (keys.size("feed_forward_length")?, RouterInput::FfnNorm, RouterGate::Softmax)
-            }
-        };
-        Ok(Self {
-            neurons,
-            experts,
-            experts_used,
-            router: Some(RouterConfig { input, gate }),
-        })
-    }
 }

@@ -80,7 +80,7 @@ impl Tensor {
             let kind = gguf::TensorType::from_code(entry.kind);
             let found = kind.map_or_else(|| format!("type {}", entry.kind), |kind| format!("type {kind}"));
             let advice = kind.map_or("", gguf::TensorType::convert_to);
-            ModelError::tensor(name, found, format!("F32, F16, Q8_0 or Q4_0: {advice}"))
+            ModelError::tensor(name, found, format!("F32, F16, Q8_0, Q6_K or Q4_0: {advice}"))
         })?;
         let (cols, rows) = (shape[0] as usize, shape[1..].iter().product::<u64>() as usize);
         let mut tensor = Self::zeroed(format, rows, cols, name)?;
@@ -134,6 +134,11 @@ impl Tensor {
     /// Its size in memory (bytes).
     pub fn bytes(&self) -> u64 {
         self.data.len() as u64
+    }
+
+    /// The bytes, as the file has them.
+    pub fn data(&self) -> &[u8] {
+        &self.data
     }
 
     /// The bytes, to be filled.

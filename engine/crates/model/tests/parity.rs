@@ -27,6 +27,7 @@ fn the_references_are_there() {
     for name in [
         "llama-f32",
         "llama-q4_0",
+        "llama-six-bit-output-q4_0",
         "qwen2-f32",
         "smallthinker-softmax-f32",
         "smallthinker-sigmoid-f32",

@@ -6,11 +6,13 @@
 //! | `F16` | 1 | 2 | itself |
 //! | `Q8_0` | 32 | 34 | `d * q[i]`: binary16 `d`, then 32 `i8` |
 //! | `Q4_0` | 32 | 18 | `d * (nibble[i] - 8)`: binary16 `d`, then 16 bytes; low nibbles are weights 0..16, high ones 16..32 |
+//! | `Q6_K` | 256 | 210 | `d * scale[i / 16] * (code[i] - 32)`: see `q6_k.rs` |
 
 use std::fmt;
 
 use crate::error::{KernelError, same_length};
 use crate::half::{f16_to_f32, f32_to_f16};
+use crate::q6_k::{self, Q6_K_BYTES, SUPERBLOCK};
 
 /// Weights per block of the quantised formats, and activations per scale.
 pub const BLOCK: usize = 32;
@@ -20,6 +22,7 @@ pub(crate) const Q4_0_BYTES: usize = 2 + BLOCK / 2;
 pub(crate) const Q8_0_BYTES: usize = 2 + BLOCK;
 
 /// How the weights of a matrix are stored.
+#[allow(non_camel_case_types, reason = "the names are those of GGUF's tools")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// IEEE binary32.
@@ -30,6 +33,8 @@ pub enum Format {
     Q8_0,
     /// 4-bit, 32 weights to a binary16 scale.
     Q4_0,
+    /// 6-bit, 16 weights to an 8-bit scale, 256 to a binary16 one.
+    Q6_K,
 }
 
 impl fmt::Display for Format {
@@ -40,7 +45,7 @@ impl fmt::Display for Format {
 
 impl Format {
     /// Every format, the finest first.
-    pub const ALL: [Format; 4] = [Format::F32, Format::F16, Format::Q8_0, Format::Q4_0];
+    pub const ALL: [Format; 5] = [Format::F32, Format::F16, Format::Q8_0, Format::Q6_K, Format::Q4_0];
 
     /// The name that GGUF tools print.
     pub const fn name(self) -> &'static str {
@@ -49,6 +54,7 @@ impl Format {
             Self::F16 => "F16",
             Self::Q8_0 => "Q8_0",
             Self::Q4_0 => "Q4_0",
+            Self::Q6_K => "Q6_K",
         }
     }
 
@@ -59,6 +65,7 @@ impl Format {
             Self::F16 => 1,
             Self::Q4_0 => 2,
             Self::Q8_0 => 8,
+            Self::Q6_K => 14,
         }
     }
 
@@ -69,6 +76,7 @@ impl Format {
             1 => Some(Self::F16),
             2 => Some(Self::Q4_0),
             8 => Some(Self::Q8_0),
+            14 => Some(Self::Q6_K),
             _ => None,
         }
     }
@@ -78,6 +86,7 @@ impl Format {
         match self {
             Self::F32 | Self::F16 => 1,
             Self::Q8_0 | Self::Q4_0 => BLOCK,
+            Self::Q6_K => SUPERBLOCK,
         }
     }
 
@@ -88,6 +97,7 @@ impl Format {
             Self::F16 => 2,
             Self::Q8_0 => Q8_0_BYTES,
             Self::Q4_0 => Q4_0_BYTES,
+            Self::Q6_K => Q6_K_BYTES,
         }
     }
 
@@ -110,7 +120,7 @@ impl Format {
     /// Writes one row of weights in this format: `out` must have `row_bytes(row.len())` bytes.
     ///
     /// Q4_0 takes as scale the weight of greatest magnitude divided by -8, Q8_0 the greatest magnitude over 127, as GGUF's
-    /// own tools do, so files made here look like theirs. Weights must be finite.
+    /// own tools do, so files made here look like theirs; for Q6_K see `q6_k.rs`. Weights must be finite.
     pub fn quantise_row(self, row: &[f32], out: &mut [u8]) -> Result<(), KernelError> {
         same_length("the quantised row", out.len(), self.row_bytes(row.len())?)?;
         match self {
@@ -132,6 +142,11 @@ impl Format {
             Self::Q4_0 => {
                 for (bytes, weights) in out.chunks_exact_mut(Q4_0_BYTES).zip(row.chunks_exact(BLOCK)) {
                     quantise_q4_0(weights, bytes);
+                }
+            }
+            Self::Q6_K => {
+                for (bytes, weights) in out.chunks_exact_mut(Q6_K_BYTES).zip(row.chunks_exact(SUPERBLOCK)) {
+                    q6_k::quantise(weights, bytes);
                 }
             }
         }
@@ -163,6 +178,11 @@ impl Format {
                     for (weight, code) in weights.iter_mut().zip(codes) {
                         *weight = scale * f32::from(code);
                     }
+                }
+            }
+            Self::Q6_K => {
+                for (bytes, weights) in row.chunks_exact(Q6_K_BYTES).zip(out.chunks_exact_mut(SUPERBLOCK)) {
+                    q6_k::dequantise(bytes, weights);
                 }
             }
         }

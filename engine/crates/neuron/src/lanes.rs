@@ -39,6 +39,9 @@ pub(crate) trait Lanes: Copy {
     unsafe fn q4_0_products(blocks: *const u8, x: Codes) -> Self;
     /// The same for sixteen Q8_0 blocks.
     unsafe fn q8_0_products(blocks: *const u8, x: Codes) -> Self;
+    /// For the two Q6_K superblocks at `blocks`, sixteen blocks: scale times the exact sum of the 32 products of code, group scale
+    /// and `x`.
+    unsafe fn q6_k_products(blocks: *const u8, x: Codes) -> Self;
     /// The scales of sixteen Q4_0 blocks.
     unsafe fn q4_0_scales(blocks: *const u8) -> Self;
     /// The scales of sixteen Q8_0 blocks.

@@ -1,10 +1,10 @@
-//! Neuron-cluster kernels: everything a forward pass computes, for weights in GGUF's F32, F16, Q8_0 and Q4_0.
+//! Neuron-cluster kernels: everything a forward pass computes, for weights in GGUF's F32, F16, Q8_0, Q6_K and Q4_0.
 //!
 //! [`Kernels`] is the way in: `Kernels::best()` detects the CPU once, and its methods check shapes and run the backend. All
 //! methods are single-threaded over what they are handed; callers split rows ([`Matrix::slice`], [`Output::split_at`]) over
 //! their threads, and the result is the same bits however they split. `order.rs` says why.
 //!
-//! The files: `format`, `half` (layouts), `matrix`, `rows`, `activations`, `output` (operands), `arch/` (one backend a file), `lanes`
+//! The files: `format`, `q6_k`, `half` (layouts), `matrix`, `rows`, `activations`, `output` (operands), `arch/` (one backend a file), `lanes`
 //! and `product` (algorithms told once for all vector backends), `portable/` (small operations), `cluster` (the sparse FFN).
 #![warn(missing_docs)]
 #![allow(clippy::needless_range_loop, reason = "kernels step several arrays by one index")]
@@ -29,6 +29,7 @@ mod output;
 mod portable;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod product;
+mod q6_k;
 mod rope;
 mod rows;
 mod scratch;

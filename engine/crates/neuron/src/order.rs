@@ -4,8 +4,9 @@
 //! product, on any thread and in **any backend**, because all of them follow this order:
 //!
 //! - sixteen *chains*. In a float format, element `i` belongs to chain `i % 16` and adds by `chain = fma(w, x, chain)`.
-//!   In a quantised format the sum `s` of a block of 32 code products is an exact integer; block `b` belongs to chain
-//!   `b % 16` and adds by `chain = fma(s * d_w, d_x, chain)`, the product `s * d_w` rounded to f32 first;
+//!   In a quantised format the sum `s` of a block of 32 code products (in Q6_K times the scales of its halves) is an exact
+//!   integer; block `b` belongs to chain `b % 16` and adds by `chain = fma(s * d_w, d_x, chain)`, the product `s * d_w`
+//!   rounded to f32 first;
 //! - a row is padded with zeros to a whole number of sixteen elements or blocks;
 //! - the chains are *folded*: chain `j` takes chain `j + 8`, then `j + 4`, `j + 2`, `j + 1`.
 //!

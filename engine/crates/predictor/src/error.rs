@@ -42,6 +42,15 @@ pub enum PredictorError {
         /// The model that is run.
         wanted: u64,
     },
+    /// A file that is not as it was written.
+    Checksum {
+        /// Which file.
+        path: PathBuf,
+        /// The checksum of what was read.
+        found: u64,
+        /// The checksum that the file says.
+        wanted: u64,
+    },
     /// A file without a predictor, or with one that cannot be used.
     File {
         /// Which file.
@@ -84,6 +93,11 @@ impl fmt::Display for PredictorError {
             Self::OtherModel { path, found, wanted } => write!(
                 out,
                 "{}: is the predictor of another model: {found:016x}; must be of {wanted:016x}, so fit one with neuronlab train-predictor",
+                path.display()
+            ),
+            Self::Checksum { path, found, wanted } => write!(
+                out,
+                "{}: checksum of the predictor: {found:016x}; must be {wanted:016x}: the file is damaged, copy it again or fit it again",
                 path.display()
             ),
             Self::File { path, what } => write!(out, "{}: {what}", path.display()),

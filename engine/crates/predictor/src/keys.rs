@@ -5,7 +5,7 @@ use std::path::Path;
 use gguf::{Gguf, TensorType, Writer};
 use model::{ModelConfig, NeuronPredictor, PredictorInput, Tensor};
 
-use crate::weights::Parts;
+use crate::weights::{Parts, PredictorLayer};
 use crate::{Predictor, PredictorError};
 
 /// Fingerprint of the model it was fitted for (u64). Absent in files of other programs.
@@ -16,6 +16,8 @@ const INPUT: &str = "neuronlab.predictor.input";
 const HIDDEN: &str = "neuronlab.predictor.hidden";
 /// Thresholds by layer, and by expert within one (f32).
 const THRESHOLDS: &str = "neuronlab.predictor.thresholds";
+/// XXH64 of what decides the scores (u64): see `content`. In every file with a fingerprint.
+const CHECKSUM: &str = "neuronlab.predictor.checksum";
 /// PowerInfer's: one threshold for all; absent: 0.
 const THRESHOLD: &str = "powerinfer.sparse_threshold";
 
@@ -25,6 +27,39 @@ const HIDDENS: [(&str, bool); 2] = [("relu", true), ("identity", false)];
 /// The model that a predictor says it was fitted for.
 pub(crate) fn fitted_for(gguf: &Gguf, path: &Path) -> Result<Option<u64>, PredictorError> {
     Ok(gguf.metadata.find(MODEL).map_err(|error| error.in_file(path))?)
+}
+
+/// A number for everything that the file is used for: the model's fingerprint, the form, and of each layer the thresholds and
+/// the bytes of both matrices.
+fn content(model: u64, input: PredictorInput, rectified: bool, layers: &[PredictorLayer]) -> u64 {
+    let mut digest = model.to_le_bytes().to_vec();
+    digest.extend([u8::from(input == PredictorInput::Stream), u8::from(rectified)]);
+    for layer in layers {
+        digest.extend(layer.thresholds.iter().flat_map(|threshold| threshold.to_le_bytes()));
+        for tensor in [&layer.first, &layer.second] {
+            digest.extend(flash::xxh64(tensor.data()).to_le_bytes());
+        }
+    }
+    flash::xxh64(&digest)
+}
+
+/// Fails when what was read is not what was written. Files of other programs have neither fingerprint nor checksum.
+pub(crate) fn verify(gguf: &Gguf, path: &Path, predictor: &Predictor) -> Result<(), PredictorError> {
+    let Some(model) = fitted_for(gguf, path)? else {
+        return Ok(());
+    };
+    let found = content(model, predictor.input, predictor.rectified, &predictor.layers);
+    let path = path.to_path_buf();
+    match gguf.metadata.find(CHECKSUM).map_err(|error| error.in_file(&path))? {
+        Some(wanted) if wanted == found => Ok(()),
+        Some(wanted) => Err(PredictorError::Checksum { path, found, wanted }),
+        None => {
+            let what = format!(
+                "has no {CHECKSUM}, so it is damaged or of an early version; fit it again with neuronlab train-predictor"
+            );
+            Err(PredictorError::File { path, what })
+        }
+    }
 }
 
 /// How scores come about and what they must reach.
@@ -101,7 +136,8 @@ impl Predictor {
             .metadata(MODEL, model)?
             .metadata(INPUT, input.map_or("", |(name, _)| name))?
             .metadata(HIDDEN, hidden.map_or("", |(name, _)| name))?
-            .metadata(THRESHOLDS, thresholds)?;
+            .metadata(THRESHOLDS, thresholds)?
+            .metadata(CHECKSUM, content(model, self.input, self.rectified, &self.layers))?;
         for index in 0..self.layers.len() {
             let (parts, found) = (Parts::of(config, index), self.low_rank(index, 0)?);
             let (first, second) = (found.first, found.second);

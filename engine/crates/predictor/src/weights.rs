@@ -1,8 +1,10 @@
 //! A predictor in memory, and where it comes from.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use model::{GgufSource, LowRank, ModelConfig, ModelError, NeuronPredictor, PredictorInput, Tensor, TensorSource};
+use model::{FlashSource, GgufSource, LowRank, ModelConfig, ModelError, NeuronPredictor, PredictorInput, Tensor, TensorSource};
 
 use crate::{PredictorError, fingerprint, keys};
 
@@ -62,7 +64,8 @@ impl Predictor {
                 architecture: config.architecture.name(),
             });
         }
-        let file = GgufSource::open(path)?;
+        let file = open(path)?;
+        let file = file.as_ref();
         let wrong = |what: String| PredictorError::File {
             path: path.to_path_buf(),
             what,
@@ -78,7 +81,7 @@ impl Predictor {
         let found = match keys::fitted_for(file.gguf(), path)? {
             Some(found) => found,
             // A model file that carries its own.
-            None => fingerprint(&file)?,
+            None => fingerprint(file)?,
         };
         if found != wanted {
             let path: PathBuf = path.to_path_buf();
@@ -86,14 +89,16 @@ impl Predictor {
         }
         let form = keys::Form::read(file.gguf(), path, config)?;
         let layers = (0..config.layers)
-            .map(|layer| load_layer(&file, config, layer, form.thresholds_of(layer, config.experts)))
+            .map(|layer| load_layer(file, config, layer, form.thresholds_of(layer, config.experts)))
             .collect::<Result<_, _>>()?;
-        Ok(Self {
+        let predictor = Self {
             layers,
             experts: config.experts,
             input: form.input,
             rectified: form.rectified,
-        })
+        };
+        keys::verify(file.gguf(), path, &predictor)?;
+        Ok(predictor)
     }
 
     /// The greatest rank of a layer.
@@ -102,8 +107,19 @@ impl Predictor {
     }
 }
 
+/// A GGUF file, or a packed one: a model file of PowerInfer's form keeps its predictors when it is packed.
+fn open(path: &Path) -> Result<Box<dyn TensorSource>, PredictorError> {
+    let mut start = [0; flash::MAGIC.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    Ok(match read {
+        Ok(()) if start == flash::MAGIC => Box::new(FlashSource::open(path)?),
+        // Whatever is wrong with the file, this says it.
+        _ => Box::new(GgufSource::open(path)?),
+    })
+}
+
 fn load_layer(
-    file: &GgufSource,
+    file: &dyn TensorSource,
     config: &ModelConfig,
     layer: usize,
     thresholds: Vec<f32>,

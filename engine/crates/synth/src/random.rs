@@ -1,5 +1,7 @@
 //! Random rows: each from its own stream, so that a file's bytes depend on no order of work.
 
+use text::{SPLIT_STEP, split_mix};
+
 /// The parts of a file that draw numbers; a stream is named by seed, part, layer and row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
@@ -19,15 +21,6 @@ pub(crate) enum Part {
     Tokens,
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
-fn mix(mut bits: u64) -> u64 {
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
-}
-
-const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-
 /// A stream of numbers (SplitMix64).
 #[derive(Clone, Debug)]
 pub(crate) struct Stream(u64);
@@ -35,17 +28,17 @@ pub(crate) struct Stream(u64);
 impl Stream {
     /// The stream of one row.
     pub(crate) fn new(seed: u64, part: Part, layer: usize, row: usize) -> Self {
-        let mut state = mix(seed.wrapping_add(STEP));
+        let mut state = split_mix(seed.wrapping_add(SPLIT_STEP));
         for word in [part as u64, layer as u64, row as u64] {
-            state = mix(state.wrapping_add(STEP) ^ word.wrapping_mul(STEP));
+            state = split_mix(state.wrapping_add(SPLIT_STEP) ^ word.wrapping_mul(SPLIT_STEP));
         }
         Self(state)
     }
 
     /// 64 random bits.
     pub(crate) fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(STEP);
-        mix(self.0)
+        self.0 = self.0.wrapping_add(SPLIT_STEP);
+        split_mix(self.0)
     }
 
     /// A number from 0 up to, not including, `end`, which is not 0.

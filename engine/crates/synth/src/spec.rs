@@ -94,6 +94,10 @@ impl SynthSpec {
             (Architecture::SmallThinker, other) => return wrong("the activation", &other.name(), "relu in a smallthinker model"),
             (other, _) => return wrong("the architecture", &other.name(), "llama or smallthinker"),
         }
+        if self.format == Format::Q6_K {
+            // Codes are planted in blocks of 32, each with a scale of its own.
+            return wrong("the weights' format", &self.format, "F32, F16, Q8_0 or Q4_0");
+        }
         let sizes = [
             ("hidden", shape.hidden, 4 * BLOCK, BLOCK),
             ("neurons", shape.neurons, BLOCK, BLOCK),

@@ -141,6 +141,7 @@ const fn kind(format: Format) -> TensorType {
         Format::F16 => TensorType::F16,
         Format::Q8_0 => TensorType::Q8_0,
         Format::Q4_0 => TensorType::Q4_0,
+        Format::Q6_K => TensorType::Q6_K,
     }
 }
 
@@ -151,6 +152,7 @@ const fn file_type(format: Format) -> u32 {
         Format::F16 => 1,
         Format::Q4_0 => 2,
         Format::Q8_0 => 7,
+        Format::Q6_K => 18,
     }
 }
 

@@ -111,7 +111,8 @@ fn dense_llama_loads_and_has_nothing_planted() {
 
 #[test]
 fn other_statistics_in_every_format() {
-    for (place, format) in Format::ALL.into_iter().enumerate() {
+    let formats = [Format::F32, Format::F16, Format::Q8_0, Format::Q4_0];
+    for (place, format) in formats.into_iter().enumerate() {
         let mut other = spec(Architecture::SmallThinker, Activation::Relu);
         other.format = format;
         other.statistics.share = 0.05 + 0.1 * place as f64;

@@ -22,7 +22,7 @@ mod unicode;
 mod vocabulary;
 
 pub use error::TextError;
-pub use random::Random;
+pub use random::{Random, SPLIT_STEP, split_mix};
 pub use sampler::{Sampler, SamplerOptions};
 pub use stream::Detokeniser;
 pub use tokeniser::{EncodeOptions, Tokeniser};

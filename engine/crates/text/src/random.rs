@@ -1,6 +1,17 @@
 //! Seeded random numbers: xoshiro256++ 1.0 by Blackman and Vigna (public domain; "Scrambled linear pseudorandom number generators",
 //! ACM TOMS 2021), its state filled by splitmix64 as its authors advise.
 
+/// What the state of SplitMix64 grows by from one number to the next.
+pub const SPLIT_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): its number for a state.
+pub const fn split_mix(state: u64) -> u64 {
+    let mut bits = state;
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
 /// A stream of numbers that a seed decides, the same on every machine.
 #[derive(Clone, Debug)]
 pub struct Random {
@@ -12,11 +23,8 @@ impl Random {
     pub fn new(seed: u64) -> Self {
         let mut filler = seed;
         let state = std::array::from_fn(|_| {
-            filler = filler.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = filler;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^ (z >> 31)
+            filler = filler.wrapping_add(SPLIT_STEP);
+            split_mix(filler)
         });
         Self { state }
     }

@@ -25,7 +25,13 @@ pub(super) struct SourceModel<'a> {
 
 pub(super) fn format_of(path: &Path, tensor: &TensorInfo) -> Result<WeightFormat, FlashError> {
     WeightFormat::from_code(tensor.kind.code()).ok_or_else(|| {
-        let advice = TensorType::convert_to(tensor.kind);
+        // In matrices outside the FFNs the kernels compute with some formats more.
+        let advice = match tensor.kind {
+            TensorType::Q6_K => {
+                "convert the model to Q4_0 or Q8_0 (llama-quantize --allow-requantize IN OUT Q4_0), best from its F16 file"
+            }
+            other => other.convert_to(),
+        };
         FlashError::source(
             path,
             format!("{} is {}; f32, f16, q8_0 or q4_0: {advice}", tensor.name, tensor.kind.name()),

@@ -138,7 +138,7 @@ impl SparseFfn {
 
 /// Whether transposing means requantising: scales run along neurons.
 fn is_quantised(format: Format) -> bool {
-    matches!(format, Format::Q8_0 | Format::Q4_0)
+    matches!(format, Format::Q8_0 | Format::Q6_K | Format::Q4_0)
 }
 
 fn gating(config: &ModelConfig) -> Result<Gating, ModelError> {

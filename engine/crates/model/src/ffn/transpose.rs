@@ -4,28 +4,28 @@ use neuron::Format;
 
 use crate::{ModelError, Tensor};
 
-/// Rows transposed at a time: their f32 copy stays in the second-level cache.
+/// Rows transposed at a time: their f32 copy stays in the second-level cache. A whole block at least.
 const TILE: usize = 32;
 
 /// Transposes the down matrix of every expert: from `experts` times hidden rows by neurons to `experts` times neurons rows by
-/// hidden. F32 and F16 keep their bits. The scales of Q8_0 and Q4_0 run along neurons and cannot follow: these become Q8_0
+/// hidden. F32 and F16 keep their bits. The scales of the others run along neurons and cannot follow: these become Q8_0
 /// with scales along the row, which is numerically another matrix (`requantised`).
 pub(crate) fn transpose(down: &Tensor, experts: usize) -> Result<Tensor, ModelError> {
     let (hidden, neurons) = (down.rows() / experts, down.cols());
     let format = match down.format() {
         Format::F32 => Format::F32,
         Format::F16 => Format::F16,
-        Format::Q8_0 | Format::Q4_0 => Format::Q8_0,
+        Format::Q8_0 | Format::Q6_K | Format::Q4_0 => Format::Q8_0,
     };
     let source = down.matrix()?;
     let mut out = Tensor::zeroed(format, experts * neurons, hidden, "the transposed down matrix")?;
     let row_bytes = format.row_bytes(hidden)?;
-    let mut rows = vec![0.0; TILE * hidden];
+    let tile = TILE.max(down.format().block_weights());
+    let (mut rows, mut some) = (vec![0.0; tile * hidden], vec![0.0; tile]);
     for expert in 0..experts {
-        for first in (0..neurons).step_by(TILE) {
-            let count = TILE.min(neurons - first);
+        for first in (0..neurons).step_by(tile) {
+            let count = tile.min(neurons - first);
             for output in 0..hidden {
-                let mut some = [0.0; TILE];
                 let bytes = part_of_row(down.format(), source.row(expert * hidden + output), first, count)?;
                 down.format().dequantise_row(bytes, &mut some[..count])?;
                 for (neuron, &weight) in some[..count].iter().enumerate() {
@@ -80,8 +80,9 @@ mod tests {
 
     #[test]
     fn every_weight_stands_at_its_place_and_float_formats_keep_their_bits() {
-        let (experts, hidden, neurons) = (3, 64, 96);
+        let (experts, hidden) = (3, 64);
         for format in Format::ALL {
+            let neurons = if format == Format::Q6_K { 512 } else { 96 };
             let down = matrix(format, experts * hidden, neurons);
             let rows = transpose(&down, experts).unwrap();
             assert_eq!((rows.rows(), rows.cols()), (experts * neurons, hidden));

@@ -16,6 +16,7 @@ pub fn gemv(kernels: Kernels) {
         (Format::Q4_0, 16384, 14336),
         (Format::Q4_0, 90112, 2560),
         (Format::Q8_0, 32768, 4096),
+        (Format::Q6_K, 32768, 4096),
         (Format::F16, 16384, 4096),
         (Format::F32, 8192, 4096),
     ] {

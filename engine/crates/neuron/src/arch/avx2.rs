@@ -6,6 +6,7 @@ use super::vector_backend::vector_backend;
 use crate::format::{Q4_0_BYTES, Q8_0_BYTES};
 use crate::lanes::{Codes, Lanes};
 use crate::order::CHAINS;
+use crate::q6_k::{HALF_AT, HIGH_AT, PARTS, Q6_K_BYTES, SCALES_AT};
 use crate::{Activations, Matrix, Output, Scratch};
 
 /// Proof that this CPU has AVX2, FMA and F16C. Only `detect` can make one.
@@ -81,6 +82,43 @@ unsafe fn scaled(blocks: *const u8, bytes: usize, partial: &[__m256i; CHAINS], o
         _mm256_mul_ps(_mm256_cvtepi32_ps(sums[0]), scales.0),
         _mm256_mul_ps(_mm256_cvtepi32_ps(sums[1]), scales.1),
     )
+}
+
+/// Eight partial sums of part `part` of a Q6_K superblock times `x`, the scales of its two groups in them.
+///
+/// # Safety
+/// The superblock can be read.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn q6_k_part(superblock: *const u8, part: usize, x: __m256i) -> __m256i {
+    let (half, place) = (part / 4, part % 4);
+    // SAFETY: the caller's promise.
+    let (nibbles, highs, scales) = unsafe {
+        (
+            _mm256_loadu_si256(superblock.add(half * 64 + place % 2 * 32).cast()),
+            _mm256_loadu_si256(superblock.add(HIGH_AT + half * 32).cast()),
+            _mm_loadu_si128(superblock.add(SCALES_AT).cast()),
+        )
+    };
+    let low_nibble = _mm256_set1_epi8(15);
+    let low = match place {
+        0 | 1 => _mm256_and_si256(nibbles, low_nibble),
+        _ => _mm256_and_si256(_mm256_srli_epi16::<4>(nibbles), low_nibble),
+    };
+    let high = match place {
+        0 => _mm256_slli_epi16::<4>(highs),
+        1 => _mm256_slli_epi16::<2>(highs),
+        2 => highs,
+        _ => _mm256_srli_epi16::<2>(highs),
+    };
+    let codes = _mm256_or_si256(low, _mm256_and_si256(high, _mm256_set1_epi8(0x30)));
+    let codes = _mm256_sub_epi8(codes, _mm256_set1_epi8(32));
+    // |w| as unsigned times x with w's sign: two products of at most 32 * 127 fit in 16 bits.
+    let products = _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(x, codes));
+    // The first group's scale eight times, then the second's.
+    let first = _mm_set1_epi8(2 * part as i8);
+    let places = _mm_add_epi8(first, _mm_set_epi64x(0x0101_0101_0101_0101, 0));
+    _mm256_madd_epi16(products, _mm256_cvtepi8_epi16(_mm_shuffle_epi8(scales, places)))
 }
 
 /// Sixteen bytes to sixteen signed f32.
@@ -198,6 +236,30 @@ impl Lanes for Ymms {
                 *partial = _mm256_madd_epi16(products, ones);
             }
             scaled(blocks, Q8_0_BYTES, &partial, [_mm256_setzero_si256(); 2])
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn q6_k_products(blocks: *const u8, x: Codes) -> Self {
+        // SAFETY: two superblocks and the codes of sixteen blocks can be read.
+        unsafe {
+            let mut partial = [_mm256_setzero_si256(); CHAINS];
+            let mut scales = [_mm256_setzero_ps(); 2];
+            for (s, scale) in scales.iter_mut().enumerate() {
+                let superblock = blocks.add(s * Q6_K_BYTES);
+                let half = superblock.add(HALF_AT).cast::<u16>().read_unaligned();
+                *scale = _mm256_set1_ps(_mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(half)))));
+                for part in 0..PARTS {
+                    let b = s * PARTS + part;
+                    partial[b] = q6_k_part(superblock, part, _mm256_loadu_si256(x.plain.add(b * 32).cast()));
+                }
+            }
+            let sums = [sum_eights(&partial, 0), sum_eights(&partial, PARTS)];
+            Self(
+                _mm256_mul_ps(_mm256_cvtepi32_ps(sums[0]), scales[0]),
+                _mm256_mul_ps(_mm256_cvtepi32_ps(sums[1]), scales[1]),
+            )
         }
     }
 

@@ -10,6 +10,7 @@ use crate::half::f16_to_f32;
 use crate::order::{CHAINS, fold};
 use crate::output::Output;
 use crate::portable;
+use crate::q6_k::{self, GROUP, PARTS, SUPERBLOCK};
 use crate::rope::RopeStyle;
 use crate::rows::Rows;
 use crate::scratch::Scratch;
@@ -76,7 +77,20 @@ fn dot(format: Format, row: &[u8], x: Token<'_>) -> f32 {
                 .sum();
             (sum as f32 * block_scale(block), x.scales[b])
         })),
+        Format::Q6_K => dot_values((0..x.cols / BLOCK).map(|b| {
+            let superblock = &row[b / PARTS * format.block_bytes()..][..format.block_bytes()];
+            let sum = q6_k_sum(superblock, b % PARTS, &x.codes[b * BLOCK..][..BLOCK]);
+            (sum as f32 * q6_k::scale(superblock), x.scales[b])
+        })),
     }
+}
+
+/// Products of the codes of a Q6_K part with those of a block of activations, each times the scale of its group, added up.
+fn q6_k_sum(superblock: &[u8], part: usize, x: &[i8]) -> i32 {
+    let products = q6_k::codes(superblock, part).into_iter().zip(x).enumerate();
+    products
+        .map(|(i, (w, &x))| i32::from(q6_k::group_scale(superblock, part * 2 + i / GROUP)) * i32::from(w) * i32::from(x))
+        .sum()
 }
 
 fn axpy(format: Format, row: &[u8], coefficient: f32, out: &mut [f32]) {
@@ -96,6 +110,17 @@ fn axpy(format: Format, row: &[u8], coefficient: f32, out: &mut [f32]) {
                 let factor = coefficient * block_scale(block);
                 for (out, code) in out.iter_mut().zip(codes(format, block)) {
                     *out = factor.mul_add(f32::from(code), *out);
+                }
+            }
+        }
+        Format::Q6_K => {
+            for (block, out) in row.chunks_exact(format.block_bytes()).zip(out.chunks_exact_mut(SUPERBLOCK)) {
+                for (part, out) in out.chunks_exact_mut(BLOCK).enumerate() {
+                    let codes = q6_k::codes(block, part);
+                    for (i, (out, code)) in out.iter_mut().zip(codes).enumerate() {
+                        let scale = q6_k::scale(block) * f32::from(q6_k::group_scale(block, part * 2 + i / GROUP));
+                        *out = (coefficient * scale).mul_add(f32::from(code), *out);
+                    }
                 }
             }
         }

@@ -1,10 +1,11 @@
 //! Sums of rows, each times a coefficient, into a vector.
 
 use super::dots::{LINE, prefetch};
-use super::kinds::{Blocks, EightBit, Floats, FourBit, Half, Single};
+use super::kinds::{EightBit, Floats, FourBit, Half, Scaled, Single};
 use crate::format::{BLOCK, Format, Q8_0_BYTES};
 use crate::lanes::Lanes;
 use crate::order::CHAINS;
+use crate::q6_k::{self, GROUP, Q6_K_BYTES, SUPERBLOCK};
 use crate::rows::Rows;
 
 /// out += coefficients[i] * row at place i, in order, up to four rows at a pass so that `out` is read and written less often.
@@ -20,6 +21,7 @@ pub(crate) unsafe fn axpy_rows<L: Lanes>(format: Format, rows: Rows<'_>, coeffic
             Format::F16 => float_axpys::<L, Half>(rows, coefficients, out),
             Format::Q8_0 => block_axpys::<L, EightBit>(rows, coefficients, out),
             Format::Q4_0 => block_axpys::<L, FourBit>(rows, coefficients, out),
+            Format::Q6_K => q6_k_axpys::<L>(rows, coefficients, out),
         }
     }
 }
@@ -56,7 +58,7 @@ unsafe fn float_axpys<L: Lanes, F: Floats>(rows: Rows<'_>, coefficients: &[f32],
 /// # Safety
 /// As for `axpy_rows`.
 #[inline(always)]
-unsafe fn block_axpys<L: Lanes, B: Blocks>(rows: Rows<'_>, coefficients: &[f32], out: &mut [f32]) {
+unsafe fn block_axpys<L: Lanes, B: Scaled>(rows: Rows<'_>, coefficients: &[f32], out: &mut [f32]) {
     const AT_ONCE: usize = 4;
     let count = coefficients.len();
     let row = |place: usize| rows.row(place).as_ptr();
@@ -87,7 +89,7 @@ unsafe fn block_axpys<L: Lanes, B: Blocks>(rows: Rows<'_>, coefficients: &[f32],
 /// # Safety
 /// As for `Lanes`; every row has a block per 32 numbers of `out`. `next` may be any addresses.
 #[inline(always)]
-unsafe fn block_axpy<L: Lanes, B: Blocks, const R: usize>(
+unsafe fn block_axpy<L: Lanes, B: Scaled, const R: usize>(
     rows: [*const u8; R],
     next: [*const u8; R],
     coefficients: [f32; R],
@@ -121,7 +123,7 @@ unsafe fn block_axpy<L: Lanes, B: Blocks, const R: usize>(
 /// # Safety
 /// As for `Lanes`; sixteen blocks of each row can be read; `out` is no longer than they are.
 #[inline(always)]
-unsafe fn axpy_group<L: Lanes, B: Blocks, const R: usize>(
+unsafe fn axpy_group<L: Lanes, B: Scaled, const R: usize>(
     blocks: [*const u8; R],
     next: Option<[*const u8; R]>,
     coefficients: [f32; R],
@@ -160,6 +162,32 @@ unsafe fn axpy_group<L: Lanes, B: Blocks, const R: usize>(
             }
             sums[0].store(to);
             sums[1].store(to.add(CHAINS));
+        }
+    }
+}
+
+/// Adds Q6_K rows. Nothing that must be fast has transposed matrices in this format, so codes are unpacked one part at a time by
+/// plain code.
+///
+/// # Safety
+/// As for `axpy_rows`.
+#[inline(always)]
+unsafe fn q6_k_axpys<L: Lanes>(rows: Rows<'_>, coefficients: &[f32], out: &mut [f32]) {
+    for (place, &coefficient) in coefficients.iter().enumerate() {
+        let superblocks = rows.row(place).as_chunks::<Q6_K_BYTES>().0;
+        for (superblock, out) in superblocks.iter().zip(out.as_chunks_mut::<SUPERBLOCK>().0) {
+            let d = q6_k::scale(superblock);
+            for (part, out) in out.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
+                let codes = q6_k::codes(superblock, part).map(f32::from);
+                for (half, out) in out.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
+                    let factor = coefficient * (d * f32::from(q6_k::group_scale(superblock, part * 2 + half)));
+                    // SAFETY: both are sixteen numbers.
+                    unsafe {
+                        let codes = L::load(codes[half * GROUP..].as_ptr());
+                        codes.fma(L::splat(factor), L::load(out.as_ptr())).store(out.as_mut_ptr());
+                    }
+                }
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Dot products of rows with one vector.
 
-use super::kinds::{Blocks, EightBit, Floats, FourBit, Half, Single};
+use super::kinds::{Blocks, EightBit, Floats, FourBit, Half, Single, SixBit};
 use crate::activations::Token;
 use crate::format::{BLOCK, Format, Q8_0_BYTES};
 use crate::lanes::{Codes, Lanes};
@@ -128,7 +128,7 @@ pub(super) unsafe fn block_dots<L: Lanes, B: Blocks, const R: usize>(
         if let Ahead::Rows(next) = ahead {
             for next in next {
                 // The line that a row ends in, which steps from its start may miss.
-                L::prefetch(next.wrapping_add((blocks * B::BYTES).saturating_sub(1)));
+                L::prefetch(next.wrapping_add(B::bytes(blocks).saturating_sub(1)));
             }
         }
         let mut b = 0;
@@ -137,18 +137,19 @@ pub(super) unsafe fn block_dots<L: Lanes, B: Blocks, const R: usize>(
             for r in 0..R {
                 match ahead {
                     Ahead::Nothing => {}
-                    Ahead::Stream => prefetch::<L>(rows[r].wrapping_add(b * B::BYTES + STREAM_AHEAD), CHAINS * B::BYTES),
-                    Ahead::Rows(next) => prefetch::<L>(next[r].wrapping_add(b * B::BYTES), CHAINS * B::BYTES),
+                    Ahead::Stream => prefetch::<L>(rows[r].wrapping_add(B::bytes(b) + STREAM_AHEAD), B::bytes(CHAINS)),
+                    Ahead::Rows(next) => prefetch::<L>(next[r].wrapping_add(B::bytes(b)), B::bytes(CHAINS)),
                 }
-                chains[r] = B::products::<L>(rows[r].add(b * B::BYTES), codes(b)).fma(scales, chains[r]);
+                chains[r] = B::products::<L>(rows[r].add(B::bytes(b)), codes(b)).fma(scales, chains[r]);
             }
             b += CHAINS;
         }
         if b < blocks {
             let scales = L::load(x.scales.as_ptr().add(b));
+            // Zeros behind the last block; the largest format has this many bytes.
             let mut rest = [0u8; CHAINS * Q8_0_BYTES];
             for r in 0..R {
-                std::ptr::copy_nonoverlapping(rows[r].add(b * B::BYTES), rest.as_mut_ptr(), (blocks - b) * B::BYTES);
+                std::ptr::copy_nonoverlapping(rows[r].add(B::bytes(b)), rest.as_mut_ptr(), B::bytes(blocks - b));
                 chains[r] = B::products::<L>(rest.as_ptr(), codes(b)).fma(scales, chains[r]);
             }
         }
@@ -240,5 +241,6 @@ pub(crate) unsafe fn dot_rows<L: Lanes>(format: Format, rows: Rows<'_>, x: Token
         Format::F16 => for_rows!(float_dots<L, Half>, rows, x, out),
         Format::Q8_0 => for_rows!(block_dots<L, EightBit>, rows, x, out),
         Format::Q4_0 => for_rows!(block_dots<L, FourBit>, rows, x, out),
+        Format::Q6_K => for_rows!(block_dots<L, SixBit>, rows, x, out),
     }
 }

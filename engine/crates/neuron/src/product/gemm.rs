@@ -1,7 +1,7 @@
 //! Rows by tokens, for backends and formats without a kernel of their own.
 
 use super::dots::{Ahead, block_dots, dot_rows, float_tile};
-use super::kinds::{Blocks, EightBit, Floats, FourBit, Half, Single};
+use super::kinds::{Blocks, EightBit, Floats, FourBit, Half, Single, SixBit};
 use crate::activations::Activations;
 use crate::format::Format;
 use crate::lanes::Lanes;
@@ -24,6 +24,7 @@ pub(crate) unsafe fn gemm<L: Lanes>(matrix: &Matrix<'_>, x: &Activations, out: O
             (Format::F16, false) => float_gemm::<L, Half, 2, 2>(matrix, x, out),
             (Format::Q8_0, _) => block_gemm::<L, EightBit>(matrix, x, out),
             (Format::Q4_0, _) => block_gemm::<L, FourBit>(matrix, x, out),
+            (Format::Q6_K, _) => block_gemm::<L, SixBit>(matrix, x, out),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::format::{Q4_0_BYTES, Q8_0_BYTES};
 use crate::lanes::{Codes, Lanes};
+use crate::q6_k::{PARTS, Q6_K_BYTES};
 
 /// A float format as a type, so that loops are compiled for it.
 pub(crate) trait Floats {
@@ -37,15 +38,26 @@ impl Floats for Half {
     }
 }
 
-/// A quantised format as a type.
+/// A quantised format as a type. A block is 32 weights, which meet one scale of the activations.
 pub(crate) trait Blocks {
-    /// Bytes per block.
-    const BYTES: usize;
+    /// Blocks that are stored as one, and the bytes of those.
+    const STORED: (usize, usize);
+    /// Bytes of this many blocks, which are whole stored ones.
+    #[inline(always)]
+    fn bytes(blocks: usize) -> usize {
+        blocks / Self::STORED.0 * Self::STORED.1
+    }
     /// Scale times code sum of sixteen blocks.
     ///
     /// # Safety
     /// As for `Lanes`; sixteen blocks can be read.
     unsafe fn products<L: Lanes>(blocks: *const u8, x: Codes) -> L;
+}
+
+/// A quantised format with one scale to each block.
+pub(crate) trait Scaled: Blocks {
+    /// Bytes per block.
+    const BYTES: usize = Self::STORED.1;
     /// The scales of sixteen blocks.
     ///
     /// # Safety
@@ -62,14 +74,19 @@ pub(crate) trait Blocks {
 pub(crate) struct FourBit;
 /// Q8_0.
 pub(crate) struct EightBit;
+/// Q6_K.
+pub(crate) struct SixBit;
 
 impl Blocks for FourBit {
-    const BYTES: usize = Q4_0_BYTES;
+    const STORED: (usize, usize) = (1, Q4_0_BYTES);
     #[inline(always)]
     unsafe fn products<L: Lanes>(blocks: *const u8, x: Codes) -> L {
         // SAFETY: the caller's promise.
         unsafe { L::q4_0_products(blocks, x) }
     }
+}
+
+impl Scaled for FourBit {
     #[inline(always)]
     unsafe fn scales<L: Lanes>(blocks: *const u8) -> L {
         // SAFETY: the caller's promise.
@@ -83,12 +100,15 @@ impl Blocks for FourBit {
 }
 
 impl Blocks for EightBit {
-    const BYTES: usize = Q8_0_BYTES;
+    const STORED: (usize, usize) = (1, Q8_0_BYTES);
     #[inline(always)]
     unsafe fn products<L: Lanes>(blocks: *const u8, x: Codes) -> L {
         // SAFETY: the caller's promise.
         unsafe { L::q8_0_products(blocks, x) }
     }
+}
+
+impl Scaled for EightBit {
     #[inline(always)]
     unsafe fn scales<L: Lanes>(blocks: *const u8) -> L {
         // SAFETY: the caller's promise.
@@ -98,5 +118,14 @@ impl Blocks for EightBit {
     unsafe fn codes<L: Lanes>(block: *const u8) -> [L; 2] {
         // SAFETY: the caller's promise.
         unsafe { L::q8_0_codes(block) }
+    }
+}
+
+impl Blocks for SixBit {
+    const STORED: (usize, usize) = (PARTS, Q6_K_BYTES);
+    #[inline(always)]
+    unsafe fn products<L: Lanes>(blocks: *const u8, x: Codes) -> L {
+        // SAFETY: the caller's promise.
+        unsafe { L::q6_k_products(blocks, x) }
     }
 }

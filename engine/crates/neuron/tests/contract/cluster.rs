@@ -2,7 +2,7 @@
 
 use neuron::{Bundles, ClusterScratch, Format, Gating, Kernels, Matrix, SUM_BLOCK};
 
-use crate::data::{Kind, ROUNDING, Source, assert_near, assert_same, exact, quantised, seen_by, true_dot, weights};
+use crate::data::{Kind, ROUNDING, Source, assert_near, assert_same, exact, quantised, seen_by, true_dot, weights, whole};
 
 struct Ffn {
     format: Format,
@@ -77,6 +77,7 @@ fn the_sparse_kernel_equals_the_dense_computation() {
     for format in Format::ALL {
         for gating in [Gating::Relu, Gating::DoubleRelu, Gating::Silu] {
             for (hidden, neurons) in [(32, 1), (64, 255), (544, 300), (96, 513)] {
+                let hidden = whole(format, hidden);
                 let ffn = Ffn::new(format, hidden, neurons, &mut source);
                 let x = source.values(hidden);
                 let mut all = Vec::new();
@@ -110,14 +111,15 @@ fn the_sparse_kernel_equals_the_dense_computation() {
 fn the_sparse_kernel_is_near_the_truth() {
     let mut source = Source::new(21);
     for format in Format::ALL {
-        let ffn = Ffn::new(format, 544, 300, &mut source);
-        let x = source.values(544);
+        let hidden = whole(format, 544);
+        let ffn = Ffn::new(format, hidden, 300, &mut source);
+        let x = source.values(hidden);
         let (bundles, seen) = (ffn.bundles(), seen_by(format, &x));
         for kernels in Kernels::available() {
             let got = sparsely(kernels, &ffn, Gating::Relu, &x).0;
-            let (mut truth, mut bound) = (vec![0f64; 544], vec![0f64; 544]);
+            let (mut truth, mut bound) = (vec![0f64; hidden], vec![0f64; hidden]);
             for neuron in 0..300 {
-                let row = |matrix: &Matrix<'_>| exact(format, matrix.row(neuron), 544);
+                let row = |matrix: &Matrix<'_>| exact(format, matrix.row(neuron), hidden);
                 let (gate, gate_magnitude) = true_dot(&row(&bundles.gate), &seen);
                 let (up, up_magnitude) = true_dot(&row(&bundles.up), &seen);
                 let dot_error = 2.0 * 40.0 * ROUNDING;
@@ -128,7 +130,7 @@ fn the_sparse_kernel_is_near_the_truth() {
                     bound[i] += w.abs() * (h_error + 302.0 * ROUNDING * h.abs());
                 }
             }
-            for i in 0..544 {
+            for i in 0..hidden {
                 assert_near(
                     got[i],
                     truth[i],
@@ -144,8 +146,9 @@ fn the_sparse_kernel_is_near_the_truth() {
 #[test]
 fn blocks_taken_together_give_what_each_gives_alone() {
     let mut source = Source::new(23);
-    let (hidden, neurons) = (544, 3 * SUM_BLOCK + 77);
+    let neurons = 3 * SUM_BLOCK + 77;
     for format in Format::ALL {
+        let hidden = whole(format, 544);
         let ffn = Ffn::new(format, hidden, neurons, &mut source);
         let bundles = ffn.bundles();
         let all: Vec<u32> = (0..neurons as u32).collect();

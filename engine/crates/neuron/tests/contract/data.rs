@@ -98,6 +98,25 @@ pub fn weights(format: Format, kind: Kind, rows: usize, cols: usize, source: &mu
                 }
             }
         }
+        Format::Q6_K => {
+            for block in data.chunks_exact_mut(210) {
+                for byte in block.iter_mut() {
+                    // All nibbles and high bits 0 are codes of -32; 128 is a scale of -128.
+                    *byte = if kind == Kind::Extreme { 0 } else { source.next() as u8 };
+                }
+                let scale = match kind {
+                    Kind::Normal => source.normal() * 0.1,
+                    Kind::Extreme => 65504.0,
+                    Kind::Sparse => [0.0, -0.0, 0.5, -0.25][source.below(4)],
+                    Kind::Tiny => 6e-8 * (1 + source.below(20)) as f32,
+                    Kind::Huge => source.normal() * 1000.0,
+                };
+                if kind == Kind::Extreme {
+                    block[192..208].fill(0x80);
+                }
+                block[208..].copy_from_slice(&neuron::f32_to_f16(scale).to_le_bytes());
+            }
+        }
     }
     data
 }
@@ -107,7 +126,13 @@ pub fn lengths(format: Format) -> &'static [usize] {
     match format {
         Format::F32 | Format::F16 => &[0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 255, 1023],
         Format::Q8_0 | Format::Q4_0 => &[0, 32, 64, 96, 128, 160, 480, 512, 544, 992, 1024, 1504, 2048],
+        Format::Q6_K => &[0, 256, 512, 768, 1024, 1280, 2048],
     }
+}
+
+/// This many columns, or as many more as make whole blocks.
+pub fn whole(format: Format, cols: usize) -> usize {
+    cols.next_multiple_of(format.block_weights())
 }
 
 /// One token, quantised.
@@ -147,6 +172,12 @@ pub fn exact(format: Format, row: &[u8], cols: usize) -> Vec<f64> {
         format.dequantise_row(row, &mut values).unwrap();
         return values.iter().map(|&value| f64::from(value)).collect();
     }
+    if format == Format::Q6_K {
+        return row
+            .chunks_exact(210)
+            .flat_map(|block| (0..256).map(|i| six_bit(block, i)))
+            .collect();
+    }
     let half = |bytes: &[u8]| f64::from(neuron::f16_to_f32(u16::from_le_bytes([bytes[0], bytes[1]])));
     let mut all = Vec::new();
     for block in row.chunks_exact(format.block_bytes()) {
@@ -160,6 +191,17 @@ pub fn exact(format: Format, row: &[u8], cols: usize) -> Vec<f64> {
         }
     }
     all
+}
+
+/// Weight `i` of a Q6_K superblock, from where GGUF keeps its nibble, its two high bits and its scale.
+fn six_bit(block: &[u8], i: usize) -> f64 {
+    let (half, part, place) = (i / 128, i / 32 % 4, i % 32);
+    let nibbles = block[64 * half + [0, 32, 0, 32][part] + place];
+    let nibble = [nibbles % 16, nibbles % 16, nibbles / 16, nibbles / 16][part];
+    let high = block[128 + 32 * half + place] / [1, 4, 16, 64][part] % 4;
+    let scale = f64::from(block[192 + i / 16] as i8);
+    let d = f64::from(neuron::f16_to_f32(u16::from_le_bytes([block[208], block[209]])));
+    (f64::from(high) * 16.0 + f64::from(nibble) - 32.0) * scale * d
 }
 
 /// The sum of products and the sum of their magnitudes.

@@ -17,6 +17,13 @@ fn sizes_are_those_of_gguf() {
         assert_eq!(format.row_bytes(64), Ok(bytes_of_64));
         assert_eq!(format.row_bytes(0), Ok(0));
     }
+    assert_eq!(Format::Q6_K.gguf_id(), 14);
+    assert_eq!(Format::from_gguf_id(14), Some(Format::Q6_K));
+    assert_eq!(Format::Q6_K.row_bytes(512), Ok(420));
+    assert!(matches!(
+        Format::Q6_K.row_bytes(64),
+        Err(KernelError::Ragged { block: 256, .. })
+    ));
     assert_eq!(Format::from_gguf_id(3), None);
     assert_eq!(
         Format::Q4_0.row_bytes(33),
@@ -53,6 +60,37 @@ fn blocks_read_as_defined() {
     }
 }
 
+/// A superblock written by hand, with a weight of its own value in each of the eight parts of 32.
+#[test]
+fn superblocks_read_as_defined() {
+    let mut block = vec![0u8; 210];
+    // d = 0.5; scales 1 to 8 in the first half, -1 to -8 in the second.
+    block[208..].copy_from_slice(&[0x00, 0x38]);
+    for group in 0..8u8 {
+        block[192 + usize::from(group)] = group + 1;
+        block[200 + usize::from(group)] = (group + 1).wrapping_neg();
+    }
+    // First half: low nibbles of bytes 0 and 32 + 5 are weights 0 and 37, high ones weights 64 and 101.
+    block[0] = 0x21;
+    block[37] = 0x43;
+    // Their high bits: byte 128 has those of weight 0 (bits 0, 1) and 64 (bits 4, 5), byte 133 those of 37 (2, 3) and 101 (6, 7).
+    block[128] = 0b0011_0010;
+    block[133] = 0b1001_1100;
+    // Second half, last weight: 255 is the high nibble of byte 127 and the top bits of byte 191.
+    block[127] = 0xf0;
+    block[191] = 0b1100_0000;
+    let mut values = [f32::NAN; 256];
+    Format::Q6_K.dequantise_row(&block, &mut values).unwrap();
+    // Codes: two high bits, then the nibble. Weight i has scale i / 16.
+    assert_eq!(values[0], 0.5 * 1.0 * (0b10_0001 as f32 - 32.0));
+    assert_eq!(values[37], 0.5 * 3.0 * (0b11_0011 as f32 - 32.0));
+    assert_eq!(values[64], 0.5 * 5.0 * (0b11_0010 as f32 - 32.0));
+    assert_eq!(values[101], 0.5 * 7.0 * (0b10_0100 as f32 - 32.0));
+    assert_eq!(values[255], 0.5 * -8.0 * (0b11_1111 as f32 - 32.0));
+    assert_eq!(values[1], 0.5 * 1.0 * -32.0, "all bits clear is code -32");
+    assert_eq!(values[128], 0.5 * 32.0, "scale -1 times code -32");
+}
+
 #[test]
 fn quantised_rows_are_within_their_step() {
     let mut source = Source::new(50);
@@ -76,6 +114,7 @@ fn quantised_rows_are_within_their_step() {
                     Format::F16 => (greatest * 2f32.powi(-11) + 2f32.powi(-25), 0.0),
                     Format::Q8_0 => (greatest / 254.0, 127.0),
                     Format::Q4_0 => (greatest / 8.0, 8.0),
+                    Format::Q6_K => continue, // its steps are another test's
                 };
                 let bound =
                     half_step * 1.001 + greatest * 2f32.powi(-11) * f32::from(u8::from(most > 0.0)) + most * 2f32.powi(-25);
@@ -84,6 +123,31 @@ fn quantised_rows_are_within_their_step() {
                     "{format} {kind:?}: {was:e} came back as {is:e}, bound {bound:e}"
                 );
             }
+        }
+    }
+}
+
+/// A group of 16 shares a step. Its scale is a whole number of 1/128 of the superblock's greatest step, so a code may be off by half
+/// a step, by a whole one at the end of the range that has one code fewer, and by up to 32 times the scale's own rounding: half of
+/// a 1/128 of that greatest step. With d rounded to binary16 all of it grows by 2^-11, and by its absolute error when subnormal.
+#[test]
+fn six_bit_rows_are_within_their_steps() {
+    let mut source = Source::new(53);
+    for kind in [Kind::Normal, Kind::Extreme, Kind::Sparse, Kind::Tiny] {
+        let row = numbers(kind, 1024, &mut source);
+        let mut bytes = vec![0xff; Format::Q6_K.row_bytes(1024).unwrap()];
+        Format::Q6_K.quantise_row(&row, &mut bytes).unwrap();
+        let mut back = vec![f32::NAN; 1024];
+        Format::Q6_K.dequantise_row(&bytes, &mut back).unwrap();
+        let greatest = |weights: &[f32]| weights.iter().fold(0f32, |most, w| most.max(w.abs()));
+        for (i, (&was, &is)) in row.iter().zip(&back).enumerate() {
+            let step = greatest(&row[i / 16 * 16..][..16]) / 32.0;
+            let coarsest = greatest(&row[i / 256 * 256..][..256]) / 32.0;
+            let bound = (step + 32.0 * coarsest / 256.0) * 1.01 + 128.0 * 32.0 * 2f32.powi(-25);
+            assert!(
+                (was - is).abs() <= bound,
+                "{kind:?}: {was:e} came back as {is:e}, bound {bound:e}"
+            );
         }
     }
 }
@@ -97,9 +161,15 @@ fn dequantising_and_quantising_again_changes_nothing() {
         format.dequantise_row(&data, &mut values).unwrap();
         let truth = exact(format, &data, 2048);
         assert!(
-            values.iter().zip(&truth).all(|(&value, &truth)| f64::from(value) == truth),
-            "{format}: code times scale is exact in f32"
+            values.iter().zip(&truth).all(|(&value, &truth)| match format {
+                Format::Q6_K => value == truth as f32,
+                _ => f64::from(value) == truth,
+            }),
+            "{format}: code times scale is exact in f32 (of two scales: rounded once)"
         );
+        if format == Format::Q6_K {
+            continue; // the scales of its groups are themselves rounded to whole steps, each time anew
+        }
         let mut once = vec![0; data.len()];
         format.quantise_row(&values, &mut once).unwrap();
         format.dequantise_row(&once, &mut values).unwrap();
@@ -116,9 +186,9 @@ fn dequantising_and_quantising_again_changes_nothing() {
 #[test]
 fn zeros_stay_zeros() {
     for format in Format::ALL {
-        let mut bytes = vec![0xff; format.row_bytes(64).unwrap()];
-        format.quantise_row(&[0.0; 64], &mut bytes).unwrap();
-        let mut back = [f32::NAN; 64];
+        let mut bytes = vec![0xff; format.row_bytes(256).unwrap()];
+        format.quantise_row(&[0.0; 256], &mut bytes).unwrap();
+        let mut back = [f32::NAN; 256];
         format.dequantise_row(&bytes, &mut back).unwrap();
         assert!(back.iter().all(|&value| value == 0.0), "{format}");
     }

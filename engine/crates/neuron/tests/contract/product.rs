@@ -4,6 +4,7 @@ use neuron::{Activations, Format, Kernels, Matrix, Output, Scratch};
 
 use crate::data::{
     KINDS, Kind, ROUNDING, Source, assert_near, assert_same, exact, lengths, numbers, quantised, seen_by, true_dot, weights,
+    whole,
 };
 
 const ROWS: [usize; 9] = [0, 1, 2, 3, 4, 5, 7, 17, 33];
@@ -165,6 +166,7 @@ fn a_matrix_product_is_the_vector_products_of_its_tokens() {
                 (65, 1504, 13),
                 (100, 2048, 33),
             ] {
+                let cols = whole(format, cols);
                 let what = format!("{} {format} {rows} x {cols}, {tokens} tokens", kernels.name());
                 let kind = [Kind::Normal, Kind::Sparse, Kind::Extreme][source.below(3)];
                 let data = weights(format, kind, rows, cols, &mut source);
@@ -230,7 +232,7 @@ fn rows_may_lie_apart_and_anywhere() {
     let mut source = Source::new(5);
     for kernels in Kernels::available() {
         for format in Format::ALL {
-            let (rows, cols) = (7, 544);
+            let (rows, cols) = (7, whole(format, 544));
             let data = weights(format, Kind::Normal, rows, cols, &mut source);
             let row_bytes = format.row_bytes(cols).unwrap();
             let dense = Matrix::new(format, rows, cols, &data).unwrap();

@@ -7,6 +7,7 @@ use std::arch::x86_64::*;
 use super::vector_backend::vector_backend;
 use crate::format::{Q4_0_BYTES, Q8_0_BYTES};
 use crate::lanes::{Codes, Lanes};
+use crate::q6_k::{HALF_AT, HIGH_AT, Q6_K_BYTES, SCALES_AT};
 
 /// Proof that this CPU has AVX-512 F, BW, VL and VNNI, and F16C. Only `detect` can make one.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +91,54 @@ fn sum_fours(a: __m512i, b: __m512i, c: __m512i, d: __m512i) -> __m512i {
     let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
     let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
     _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd))
+}
+
+/// From eight registers of two blocks each, a block being two neighbouring 128-bit lanes, the sums of the sixteen blocks.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+fn sum_pairs(sums: &[__m512i; 8]) -> __m512i {
+    let (a, b) = (
+        sum_fours(sums[0], sums[1], sums[2], sums[3]),
+        sum_fours(sums[4], sums[5], sums[6], sums[7]),
+    );
+    let sums = _mm512_add_epi32(_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0xdd>(a, b));
+    // SAFETY: the table is sixteen numbers.
+    _mm512_permutexvar_epi32(unsafe { load(&UNTANGLE_PAIRS) }, sums)
+}
+
+/// Partial sums of the four parts of half `half` of a Q6_K superblock times the codes at `x`, the scales of the groups in them:
+/// two parts to a register.
+///
+/// # Safety
+/// The superblock and 128 codes can be read.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+unsafe fn q6_k_half(superblock: *const u8, half: usize, x: *const i8) -> [__m512i; 2] {
+    // SAFETY: the caller's promise.
+    let (nibbles, highs, scales) = unsafe {
+        (
+            load(superblock.add(half * 64)),
+            _mm512_broadcast_i64x4(_mm256_loadu_si256(superblock.add(HIGH_AT + half * 32).cast())),
+            _mm256_broadcastsi128_si256(_mm_loadu_si128(superblock.add(SCALES_AT).cast())),
+        )
+    };
+    let (low_nibble, high_bits, offset) = (_mm512_set1_epi8(15), _mm512_set1_epi8(0x30), _mm512_set1_epi8(32));
+    // The high bits of the part in the lower half of the register, and of the one in the upper.
+    let both = |lower: i16, upper: i16| _mm512_inserti64x4::<1>(_mm512_set1_epi16(lower), _mm256_set1_epi16(upper));
+    let low = [nibbles, _mm512_srli_epi16::<4>(nibbles)];
+    let high = [_mm512_sllv_epi16(highs, both(4, 2)), _mm512_srlv_epi16(highs, both(0, 2))];
+    // Which scale each 16-bit sum of two products takes: those of the half from 8 * half on, each for eight sums.
+    let ones = 0x0101_0101_0101_0101;
+    let places = _mm256_set_epi64x(3 * ones, 2 * ones, ones, 0);
+    std::array::from_fn(|i| {
+        let codes = _mm512_or_si512(_mm512_and_si512(low[i], low_nibble), _mm512_and_si512(high[i], high_bits));
+        // SAFETY: two times 64 codes.
+        let x = unsafe { load(x.add(i * 64)) };
+        // Codes without their offset of 32, and that offset: two products of at most 63 * 127 fit in 16 bits.
+        let products = _mm512_sub_epi16(_mm512_maddubs_epi16(codes, x), _mm512_maddubs_epi16(offset, x));
+        let places = _mm256_add_epi8(places, _mm256_set1_epi8((8 * half + 4 * i) as i8));
+        _mm512_madd_epi16(products, _mm512_cvtepi8_epi16(_mm256_shuffle_epi8(scales, places)))
+    })
 }
 
 impl Lanes for Zmm {
@@ -197,17 +246,36 @@ impl Lanes for Zmm {
                 sums[p] = _mm512_dpbusd_epi32(sums[p], _mm512_xor_si512(codes, offset), load(x.plain.add(p * 64)));
                 scales = _mm512_mask_permutexvar_epi16(scales, 3 << (2 * p), scale_words, load(at));
             }
-            let (a, b) = (
-                sum_fours(sums[0], sums[1], sums[2], sums[3]),
-                sum_fours(sums[4], sums[5], sums[6], sums[7]),
-            );
-            // A block is two neighbouring 128-bit lanes.
-            let sums = _mm512_add_epi32(_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0xdd>(a, b));
-            let sums = _mm512_permutexvar_epi32(load(&UNTANGLE_PAIRS), sums);
+            let sums = sum_pairs(&sums);
             // The unsigned codes are 128 more than the signed.
             let sums = _mm512_add_epi32(sums, _mm512_slli_epi32::<4>(load(x.offsets)));
             let scales = _mm512_cvtph_ps(_mm512_castsi512_si256(scales));
             Self(_mm512_mul_ps(_mm512_cvtepi32_ps(sums), scales))
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+    unsafe fn q6_k_products(blocks: *const u8, x: Codes) -> Self {
+        // SAFETY: two superblocks and the codes of sixteen blocks can be read.
+        unsafe {
+            let mut sums = [_mm512_setzero_si512(); 8];
+            let mut scales = [_mm256_setzero_ps(); 2];
+            for s in 0..2 {
+                let superblock = blocks.add(s * Q6_K_BYTES);
+                let half = superblock.add(HALF_AT).cast::<u16>().read_unaligned();
+                scales[s] = _mm256_cvtph_ps(_mm_set1_epi16(half as i16));
+                for half in 0..2 {
+                    let pairs = q6_k_half(superblock, half, x.plain.add((s * 2 + half) * 128));
+                    sums[(s * 2 + half) * 2] = pairs[0];
+                    sums[(s * 2 + half) * 2 + 1] = pairs[1];
+                }
+            }
+            let scales = _mm512_insertf64x4::<1>(
+                _mm512_castps_pd(_mm512_castps256_ps512(scales[0])),
+                _mm256_castps_pd(scales[1]),
+            );
+            Self(_mm512_mul_ps(_mm512_cvtepi32_ps(sum_pairs(&sums)), _mm512_castpd_ps(scales)))
         }
     }
 

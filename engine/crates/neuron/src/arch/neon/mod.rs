@@ -11,9 +11,11 @@ use std::arch::is_aarch64_feature_detected;
 use self::instructions::{dot16, narrow4, sdot, widen4};
 use super::vector_backend::vector_backend;
 use crate::format::{Q4_0_BYTES, Q8_0_BYTES};
+use crate::half::f16_to_f32;
 use crate::lanes::{Codes, Lanes};
 use crate::order::CHAINS;
 use crate::product;
+use crate::q6_k::{HALF_AT, HIGH_AT, Q6_K_BYTES, SCALES_AT};
 use crate::{Activations, Matrix, Output, Scratch};
 
 /// Proof that this CPU has NEON. Only `detect` can make one.
@@ -102,6 +104,29 @@ pub(super) unsafe fn q4_0_bytes(block: *const u8) -> [int8x16_t; 2] {
 pub(super) unsafe fn q8_0_bytes(block: *const u8) -> [int8x16_t; 2] {
     // SAFETY: a block is 34 bytes.
     unsafe { [vld1q_s8(block.add(2).cast()), vld1q_s8(block.add(18).cast())] }
+}
+
+/// The codes of part `part` (0 to 3) of half `half` of a Q6_K superblock.
+///
+/// # Safety
+/// The superblock can be read.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn q6_k_bytes(superblock: *const u8, half: usize, part: usize) -> [int8x16_t; 2] {
+    let mut codes = [vdupq_n_s8(0); 2];
+    for (group, codes) in codes.iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        let (nibbles, highs) = unsafe {
+            (
+                vld1q_u8(superblock.add(half * 64 + part % 2 * 32 + group * 16)),
+                vld1q_u8(superblock.add(HIGH_AT + half * 32 + group * 16)),
+            )
+        };
+        let low = vandq_u8(vshlq_u8(nibbles, vdupq_n_s8(-4 * (part / 2) as i8)), vdupq_n_u8(15));
+        let high = vandq_u8(vshlq_u8(highs, vdupq_n_s8(4 - 2 * part as i8)), vdupq_n_u8(0x30));
+        *codes = vsubq_s8(vreinterpretq_s8_u8(vorrq_u8(low, high)), vdupq_n_s8(32));
+    }
+    codes
 }
 
 /// Sixteen codes as f32.
@@ -251,6 +276,37 @@ impl<const DOT: bool> Lanes for Quads<DOT> {
     #[target_feature(enable = "neon")]
     unsafe fn q8_0_products(blocks: *const u8, x: Codes) -> Self {
         products!(blocks, Q8_0_BYTES, x, q8_0_bytes)
+    }
+
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn q6_k_products(blocks: *const u8, x: Codes) -> Self {
+        // SAFETY: two superblocks and the codes of sixteen blocks can be read.
+        unsafe {
+            let mut products = [vdupq_n_f32(0.0); 4];
+            // A quarter of the sixteen blocks is half a superblock.
+            for quad in 0..4 {
+                let (superblock, half) = (blocks.add(quad / 2 * Q6_K_BYTES), quad % 2);
+                let mut sums = [vdupq_n_s32(0); 4];
+                for part in 0..4 {
+                    let codes = q6_k_bytes(superblock, half, part);
+                    for group in 0..2 {
+                        let x = vld1q_s8(x.plain.add((quad * 4 + part) * 32 + group * 16));
+                        let sum = if DOT {
+                            sdot(vdupq_n_s32(0), codes[group], x)
+                        } else {
+                            dot16(codes[group], x)
+                        };
+                        let scale = superblock.add(SCALES_AT + half * 8 + part * 2 + group).cast::<i8>().read();
+                        sums[part] = vmlaq_n_s32(sums[part], sum, i32::from(scale));
+                    }
+                }
+                let sums = vpaddq_s32(vpaddq_s32(sums[0], sums[1]), vpaddq_s32(sums[2], sums[3]));
+                let scale = f16_to_f32(superblock.add(HALF_AT).cast::<u16>().read_unaligned());
+                products[quad] = vmulq_n_f32(vcvtq_f32_s32(sums), scale);
+            }
+            Self(products)
+        }
     }
 
     #[inline]
