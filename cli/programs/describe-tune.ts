@@ -35,7 +35,7 @@ const because = (reasons: Reasons, tuning: Tuning): ReadonlyArray<string> => [
   ...(reasons.decisions.length === 0 ? ["", "every decision is the default plan's, or there is no default plan to compare with"] : [
     "",
     table(
-      [{ title: "decision" }, { title: "here", wrap: 44 }, { title: "default plan", wrap: 44 }, { title: `worth, ${tuning.objective}`, align: "right" }],
+      [{ title: "decision" }, { title: "here", wrap: 44 }, { title: "default plan", wrap: 44 }, { title: `worth, ${tuning.objective === "memory" ? "tokens/s" : tuning.objective}`, align: "right" }],
       reasons.decisions.map((d) => [AXIS_NAMES[d.axis], d.chosen, d.byDefault, worthOf(d)]),
     ),
   ]),

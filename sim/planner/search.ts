@@ -26,7 +26,7 @@ export interface Found {
   /** Every plan run by cluster, best first. */
   readonly ranked: ReadonlyArray<Trial>;
   readonly byNeuron: ReadonlyArray<Trial>;
-  /** Plans seen in closed form whose upper bound lies under the best run. */
+  /** Plans seen in closed form and not run whose upper bound lies under the best run. */
   readonly ruledOut: number;
 }
 
@@ -135,7 +135,8 @@ export function* search(question: Question): Searching<Found | null> {
   if (best === null) return null;
   const top = score((best as Trial).record);
   const ranked = [...tried].sort(bestFirst(score));
-  const ruledOut = seen().filter((t) => most(t.record) * slack < top).length;
+  const ran = new Set(ranked.map((t) => t.point));
+  const ruledOut = seen().filter((t) => !ran.has(t.point) && most(t.record) * slack < top).length;
 
   // A few tokens may flatter a plan: the last ones, and the best of those that the search began from, are run at length.
   const isBegun = (trial: Trial): boolean => begun.some((t) => t.point === trial.point);

@@ -1,6 +1,6 @@
 /** What lies in results/tuned is what the search gives, and does what its README says. */
 import { readdirSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { decode } from "../../sim/base/decode.js";
 import { describeError, unknownName } from "../../sim/base/errors.js";
@@ -13,6 +13,9 @@ import { cellAt, GIB, systemFor, type Shelf } from "../../experiments/study.js";
 import { deviceNamed, modelNamed, systemNamed } from "../arb/runs.js";
 import { simulated } from "../arb/tuning.js";
 import { rawOf, readText } from "../data/profiles.js";
+
+// Whole searches: seconds on a machine of its own, more beside others.
+vi.setConfig({ testTimeout: 240_000 });
 
 const FOLDER = "results/tuned";
 const plans = readdirSync(FOLDER).filter((file) => /^[a-z].*--.*\.json$/.test(file)).sort();

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { E } from "../../../sim/base/fp.js";
 import { planAt } from "../../../sim/planner/candidates.js";
 import { settledAxes } from "../../../sim/planner/dominance.js";
@@ -7,6 +7,9 @@ import { objectiveOf, type ObjectiveName } from "../../../sim/planner/objectives
 import { AXES, choiceAt, moved, spaceOf, type Point } from "../../../sim/planner/space.js";
 import { askOf } from "../../../sim/planner/trials.js";
 import { cellOf, simulated } from "../../arb/tuning.js";
+
+// Whole searches: seconds on a machine of its own, more beside others.
+vi.setConfig({ testTimeout: 240_000 });
 
 const CELLS = [cellOf("oneplus-12", "bamboo-7b", 2.5), cellOf("oneplus-ace-2", "turbosparse-mixtral-47b", 9), cellOf("raspberry-pi-5", "bamboo-7b", 3)];
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { E } from "../../../sim/base/fp.js";
 import type { SimulatedRun } from "../../../sim/domain/run.js";
 import { choiceOf, planAt, type Cell } from "../../../sim/planner/candidates.js";
@@ -11,6 +11,9 @@ import { createTrials, searchSerially, type Run, type Searching } from "../../..
 import { gridOf, regretOf } from "../../../experiments/planner-regret/study.js";
 import { aRecord } from "../../fakes/capabilities.js";
 import { cellOf, defaultIn, simulated, SMALL } from "../../arb/tuning.js";
+
+// Whole searches: seconds on a machine of its own, more beside others.
+vi.setConfig({ testTimeout: 240_000 });
 
 const cell = cellOf("oneplus-12", "bamboo-7b", 3);
 const space = spaceOf(cell.device, cell.model, cell.system);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { E } from "../../../sim/base/fp.js";
 import { decode } from "../../../sim/base/decode.js";
 import { encodePlan, planCodec, residentBytes } from "../../../sim/domain/plan.js";
@@ -7,6 +7,9 @@ import { tune } from "../../../sim/planner/tune.js";
 import { searchSerially } from "../../../sim/planner/trials.js";
 import { systemNamed } from "../../arb/runs.js";
 import { cellOf, SMALL, simulated, tunedIn } from "../../arb/tuning.js";
+
+// Whole searches: seconds on a machine of its own, more beside others.
+vi.setConfig({ testTimeout: 240_000 });
 
 const cell = cellOf("oneplus-12", "bamboo-7b", 3, { tokens: 16 });
 const tuned = tunedIn(cell, { explain: true });
@@ -55,7 +58,8 @@ describe("a tuning", () => {
 
   it("counts its runs, and looks at a sliver of its space", () => {
     const { analytic, cluster, neuron } = tuned.evaluations;
-    expect([analytic, cluster, neuron].every((n) => n > 0)).toBe(true);
+    expect(Math.min(analytic, cluster)).toBeGreaterThan(0);
+    expect(neuron === 0).toBe(tuned.reasons!.byNeuron === null);
     expect(analytic + cluster + neuron).toBeLessThan(1e-3 * tuned.spaceSize);
   });
 });
