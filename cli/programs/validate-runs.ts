@@ -1,5 +1,5 @@
 /** Real runs of cells: each in a process of its own, in the order of the turns, kept one by one so that an interrupted validation goes on where it was. */
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { E, TE, pipe, type TaskEither } from "../../sim/base/fp.js";
 import { decode, parseJson } from "../../sim/base/decode.js";
 import { fault, unsupported, type AppError } from "../../sim/base/errors.js";
@@ -63,7 +63,7 @@ export const runTurns = (capabilities: Capabilities, out: string, key: string, t
   const gauge = capabilities.gauge(left.length, "runs");
   for (const [done, turn] of left.entries()) {
     const cell = cells.find(({ id }) => id === turn.cell)!;
-    const run = await runTurn(capabilities, join(out, "scratch"), turn, cell, models.find(({ name }) => name === cell.model)!, tokens)();
+    const run = await runTurn(capabilities, join(dirname(models[0]!.file), "run"), turn, cell, models.find(({ name }) => name === cell.model)!, tokens)();
     if (E.isLeft(run) || run.right === null) {
       gauge.end();
       return run as E.Either<AppError, null>;

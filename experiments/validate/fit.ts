@@ -1,6 +1,7 @@
 /**
  * The constants of the engine's software that nobody measures by themselves, fitted to the calibration cells alone: least squares over
- * logarithms, of the whole token and, with less weight, of what computes and what reads, each constant held by its first estimate.
+ * logarithms, of the whole token and, with less weight, of the time with reads under way, each constant held by its first estimate. (What computes is
+ * measured without submitting and copying, which have no spans in the engine; it is shown and not fitted to.)
  */
 import { TE, pipe, type TaskEither } from "../../sim/base/fp.js";
 import type { AppError } from "../../sim/base/errors.js";
@@ -26,16 +27,16 @@ const CONSTANTS: ReadonlyArray<Constant> = [
 export interface FittedConstant extends Determined { readonly what: string; readonly before: number }
 export interface Fitted { readonly system: SystemSpec; readonly constants: ReadonlyArray<FittedConstant>; readonly evaluations: number; readonly sumOfSquares: number }
 
-/** What a component weighs beside the whole. */
+/** What reads weigh beside the whole. */
 const COMPONENT_WEIGHT = 0.3;
 /** A constant that is off by this factor costs as much as a cell that is off by 10 %. */
 const HOLD = { factor: 2, cost: 0.1 };
-/** Components below this many ms a token are noise. */
+/** Times below this many ms a token are noise. */
 const LEAST_MS = 0.5;
 
 const residualsOf = (predicted: Outcome, measured: Outcome): ReadonlyArray<number> => {
-  const log = (name: "total" | "compute" | "io"): number => Math.log(Math.max(predicted[name], LEAST_MS) / Math.max(measured[name], LEAST_MS));
-  return [log("total"), COMPONENT_WEIGHT * log("compute"), COMPONENT_WEIGHT * log("io")];
+  const log = (name: "total" | "io"): number => Math.log(Math.max(predicted[name], LEAST_MS) / Math.max(measured[name], LEAST_MS));
+  return [log("total"), COMPONENT_WEIGHT * log("io")];
 };
 
 /** `predict` gives the outcomes of the calibration cells under a system, in their order. */

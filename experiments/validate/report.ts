@@ -46,7 +46,7 @@ const worstOf = (cells: ReadonlyArray<CellResult>): ReadonlyArray<CellResult> =>
 
 const driftLine = ({ cell, runs, slowest, fastest }: Validation["drift"]): string => `the machine: ${cell} was run ${runs} times between the others, at ${slowest.toFixed(2)} to ${fastest.toFixed(2)} tokens/s (${plain(fastest / slowest - 1)} apart)`;
 
-const of = (cells: ReadonlyArray<CellResult>, role: CellResult["role"]): ReadonlyArray<CellResult> => cells.filter((cell) => cell.role === role);
+const withRole = (cells: ReadonlyArray<CellResult>, role: CellResult["role"]): ReadonlyArray<CellResult> => cells.filter((cell) => cell.role === role);
 
 const markdown = (columns: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => [`| ${columns.join(" | ")} |`, `|${columns.map(() => "---").join("|")}|`, ...rows.map((row) => `| ${row.join(" | ")} |`)].join("\n");
 
@@ -69,7 +69,7 @@ Dashed: 10 % off. Errors are predicted over measured speed, less one.
 
 ## The worst check cells, and why
 
-${worstOf(of(cells, "check")).map((cell) => `- ${cell.id}: ${percent(cell.signedError)}; ${reasonOf(cell)} (${settingOf(cell)})`).join("\n")}
+${worstOf(withRole(cells, "check")).map((cell) => `- ${cell.id}: ${percent(cell.signedError)}; ${reasonOf(cell)} (${settingOf(cell)})`).join("\n")}
 
 ## What was fitted
 
@@ -97,7 +97,7 @@ const written = (key: string, value: unknown): unknown => {
 
 export const reportValidation = ({ document, png }: Tools) => (validation: Validation): ValidationReport => {
   const { cells } = validation;
-  const [check, calibration] = [summaryOf(of(cells, "check")), summaryOf(of(cells, "calibration"))];
+  const [check, calibration] = [summaryOf(withRole(cells, "check")), summaryOf(withRole(cells, "calibration"))];
   const svg = drawValidation(document, cells.map(({ cell, role, predicted, measured }) => ({ model: cell.model, predicted, measured, check: role === "check" }))).outerHTML;
   const json = {
     cells: cells.map(({ cell, ...result }) => ({ ...result, plan: cell })),
@@ -111,7 +111,7 @@ export const reportValidation = ({ document, png }: Tools) => (validation: Valid
   const text = [
     ...padded([COLUMNS, ...cells.map(rowOf)]),
     "", summaryLine("check", check), summaryLine("calibration", calibration), `the same misses and bytes in ${json.exactCells} of ${cells.length} cells`, driftLine(validation.drift),
-    "", "worst check cells:", ...worstOf(of(cells, "check")).map((cell) => `  ${cell.id}  ${percent(cell.signedError)}  ${reasonOf(cell)}`),
+    "", "worst check cells:", ...worstOf(withRole(cells, "check")).map((cell) => `  ${cell.id}  ${percent(cell.signedError)}  ${reasonOf(cell)}`),
     "", "fitted to the calibration cells:", ...validation.fit.constants.map((c) => `  ${c.id}  ${c.before.toPrecision(3)} -> ${c.value.toPrecision(3)}  (${c.what})`),
   ].join("\n");
   return {

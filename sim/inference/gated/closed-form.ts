@@ -3,7 +3,7 @@ import { NO_DEMAND, type Demand } from "../demand.js";
 import { fedByDram, type Parts, type Setting } from "../setting.js";
 import { threadCount } from "../../hardware/kernels.js";
 import { lruMissOfLayers } from "../../neurons/locality.js";
-import { unitLaws } from "./cluster-uses.js";
+import { unitLaws, unitsWithoutSlot } from "./cluster-uses.js";
 import { gatedCosts, type GatedCosts } from "./costs.js";
 import { gateReads, groupsOf, NO_READS, SUM_BLOCK, unitReads, wholeReads, type Cut, type Reads } from "./cut.js";
 import { demandOfLayer } from "./demand.js";
@@ -34,6 +34,8 @@ const meanUses = (setting: Setting, cut: Cut, visit: (use: LayerUse) => void): v
   const laws = cut.everyNeuron ? null : unitLaws(model, plan, cut, request.seed);
   const gateMiss = missing(setting, cut, cut.hotSlots, cut.gateKeys, cut.fixedGates);
   const clusterMiss = missing(setting, cut, cut.coldSlots, cut.unitKeys, cut.fixedUnits);
+  const gatesWithoutSlot = cut.fixedGates ? 1 : Math.max(0, 1 - cut.hotSlots / (cut.used * cut.clusters));
+  const unitsWithout = (rate: number): number => unitsWithoutSlot(cut, rate);
   for (let layer = 0; layer < cut.layers; layer++) {
     clearLayerUse(use, cut.used * cut.clusters);
     for (let at = 0; at < use.clusters; at++) {
@@ -51,6 +53,7 @@ const meanUses = (setting: Setting, cut: Cut, visit: (use: LayerUse) => void): v
         add(use.firstReads, use.firstBytes, at, gate - both, gateReads(cut, groups));
         add(use.firstReads, use.firstBytes, at, units - both, unitReads(cut, groups));
         use.firstCopied[at] = neurons * (gate * cut.gateRow + units * cut.upDownRow);
+        use.homeless[at] = neurons * (gate * gatesWithoutSlot * cut.gateRow + units * unitsWithout(1) * cut.upDownRow);
         use.lookups += 1;
         use.misses += units;
         continue;
@@ -61,6 +64,7 @@ const meanUses = (setting: Setting, cut: Cut, visit: (use: LayerUse) => void): v
       const missed = law !== undefined && cut.ownReads ? wanted * law.miss.missOfActive : units;
       add(use.secondReads, use.secondBytes, at, missed, cut.ownReads ? { count: 1, bytes: cut.upDownPart } : unitReads(cut, groups));
       use.secondCopied[at] = missed * Math.min(neurons, cut.unit) * cut.upDownRow;
+      use.homeless[at] = gatesWithoutSlot * use.firstCopied[at]! + unitsWithout(law !== undefined && cut.ownReads ? law.unitRate : 1) * use.secondCopied[at]!;
       use.lookups += wanted;
       use.misses += missed;
     }

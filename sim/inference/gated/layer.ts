@@ -14,9 +14,10 @@ import type { LayerUse } from "./walk.js";
 const WHAT = Object.fromEntries(ACTIVITIES.map((name, i) => [name, i])) as Readonly<Record<Activity, number>>;
 
 /** Processor time beside a cluster's products: what comes is copied out of the pages that were read, by whoever hears of it; and what fires is looked up. */
-export const afterFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => costs.handedNs(use.firstReads[at]!, use.firstBytes[at]!) + costs.copyNs(use.firstCopied[at]!);
+const pagesOf = (costs: GatedCosts, use: LayerUse, at: number, copied: number): number => costs.pagesNs((use.homeless[at]! * copied) / Math.max(1, use.firstCopied[at]! + use.secondCopied[at]!));
+export const afterFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => costs.handedNs(use.firstReads[at]!, use.firstBytes[at]!) + costs.copyNs(use.firstCopied[at]!) + (use.firstReads[at]! > 0 ? pagesOf(costs, use, at, use.firstCopied[at]!) : 0);
 export const afterSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number =>
-  (costs.cut.ownReads ? costs.ownNs : costs.handedNs)(use.secondReads[at]!, use.secondBytes[at]!) + costs.copyNs(use.secondCopied[at]!);
+  (costs.cut.ownReads ? costs.ownNs : costs.handedNs)(use.secondReads[at]!, use.secondBytes[at]!) + costs.copyNs(use.secondCopied[at]!) + (use.secondReads[at]! > 0 ? pagesOf(costs, use, at, use.secondCopied[at]!) : 0);
 export const besideGates = (costs: GatedCosts, use: LayerUse, at: number): number => costs.dispatchNs + (costs.cut.everyNeuron ? 0 : use.fired[at]! * costs.lookupNs);
 
 /** Of a thread among `threads` in the products of up and down of a cluster, bytes/ns. */

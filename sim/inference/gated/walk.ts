@@ -20,6 +20,8 @@ export interface LayerUse {
   readonly secondReads: Float64Array;
   readonly secondBytes: Float64Array;
   readonly secondCopied: Float64Array;
+  /** Of what is copied, the part that no slot takes: it lies in memory that is asked of the system for this layer, and given back. */
+  readonly homeless: Float64Array;
   /** Read for nobody. */
   asideReads: number;
   asideBytes: number;
@@ -33,14 +35,14 @@ export interface LayerUse {
 export const createLayerUse = ({ used, clusters }: Cut): LayerUse => {
   const room = (): Float64Array => new Float64Array(used * clusters);
   return {
-    clusters: 0, neurons: room(), fired: room(), firstReads: room(), firstBytes: room(), firstCopied: room(), secondReads: room(), secondBytes: room(), secondCopied: room(),
+    clusters: 0, neurons: room(), fired: room(), firstReads: room(), firstBytes: room(), firstCopied: room(), secondReads: room(), secondBytes: room(), secondCopied: room(), homeless: room(),
     asideReads: 0, asideBytes: 0, lookups: 0, misses: 0, gateLookups: 0, gateMisses: 0,
   };
 };
 
 export const clearLayerUse = (use: LayerUse, clusters: number): void => {
   use.clusters = clusters;
-  for (const column of [use.fired, use.firstReads, use.firstBytes, use.firstCopied, use.secondReads, use.secondBytes, use.secondCopied]) column.fill(0, 0, clusters);
+  for (const column of [use.fired, use.firstReads, use.firstBytes, use.firstCopied, use.secondReads, use.secondBytes, use.secondCopied, use.homeless]) column.fill(0, 0, clusters);
   use.asideReads = use.asideBytes = use.lookups = use.misses = use.gateLookups = use.gateMisses = 0;
 };
 
@@ -87,6 +89,9 @@ export const createWalk = (cut: Cut, hot: Segment, cold: Segment): Walk => {
     return found;
   };
 
+  const hasGate = (layer: number, expert: number, cluster: number): boolean => hot.isResident((layer * cut.experts + expert) * clusters + cluster);
+  const hasUnit = (layer: number, expert: number, place: number): boolean => cold.isResident((layer * cut.experts + expert) * units + place);
+
   /** Gate, up and down together: a unit is a cluster. */
   const allAtOnce = (layer: number, expert: number, cluster: number, at: number, out: LayerUse): void => {
     const gate = askGate(layer, expert, cluster, out);
@@ -95,6 +100,7 @@ export const createWalk = (cut: Cut, hot: Segment, cold: Segment): Walk => {
     const rows = out.neurons[at]!;
     put(out.firstReads, out.firstBytes, at, gate ? (rest ? NO_READS : unitReads(cut, groups)) : rest ? gateReads(cut, groups) : wholeReads(cut, groups));
     out.firstCopied[at] = (gate ? 0 : rows * cut.gateRow) + (rest ? 0 : rows * cut.upDownRow);
+    out.homeless[at] = (gate || hasGate(layer, expert, cluster) ? 0 : rows * cut.gateRow) + (rest || hasUnit(layer, expert, cluster) ? 0 : rows * cut.upDownRow);
   };
 
   /** A whole tensor brings experts that nobody asked for, as far as they are not in memory. */
@@ -131,6 +137,7 @@ export const createWalk = (cut: Cut, hot: Segment, cold: Segment): Walk => {
       if (cut.onePhase || askUnit(layer, expert, place, out)) continue;
       put(out.secondReads, out.secondBytes, at, cut.ownReads ? { count: 1, bytes: cut.upDownPart } : unitReads(cut, groupsOf(cut, unit, place)));
       out.secondCopied[at]! += unitBytes(place);
+      if (!hasUnit(layer, expert, place)) out.homeless[at]! += unitBytes(place);
     }
   };
 
@@ -141,6 +148,7 @@ export const createWalk = (cut: Cut, hot: Segment, cold: Segment): Walk => {
       const at = route * clusters + Math.floor(place / perCluster);
       put(out.secondReads, out.secondBytes, at, unitReads(cut, groupsOf(cut, unit, place)));
       out.secondCopied[at]! += unitBytes(place);
+      if (!hasUnit(layer, expert, place)) out.homeless[at]! += unitBytes(place);
     }
   };
 
@@ -156,6 +164,7 @@ export const createWalk = (cut: Cut, hot: Segment, cold: Segment): Walk => {
           else if (!askGate(layer, expert, cluster, out)) {
             put(out.firstReads, out.firstBytes, at, gateReads(cut, groupsOf(cut, cut.cluster, cluster)));
             out.firstCopied[at] = out.neurons[at]! * cut.gateRow;
+            if (!hasGate(layer, expert, cluster)) out.homeless[at] = out.firstCopied[at]!;
           }
         }
       }
