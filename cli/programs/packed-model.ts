@@ -22,3 +22,15 @@ export const packedModel = (record: RecordReport, trace: ActivationTrace, file: 
     packing: { group, gateRow: derived(row(weights)), upRow: derived(row(weights)), downRow: derived(row(isFormat(name) ? name : weights)) },
   };
 };
+
+/** As a file has it: quantities carry their units, and empty notes are left out. */
+export const encodePackedModel = (model: ModelSpec): unknown => {
+  const inBytes = ({ note, ...fact }: Fact): unknown => ({ ...fact, value: `${fact.value}B`, ...(note === "" ? {} : { note }) });
+  const bare = ({ note, ...fact }: Fact): unknown => ({ ...fact, ...(note === "" ? {} : { note }) });
+  const { packing, quantisation, ...rest } = model;
+  return {
+    ...rest,
+    quantisation: { weightBits: bare(quantisation.weightBits), scaleBits: bare(quantisation.scaleBits) },
+    packing: packing === null ? null : { group: packing.group, gateRow: inBytes(packing.gateRow), upRow: inBytes(packing.upRow), downRow: inBytes(packing.downRow) },
+  };
+};

@@ -17,7 +17,7 @@ import { knownNames, loadDevice, loadSystem, type Names } from "./load.js";
 import { preparedFile, preparedShape, type Prepared } from "./validate-models.js";
 import { planOfRun, runTurns, type KeptRun } from "./validate-runs.js";
 
-const DEFAULTS = { seed: 1, out: "results/host/validate", tokens: { full: 24, quick: 8 }, repetitions: { full: 2, quick: 1 }, fitRounds: { full: 6, quick: 2 } } as const;
+const DEFAULTS = { seed: 1, out: "results/host/validate", tokens: { full: 24, quick: 8 }, repetitions: { full: 2, quick: 1 }, fitRounds: { full: 4, quick: 3 } } as const;
 
 const fieldsWith = (names: Names) => ({
   ...shared,

@@ -8,7 +8,7 @@ import { decodeTrace } from "../../sim/neurons/trace.js";
 import type { RecordRequest, SynthRequest } from "../../engine/index.js";
 import type { ModelShape } from "../../experiments/validate/cells.js";
 import type { Capabilities } from "../program.js";
-import { packedModel } from "./packed-model.js";
+import { encodePackedModel, packedModel } from "./packed-model.js";
 
 /** The text that every run reads and continues, and how far it is recorded. */
 export const PROMPT = "the other one is that of the time and of those who were there when it was over and the others had gone";
@@ -61,7 +61,7 @@ const prepare = (capabilities: Capabilities, folder: string, name: string, reque
     TE.bind("bytes", () => capabilities.readBytes(trace)),
     TE.bind("decoded", ({ bytes }) => TE.fromEither(decodeTrace(trace)(bytes))),
     TE.map(({ packed, recorded, decoded }) => ({ ...packedModel(recorded, decoded, basename(gguf), packed, WEIGHTS), name })),
-    TE.chainFirst((model) => capabilities.write([{ path: stamp, text: `${JSON.stringify({ request, model } satisfies Stamp)}\n` }])),
+    TE.chainFirst((model) => capabilities.write([{ path: stamp, text: `${JSON.stringify({ request, model: encodePackedModel(model) } satisfies Stamp)}\n` }])),
     TE.chain(done),
   );
   return pipe(

@@ -38,15 +38,19 @@ export const simulate = ({ activations, ...inputs }: SimulationInputs): Either<A
   const where = inputs.request.activations ?? "activations";
   return pipe(
     decodeTrace(where)(activations),
-    E.chain((trace) => pipe(recordedModel(inputs.model, trace, where), E.chain((model) => run({ ...inputs, model }, trace)))),
+    E.chain((trace) => pipe(recordedModel(inputs, trace, where), E.chain((model) => run({ ...inputs, model }, trace)))),
   );
 };
 
 /** A trace of another model would be played without anyone noticing. */
-const recordedModel = (model: ModelSpec, trace: ActivationTrace, where: string): Either<AppError, ModelSpec> => {
+const recordedModel = ({ model, system, request }: SimulationInputs, trace: ActivationTrace, where: string): Either<AppError, ModelSpec> => {
   const shapes: ReadonlyArray<readonly [string, number, number]> = [["layers", trace.layers, model.layers], ["experts", trace.experts, model.experts.count], ["experts used", trace.active, model.experts.active], ["neurons", trace.ffn, model.ffn]];
   const mistakes = shapes.filter(([, found, wanted]) => found !== wanted).map(([path, found, wanted]) => ({ path, message: `${found}; ${model.name} has ${wanted}` }));
-  return mistakes.length > 0 ? E.left(badInput(where, mistakes)) : E.right(asRecorded(model, trace, `${trace.name === "" ? "a recording" : `a recording of ${trace.name}`} by neuronlab record`));
+  if (mistakes.length > 0) return E.left(badInput(where, mistakes));
+  // Where every neuron is played, and none is drawn or predicted, statistics would be counted for nothing.
+  const { computation } = { ...(request.plan?.mechanisms ?? system.mechanisms), ...request.mechanisms };
+  if (computation === "gated" && request.fidelity === "neuron") return E.right(model);
+  return E.right(asRecorded(model, trace, `${trace.name === "" ? "a recording" : `a recording of ${trace.name}`} by neuronlab record`));
 };
 
 const run = ({ device, model, system, request }: Omit<SimulationInputs, "activations">, trace: ActivationTrace | null): Either<AppError, SimulatedRun> =>

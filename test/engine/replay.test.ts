@@ -8,12 +8,13 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { describeError, type AppError } from "../../sim/base/errors.js";
-import type { ModelSpec } from "../../sim/domain/model.js";
+import { decode } from "../../sim/base/decode.js";
+import { modelCodec, type ModelSpec } from "../../sim/domain/model.js";
 import { simulate } from "../../sim/inference/simulate.js";
 import { bindingPath } from "../../engine/binding.js";
 import { engine, GRANULARITIES, OVERLAPS, POLICIES, type GenerateRequest, type SynthRequest } from "../../engine/index.js";
 import { measuredRun } from "../../cli/programs/measured-run.js";
-import { packedModel } from "../../cli/programs/packed-model.js";
+import { encodePackedModel, packedModel } from "../../cli/programs/packed-model.js";
 import { decodeTrace, type ActivationTrace } from "../../sim/neurons/trace.js";
 import { deviceNamed, systemNamed } from "../arb/runs.js";
 
@@ -114,6 +115,10 @@ describe.skipIf(!built)(`the recorded text, replayed under the plan of a run${bu
   it("whatever reads, and in whatever depth and number of threads; nothing kept, and everything", async () => {
     for (const segments of [{ hot: 0, cold: 0 }, { hot: 1e9, cold: 1e9 }]) for (const name of ["dense", "mixture", "silu"]) await compare(name, { segments });
     for (const changed of [{ io: { backend: "io_uring", reads: 16 } }, { depth: 1 }, { threads: 1 }] as const) await compare("mixture", { ...changed, segments: { hot: 3e5, cold: 4e5 } });
+  });
+
+  it("a model that was packed is kept in a file and read again", () => {
+    for (const { model } of Object.values(twins)) expect(decode(modelCodec, "a model")(encodePackedModel(model))).toEqual(E.right(model));
   });
 
   it("a prompt of one token", async () => {
