@@ -45,7 +45,12 @@ export interface RunSetting {
   readonly granularity: (typeof GRANULARITIES)[number];
   readonly overlap: (typeof OVERLAPS)[number];
   readonly ffn: (typeof FFNS)[number];
+  /** A file with a model of another shape than this is refused; null: any will do. */
+  readonly planned: PlannedModel | null;
 }
+
+/** The shape of the model that a plan was made for. */
+export interface PlannedModel { readonly name: string; readonly layers: number; readonly hidden: number; readonly neurons: number; readonly experts: number }
 
 export interface GenerateRequest extends RunSetting {
   readonly prompt: string;

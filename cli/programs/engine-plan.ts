@@ -1,11 +1,12 @@
 /** A plan, made for a phone, to what the engine can do on this machine; and what of it had no meaning here. */
 import type { Plan } from "../../sim/domain/plan.js";
-import type { GenerateRequest } from "../../engine/index.js";
+import type { ModelSpec } from "../../sim/domain/model.js";
+import type { GenerateRequest, PlannedModel } from "../../engine/index.js";
 
 export interface Mapped {
   /** What was given; null where nothing was. */
   readonly given: Plan | null;
-  readonly request: Partial<Pick<GenerateRequest, "memory" | "segments" | "threads" | "io" | "depth" | "cluster" | "policy" | "granularity" | "overlap">>;
+  readonly request: Partial<Pick<GenerateRequest, "memory" | "segments" | "threads" | "io" | "depth" | "cluster" | "policy" | "granularity" | "overlap" | "planned">>;
   /** One line each: what the plan says, and what happens instead. */
   readonly unmapped: ReadonlyArray<string>;
 }
@@ -13,8 +14,11 @@ export interface Mapped {
 const GRANULARITY = { "two-phase": "neuron", bundle: "cluster", rows: "matrix", stream: "tensor", expert: "expert", mmap: null } as const;
 const POLICY = { segmented: "lru", "neuron-lru": "lru", window: "window", "static-hot": "static-hot", clock: "clock", lfu: "lfu", "s3-fifo": "s3-fifo", sieve: "sieve", arc: "arc", "page-cache": null, none: null } as const;
 
-/** `predicts`: whether a predictor was given, which a plan cannot name. */
-export const mapPlan = (plan: Plan, cores: number, predicts: boolean): Mapped => {
+/** What a file must hold for a plan that was made for this model. */
+export const plannedModel = (model: ModelSpec): PlannedModel => ({ name: model.name, layers: model.layers, hidden: model.hidden, neurons: model.ffn, experts: model.experts.count });
+
+/** `predicts`: whether a predictor was given, which a plan cannot name. `planned`: the model that the plan names, where that is known. */
+export const mapPlan = (plan: Plan, cores: number, predicts: boolean, planned: PlannedModel | null = null): Mapped => {
   const { mechanisms, compute, cache } = plan;
   const asked = Object.values(compute.threads).reduce((sum, count) => sum + count, 0);
   const threads = Math.min(Math.max(asked, 1), cores);
@@ -33,7 +37,7 @@ export const mapPlan = (plan: Plan, cores: number, predicts: boolean): Mapped =>
     [true, "cache.fixed, cache.predictors, cache.scales, cache.kv, cache.runtime: this process holds what it holds, and that comes off the memory first"],
     [true, "cache.hot, cache.cold: here hot is gate rows and cold is up and down; each is cut to what the memory leaves"],
     [true, "io.streamBlock: prefill streams blocks of 1024 neurons here"],
-    [true, `model: ${plan.model}; files do not say which model of ours they are, so nothing checks that the plan was made for this one; sizes are cut to what it has`],
+    [planned === null, `model: ${plan.model}; no model of that name is known, so nothing checks that the plan was made for this file's; sizes are cut to what it has`],
   ];
   return {
     given: plan,
@@ -48,6 +52,7 @@ export const mapPlan = (plan: Plan, cores: number, predicts: boolean): Mapped =>
       granularity: granularity ?? "neuron",
       policy: policy ?? "lru",
       overlap: mechanisms.overlap,
+      planned,
     },
     unmapped: said.filter(([holds]) => holds).map(([, line]) => line),
   };

@@ -3,12 +3,12 @@ import { RTE, pipe, type Either } from "../../sim/base/fp.js";
 import type { Exact } from "../../sim/base/decode.js";
 import type { AppError, Mistake } from "../../sim/base/errors.js";
 import type { Plan } from "../../sim/domain/plan.js";
-import { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type FlashShape, type RunSetting } from "../../engine/index.js";
+import { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type FlashShape, type PlannedModel, type RunSetting } from "../../engine/index.js";
 import { absent, choice, inputFile, optional, several, wholeNumber, word, type Sound } from "../args.js";
-import type { Capabilities, Program } from "../program.js";
-import { mapPlan, type Mapped } from "./engine-plan.js";
+import { gather, type Capabilities, type Program } from "../program.js";
+import { mapPlan, plannedModel, type Mapped } from "./engine-plan.js";
 import { flashShape } from "./flash-shape.js";
-import { loadDevice, loadPlan } from "./load.js";
+import { knownNames, loadDevice, loadModel, loadPlan } from "./load.js";
 
 /** What happens without a word about it. Written in --help too. */
 const DEFAULTS = { io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru", granularity: "neuron", overlap: "cluster" } as const;
@@ -54,11 +54,23 @@ export const settingOf = (args: SettingArgs, plan: Mapped["request"], shape: Fla
   granularity: args.granularity ?? plan.granularity ?? DEFAULTS.granularity,
   overlap: args.overlap ?? plan.overlap ?? DEFAULTS.overlap,
   ffn: args.ffn,
+  planned: plan.planned ?? null,
 });
 
 const NO_PLAN: Mapped = { given: null, request: {}, unmapped: [] };
 
-const mapped = (predicts: boolean) => (plan: Plan): Program<Mapped> => pipe(RTE.asks(({ machine }: Capabilities) => machine.cores), RTE.map((cores) => mapPlan(plan, cores, predicts)));
+/** The shape of the model that a plan names; null where no model of that name is known: a user's own, or one that was made here. */
+const plannedFor = (plan: Plan): Program<PlannedModel | null> =>
+  pipe(
+    knownNames,
+    RTE.chain(({ model }) => (model.includes(plan.model) ? pipe(loadModel(plan.model), RTE.map(plannedModel)) : RTE.right(null))),
+  );
+
+const mapped = (predicts: boolean) => (plan: Plan): Program<Mapped> =>
+  pipe(
+    gather({ cores: RTE.asks(({ machine }: Capabilities) => machine.cores), planned: plannedFor(plan) }),
+    RTE.map(({ cores, planned }) => mapPlan(plan, cores, predicts, planned)),
+  );
 
 /** The plan of that path, mapped onto this machine; nothing where there is none. `predicts`: whether a predictor is given. */
 export const planAt = (path: Either<AppError, string | null>, predicts: boolean): Program<Mapped> =>

@@ -31,7 +31,7 @@ const start = async (named: Readonly<Record<string, unknown>>, options: { readon
 };
 
 const plain: GenerateRequest = {
-  model: "m.flash", prompt: "Text", tokens: 128, memory: null, segments: null, threads: null, cores: null, ioCore: null, shape: null, io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru",
+  model: "m.flash", prompt: "Text", tokens: 128, memory: null, segments: null, threads: null, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru",
   granularity: "neuron", overlap: "cluster", ffn: "auto", predictor: null, audit: false, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: true, trace: false,
 };
 
@@ -40,7 +40,7 @@ describe("generate", () => {
     expect((await start({ model: "m.flash", prompt: "Text" })).asked).toEqual([plain]);
     const typed = { model: "m.flash", prompt: "Text", tokens: "8", memory: "900MB", threads: "2", "io-uring": "64", depth: "8", cluster: "512", policy: "sieve", granularity: "cluster", overlap: "matrix", ffn: "sparse", predictor: "p.gguf", audit: true, temperature: "0.8", "top-k": "40", "top-p": "0.95", seed: "7", "ignore-end": true };
     expect((await start(typed)).asked).toEqual([
-      { model: "m.flash", prompt: "Text", tokens: 8, memory: 900e6, segments: null, threads: 2, cores: null, ioCore: null, shape: null, io: { backend: "io_uring", reads: 64 }, depth: 8, cluster: 512, policy: "sieve", granularity: "cluster", overlap: "matrix", ffn: "sparse", predictor: "p.gguf", audit: true, temperature: 0.8, topK: 40, topP: 0.95, seed: 7, stopAtEnd: false, trace: false },
+      { model: "m.flash", prompt: "Text", tokens: 8, memory: 900e6, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 8, cluster: 512, policy: "sieve", granularity: "cluster", overlap: "matrix", ffn: "sparse", predictor: "p.gguf", audit: true, temperature: 0.8, topK: 40, topP: 0.95, seed: 7, stopAtEnd: false, trace: false },
     ]);
   });
 
@@ -111,13 +111,23 @@ describe("a plan on this machine", () => {
   it("gives memory, segments, threads, lanes, depth, cluster, loading, cache and overlap; flags beside it win", async () => {
     const files = { "plan.json": JSON.stringify(encodePlan(aPlan)) };
     const { asked, stderr } = await start({ model: "m.flash", prompt: "Text", plan: "plan.json", depth: "9" }, { files });
-    expect(asked).toEqual([{ ...plain, memory: 4e9, segments: { hot: 1.5e9, cold: 5e8 }, threads: 4, io: { backend: "lanes", reads: 1 }, depth: 9, cluster: 64 }]);
+    expect(asked).toEqual([{ ...plain, memory: 4e9, segments: { hot: 1.5e9, cold: 5e8 }, threads: 4, io: { backend: "lanes", reads: 1 }, depth: 9, cluster: 64, planned: { name: "bamboo-7b", layers: 32, hidden: 4096, neurons: 14336, experts: 1 } }]);
     expect(stderr).toMatch(/\nnot mapped from the plan:\n {2}compute\.ioCore: big; nobody knows here which cores are such; --pin-io binds the threads that read to one\n/);
   });
 
   it("reads as the plan says: by lanes of their own, or by the threads that compute", () => {
     const io = (submitters: "io-thread" | "compute-threads") => mapPlan({ ...aPlan, io: { ...aPlan.io, lanes: 4 }, mechanisms: { ...aPlan.mechanisms, submitters } }, 8, false).request.io;
     expect([io("io-thread"), io("compute-threads")]).toEqual([{ backend: "lanes", reads: 4 }, { backend: "io_uring", reads: 4 }]);
+  });
+
+  it("asks for a file of the model that the plan names, where models/ has one of that name", async () => {
+    const files = { "plan.json": JSON.stringify(encodePlan({ ...aPlan, model: "bamboo-7b" })), "own.json": JSON.stringify(encodePlan({ ...aPlan, model: "my-own" })) };
+    const known = await start({ model: "m.flash", prompt: "Text", plan: "plan.json" }, { files });
+    expect(known.asked[0]?.planned).toEqual({ name: "bamboo-7b", layers: 32, hidden: 4096, neurons: 14336, experts: 1 });
+    expect(known.stderr).not.toContain("nothing checks");
+    const own = await start({ model: "m.flash", prompt: "Text", plan: "own.json" }, { files });
+    expect(own.asked[0]?.planned).toBeNull();
+    expect(own.stderr).toContain("model: my-own; no model of that name is known, so nothing checks that the plan was made for this file's");
   });
 
   it("never asks for more threads than there are cores, and says so", () => {

@@ -9,7 +9,7 @@ import { engine, type BenchRequest } from "../../engine/index.js";
 
 const built = existsSync(bindingPath());
 const asking: BenchRequest = {
-  model: resolve("engine/rivals/llama.cpp/fixtures/smallthinker-softmax-f32.gguf"), memory: null, segments: null, threads: 2, cores: null, ioCore: null, shape: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
+  model: resolve("engine/rivals/llama.cpp/fixtures/smallthinker-softmax-f32.gguf"), memory: null, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
   granularity: "neuron", overlap: "cluster", ffn: "auto", prompts: [40, 8], generations: [6], repetitions: 3, warmUp: true, seed: 1,
 };
 

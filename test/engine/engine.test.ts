@@ -20,7 +20,7 @@ const MODEL = "smallthinker-softmax-f32";
 const packed = join(folder, "model.flash");
 const packing = (from: string, out: string): PackRequest => ({ model: from, out, down: "auto", group: null, arrangement: "bundles", threads: 2 });
 const asking = (model: string): GenerateRequest => ({
-  model, prompt: "one of the", tokens: 24, memory: null, segments: null, threads: 2, cores: null, ioCore: null, shape: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
+  model, prompt: "one of the", tokens: 24, memory: null, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
   granularity: "neuron", overlap: "cluster", ffn: "auto", predictor: null, audit: false, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false, trace: false,
 });
 const fitting = (model: string, out: string): TrainRequest => ({ model, out, text: null, tokens: 512, rank: 32, recall: 0.95, hidden: "identity", weights: "auto", passes: 10, seed: 1, threads: 2 });
@@ -163,6 +163,8 @@ describe.skipIf(!built)(`the engine${reason}`, () => {
     expect(await failed({ ...asking(packed), depth: 0.5 })).toMatchObject({ _tag: "BadInput", mistakes: [{ path: "depth", message: "should be a whole number between 1 and 4096, got 0.5" }] });
     expect(await failed({ ...asking(packed), policy: "mru" as "lru" })).toMatchObject({ _tag: "BadInput", mistakes: [{ path: "policy", message: "should be one of lru, window, static-hot, clock, lfu, s3-fifo, sieve, arc, got mru" }] });
     expect(exitCode(await failed({ ...asking(fixture("llama-f32")), ffn: "sparse" }))).toBe(3);
+    const another = await failed({ ...asking(packed), planned: { name: "bamboo-7b", layers: 32, hidden: 4096, neurons: 14336, experts: 1 } });
+    expect([another._tag, exitCode(another), describeError(another)]).toEqual(["BadInput", 2, expect.stringMatching(/plan: was made for bamboo-7b \(32 layers, hidden 4096, 14336 neurons, experts 1\), and the file holds another model \(\d+ layers, .*\); give that model's file/)]);
     const wrong = await failed({ ...asking(packed), tokens: "many" as unknown as number });
     expect([wrong._tag, exitCode(wrong)]).toEqual(["Fault", 70]);
     expect(await engine.pack(packing(absent, join(folder, "x.flash")), quiet)()).toEqual(E.left({ _tag: "BadInput", where: absent, mistakes: [{ path: "(whole)", message: "there is no such file" }] }));

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use generate::{
-    BackendChoice, FfnChoice, FlashUse, Granularity, Options, Overlap, PolicyKind, Report, SamplerOptions, Stop, Told,
+    BackendChoice, FfnChoice, FlashUse, Granularity, Options, Overlap, PlannedModel, PolicyKind, Report, SamplerOptions, Stop,
+    Told,
 };
 use napi::bindgen_prelude::AsyncTask;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -72,6 +73,23 @@ pub struct GenerateRequest {
     pub stop_at_end: bool,
     /// Whether the report has a timeline.
     pub trace: bool,
+    /// The model that the plan was made for; absent: not known.
+    pub planned: Option<PlannedRequest>,
+}
+
+/// The shape of a model.
+#[napi(object)]
+pub struct PlannedRequest {
+    /// As the plan names it.
+    pub name: String,
+    /// How many.
+    pub layers: f64,
+    /// Width of the residual stream.
+    pub hidden: f64,
+    /// Of an expert, or of the FFN.
+    pub neurons: f64,
+    /// Of a layer; 1 in a dense model.
+    pub experts: f64,
 }
 
 /// What happened.
@@ -212,6 +230,17 @@ pub struct GenerateTask {
 const LARGEST_SIZE: u64 = 1 << 52;
 const LARGEST_CORE: u64 = 1023;
 
+fn planned(request: &PlannedRequest) -> Result<PlannedModel, Failure> {
+    let count = |value: f64| Ok::<_, Failure>(whole("plan", value, 1, 1 << 24)? as usize);
+    Ok(PlannedModel {
+        name: request.name.clone(),
+        layers: count(request.layers)?,
+        hidden: count(request.hidden)?,
+        neurons: count(request.neurons)?,
+        experts: count(request.experts)?,
+    })
+}
+
 pub(crate) fn choices(request: &GenerateRequest) -> Result<Options, Failure> {
     let size = |name: &str, value: Option<f64>| value.map(|bytes| whole(name, bytes, 0, LARGEST_SIZE)).transpose();
     let count = |name: &str, value: f64, high: u64| whole(name, value, 1, high);
@@ -269,6 +298,7 @@ pub(crate) fn choices(request: &GenerateRequest) -> Result<Options, Failure> {
         },
         stop_at_end: request.stop_at_end,
         trace: request.trace,
+        planned: request.planned.as_ref().map(planned).transpose()?,
         ..Options::new(&request.model, &request.prompt)
     })
 }

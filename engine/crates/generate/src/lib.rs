@@ -31,7 +31,7 @@ pub use error::{Blame, GenerateError, blame_of_flash, blame_of_gguf, blame_of_mo
 pub use loaded::{Facts, Loaded};
 pub use memory::{available, resident};
 pub use open::{ModelFile, Weights, activity};
-pub use options::{FfnChoice, Options};
+pub use options::{FfnChoice, Options, PlannedModel};
 pub use reading::FlashShape;
 pub use report::{FlashUse, Phase, Predicted, Report};
 pub use run::{Told, run};

@@ -57,6 +57,9 @@ impl Loaded {
         positions: usize,
         together: usize,
     ) -> Result<Self, GenerateError> {
+        if let Some(planned) = &options.planned {
+            planned.agrees(&config)?;
+        }
         let begun = Instant::now();
         let wish = Wish {
             options,

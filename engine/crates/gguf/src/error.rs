@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::file::MAX_ALIGNMENT;
 use crate::kind::TensorType;
 
 /// Every failure of this crate. `at` is a byte offset from the start of the file; the other fields are what the message says.
@@ -43,7 +44,7 @@ pub enum GgufError {
     DuplicateKey { at: u64, key: String },
     /// The same tensor name twice.
     DuplicateTensor { at: u64, name: String },
-    /// `general.alignment` is not a power of two.
+    /// `general.alignment` is not a power of two, or larger than [`crate::MAX_ALIGNMENT`].
     BadAlignment { found: u64 },
     /// A shape of no dimensions, of more than four, or with a dimension of 0.
     BadShape { at: u64, tensor: String, shape: Vec<u64> },
@@ -198,7 +199,10 @@ impl fmt::Display for Message<'_> {
             TooDeep { at, what, limit } => write!(f, "{what} at byte {at} nests arrays too deep; at most {limit}"),
             DuplicateKey { at, key } => write!(f, "key {key} at byte {at} is there twice"),
             DuplicateTensor { at, name } => write!(f, "tensor {name} at byte {at} is there twice"),
-            BadAlignment { found } => write!(f, "general.alignment is {found}; expected a power of two"),
+            BadAlignment { found } => write!(
+                f,
+                "general.alignment is {found}; expected a power of two of at most {MAX_ALIGNMENT}"
+            ),
             BadShape { at, tensor, shape } => {
                 write!(
                     f,

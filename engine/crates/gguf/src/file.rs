@@ -23,6 +23,9 @@ pub const DEFAULT_ALIGNMENT: u64 = 32;
 /// vocabularies in use. Without it a sparse file could have us allocate as much as its length pretends.
 pub const MAX_HEADER_BYTES: u64 = 256 << 20;
 
+/// The largest alignment that is taken (bytes); files in use have 32. Whoever writes the padded header needs as much memory.
+pub const MAX_ALIGNMENT: u64 = 1 << 20;
+
 /// Longest key (bytes), by the format's description.
 pub(crate) const MAX_KEY_BYTES: u64 = 65_535;
 /// Longest tensor name (bytes): ggml keeps 64 with the closing zero.
@@ -202,7 +205,7 @@ fn alignment_of(metadata: &Metadata) -> Result<u64, GgufError> {
     let alignment = metadata
         .find("general.alignment")?
         .map_or(DEFAULT_ALIGNMENT, |found: u32| found.into());
-    if !alignment.is_power_of_two() {
+    if !alignment.is_power_of_two() || alignment > MAX_ALIGNMENT {
         return Err(GgufError::BadAlignment { found: alignment });
     }
     Ok(alignment)

@@ -25,7 +25,7 @@ mod write;
 
 pub use atomic::AtomicFile;
 pub use error::GgufError;
-pub use file::{DEFAULT_ALIGNMENT, Gguf, MAGICS, MAX_HEADER_BYTES, TensorInfo};
+pub use file::{DEFAULT_ALIGNMENT, Gguf, MAGICS, MAX_ALIGNMENT, MAX_HEADER_BYTES, TensorInfo};
 pub use kind::TensorType;
 pub use metadata::{FromValue, Metadata};
 pub use strings::Strings;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::atomic::AtomicFile;
 use crate::check::tensor_bytes;
 use crate::error::GgufError;
-use crate::file::{DEFAULT_ALIGNMENT, MAX_HEADER_BYTES, MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_NESTING, TensorInfo};
+use crate::file::{DEFAULT_ALIGNMENT, MAX_ALIGNMENT, MAX_HEADER_BYTES, MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_NESTING, TensorInfo};
 use crate::kind::TensorType;
 use crate::value::{Array, Value};
 
@@ -47,10 +47,8 @@ impl Writer {
         }
         if key == "general.alignment" {
             match value {
-                Value::U32(alignment) if alignment.is_power_of_two() && self.tensors.is_empty() => {
-                    self.alignment = alignment.into()
-                }
-                Value::U32(found) if !found.is_power_of_two() => return Err(GgufError::BadAlignment { found: found.into() }),
+                Value::U32(alignment) if is_alignment(alignment) && self.tensors.is_empty() => self.alignment = alignment.into(),
+                Value::U32(found) if !is_alignment(found) => return Err(GgufError::BadAlignment { found: found.into() }),
                 Value::U32(_) => return misuse("general.alignment after a tensor; set it before".to_owned()),
                 other => {
                     let (key, found) = (key.to_owned(), other.describe_kind());
@@ -267,6 +265,10 @@ impl DataWriter {
         out.commit().map_err(failed)?;
         Ok(at)
     }
+}
+
+fn is_alignment(bytes: u32) -> bool {
+    bytes.is_power_of_two() && u64::from(bytes) <= MAX_ALIGNMENT
 }
 
 fn misuse<T>(what: String) -> Result<T, GgufError> {

@@ -116,6 +116,11 @@ fn each_lie_is_refused_with_its_place_and_reason() {
             &["general.alignment is 48", "power of two"],
         ),
         (
+            Raw::header(3, 0, 1).key("general.alignment", 4).u32(1 << 31),
+            None,
+            &["general.alignment is 2147483648", "power of two of at most 1048576"],
+        ),
+        (
             Raw::header(3, 0, 1).key("general.alignment", 8).str("32"),
             None,
             &["general.alignment is string", "whole number"],
