@@ -13,6 +13,7 @@ every 20 steps) and pid. All that a step draws is a function of seed and step, s
 """
 
 import argparse
+import fcntl
 import json
 import os
 import signal
@@ -140,7 +141,16 @@ def main() -> None:
     options = read_options()
     torch.set_num_threads(options.threads)
     options.run.mkdir(parents=True, exist_ok=True)
-    (options.run / "pid").write_text(f"{os.getpid()}\n")
+    alone = open(options.run / "pid", "a+")
+    try:
+        # Held until this process is gone, however it goes: two writers of one checkpoint would undo each other's steps.
+        fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        alone.seek(0)
+        raise SystemExit(f"--run: {options.run} is in use by process {alone.read().strip()}; end that first, or name another folder")
+    alone.truncate(0)
+    alone.write(f"{os.getpid()}\n")
+    alone.flush()
     model, opts, step, options.begin, shape = start(options)
     options.end = options.begin + options.hold + options.decay if options.branch else options.steps
     length = shape.context
