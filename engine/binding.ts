@@ -6,7 +6,7 @@ import { E, type Either } from "../sim/base/fp.js";
 import { unsupported, type AppError } from "../sim/base/errors.js";
 
 /** Of what crosses the border; the module says its own. */
-const VERSION = 3;
+const VERSION = 4;
 
 export interface Part { readonly part: string; readonly bytes: number }
 
@@ -32,6 +32,7 @@ export interface Binding {
   readonly trainPredictor: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly generate: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly bench: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
+  readonly perplexity: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly record: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly synth: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly verify: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;

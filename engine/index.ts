@@ -5,6 +5,7 @@
 import { bench, type Bench } from "./bench.js";
 import { generate, type Generate } from "./generate.js";
 import { pack, type Pack } from "./pack.js";
+import { perplexity, type Perplexity } from "./perplexity.js";
 import { record, type Recorder } from "./record.js";
 import { trainPredictor, type TrainPredictor } from "./train-predictor.js";
 import { synth, verify, type Synth, type Verify } from "./synth.js";
@@ -14,6 +15,7 @@ export type { Hooks } from "./call.js";
 export type { BenchReport, BenchRequest, BenchStep, BenchTestReport } from "./bench.js";
 export { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type FlashShape, type GenerateStep, type PhaseReport, type ReadsReport, type RunSetting, type ShapedReport, type SpentReport, type TimelineReport } from "./generate.js";
 export { ARRANGEMENTS, DOWN_FORMS, type PackReport, type PackRequest, type PackStep } from "./pack.js";
+export type { PerplexityReport, PerplexityRequest, PerplexityStep } from "./perplexity.js";
 export type { RecordReport, RecordRequest } from "./record.js";
 export { HIDDENS, PREDICTOR_WEIGHTS, type PredictorShares, type TrainReport, type TrainRequest, type TrainStep } from "./train-predictor.js";
 export { ACTIVATIONS, ARCHITECTURES, WEIGHTS, type PlantedRow, type SynthReport, type SynthRequest, type SynthStep, type VerifyReport, type VerifyRequest } from "./synth.js";
@@ -23,9 +25,10 @@ export interface Engine {
   readonly trainPredictor: TrainPredictor;
   readonly generate: Generate;
   readonly bench: Bench;
+  readonly perplexity: Perplexity;
   readonly record: Recorder;
   readonly synth: Synth;
   readonly verify: Verify;
 }
 
-export const engine: Engine = { pack, trainPredictor, generate, bench, record, synth, verify };
+export const engine: Engine = { pack, trainPredictor, generate, bench, perplexity, record, synth, verify };

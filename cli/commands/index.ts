@@ -7,6 +7,7 @@ import { doctorCommand } from "./doctor.js";
 import { generateCommand } from "./generate.js";
 import { modelsCommand } from "./models.js";
 import { packCommand } from "./pack.js";
+import { perplexityCommand } from "./perplexity.js";
 import { recordCommand } from "./record.js";
 import { reproduceCommand } from "./reproduce.js";
 import { simulateCommand } from "./simulate.js";
@@ -15,4 +16,4 @@ import { systemsCommand } from "./systems.js";
 import { traceCommand } from "./trace.js";
 import { trainPredictorCommand } from "./train-predictor.js";
 
-export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, recordCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];
+export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, perplexityCommand, recordCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];

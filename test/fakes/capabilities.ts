@@ -114,6 +114,7 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
         trainPredictor: notBuilt,
         generate: notBuilt,
         bench: notBuilt,
+        perplexity: notBuilt,
         record: notBuilt,
         synth: notBuilt,
         verify: notBuilt,

@@ -12,6 +12,7 @@ mod cancel;
 mod failure;
 mod generate;
 mod pack;
+mod perplexity;
 mod record;
 mod shape;
 mod synth;
@@ -31,7 +32,7 @@ pub struct About {
 }
 
 /// Raised with every change of what crosses the border.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// What this module is.
 #[napi]

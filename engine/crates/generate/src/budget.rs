@@ -58,13 +58,22 @@ pub(crate) fn of_timeline(options: &Options) -> Option<Part> {
     })
 }
 
-/// What every way of running holds. `process` is what it held before any weight was loaded, `dense` the weights outside FFNs.
-pub(crate) fn common(config: &ModelConfig, process: u64, dense: u64, positions: usize, prompt: usize, threads: u64) -> Vec<Part> {
+/// What every way of running holds. `process` is what it held before any weight was loaded, `dense` the weights outside FFNs, `pass`
+/// the tokens of the longest pass and those of them whose logits are wanted.
+pub(crate) fn common(
+    config: &ModelConfig,
+    process: u64,
+    dense: u64,
+    positions: usize,
+    pass: (usize, usize),
+    threads: u64,
+) -> Vec<Part> {
+    let (prompt, lines) = pass;
     let tokens = prompt.clamp(1, BATCH) as u64;
     let kv = 2 * 2 * (config.layers * config.kv_width() * positions) as u64;
     let widths = 3 * config.hidden + 2 * config.query_width() + 2 * config.kv_width() + config.rope.dims;
     // Activations are kept as floats and in the kernels' own formats, which together are no longer than the floats again.
-    let pass = 4 * 2 * tokens * widths as u64 + 4 * config.vocabulary as u64;
+    let pass = 4 * 2 * tokens * widths as u64 + 4 * (lines * config.vocabulary) as u64;
     vec![
         Part {
             name: "the process, its tables and the tokeniser",
