@@ -7,7 +7,8 @@ import type { Capabilities, Ended } from "../program.js";
 
 export interface Program { readonly version: string; readonly path: string }
 
-export interface RivalPerplexity { readonly version: string; readonly perplexity: number; readonly standardError: number; readonly windows: number }
+/** `standardError` is null where the program ended before it had printed it. */
+export interface RivalPerplexity { readonly version: string; readonly perplexity: number; readonly standardError: number | null; readonly windows: number }
 
 export interface Asked { readonly model: string; readonly text: string; readonly window: number; readonly windows: number | null; readonly threads: number }
 
@@ -21,25 +22,39 @@ const NUMBER = "([-+0-9.e]+|-?nan|-?inf)";
 const ESTIMATE = new RegExp(`Final estimate: PPL = ${NUMBER} \\+/- ${NUMBER}`);
 const CHUNKS = /calculating perplexity over (\d+) chunks/;
 
+/** After the last window it prints what it prints in the end, without the error. */
+const afterAll = (printed: string, windows: number): string | null => new RegExp(`\\[${windows}\\]${NUMBER},`).exec(printed)?.[1] ?? null;
+
 /** A reason where it gave no number. */
 const resultOf = (version: string, { exit, signal, stdout, stderr }: Ended): Either<string, RivalPerplexity> => {
   const printed = `${stdout}\n${stderr}`;
   const last = stderr.trim().split("\n").slice(-3).join(" ");
   if (exit !== 0) return E.left(`llama-perplexity ended with ${exit === null ? (signal ?? "no code") : `exit code ${exit}`}: ${last}`);
-  const [estimate, chunks] = [ESTIMATE.exec(printed), CHUNKS.exec(printed)];
+  const windows = Number(CHUNKS.exec(printed)?.[1] ?? 0);
+  const estimate = ESTIMATE.exec(printed);
+  const told = estimate?.[1] ?? afterAll(printed, windows);
   // With fewer than two windows it only says so, and ends well.
-  if (estimate === null || chunks === null) return E.left(`llama-perplexity printed no estimate: ${last}`);
-  const [perplexity, standardError] = [Number(estimate[1]), Number(estimate[2])];
-  return Number.isFinite(perplexity) ? E.right({ version, perplexity, standardError, windows: Number(chunks[1]) }) : E.left(`llama-perplexity estimates ${estimate[1]}`);
+  if (told === null || windows === 0) return E.left(`llama-perplexity printed no estimate: ${last}`);
+  const standardError = estimate === null ? null : Number(estimate[2]);
+  return Number.isFinite(Number(told)) ? E.right({ version, perplexity: Number(told), standardError, windows }) : E.left(`llama-perplexity estimates ${told}`);
 };
+
+/** It began to score, ended well, and said nothing of it. */
+const isCutOff = (ended: Ended, result: Either<string, RivalPerplexity>): boolean => E.isLeft(result) && ended.exit === 0 && CHUNKS.test(`${ended.stdout}\n${ended.stderr}`) && !ended.stdout.includes("Final estimate");
+
+/** llama-perplexity (v0.5.0) prints by a thread that it does not wait for in the end: on a busy machine its last lines are lost now and then. */
+const ATTEMPTS = 3;
 
 /** Why there is nothing to compare, whatever llama.cpp would print: it knows no other activation in this architecture. */
 export const otherModel = ({ architecture, activation }: PerplexityReport): string | null =>
   architecture === "smallthinker" || activation === "silu" ? null : `llama.cpp has no ${activation} in a model of architecture ${architecture}, and would compute another model without a word`;
 
 /** No limit of memory is set for it: a perplexity does not depend on one. */
-export const run = ({ version, path }: Program, asked: Asked, capabilities: Capabilities): TaskEither<AppError, Either<string, RivalPerplexity>> =>
+export const run = ({ version, path }: Program, asked: Asked, capabilities: Capabilities, attempts = ATTEMPTS): TaskEither<AppError, Either<string, RivalPerplexity>> =>
   pipe(
     capabilities.interruptible((signal) => capabilities.runProgram({ command: [path, ...wordsOf(asked)], memory: null, cold: [], signal })),
-    TE.map((ended) => resultOf(version, ended)),
+    TE.chain((ended) => {
+      const result = resultOf(version, ended);
+      return attempts > 1 && isCutOff(ended, result) ? run({ version, path }, asked, capabilities, attempts - 1) : TE.right(result);
+    }),
   );

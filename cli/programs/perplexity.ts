@@ -92,7 +92,7 @@ const beside = (args: Args, rival: RivalProgram | null, report: PerplexityReport
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
 const signed = (change: number): string => `${change < 0 ? "" : "+"}${(100 * change).toFixed(3)}%`;
-const estimate = (of: { readonly perplexity: number; readonly standardError: number }): string => `${of.perplexity.toFixed(4)} +/- ${of.standardError.toFixed(5)}`;
+const estimate = (of: { readonly perplexity: number; readonly standardError: number | null }): string => `${of.perplexity.toFixed(4)}${of.standardError === null ? "" : ` +/- ${of.standardError.toFixed(5)}`}`;
 
 const textOf = (args: Args, report: PerplexityReport, rival: Beside): string => {
   const seconds = report.spent.ns / 1e9;

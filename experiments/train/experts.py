@@ -16,14 +16,15 @@ EPSILON = 1e-12
 
 class ExpertFfn(torch.autograd.Function):
     """Inputs: x [T, hidden] bfloat16, weights [T, used] float32, chosen [T, used] int64, gate_up [experts, 2 * neurons, hidden],
-    down [experts, hidden, neurons], whether up passes a ReLU, and the strength of the sparsity term.
+    down [experts, hidden, neurons], whether up passes a ReLU, the strength of the sparsity term, and a list or None.
 
-    Output: [T, hidden] float32; the share of neurons of chosen experts whose activation is not zero; the mean of H / neurons. The
-    strength enters as the gradient of strength * mean H / neurons, whatever the loss: callers need not add it.
+    Output: [T, hidden] float32. The strength enters as the gradient of strength * mean H / neurons, whatever the loss: callers need
+    not add it. The list gets (share of neurons of chosen experts whose activation is not zero, mean of H / neurons, and per chosen
+    expert, ordered by expert and then by token, which neurons those were).
     """
 
     @staticmethod
-    def forward(ctx, x, weights, chosen, gate_up, down, double, strength):
+    def forward(ctx, x, weights, chosen, gate_up, down, double, strength, told):
         tokens, used = chosen.shape
         experts, neurons = gate_up.shape[0], down.shape[2]
         order = torch.argsort(chosen.flatten(), stable=True)
@@ -47,15 +48,15 @@ class ExpertFfn(torch.autograd.Function):
         together = (outputs[place].view(tokens, used, -1).float() * weights.unsqueeze(2)).sum(1)
         sums = gates.sum(1, keepdim=True, dtype=torch.float32)
         squares = torch.linalg.vector_norm(gates, dim=1, keepdim=True, dtype=torch.float32).square() + EPSILON
-        hoyer = (sums.square() / squares).mean() / neurons
-        active = (inner if double else gates).count_nonzero() / inner.numel()
+        if told is not None:
+            fired = inner != 0 if double else gates > 0
+            told.append((fired.float().mean().item(), ((sums.square() / squares).mean() / neurons).item(), fired))
         ctx.save_for_backward(inputs, weights, order, place, products, inner, outputs, gate_up16, down16, sums, squares)
         ctx.spans, ctx.double, ctx.strength = spans, double, strength
-        ctx.mark_non_differentiable(active, hoyer)
-        return together, active, hoyer
+        return together
 
     @staticmethod
-    def backward(ctx, grad, _active, _hoyer):
+    def backward(ctx, grad):
         inputs, weights, order, place, products, inner, outputs, gate_up16, down16, sums, squares = ctx.saved_tensors
         tokens, used = weights.shape
         neurons, hidden = inner.shape[1], inputs.shape[1]
@@ -87,4 +88,4 @@ class ExpertFfn(torch.autograd.Function):
             torch.mm(grad_products[start:end], gate_up16[expert], out=grad_inputs[start:end])
             grad_gate_up[expert] = grad_products[start:end].t() @ inputs[start:end]
         grad_x = grad_inputs[place].view(tokens, used, hidden).sum(1)
-        return grad_x, grad_weights, None, grad_gate_up, grad_down, None, None
+        return grad_x, grad_weights, None, grad_gate_up, grad_down, None, None, None

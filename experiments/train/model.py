@@ -87,7 +87,7 @@ class Attention(nn.Module):
 
 
 class Layer(nn.Module):
-    """One layer; `told` takes what the router and the gates did."""
+    """One layer. `balances` takes the term that keeps experts busy; `told`, where there is one, what fired (see ExpertFfn)."""
 
     def __init__(self, shape: Shape):
         super().__init__()
@@ -110,16 +110,18 @@ class Layer(nn.Module):
         balance = self.shape.experts * (counts * probabilities.mean(0)).sum()
         return weights / weights.sum(dim=-1, keepdim=True), chosen, balance
 
-    def forward(self, stream, cos, sin, strength, told):
+    def forward(self, stream, cos, sin, strength, balances, told, routes):
         batch, length, hidden = stream.shape
         weights, chosen, balance = self.route(stream.reshape(-1, hidden))
         normed = F.rms_norm(stream, (hidden,), self.attention_norm, self.shape.norm_epsilon)
         stream = stream + self.attention(normed.bfloat16(), cos, sin)
         normed = F.rms_norm(stream, (hidden,), self.ffn_norm, self.shape.norm_epsilon)
-        added, active, hoyer = ExpertFfn.apply(
-            normed.bfloat16().view(-1, hidden), weights, chosen, self.gate_up, self.down, self.shape.double, strength
+        balances.append(balance)
+        if routes is not None:
+            routes.append(chosen)
+        added = ExpertFfn.apply(
+            normed.bfloat16().view(-1, hidden), weights, chosen, self.gate_up, self.down, self.shape.double, strength, told
         )
-        told.append((balance, active, hoyer))
         return stream + added.view(batch, length, hidden)
 
 
@@ -151,18 +153,16 @@ class Model(nn.Module):
                 deviation *= (2 * self.shape.layers) ** -0.5
             parameter.normal_(0.0, deviation, generator=drawing)
 
-    def forward(self, tokens: torch.Tensor, targets: torch.Tensor | None = None, strength: float = 0.0):
-        """Mean cross-entropy (nats a token), and what the layers told. Without targets: logits [batch, length, vocabulary]."""
+    def forward(self, tokens, targets, strength=0.0, told=None, routes=None, reduction="mean"):
+        """Cross-entropy (nats a token) and the mean of the terms that keep experts busy. Lists that are given get a layer's each."""
         length = tokens.shape[1]
         cos, sin = self.cos[:length], self.sin[:length]
-        stream, told = F.embedding(tokens, self.embedding), []
+        stream, balances = F.embedding(tokens, self.embedding), []
         for layer in self.layers:
-            stream = layer(stream, cos, sin, strength / len(self.layers), told)
+            stream = layer(stream, cos, sin, strength / len(self.layers), balances, told, routes)
         normed = F.rms_norm(stream, (self.shape.hidden,), self.output_norm, self.shape.norm_epsilon)
-        logits = F.linear(normed.bfloat16(), self.output.bfloat16())
-        if targets is None:
-            return logits.float(), told
-        return F.cross_entropy(logits.view(-1, self.shape.vocabulary).float(), targets.reshape(-1)), told
+        logits = F.linear(normed.bfloat16(), self.output.bfloat16()).view(-1, self.shape.vocabulary).float()
+        return F.cross_entropy(logits, targets.reshape(-1), reduction=reduction), torch.stack(balances).mean()
 
     def parameters_in_all(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())

@@ -68,14 +68,14 @@ def held_out_loss(model: Model, windows: torch.Tensor) -> float:
 def train_step(model, opts, tokens: Tokens, step: int, options) -> dict:
     """One step of all optimisers; what is to be told of it."""
     rate, strength = rate_at(step, options), strength_at(step, options)
-    loss_sum, telling = 0.0, []
+    loss_sum, balance_sum = 0.0, 0.0
+    told = [] if (step + 1) % STEPS_BETWEEN_LINES == 0 or step + 1 == options.end else None
     for part in range(options.parts):
         batch = tokens.batch((step * options.parts + part) * options.windows, options.windows)
-        loss, told = model(batch[:, :-1], batch[:, 1:], strength / options.parts)
-        balance = torch.stack([layer[0] for layer in told]).mean()
+        loss, balance = model(batch[:, :-1], batch[:, 1:], strength / options.parts, told if part == 0 else None)
         ((loss + BALANCE * balance) / options.parts).backward()
         loss_sum += loss.item() / options.parts
-        telling = told
+        balance_sum += balance.item() / options.parts
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), LARGEST_GRADIENT).item()
     if norm != norm:
         raise SystemExit(f"step {step}: the gradient is not a number; the last checkpoint is sound: try a lower --rate")
@@ -89,9 +89,9 @@ def train_step(model, opts, tokens: Tokens, step: int, options) -> dict:
         "rate": rate,
         "strength": round(strength, 5),
         "norm": round(norm, 3),
-        "balance": round(sum(layer[0].item() for layer in telling) / len(telling), 3),
-        "active": [round(layer[1].item(), 3) for layer in telling],
-        "hoyer": [round(layer[2].item(), 3) for layer in telling],
+        "balance": round(balance_sum, 3),
+        "active": [round(active, 3) for active, _, _ in told or []],
+        "hoyer": [round(hoyer, 3) for _, hoyer, _ in told or []],
     }
 
 

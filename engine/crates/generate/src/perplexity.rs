@@ -7,7 +7,6 @@
 //! Under a predictor every token goes through alone, so the predictor decides for all of them, as it does while generating.
 
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 use model::{Activation, ModelConfig, ModelError, Want, log_probability};
 use text::{EncodeOptions, Tokeniser};
