@@ -40,7 +40,7 @@ const resultOf = (version: string, { exit, signal, stdout, stderr }: Ended): Eit
 };
 
 /** It began to score, ended well, and said nothing of it. */
-const isCutOff = (ended: Ended, result: Either<string, RivalPerplexity>): boolean => E.isLeft(result) && ended.exit === 0 && CHUNKS.test(`${ended.stdout}\n${ended.stderr}`) && !ended.stdout.includes("Final estimate");
+const isCutOff = (ended: Ended, result: Either<string, RivalPerplexity>): boolean => E.isLeft(result) && ended.exit === 0 && CHUNKS.test(`${ended.stdout}\n${ended.stderr}`) && !ESTIMATE.test(`${ended.stdout}\n${ended.stderr}`);
 
 /** llama-perplexity (v0.5.0) prints by a thread that it does not wait for in the end: on a busy machine its last lines are lost now and then. */
 const ATTEMPTS = 3;

@@ -49,7 +49,7 @@ describe("perplexity", () => {
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout).toBe("perplexity: 20.5000 +/- 0.25000\n765 of 1700 tokens scored, in 3 windows of 512; 384.0 tokens/s\nsmallthinker, relu, mostly Q8_0; FFNs sparse in memory, lossless; avx512, 2 threads\n");
     const predicted = await start({ model: "m.flash", text: "t.txt", memory: "900MB", predictor: "p.gguf" }, { perplexity: () => TE.right({ ...report, ffn: "predicted from flash", labels: ["predicted"], predicted: 0.25, recall: 0.96, memory: 9e8, peakResident: 8e8 }) });
-    expect(predicted.stdout).toContain("predicted: 25.0% of the neurons, with 96.0% of those that would have fired\nmemory: 900MB allowed, 800MB held at most; 512MB read\n");
+    expect(predicted.stdout).toContain("predicted: 25.0% of the neurons, with 96.0% of those that would have fired\nmemory: 900.0MB allowed, 800.0MB held at most; 512.0MB read\n");
     const json = JSON.parse((await start({ model: "m.gguf", text: "t.txt", format: "json" })).stdout) as unknown;
     expect(json).toMatchObject({ origin: "measured", perplexity: 20.5, standardError: 0.25, scored: 765, predicted: null, inputs: { model: "m.gguf", text: "t.txt", window: 512, characters: 8 } });
     expect(json).not.toHaveProperty("llamaCpp");

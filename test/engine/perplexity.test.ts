@@ -1,5 +1,5 @@
 /** Texts scored by the committed models, through the engine's one TypeScript face, and by llama.cpp where it is built. Needs the native module: npm run build:engine. */
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -66,12 +66,12 @@ describe.skipIf(!built)(`perplexity${built ? "" : " (SKIPPED: the native module 
     }
   });
 
-  // Where weights are quantised, llama.cpp rounds every activation to eight bits before each product: two correct programs differ more.
+  // llama.cpp rounds every activation to the halves or the eight bits that weights are stored in: two correct programs differ more there.
   it.skipIf(llama === undefined).each([
     ["llama-f32", 1e-3],
     ["qwen2-f32", 1e-3],
     ["smallthinker-softmax-f32", 1e-3],
-    ["smallthinker-windowed-f16", 2e-3],
+    ["smallthinker-windowed-f16", 5e-3],
     ["smallthinker-softmax-q8_0", 2e-2],
     ["llama-q4_0", 2e-2],
     ["wanting a begin token", 1e-3],
@@ -79,7 +79,7 @@ describe.skipIf(!built)(`perplexity${built ? "" : " (SKIPPED: the native module 
     const file = join(scratch, "text.txt");
     const model = name.includes("-") ? fixture(name) : wantingBegin(fixture("llama-f32"), scratch);
     writeFileSync(file, `${text}\n`);
-    const ask = () => /Final estimate: PPL = ([\d.]+) \+\/- ([\d.]+)/.exec(execFileSync(llama!, ["-m", model, "-f", file, "-c", "128", "-t", "1"], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }));
+    const ask = () => /Final estimate: PPL = ([\d.]+) \+\/- ([\d.]+)/.exec(spawnSync(llama!, ["-m", model, "-f", file, "-c", "128", "-t", "1"], { encoding: "utf8" }).output.join("\n"));
     // Its last lines are printed by a thread that it does not wait for: on a busy machine they are lost now and then.
     const found = ask() ?? ask() ?? ask() ?? ask();
     if (found === null) throw new Error("llama-perplexity printed no estimate, four times");
