@@ -3,7 +3,8 @@
     python prepare.py --corpus DIR --held-out emma-158.txt --out DATA [--vocabulary 4096]
 
 Writes into DATA: tokeniser.json (of the `tokenizers` package), train.bin and held-out.bin (little-endian 16-bit token ids),
-held-out.txt (the text that perplexities are of) and data.json (what was counted). The tokeniser sees none of the held-out text.
+held-out.txt (the text that perplexities are of), sample.txt (a piece of every other text, for fitting predictors) and data.json (what
+was counted). The tokeniser sees none of the held-out text.
 """
 
 import argparse
@@ -44,6 +45,13 @@ def normalised(text: str) -> str:
     paragraphs = [part.strip("\n") for part in re.split(r"\n[ \t]*\n", text)]
     kept = [unwrapped(part) for part in paragraphs if part.strip() and not part.lstrip().startswith("Produced by")]
     return "\n\n".join(re.sub(r"[ \t]+", " ", part) for part in kept) + "\n"
+
+
+def sampled(text: str, size: int = 10_000) -> str:
+    """Whole paragraphs from the middle of a text, `size` characters or a little more."""
+    start = text.find("\n\n", max(0, (len(text) - size) // 2)) + 2
+    end = text.find("\n\n", start + size)
+    return text[start : end if end > 0 else len(text)].rstrip("\n") + "\n"
 
 
 def train_tokeniser(texts: list[str], vocabulary: int) -> Tokenizer:
@@ -111,6 +119,7 @@ def main() -> None:
     write(options.out / "train.bin", train.tobytes())
     write(options.out / "held-out.bin", held.tobytes())
     write(options.out / "held-out.txt", held_text.encode())
+    write(options.out / "sample.txt", "\n".join(map(sampled, texts)).encode())
     write(options.out / "data.json", (json.dumps(facts, indent=2) + "\n").encode())
     print(json.dumps(facts, indent=2))
 

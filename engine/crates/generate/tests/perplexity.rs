@@ -43,7 +43,14 @@ impl Drop for Scratch {
 
 /// Some words that the fixtures' vocabulary has in one piece, and some that it has not.
 fn text() -> String {
-    let words = ["the rain", "in a tin", "he is there", "no one sees it", "a stone in the tea", "Ähm: 17"];
+    let words = [
+        "the rain",
+        "in a tin",
+        "he is there",
+        "no one sees it",
+        "a stone in the tea",
+        "Ähm: 17",
+    ];
     (0..120)
         .map(|place| words[place * place % 11 % words.len()])
         .collect::<Vec<_>>()
@@ -102,8 +109,16 @@ fn it_is_what_the_definition_says_for_even_and_odd_windows() {
         assert_eq!(found.scored, scored);
         assert_eq!(found.scored, found.windows * (window - 1 - window / 2));
         assert_eq!(found.windows, found.tokens / window);
-        assert!((found.perplexity / wanted - 1.0).abs() < 1e-5, "{} for {wanted}", found.perplexity);
-        assert!((found.standard_error / error - 1.0).abs() < 1e-4, "{} for {error}", found.standard_error);
+        assert!(
+            (found.perplexity / wanted - 1.0).abs() < 1e-5,
+            "{} for {wanted}",
+            found.perplexity
+        );
+        assert!(
+            (found.standard_error / error - 1.0).abs() < 1e-4,
+            "{} for {error}",
+            found.standard_error
+        );
     }
 }
 
@@ -197,7 +212,10 @@ fn what_cannot_be_scored_is_refused_and_a_stop_is_the_callers() {
             "{error}"
         );
     };
-    refuse(&|asked| asked.window = 3, "window: should be from 4 to the model's context, 512");
+    refuse(
+        &|asked| asked.window = 3,
+        "window: should be from 4 to the model's context, 512",
+    );
     refuse(&|asked| asked.window = 513, "window");
     refuse(&|asked| asked.windows = Some(0), "windows");
     refuse(&|asked| asked.text = "a stone".to_owned(), "text: has ");
