@@ -6,13 +6,14 @@
 # WORK   the folder of recipe.sh; RUN: a run in it, such as mixture-sparse
 # OUT    where it goes (default: models/novels)
 # PYTHON of a virtual environment with requirements.txt (default: python3)
+# WINDOWS of 512 tokens that every perplexity is over, from the beginning of the text (default: all; 40 where predictors are compared)
 #
 # Needs the built program (npm run build) and, for the comparison, llama.cpp (node engine/rivals/llama.cpp/build.mjs). Nothing in OUT is
 # touched before everything is measured and holds. Minutes: about ten on two idle cores.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-[ $# -ge 2 ] || { sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 work=$1 run=$2 out=${3:-$root/models/novels}
 python=${PYTHON:-python3}
 data=$work/data
@@ -20,13 +21,14 @@ checkpoint=$work/runs/$run/checkpoint.pt
 name=novels-$(basename "$run" | sed 's/-.*//')
 made=$work/ship/$run
 mkdir -p "$made"
+limit=(${WINDOWS:+--windows "$WINDOWS"})
 neuronlab() { node "$root/bin/neuronlab.js" "$@"; }
 
 echo "evaluating $checkpoint" >&2
-"$python" "$here/evaluate.py" --data "$data" --checkpoint "$checkpoint" >"$made/evaluation.json"
+"$python" "$here/evaluate.py" --data "$data" --checkpoint "$checkpoint" --windows "${WINDOWS:-128}" >"$made/evaluation.json"
 for format in f32 q8_0 q4_0; do
   "$python" "$here/export.py" --data "$data" --checkpoint "$checkpoint" --out "$made/$name-$format.gguf" --format "$format" --name "neuronlab $name" >&2
-  neuronlab perplexity --model "$made/$name-$format.gguf" --text "$data/held-out.txt" --vs llama.cpp --format json >"$made/perplexity-$format.json"
+  neuronlab perplexity --model "$made/$name-$format.gguf" --text "$data/held-out.txt" "${limit[@]}" --vs llama.cpp --format json >"$made/perplexity-$format.json"
 done
 
 # The finest format that may be committed is the model.
@@ -41,9 +43,9 @@ neuronlab pack --model "$model" --out "$made/$name.flash" --format json >"$made/
 # One predictor for each recall; the one to ship is chosen by the rule in operating_point.py.
 for recall in 80 90 95 98 99; do
   neuronlab train-predictor --model "$model" --out "$made/predictor-$recall.gguf" --text "$data/sample.txt" --tokens 32768 --recall "$recall%" --format json >"$made/train-predictor-$recall.json"
-  neuronlab perplexity --model "$model" --text "$data/held-out.txt" --windows 40 --predictor "$made/predictor-$recall.gguf" --audit --format json >"$made/predicted-$recall.json"
+  neuronlab perplexity --model "$model" --text "$data/held-out.txt" --windows "${WINDOWS:-40}" --predictor "$made/predictor-$recall.gguf" --audit --format json >"$made/predicted-$recall.json"
 done
-neuronlab perplexity --model "$model" --text "$data/held-out.txt" --windows 40 --format json >"$made/predicted-none.json"
+neuronlab perplexity --model "$model" --text "$data/held-out.txt" --windows "${WINDOWS:-40}" --format json >"$made/predicted-none.json"
 "$python" "$here/operating_point.py" --folder "$made" >"$made/operating-point.json"
 recall=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["chosen"])' "$made/operating-point.json")
 
