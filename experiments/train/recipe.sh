@@ -7,7 +7,7 @@
 # CORPUS     a folder of UTF-8 .txt files (default: ../shared/data/corpus beside the repository)
 # HELD_OUT   the file in it that is not trained on (default: emma-158.txt)
 # PYTHON     of a virtual environment with requirements.txt (default: python3)
-# STEPS      of 8192 tokens at the stable rate (default 2400); HOLD and DECAY those of each branch (200 and 700)
+# STEPS      of 8192 tokens at the stable rate (default 1800); HOLD and DECAY those of each branch (200 and 700)
 # STRENGTH   of the sparsity term (default 0.03); SHAPES: which of "mixture dense drelu" (default: all, in that order)
 #
 # For every shape: one long run at a stable rate, and from its end two branches that differ in nothing but the sparsity term. The
@@ -32,7 +32,7 @@ measure() { [ -f "$work/runs/$1/evaluation.json" ] || { "$python" "$here/evaluat
 
 # What serves best is finished first; what only says what sparsity costs comes last.
 for shape in ${SHAPES:-mixture dense drelu}; do
-  train --run "$work/runs/$shape" --shape "$shape" --steps "${STEPS:-2400}"
+  train --run "$work/runs/$shape" --shape "$shape" --steps "${STEPS:-1800}"
   branch "$shape-sparse" "$shape" "${STRENGTH:-0.03}"
   measure "$shape-sparse"
 done
