@@ -149,7 +149,8 @@ fn what_cannot_be_recorded_is_refused_and_a_stop_leaves_nothing() {
     });
     assert!(matches!(error, Err(TraceError::Cancelled)));
     let left = |name: &str| {
-        name.contains(&format!("neuronlab-record-{}", std::process::id())) && !["same", "silu", "windows"].iter().any(|other| name.contains(other))
+        name.contains(&format!("neuronlab-record-{}", std::process::id()))
+            && !["same", "silu", "windows"].iter().any(|other| name.contains(other))
     };
     let folder = std::fs::read_dir(std::env::temp_dir()).unwrap();
     assert!(
