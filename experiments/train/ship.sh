@@ -20,7 +20,7 @@ data=$work/data
 checkpoint=$work/runs/$run/checkpoint.pt
 name=novels-$(basename "$run" | sed 's/-.*//')
 made=$work/ship/$run
-mkdir -p "$made"
+mkdir -p "$made" "$out"
 limit=(${WINDOWS:+--windows "$WINDOWS"})
 neuronlab() { node "$root/bin/neuronlab.js" "$@"; }
 
@@ -54,7 +54,6 @@ recall=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["cho
 neuronlab record --model "$model" --out "$made/$name.trace" --prompt-file "$made/trace.txt" --window 512 --tokens 0 --spec "$made/$name.json" --format json >"$made/record.json"
 
 "$python" "$here/provenance.py" --work "$work" --run "$run" --made "$made" --model "$model" >"$made/README.md"
-mkdir -p "$out"
 install -m 644 "$model" "$out/$name.gguf"
 install -m 644 "$made/predictor-$recall.gguf" "$out/$name.predictor.gguf"
 install -m 644 "$made/$name.trace" "$out/$name.trace"

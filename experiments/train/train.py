@@ -1,7 +1,7 @@
 """Trains a model, resuming where an earlier call was stopped or killed.
 
     python train.py --data DATA --run RUN --shape mixture --steps 3000
-    python train.py --data DATA --run RUN2 --from RUN/checkpoint.pt --hold 300 --decay 700 --strength 0.03
+    python train.py --data DATA --run RUN2 --from RUN/checkpoint.pt --hold 300 --decay 700 --strength 2
 
 The first form warms up and goes on at one rate. The second branches off from a checkpoint of the first: `hold` steps at that rate,
 in which the sparsity term grows to its strength, then `decay` steps in which the rate falls to nothing. (Warm-up, stable, decay: Hu and
