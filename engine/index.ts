@@ -6,6 +6,7 @@ import { bench, type Bench } from "./bench.js";
 import { generate, type Generate } from "./generate.js";
 import { pack, type Pack } from "./pack.js";
 import { probe, type Probe } from "./probe.js";
+import { perplexity, type Perplexity } from "./perplexity.js";
 import { record, type Recorder } from "./record.js";
 import { trainPredictor, type TrainPredictor } from "./train-predictor.js";
 import { synth, verify, type Synth, type Verify } from "./synth.js";
@@ -16,6 +17,7 @@ export type { BenchReport, BenchRequest, BenchStep, BenchTestReport } from "./be
 export { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type FlashShape, type GenerateStep, type MemoryPhases, type MemoryShare, type PhaseReport, type PlannedModel, type ReadsReport, type RunSetting, type ShapedReport, type SpentReport, type TimelineReport } from "./generate.js";
 export { ARRANGEMENTS, DOWN_FORMS, type PackReport, type PackRequest, type PackStep } from "./pack.js";
 export { DEPTHS, PROBE_PARTS, type ProbeReport, type ProbeRequest, type ProbeStep } from "./probe.js";
+export type { PerplexityReport, PerplexityRequest, PerplexityStep } from "./perplexity.js";
 export type { RecordReport, RecordRequest } from "./record.js";
 export { HIDDENS, PREDICTOR_WEIGHTS, type PredictorShares, type TrainReport, type TrainRequest, type TrainStep } from "./train-predictor.js";
 export { ACTIVATIONS, ARCHITECTURES, WEIGHTS, type PlantedRow, type SynthReport, type SynthRequest, type SynthStep, type VerifyReport, type VerifyRequest } from "./synth.js";
@@ -26,9 +28,10 @@ export interface Engine {
   readonly generate: Generate;
   readonly bench: Bench;
   readonly probe: Probe;
+  readonly perplexity: Perplexity;
   readonly record: Recorder;
   readonly synth: Synth;
   readonly verify: Verify;
 }
 
-export const engine: Engine = { pack, trainPredictor, generate, bench, probe, record, synth, verify };
+export const engine: Engine = { pack, trainPredictor, generate, bench, perplexity, probe, record, synth, verify };

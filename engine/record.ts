@@ -9,6 +9,8 @@ export interface RecordRequest {
   readonly model: string;
   readonly out: string;
   readonly prompt: string;
+  /** Tokens of the pieces that the text is read in, each from an empty context; null: it is one. */
+  readonly window: number | null;
   /** Of the continuation, at most. */
   readonly tokens: number;
   readonly stopAtEnd: boolean;

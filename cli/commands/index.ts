@@ -9,6 +9,7 @@ import { importCommand } from "./import.js";
 import { modelsCommand } from "./models.js";
 import { packCommand } from "./pack.js";
 import { probeCommand } from "./probe.js";
+import { perplexityCommand } from "./perplexity.js";
 import { recordCommand } from "./record.js";
 import { reproduceCommand } from "./reproduce.js";
 import { simulateCommand } from "./simulate.js";
@@ -17,6 +18,6 @@ import { systemsCommand } from "./systems.js";
 import { traceCommand } from "./trace.js";
 import { trainPredictorCommand } from "./train-predictor.js";
 import { tuneCommand } from "./tune.js";
-
 import { validateCommand } from "./validate.js";
-export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, tuneCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, importCommand, recordCommand, probeCommand, validateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];
+
+export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, tuneCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, perplexityCommand, importCommand, recordCommand, probeCommand, validateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];

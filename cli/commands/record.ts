@@ -8,6 +8,7 @@ export const recordCommand: Command = {
     { name: "out", value: "FILE", help: "the trace; it appears whole or not at all" },
     { name: "prompt", value: "TEXT", help: "the text that is read and continued" },
     { name: "prompt-file", value: "FILE", help: "instead of --prompt: a file with the text" },
+    { name: "window", value: "N", help: "read the text in pieces of so many tokens, each from an empty context, so that it may be longer than the model's context (default: in one piece)" },
     { name: "tokens", value: "N", help: "tokens of the continuation, at most (default: 128)" },
     { name: "temperature", value: "T", help: "0 takes the likeliest token (default: 0)" },
     { name: "ignore-end", value: null, help: "go on after a token that ends a text" },

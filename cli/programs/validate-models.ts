@@ -49,7 +49,7 @@ const prepare = (capabilities: Capabilities, folder: string, name: string, reque
   const at = (ending: string): string => join(folder, `${name}.${ending}`);
   const [flash, trace, stamp] = [at("flash"), at("trace"), at("json")];
   const { engine } = capabilities;
-  const recording: RecordRequest = { model: gguf, out: trace, prompt: PROMPT, tokens, stopAtEnd: false, temperature: 0, seed: 1, threads: null };
+  const recording: RecordRequest = { model: gguf, out: trace, prompt: PROMPT, tokens, stopAtEnd: false, temperature: 0, seed: 1, threads: null, window: null };
   const done = (model: ModelSpec): TaskEither<AppError, Prepared> => pipe(capabilities.readBytes(trace), TE.map((activations) => ({ name, file: flash, model, activations })));
   const made = pipe(
     // The first file that is written makes the folder.

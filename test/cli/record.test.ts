@@ -24,9 +24,9 @@ const start = async (named: Readonly<Record<string, unknown>>, options: { readon
 
 describe("record", () => {
   it("asks for what was typed, with the defaults of --help", async () => {
-    expect((await start({ model: "m.gguf", out: "m.trace", prompt: "Once" })).asked).toEqual([{ model: "m.gguf", out: "m.trace", prompt: "Once", tokens: 128, stopAtEnd: true, temperature: 0, seed: 1, threads: null }]);
-    const typed = await start({ model: "m.gguf", out: "m.trace", "prompt-file": "text.txt", tokens: "0", temperature: "0.8", seed: "7", threads: "2", "ignore-end": true }, { files: { "text.txt": "A text\n" } });
-    expect(typed.asked).toEqual([{ model: "m.gguf", out: "m.trace", prompt: "A text\n", tokens: 0, stopAtEnd: false, temperature: 0.8, seed: 7, threads: 2 }]);
+    expect((await start({ model: "m.gguf", out: "m.trace", prompt: "Once" })).asked).toEqual([{ model: "m.gguf", out: "m.trace", prompt: "Once", window: null, tokens: 128, stopAtEnd: true, temperature: 0, seed: 1, threads: null }]);
+    const typed = await start({ model: "m.gguf", out: "m.trace", "prompt-file": "text.txt", tokens: "0", window: "64", temperature: "0.8", seed: "7", threads: "2", "ignore-end": true }, { files: { "text.txt": "A text\n" } });
+    expect(typed.asked).toEqual([{ model: "m.gguf", out: "m.trace", prompt: "A text\n", window: 64, tokens: 0, stopAtEnd: false, temperature: 0.8, seed: 7, threads: 2 }]);
   });
 
   it("says what is in the trace, which it has read back", async () => {

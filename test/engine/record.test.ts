@@ -14,7 +14,7 @@ const built = existsSync(bindingPath());
 const folder = mkdtempSync(join(tmpdir(), "neuronlab-record-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const quiet = { onStep: () => undefined };
-const asking: RecordRequest = { model: join(folder, "m.gguf"), out: join(folder, "m.trace"), prompt: "the other one is that of the time", tokens: 500, stopAtEnd: false, temperature: 0.8, seed: 1, threads: 2 };
+const asking: RecordRequest = { model: join(folder, "m.gguf"), out: join(folder, "m.trace"), prompt: "the other one is that of the time", window: null, tokens: 500, stopAtEnd: false, temperature: 0.8, seed: 1, threads: 2 };
 
 describe.skipIf(!built)(`a recording${built ? "" : " (SKIPPED: the native module is absent; run npm run build:engine)"}`, () => {
   it("of a model that was made up has the statistics that were planted, as the simulator reads them, for any number of threads", async () => {

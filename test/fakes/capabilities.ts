@@ -120,6 +120,7 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
         generate: notBuilt,
         bench: notBuilt,
         probe: notBuilt,
+        perplexity: notBuilt,
         record: notBuilt,
         synth: notBuilt,
         verify: notBuilt,

@@ -14,6 +14,7 @@ mod generate;
 mod memory;
 mod pack;
 mod probe;
+mod perplexity;
 mod record;
 mod shape;
 mod synth;

@@ -18,6 +18,8 @@ pub struct RecordRequest {
     pub out: String,
     /// The text.
     pub prompt: String,
+    /// Tokens of a piece that the text is read in; absent: the whole text is one.
+    pub window: Option<f64>,
     /// Tokens of its continuation, at most.
     pub tokens: f64,
     /// Whether a token that ends a text ends it.
@@ -113,6 +115,11 @@ impl RecordTask {
             model: request.model.as_str().into(),
             out: request.out.as_str().into(),
             prompt: request.prompt.clone(),
+            window: request
+                .window
+                .map(|window| whole("window", window, 1, 1 << 24))
+                .transpose()?
+                .map(|window| window as usize),
             tokens: whole("tokens", request.tokens, 0, 1 << 24)? as usize,
             stop_at_end: request.stop_at_end,
             sampler: SamplerOptions {

@@ -87,10 +87,15 @@ pub(crate) fn of_timeline(options: &Options) -> Option<Part> {
     })
 }
 
-/// What every way of running holds. `process` is what it held before any weight was loaded, `dense` the weights outside FFNs.
-pub(crate) fn common(config: &ModelConfig, process: u64, dense: u64, positions: usize, threads: u64) -> Vec<Part> {
+/// What every way of running holds. `process` is what it held before any weight was loaded, `dense` the weights outside FFNs, `lines`
+/// the tokens of a pass whose logits are wanted.
+pub(crate) fn common(config: &ModelConfig, process: u64, dense: u64, positions: usize, lines: usize, threads: u64) -> Vec<Part> {
     let kv = 2 * 2 * (config.layers * config.kv_width() * positions) as u64;
     vec![
+        Part {
+            name: "logits of the tokens before a pass's last",
+            bytes: 4 * (lines.saturating_sub(1) * config.vocabulary) as u64,
+        },
         Part {
             name: "the process, its tables and the tokeniser",
             bytes: process,

@@ -4,6 +4,7 @@
 //!   streams text to a callback that may stop it.
 //! - [`Report`]: what it was and what it cost.
 //! - [`Loaded`]: the same model for tokens instead of text; [`bench()`] times it with the tests of llama-bench.
+//! - [`perplexity()`]: how well it predicts a text, as llama-perplexity says it.
 //! - [`GenerateError::blame`]: whose a failure is to mend; front ends choose their exit codes by it.
 //!
 //! The text is the same for any memory, threads, lanes, depth, policy, granularity and overlap on one file.
@@ -18,6 +19,7 @@ mod memory;
 mod meter;
 mod open;
 mod options;
+mod perplexity;
 mod place;
 mod reading;
 mod report;
@@ -32,6 +34,7 @@ pub use loaded::{Facts, Loaded};
 pub use memory::{available, resident};
 pub use open::{ModelFile, Weights, activity};
 pub use options::{FfnChoice, Options, PlannedModel};
+pub use perplexity::{PerplexityOptions, PerplexityReport, PerplexityTold, perplexity};
 pub use reading::FlashShape;
 pub use report::{FlashUse, Phase, Predicted, Report};
 pub use run::{Told, run};

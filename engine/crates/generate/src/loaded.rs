@@ -47,15 +47,16 @@ impl Loaded {
     pub fn open(options: &Options, positions: usize, together: usize) -> Result<Self, GenerateError> {
         let file = ModelFile::open(&options.model)?;
         let config = ModelConfig::from_gguf(file.source().gguf())?;
-        Self::load(&file, config, options, positions, together)
+        Self::load(&file, config, options, positions, (together, 1))
     }
 
+    /// `together`: tokens that are read at once, and those of them whose logits are wanted, both at most.
     pub(crate) fn load(
         file: &ModelFile,
         config: ModelConfig,
         options: &Options,
         positions: usize,
-        together: usize,
+        together: (usize, usize),
     ) -> Result<Self, GenerateError> {
         if let Some(planned) = &options.planned {
             planned.agrees(&config)?;
@@ -65,7 +66,8 @@ impl Loaded {
             options,
             config: &config,
             positions,
-            prompt: together,
+            prompt: together.0,
+            lines: together.1,
         };
         let Placed {
             model,

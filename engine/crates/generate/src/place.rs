@@ -36,6 +36,8 @@ pub(crate) struct Wish<'a> {
     /// Positions of the KV cache, and those of the prompt.
     pub positions: usize,
     pub prompt: usize,
+    /// Tokens of a pass whose logits are wanted.
+    pub lines: usize,
 }
 
 /// What the process holds is counted in steps of so many bytes.
@@ -114,7 +116,7 @@ impl Wish<'_> {
         // In whole steps: it differs by some pages from run to run, and the same run should get the same segments.
         let process = resident().map_or(0, |(now, _)| now.next_multiple_of(PROCESS_STEP));
         let threads = budget::threads(self.options);
-        let mut parts = budget::common(self.config, process, dense, self.positions, threads);
+        let mut parts = budget::common(self.config, process, dense, self.positions, self.lines, threads);
         parts.extend(budget::of_timeline(self.options));
         parts
     }

@@ -39,7 +39,7 @@ pub fn run(options: &Options, told: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>)
     let mut sampler = Sampler::new(options.sampler.clone())?;
     let prompt = tokeniser.encode(&options.prompt, EncodeOptions::PROMPT);
     let positions = positions(&config, prompt.len(), options)?;
-    let loaded = Loaded::load(&file, config, options, positions, prompt.len())?;
+    let loaded = Loaded::load(&file, config, options, positions, (prompt.len(), 1))?;
     let Loaded {
         facts,
         mut session,

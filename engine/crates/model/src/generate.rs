@@ -216,8 +216,8 @@ pub fn perplexity(session: &mut Session, tokens: &[u32], window: usize) -> Resul
     })
 }
 
-/// ln p of one token.
-fn log_probability(logits: &[f32], token: usize) -> f64 {
+/// ln p of one token, which must be among the logits.
+pub fn log_probability(logits: &[f32], token: usize) -> f64 {
     let greatest = f64::from(logits.iter().fold(f32::NEG_INFINITY, |greatest, &logit| greatest.max(logit)));
     let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - greatest).exp()).sum();
     f64::from(logits[token]) - greatest - sum.ln()

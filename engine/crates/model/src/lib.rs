@@ -32,7 +32,7 @@ pub use ffn::{
     PredictorInput, Route, SparseFfn, SumExperts, add_partial,
 };
 pub use forward::{BATCH, Model, Session, Want};
-pub use generate::{Event, GenerateOptions, Generation, Perplexity, Stop, TokenRow, generate, perplexity};
+pub use generate::{Event, GenerateOptions, Generation, Perplexity, Stop, TokenRow, generate, log_probability, perplexity};
 pub use kv::{KvCache, KvFormat};
 pub use memory::PageBuffer;
 pub use source::{FlashSource, GgufSource, TensorEntry, TensorSource};

@@ -174,6 +174,11 @@ impl Tokeniser {
         self.specials.begin
     }
 
+    /// The token that goes before every text, in models that want one.
+    pub fn added_begin(&self) -> Option<u32> {
+        self.specials.begin.filter(|_| self.add_begin)
+    }
+
     /// The token that the file names as the end of a text.
     pub fn end(&self) -> Option<u32> {
         self.specials.end

@@ -26,6 +26,9 @@ pub struct RecordOptions {
     pub out: PathBuf,
     /// The text.
     pub prompt: String,
+    /// Read the text in pieces of so many tokens, each from an empty KV cache, so that it may be longer than the model's context; the
+    /// continuation is of the last piece. `None`: in one.
+    pub window: Option<usize>,
     /// Tokens of its continuation; it ends earlier where the model ends it, if `stop_at_end`.
     pub tokens: usize,
     /// See `tokens`.
@@ -82,8 +85,8 @@ pub fn record(options: &RecordOptions, told: Told<'_>) -> Result<RecordReport, T
     let mut sampler = Sampler::new(options.sampler.clone())?;
     let prompt = tokeniser.encode(&options.prompt, EncodeOptions::PROMPT);
     let total = prompt.len() + options.tokens;
-    check(&config, prompt.len(), total)?;
-    let needed = memory_needed(&source, &config, total);
+    let positions = positions(&config, prompt.len(), options)?;
+    let needed = memory_needed(&source, &config, positions);
     if let Some(allowed) = options.memory.filter(|&allowed| allowed < needed) {
         return Err(TraceError::DoesNotFit { needed, allowed });
     }
@@ -112,13 +115,16 @@ pub fn record(options: &RecordOptions, told: Told<'_>) -> Result<RecordReport, T
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(TraceError::Cancelled),
     };
-    let mut session = session(&source, &config, options, total, &sink)?;
+    let mut session = session(&source, &config, options, positions, &sink)?;
     tell(0)?;
     let mut text = Text::new(&sink);
-    for batch in prompt.chunks(TOGETHER) {
-        session.forward(batch, Want::Last)?;
-        text.heard(batch)?;
-        tell(text.done)?;
+    for window in prompt.chunks(options.window.unwrap_or(prompt.len())) {
+        session.truncate(0)?;
+        for batch in window.chunks(TOGETHER) {
+            session.forward(batch, Want::Last)?;
+            text.heard(batch)?;
+            tell(text.done)?;
+        }
     }
     prompt.iter().for_each(|&token| sampler.accept(token));
     let mut said = Vec::with_capacity(options.tokens);
@@ -152,19 +158,33 @@ pub fn record(options: &RecordOptions, told: Told<'_>) -> Result<RecordReport, T
     })
 }
 
-fn check(config: &ModelConfig, prompt: usize, total: usize) -> Result<(), TraceError> {
+/// Positions that the KV cache needs, if the model has them.
+fn positions(config: &ModelConfig, prompt: usize, options: &RecordOptions) -> Result<usize, TraceError> {
     let wrong = |name, what| Err(TraceError::Input { name, what });
+    let context = config.context;
     if prompt == 0 {
         return wrong("prompt", "has no tokens; give it some text".to_owned());
     }
-    if total > config.context {
+    let window = match options.window {
+        Some(window) if !(1..=context).contains(&window) => {
+            return wrong(
+                "window",
+                format!("should be from 1 to the model's context, {context}, got {window}"),
+            );
+        }
+        window => window.unwrap_or(prompt).min(prompt),
+    };
+    // The last piece may be shorter than the others.
+    let last = (prompt - 1) % window + 1;
+    let total = last.saturating_add(options.tokens);
+    if total > context {
         let what = format!(
-            "the prompt's {prompt} tokens and the continuation are {total}, more than the model's context of {}",
-            config.context
+            "the last {last} tokens of the prompt and the continuation are {total}, more than the model's context of {context}; a longer \
+             prompt can be read in windows"
         );
         return wrong("tokens", what);
     }
-    Ok(())
+    Ok(total.max(window))
 }
 
 fn session(

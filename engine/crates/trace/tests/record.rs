@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use text::SamplerOptions;
-use trace::{RecordOptions, TraceError, read, record};
+use trace::{Fired, RecordOptions, TraceError, read, record};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -17,6 +17,7 @@ fn options(name: &str, model: &str) -> RecordOptions {
         model: fixture(model),
         out: std::env::temp_dir().join(format!("neuronlab-record-{}-{name}.trace", std::process::id())),
         prompt: "one of the ".repeat(20),
+        window: None,
         tokens: 40,
         stop_at_end: false,
         sampler: SamplerOptions::default(),
@@ -59,6 +60,65 @@ fn the_text_is_that_of_generate_and_the_neurons_are_those_it_counted() {
     assert_eq!(fired as f64 / seen as f64, wanted.fired.unwrap());
 }
 
+/// What fired, by token and then by layer.
+fn recorded(options: &RecordOptions) -> Vec<Fired> {
+    record(options, &mut |_| ControlFlow::Continue(())).unwrap();
+    let mut all = Vec::new();
+    read(&options.out, &mut |_, fired| all.push(fired)).unwrap();
+    std::fs::remove_file(&options.out).unwrap();
+    all.sort_by_key(|fired| (fired.place, fired.layer));
+    all
+}
+
+#[test]
+fn a_text_longer_than_the_context_is_read_in_windows_that_know_nothing_of_each_other() {
+    let short = RecordOptions {
+        tokens: 0,
+        ..options("windows", "smallthinker-softmax-f32")
+    };
+    let whole = recorded(&short);
+    let ids: Vec<u32> = whole.iter().filter(|fired| fired.layer == 0).map(|fired| fired.id).collect();
+    // The text repeats itself, and so do its tokens: a window of whole periods is the window before.
+    let repeats = |period: &usize| ids.iter().zip(&ids[*period..]).all(|(one, other)| one == other);
+    let period = (1..ids.len() / 4).find(repeats).unwrap();
+    let window = 3 * period;
+    let layers = whole.iter().map(|fired| fired.layer).max().unwrap() + 1;
+    let windowed = recorded(&RecordOptions {
+        window: Some(window),
+        ..short.clone()
+    });
+    assert_eq!(windowed.len(), whole.len());
+    assert!(windowed[..window * layers] == whole[..window * layers]);
+    assert!(windowed[window * layers..2 * window * layers] != whole[window * layers..2 * window * layers]);
+    let experts = |all: &[Fired]| all.iter().map(|fired| fired.experts.clone()).collect::<Vec<_>>();
+    assert!(experts(&windowed[window * layers..2 * window * layers]) == experts(&whole[..window * layers]));
+
+    let long = RecordOptions {
+        prompt: "one of the ".repeat(300),
+        ..short
+    };
+    let refused = |changed: &RecordOptions| record(changed, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
+    assert!(
+        refused(&long).contains("a longer prompt can be read in windows"),
+        "{}",
+        refused(&long)
+    );
+    let past = RecordOptions {
+        window: Some(513),
+        ..long.clone()
+    };
+    assert!(
+        refused(&past).starts_with("window: should be from 1 to the model's context, 512"),
+        "{}",
+        refused(&past)
+    );
+    let full = RecordOptions {
+        window: Some(512),
+        ..long
+    };
+    assert!(recorded(&full).len() > 512 * layers);
+}
+
 #[test]
 fn a_silu_model_has_no_neurons_to_tell() {
     let options = options("silu", "llama-f32");
@@ -89,7 +149,8 @@ fn what_cannot_be_recorded_is_refused_and_a_stop_leaves_nothing() {
     });
     assert!(matches!(error, Err(TraceError::Cancelled)));
     let left = |name: &str| {
-        name.contains(&format!("neuronlab-record-{}", std::process::id())) && !name.contains("same") && !name.contains("silu")
+        name.contains(&format!("neuronlab-record-{}", std::process::id()))
+            && !["same", "silu", "windows"].iter().any(|other| name.contains(other))
     };
     let folder = std::fs::read_dir(std::env::temp_dir()).unwrap();
     assert!(

@@ -1,0 +1,114 @@
+"""The page beside a shipped model: what it was made from and how good it is, every number from the files that ship.sh wrote.
+
+    python provenance.py --work WORK --run RUN --made MADE --model FILE
+"""
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+
+
+def read(path: Path) -> dict | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    return "--" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def table(titles: list[str], rows: list[list[str]]) -> str:
+    line = lambda cells: f"| {' | '.join(cells)} |"
+    return "\n".join([line(titles), line(["---"] * len(titles)), *map(line, rows)])
+
+
+def cost_of_sparsity(work: Path, run: str, own: dict) -> str:
+    """The branch without the sparsity term, where it has been trained."""
+    plain = read(work / "runs" / f"{run.rsplit('-', 1)[0]}-plain" / "evaluation.json")
+    if plain is None or plain["step"] != own["step"]:
+        return "The branch without the sparsity term has not been trained to the same step, so what sparsity costs is not known yet."
+    cost = own["perplexity"] / plain["perplexity"] - 1
+    return f"Without the sparsity term, all else the same, {percent(plain['activeShare'])} of the neurons are active at a perplexity of {plain['perplexity']:.2f}: sparsity costs {percent(cost, 2)}."
+
+
+def perplexities(made: Path) -> str:
+    rows = []
+    for form in ("f32", "q8_0", "q4_0"):
+        found = read(made / f"perplexity-{form}.json")
+        theirs = found.get("llamaCpp")
+        rows.append([form, f"{found['perplexity']:.4f} ± {found['standardError']:.4f}", f"{theirs['perplexity']:.4f}" if theirs else f"none: {found.get('gap', 'not asked')}", percent(found.get("difference"), 3) if theirs else "--"])
+    return table(["format", "neuronlab", "llama.cpp", "difference"], rows)
+
+
+def layers(evaluation: dict) -> str:
+    rows = [
+        [str(place), percent(layer["activeShare"]), percent(layer["hottestCarry"]["0.1"]), f"{layer['tokenOverlap']:.3f}" if layer["tokenOverlap"] is not None else "--", f"{layer['expertRepeat']:.3f}", f"{min(layer['expertUse']):.3f} to {max(layer['expertUse']):.3f}", str(layer["neverFired"])]
+        for place, layer in enumerate(evaluation["layers"])
+    ]
+    return table(["layer", "active", "of the activations, the hottest 10 % have", "token-to-token overlap", "an expert is used again", "use of an expert", "neurons that never fired"], rows)
+
+
+def predictors(point: dict) -> str:
+    rows = [[f"{row['asked']} %", percent(row["recall"]), percent(row["falsePositives"]), percent(row["predicted"]), f"{row['perplexity']:.3f}", f"{100 * row['cost']:+.2f} %", "shipped" if row["asked"] == point["chosen"] else ""] for row in point["rows"]]
+    return table(["recall asked for", "recall found", "false positives", "neurons computed", "perplexity", "cost", ""], rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--made", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    options = parser.parse_args()
+    made = options.made
+    data, evaluation, half, parity, record, point = (read(path) for path in (options.work / "data/data.json", made / "evaluation.json", made / "half-memory.json", made / "parity.json", made / "record.json", made / "operating-point.json"))
+    state = torch.load(options.work / "runs" / options.run / "checkpoint.pt", weights_only=True)
+    shape, words = state["shape"], state["options"]
+    tokens = state["step"] * words["windows"] * words["parts"] * shape["context"]
+    parameters = sum(tensor.numel() for tensor in state["model"].values())
+    digest = hashlib.sha256(options.model.read_bytes()).hexdigest()
+    statistics = record["statistics"]
+    same = sum(row["same"] == parity["tokens"] for row in parity["prompts"])
+    print(f"""# {options.model.stem.rsplit('-', 1)[0]}
+
+A small language model with ReLU-gated neurons, trained by [experiments/train](../../experiments/train/README.md) on {len(data['files'])} English books in the public
+domain, for trying everything in this repository without a download. It writes English of the 19th century and knows nothing.
+
+| | |
+|---|---|
+| architecture | {shape['architecture']}: {shape['layers']} layers, hidden {shape['hidden']}, {shape['experts']} experts of {shape['neurons']} neurons, {shape['experts_used']} used; {parameters / 1e6:.1f} M parameters |
+| file | {options.model.stat().st_size} bytes, SHA-256 `{digest}` |
+| trained on | {data['trainTokens']} tokens ({data['trainBytes']} bytes); {data['heldOut']} held out |
+| training | {state['step']} steps, {tokens} tokens ({tokens / data['trainTokens']:.1f} epochs); sparsity term {words['strength']} |
+| licence | the texts are in the public domain; the weights are given to it too (CC0-1.0) |
+
+## Perplexity on the text held out
+
+Windows of 512 tokens, the second half of each scored (`neuronlab perplexity --vs llama.cpp`).
+
+{perplexities(made)}
+
+{cost_of_sparsity(options.work, options.run, evaluation)}
+
+Greedy text in F32: {same} of {len(parity['prompts'])} continuations of {parity['tokens']} tokens are llama.cpp's; where one is not, llama.cpp's two best logits were closer than its own rounding.
+With {half['held']} of {half['ffnBytes']} bytes of FFN in memory, packed, {half['tokens']} tokens are {'the same as' if half['same'] else 'NOT the same as'} with all of them ({', '.join(half['labels'])}).
+
+## What fires
+
+{layers(evaluation)}
+
+`{options.made.name}`'s trace: {record['tokens']} tokens of the text held out, {record['bytes']} bytes; active {percent(statistics['activeShare'])}, overlap {statistics['tokenOverlap']:.3f}, a token varies by {percent(statistics['tokenVariation'])}, an expert is used again with
+probability {statistics['expertRepeat']:.3f}.
+
+## Predictors
+
+Perplexity with the true gates over the same windows: {point['lossless']:.3f}. The rule: {point['rule']}.
+
+{predictors(point)}
+""")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# A checkpoint to what the repository ships: the model, its predictor, its traces, and a page that says how good they are.
+#
+#   experiments/train/ship.sh WORK RUN [OUT]
+#
+# WORK   the folder of recipe.sh; RUN: a run in it, such as mixture-sparse
+# OUT    where it goes (default: models/novels)
+# PYTHON of a virtual environment with requirements.txt (default: python3)
+# WINDOWS of 512 tokens that every perplexity is over, from the beginning of the text (default: all; 40 where predictors are compared)
+#
+# Needs the built program (npm run build) and, for the comparison, llama.cpp (node engine/rivals/llama.cpp/build.mjs). Nothing in OUT is
+# touched before everything is measured and holds. Minutes: about ten on two idle cores.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+[ $# -ge 2 ] || { sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+work=$1 run=$2 out=${3:-$root/models/novels}
+python=${PYTHON:-python3}
+data=$work/data
+checkpoint=$work/runs/$run/checkpoint.pt
+name=novels-$(basename "$run" | sed 's/-.*//')
+made=$work/ship/$run
+mkdir -p "$made" "$out"
+limit=(${WINDOWS:+--windows "$WINDOWS"})
+neuronlab() { node "$root/bin/neuronlab.js" "$@"; }
+
+echo "evaluating $checkpoint" >&2
+"$python" "$here/evaluate.py" --data "$data" --checkpoint "$checkpoint" --windows "${WINDOWS:-128}" >"$made/evaluation.json"
+for format in f32 q8_0 q4_0; do
+  "$python" "$here/export.py" --data "$data" --checkpoint "$checkpoint" --out "$made/$name-$format.gguf" --format "$format" --name "neuronlab $name" >&2
+  neuronlab perplexity --model "$made/$name-$format.gguf" --text "$data/held-out.txt" "${limit[@]}" --vs llama.cpp --format json >"$made/perplexity-$format.json"
+done
+
+# The finest format that may be committed is the model.
+for format in q8_0 q4_0; do
+  model=$made/$name-$format.gguf
+  [ "$(stat -c %s "$model")" -gt 25000000 ] || break
+done
+neuronlab pack --model "$model" --out "$made/$name.flash" --format json >"$made/pack.json"
+"$python" "$here/parity.py" --model "$made/$name-f32.gguf" --prompts "$data/held-out.txt" --program "$root/bin/neuronlab.js" >"$made/parity.json"
+"$python" "$here/half_memory.py" --packed "$made/$name.flash" --program "$root/bin/neuronlab.js" >"$made/half-memory.json"
+
+# One predictor for each recall; the one to ship is chosen by the rule in operating_point.py.
+for recall in 80 90 95 98 99; do
+  neuronlab train-predictor --model "$model" --out "$made/predictor-$recall.gguf" --text "$data/sample.txt" --tokens 32768 --recall "$recall%" --format json >"$made/train-predictor-$recall.json"
+  neuronlab perplexity --model "$model" --text "$data/held-out.txt" --windows "${WINDOWS:-40}" --predictor "$made/predictor-$recall.gguf" --audit --format json >"$made/predicted-$recall.json"
+done
+neuronlab perplexity --model "$model" --text "$data/held-out.txt" --windows "${WINDOWS:-40}" --format json >"$made/predicted-none.json"
+"$python" "$here/operating_point.py" --folder "$made" >"$made/operating-point.json"
+recall=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["chosen"])' "$made/operating-point.json")
+
+# Four thousand tokens from the middle of the text held out: no title page, no last words.
+"$python" -c 'import sys; text = open(sys.argv[1], encoding="utf-8").read(); start = text.index("\n\n", len(text) // 2) + 2; sys.stdout.write(text[start:start + 15000])' "$data/held-out.txt" >"$made/trace.txt"
+neuronlab record --model "$model" --out "$made/$name.trace" --prompt-file "$made/trace.txt" --window 512 --tokens 0 --spec "$made/$name.json" --format json >"$made/record.json"
+
+"$python" "$here/provenance.py" --work "$work" --run "$run" --made "$made" --model "$model" >"$made/README.md"
+install -m 644 "$model" "$out/$name.gguf"
+install -m 644 "$made/predictor-$recall.gguf" "$out/$name.predictor.gguf"
+install -m 644 "$made/$name.trace" "$out/$name.trace"
+install -m 644 "$made/$name.json" "$out/$name.json"
+install -m 644 "$made/README.md" "$out/README.md"
+ls -l "$out" >&2

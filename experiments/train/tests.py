@@ -1,0 +1,195 @@
+"""Tests of this project: python -m unittest tests (from this folder)."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+import gguf
+import numpy as np
+import torch
+
+import train
+from data import Tokens, held_out
+from evaluate import evaluate
+from experts import ExpertFfn
+from export import adjacent, export
+from model import Model, Shape
+from operating_point import choose
+from optimiser import orthogonal
+from prepare import encoded, normalised, sampled, train_tokeniser
+
+TINY = Shape("smallthinker", vocabulary=300, context=32, hidden=32, layers=2, heads=2, kv_heads=1, head_dim=16, neurons=32, experts=4, experts_used=2)
+
+
+def plainly(x, logits, gate_up, down, used, double):
+    """Expert FFN and Hoyer's square by autograd, token by token."""
+    probabilities, chosen = logits.softmax(-1).topk(used, dim=-1)
+    weights = probabilities / probabilities.sum(-1, keepdim=True)
+    neurons = down.shape[2]
+    out, squares = 0.0, 0.0
+    for place in range(used):
+        products = torch.einsum("td,tnd->tn", x, gate_up[chosen[:, place]])
+        gates, ups = products[:, :neurons].relu(), products[:, neurons:]
+        inner = gates * (ups.relu() if double else ups)
+        out = out + weights[:, place : place + 1] * torch.einsum("tn,tdn->td", inner, down[chosen[:, place]])
+        squares = squares + (gates.sum(1) ** 2 / (gates**2).sum(1)).mean() / neurons / used
+    return out, squares, weights, chosen
+
+
+class Experts(unittest.TestCase):
+    def test_the_gradient_is_that_of_autograd_and_the_sparsity_term_is_in_it(self):
+        torch.manual_seed(0)
+        for double in (False, True):
+            x, logits = torch.randn(40, 32, requires_grad=True), torch.randn(40, 4, requires_grad=True)
+            gate_up, down = torch.randn(4, 128, 32, requires_grad=True), torch.randn(4, 32, 64, requires_grad=True)
+            leaves, direction = [x, logits, gate_up, down], torch.randn(40, 32)
+            wanted, squares, weights, chosen = plainly(x, logits, gate_up, down, 2, double)
+            told = []
+            found = ExpertFfn.apply(x, weights, chosen, gate_up, down, double, 0.7, told)
+            torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-3)
+            self.assertAlmostEqual(told[0][1], squares.item(), places=5)
+            by_autograd = torch.autograd.grad((wanted * direction).sum() + 0.7 * squares, leaves, retain_graph=True)
+            for one, other in zip(torch.autograd.grad((found * direction).sum(), leaves), by_autograd):
+                torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * float(other.abs().max()))
+
+    def test_what_fired_is_told_by_expert_and_then_by_token(self):
+        x = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+        gate_up = torch.tensor([[[-1.0, 1.0], [1.0, 1.0]], [[1.0, -1.0], [1.0, 1.0]]])
+        told = []
+        ExpertFfn.apply(x, torch.ones(2, 1), torch.tensor([[1], [0]]), gate_up, torch.ones(2, 2, 1), False, 0.0, told)
+        self.assertEqual(told[0][0], 1.0)
+        self.assertEqual(told[0][2].tolist(), [[True], [True]])
+
+
+class Optimiser(unittest.TestCase):
+    def test_singular_values_come_close_to_one(self):
+        torch.manual_seed(0)
+        for shape in ((3, 64, 32), (2, 32, 96)):
+            values = torch.linalg.svdvals(orthogonal(torch.randn(shape)))
+            self.assertGreater(values.min().item(), 0.3)
+            self.assertLess(values.max().item(), 1.4)
+
+
+class Preparing(unittest.TestCase):
+    def test_prose_is_unwrapped_and_verse_is_not(self):
+        prose = "“It is a truth universally acknowledged, that a single man in\npossession of a good fortune, must be in want_ed_ of\na wife.”"
+        verse = "Shall I compare thee\nto a summer's day?\nThou art"
+        text = normalised(f"Produced by Somebody\n\n\n{prose}\n\n\n\n{verse}\n")
+        self.assertEqual(text, f'"It is a truth universally acknowledged, that a single man in possession of a good fortune, must be in wanted of a wife."\n\n{verse}\n')
+
+    def test_tokens_come_back_as_text(self):
+        text = normalised("The quick brown fox, it's said, jumps over 17 lazy dogs -- ünd naïvely so.\n\nYes.\n" * 40)
+        tokeniser = train_tokeniser([text], 300)
+        ids = encoded(tokeniser, [text])
+        self.assertEqual(tokeniser.decode(ids.tolist(), skip_special_tokens=True), text)
+        self.assertEqual(ids[-1], tokeniser.token_to_id("<|endoftext|>"))
+        self.assertEqual(ids.dtype, np.dtype("<u2"))
+
+    def test_a_sample_is_whole_paragraphs(self):
+        text = "\n\n".join(f"paragraph {number} " * 20 for number in range(200))
+        sample = sampled(text, 2000)
+        self.assertGreater(len(sample), 1990)
+        self.assertIn(sample.strip(), text)
+        self.assertTrue(sample.startswith("paragraph"))
+
+
+class Data(unittest.TestCase):
+    def test_an_epoch_has_every_window_once_and_a_resumed_run_reads_the_same(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "train.bin"
+            np.arange(1000, dtype="<u2").tofile(path)
+            tokens = Tokens(path, 16, seed=1)
+            starts = sorted(int(tokens.window(place)[0]) for place in range(tokens.windows))
+            self.assertEqual({later - earlier for earlier, later in zip(starts, starts[1:])}, {16})
+            again = Tokens(path, 16, seed=1)
+            late = 3 * tokens.windows + 5
+            np.testing.assert_array_equal(tokens.window(late), again.window(late))
+            self.assertNotEqual(tokens.window(0)[0], tokens.window(tokens.windows)[0])
+            self.assertEqual(held_out(path, 16, 3)[:, 0].tolist(), [0, 320, 656])
+
+
+class Training(unittest.TestCase):
+    def run_steps(self, folder: Path, name: str, *words: str):
+        train.SHAPES["tiny"] = TINY
+        import sys
+        from unittest import mock
+
+        with mock.patch.object(sys, "argv", ["train.py", "--data", str(folder), "--run", str(folder / name), "--shape", "tiny", "--windows", "2", "--parts", "2", *words]), mock.patch("builtins.print"):
+            train.main()
+        return torch.load(folder / name / "checkpoint.pt", weights_only=True)
+
+    def test_a_run_that_was_cut_off_ends_as_one_that_was_not_and_branches_go_on_from_it(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            np.random.default_rng(1).integers(0, 300, 4000, dtype="<u2").tofile(folder / "train.bin")
+            np.random.default_rng(2).integers(0, 300, 400, dtype="<u2").tofile(folder / "held-out.bin")
+            whole = self.run_steps(folder, "whole", "--steps", "6")
+            self.run_steps(folder, "parts", "--steps", "3")
+            parts = self.run_steps(folder, "parts", "--steps", "6")
+            self.assertEqual((whole["step"], parts["step"]), (6, 6))
+            for key, value in whole["model"].items():
+                self.assertTrue(torch.equal(value, parts["model"][key]), key)
+            branch = self.run_steps(folder, "branch", "--from", str(folder / "whole/checkpoint.pt"), "--hold", "2", "--decay", "3", "--strength", "0.1")
+            self.assertEqual((branch["step"], branch["begin"]), (11, 6))
+            again = self.run_steps(folder, "branch", "--from", str(folder / "whole/checkpoint.pt"), "--hold", "2", "--decay", "3", "--strength", "0.1")
+            self.assertEqual((again["step"], again["begin"]), (11, 6))
+
+    def test_the_rate_falls_to_nothing_and_the_strength_grows(self):
+        options = type("Options", (), {"rate": 1.0, "decay": 10, "end": 1000, "begin": 980, "hold": 10, "strength": 0.5})
+        self.assertEqual([train.rate_at(step, options) for step in (0, 989, 990, 995, 999)], [0.01, 1.0, 1.0, 0.5, 0.1])
+        self.assertEqual([train.strength_at(step, options) for step in (980, 984, 989, 999)], [0.05, 0.25, 0.5, 0.5])
+
+
+class Evaluating(unittest.TestCase):
+    def test_counts_are_those_of_a_slow_count(self):
+        model = Model(TINY)
+        windows = torch.randint(0, 300, (3, 33), generator=torch.Generator().manual_seed(1))
+        found = evaluate(model, windows)
+        self.assertEqual((found["scored"], found["windows"]), (3 * 15, 3))
+        fired, slots, repeats = 0, 0, 0
+        for window in windows:
+            told, routes = [], []
+            with torch.no_grad():
+                model(window[None, :-1], window[None, 1:], 0.0, told, routes)
+            fired += int(told[0][2].sum())
+            slots += told[0][2].numel()
+            repeats += sum(len(set(one) & set(other)) for one, other in zip(routes[0].tolist(), routes[0][1:].tolist()))
+        self.assertAlmostEqual(found["layers"][0]["activeShare"], fired / slots, places=4)
+        self.assertAlmostEqual(found["layers"][0]["expertRepeat"], repeats / (3 * 31 * 2), places=4)
+
+
+class Exporting(unittest.TestCase):
+    def test_the_file_has_the_weights_and_sizes(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            tokeniser = train_tokeniser(["the rain in spain stays mainly in the plain " * 50 + "abcdefghijklmnopqrstuvwxyz" * 9 + "of another time and other places than these here were"], 270)
+            tokeniser.save(str(folder / "tokeniser.json"))
+            from dataclasses import replace
+
+            for architecture, experts in (("smallthinker", 4), ("smallthinker", 1), ("llama", 1)):
+                shape = replace(TINY, architecture=architecture, experts=experts, experts_used=min(2, experts), vocabulary=270)
+                model = Model(shape)
+                export(model.state_dict(), shape, folder / "tokeniser.json", folder / "m.gguf", "f32", "a model")
+                reader = gguf.GGUFReader(folder / "m.gguf")
+                tensors = {tensor.name: tensor for tensor in reader.tensors}
+                part = "ffn_gate" if architecture == "llama" else "ffn_gate_exps"
+                gate = model.layers[1].gate_up.detach().numpy()[:, :32]
+                np.testing.assert_array_equal(np.asarray(tensors[f"blk.1.{part}.weight"].data).reshape(gate.shape), gate)
+                self.assertEqual("blk.0.ffn_gate_inp.weight" in tensors, architecture == "smallthinker")
+                self.assertEqual("neuronlab.activation" in reader.fields, architecture == "llama")
+
+    def test_adjacent_rows_turn_as_halves_do(self):
+        rows = np.arange(16, dtype=np.float32).reshape(16, 1)
+        self.assertEqual(adjacent(rows, 2)[:8, 0].tolist(), [0, 4, 1, 5, 2, 6, 3, 7])
+
+
+class OperatingPoint(unittest.TestCase):
+    def test_the_least_neurons_at_a_bearable_cost_else_the_least_cost(self):
+        rows = [{"asked": 90, "predicted": 0.1, "cost": 0.03}, {"asked": 95, "predicted": 0.2, "cost": 0.009}, {"asked": 99, "predicted": 0.4, "cost": 0.001}]
+        self.assertEqual(choose(rows)[0]["asked"], 95)
+        self.assertEqual(choose([rows[0]])[0]["asked"], 90)
+        self.assertIn("none costs", choose([rows[0]])[1])
+
+
+if __name__ == "__main__":
+    unittest.main()
