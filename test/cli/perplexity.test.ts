@@ -87,7 +87,7 @@ describe("perplexity", () => {
     const cut = PRINTED.slice(0, PRINTED.indexOf("[2]"));
     const answers = [cut, cut, PRINTED];
     let turn = 0;
-    const rival = TE.right({ version: "0.5.0", default: "/d/llama-bench", noRepack: "/n/llama-bench" });
+    const rival = rivalsThat(E.right(ended({}))).rivals.rival;
     const losing: Rivals = { rival, runProgram: () => () => Promise.resolve(E.right(ended({ stdout: answers[Math.min(turn++, 2)]! }))) };
     const asking = { model: "m.gguf", text: "t.txt", vs: "llama.cpp", format: "json" };
     expect(JSON.parse((await start(asking, { rivals: losing })).stdout)).toMatchObject({ llamaCpp: { perplexity: 20.4988 } });

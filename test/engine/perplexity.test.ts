@@ -18,7 +18,7 @@ const WORDS = ["the rain", "in a tin", "he is there", "no one sees it", "a stone
 const text = Array.from({ length: 160 }, (_, place) => WORDS[((place * place) % 11) % WORDS.length]).join(" ");
 
 const asking: PerplexityRequest = {
-  model: fixture("smallthinker-softmax-f32"), text, window: 128, windows: null, memory: null, segments: null, threads: 2, cores: null, ioCore: null, shape: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
+  model: fixture("smallthinker-softmax-f32"), text, window: 128, windows: null, memory: null, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
   granularity: "neuron", overlap: "cluster", ffn: "auto", predictor: null, audit: false,
 };
 

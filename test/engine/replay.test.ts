@@ -62,7 +62,7 @@ describe.skipIf(!built)(`the recorded text, replayed under the plan of a run${bu
       const [gguf, packed, trace] = [join(folder, `${name}.gguf`), join(folder, `${name}.flash`), join(folder, `${name}.trace`)];
       right(await engine.synth({ ...shape, out: gguf }, quiet)());
       const report = right(await engine.pack({ model: gguf, out: packed, down: "auto", group: null, arrangement: "bundles", threads: 2 }, quiet)());
-      const record = right(await engine.record({ model: gguf, out: trace, prompt: promptOf(name), tokens: TOKENS, stopAtEnd: false, temperature: 0, seed: 1, threads: 2 }, quiet)());
+      const record = right(await engine.record({ model: gguf, out: trace, prompt: promptOf(name), tokens: TOKENS, window: null, stopAtEnd: false, temperature: 0, seed: 1, threads: 2 }, quiet)());
       const activations = new Uint8Array(readFileSync(trace));
       twins[name] = { model: packedModel(record, decoded(activations), gguf, report, shape.weights), packed, activations };
     }
