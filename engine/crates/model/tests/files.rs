@@ -43,7 +43,7 @@ fn unusable_metadata_are_refused_with_the_key_what_was_found_and_what_would_be_r
     let cases = [
         (
             set("general.architecture", "gemma"),
-            "unusable general.architecture: gemma; must be llama, mistral, qwen2",
+            "unusable general.architecture: gemma; must be llama, mistral, bamboo, qwen2",
         ),
         (
             set("llama.attention.head_count_kv", 3u32),

@@ -205,7 +205,8 @@ fn a_transposed_down_is_never_requantised_and_survives_packing() {
     ours(&plain, Activation::DoubleRelu);
     theirs(&plain, &converted, "bamboo", Format::Q4_0, 0.0);
     let (wanted, labels) = exact(&converted);
-    assert_eq!(labels, ["lossless"]);
+    // Nothing departs from the numbers of the file.
+    assert!(labels.is_empty(), "{labels:?}");
     flash::pack(&converted, &packed, &flash::PackOptions::default(), &mut |_| {
         ControlFlow::Continue(())
     })
