@@ -206,17 +206,18 @@ fn of_decode(config: &ModelConfig, needs: &Needs) -> Share {
     }
 }
 
-/// Divides what is left beside `fixed` and the share's own parts between the share's segments.
-fn segments(fixed: &[Part], share: &mut Share, options: &Options, needs: &Needs) -> Result<(), GenerateError> {
+/// Divides what is left beside `fixed` and the share's own parts between the share's segments. Where nothing is left, the answer is what
+/// suffices for both phases: `least`, the parts beside `fixed` of the one that needs more.
+fn segments(fixed: &[Part], share: &mut Share, options: &Options, needs: &Needs, least: &[Part]) -> Result<(), GenerateError> {
     let held = sum(fixed) + sum(&share.parts);
     let left = match options.memory {
         None => u64::MAX,
         Some(allowed) if allowed >= held => allowed - held,
         Some(allowed) => {
             return Err(GenerateError::DoesNotFit {
-                needed: held,
+                needed: sum(fixed) + sum(least),
                 allowed,
-                parts: [fixed, &share.parts].concat(),
+                parts: [fixed, least].concat(),
                 advice: "fewer --tokens, a shorter --prompt or a smaller --cluster need less",
             });
         }
@@ -249,22 +250,26 @@ pub(crate) fn divide(
         // A prompt of one token is a step of decoding.
         _ => (of_decode(config, &needs), of_decode(config, &needs)),
     };
-    // The larger one first: where both are too much for the limit, the smallest that works is the one that has room for both.
-    let phases = if sum(&prefill.parts) > sum(&decode.parts) {
-        [&mut prefill, &mut decode]
-    } else {
-        [&mut decode, &mut prefill]
+    let without_slots = Part {
+        name: "neurons of a layer that have no slot",
+        bytes: needs.beside as u64,
     };
-    for share in phases {
-        segments(&fixed, share, options, &needs)?;
+    // With the least memory no neuron has a slot.
+    let least = {
+        let decode = [&decode.parts[..], std::slice::from_ref(&without_slots)].concat();
+        if sum(&prefill.parts) > sum(&decode) {
+            prefill.parts.clone()
+        } else {
+            decode
+        }
+    };
+    for share in [&mut prefill, &mut decode] {
+        segments(&fixed, share, options, &needs, &least)?;
     }
     let holds = |bytes: u64, slot: usize, wanted: usize| bytes / slot.max(1) as u64 >= wanted as u64;
     if !holds(decode.hot, needs.hot_slot, needs.layer_hot) || !holds(decode.cold, needs.cold_slot, needs.layer_cold) {
-        decode.parts.push(Part {
-            name: "neurons of a layer that have no slot",
-            bytes: needs.beside as u64,
-        });
-        segments(&fixed, &mut decode, options, &needs)?;
+        decode.parts.push(without_slots);
+        segments(&fixed, &mut decode, options, &needs, &least)?;
     }
     Ok(Budget {
         limit: options.memory,
@@ -298,5 +303,64 @@ pub(crate) fn whole(memory: Option<u64>, fixed: Vec<Part>, ffn: u64, advice: &'s
             ffn,
             ..Budget::default()
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+    use std::path::PathBuf;
+
+    use flash::{FlashFile, PackOptions, pack};
+    use model::ModelConfig;
+
+    use super::{Part, divide, sum};
+    use crate::{GenerateError, Options, open::ModelFile};
+
+    /// A prompt needs more or generating does: either way what is told suffices, and is told whatever was allowed.
+    #[test]
+    fn the_least_that_is_told_works_and_does_not_depend_on_what_was_allowed() {
+        let gguf =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../rivals/llama.cpp/fixtures/smallthinker-softmax-f32.gguf");
+        let packed = std::env::temp_dir().join(format!("neuronlab-budget-{}.flash", std::process::id()));
+        pack(&gguf, &packed, &PackOptions::default(), &mut |_| ControlFlow::Continue(())).unwrap();
+        let file = FlashFile::open(&packed).unwrap();
+        let config = ModelConfig::from_gguf(ModelFile::open(&gguf).unwrap().source().gguf()).unwrap();
+        let held = 1_000_000;
+        let divided = |memory: u64, prompt: usize| {
+            let options = Options {
+                memory: Some(memory),
+                ..Options::new(&packed, "")
+            };
+            let fixed = vec![Part {
+                name: "what is held",
+                bytes: held,
+            }];
+            divide(&file, &config, &options.offload(), &options, fixed, prompt)
+        };
+        for prompt in [1, 2, 40, 500] {
+            let Err(GenerateError::DoesNotFit { needed, parts, .. }) = divided(1, prompt) else {
+                panic!("ran in a byte");
+            };
+            assert_eq!(sum(&parts), needed);
+            let budget = divided(needed, prompt).unwrap();
+            for phase in [&budget.prefill, &budget.decode] {
+                assert!(
+                    sum(&budget.fixed) + sum(&phase.parts) + phase.hot + phase.cold <= needed,
+                    "prompt {prompt}"
+                );
+            }
+            for less in (held..needed).rev().step_by(100_000) {
+                match divided(less, prompt) {
+                    // What the segments hold themselves needs no memory beside them.
+                    Ok(_) => {}
+                    Err(GenerateError::DoesNotFit { needed: again, .. }) => {
+                        assert_eq!(again, needed, "{less} bytes, prompt {prompt}")
+                    }
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        }
+        std::fs::remove_file(&packed).unwrap();
     }
 }
