@@ -42,6 +42,12 @@ export const settingMistakes = (args: Sound<typeof settingFields>, inMemory: boo
   ...(inMemory ? FOR_FLASH.filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: "is for reads from flash, and without --memory everything is in memory; give --memory too, or leave it out" })) : []),
 ];
 
+/** For commands that take a predictor beside the setting. */
+export const predictorMistakes = ({ audit, predictor, ffn }: { readonly audit?: unknown; readonly predictor?: unknown; readonly ffn?: unknown }): ReadonlyArray<Mistake> => [
+  ...(audit === true && predictor === null ? [{ path: "--audit", message: "counts what a predictor misses, and without one every gate decides; give --predictor too, or leave it out" }] : []),
+  ...(ffn === "dense" && isGiven(predictor) ? [{ path: "--predictor", message: "says which neurons to compute, and --ffn dense computes all; give one of them" }] : []),
+];
+
 export const settingOf = (args: SettingArgs, plan: Mapped["request"], shape: FlashShape | null): Omit<RunSetting, "model" | "memory" | "threads"> => ({
   segments: plan.segments ?? null,
   io: args["io-uring"] !== null ? { backend: "io_uring", reads: args["io-uring"] } : args.lanes !== null ? { backend: "lanes", reads: args.lanes } : (plan.io ?? DEFAULTS.io),

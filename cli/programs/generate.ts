@@ -11,7 +11,7 @@ import { gather, inFormat, type Answer, type OutputFile, type Program } from "..
 import { asTyped } from "./as-typed.js";
 import { describeGeneration, summaryOfGeneration } from "./describe-generation.js";
 import type { Mapped } from "./engine-plan.js";
-import { planAt, settingFields, settingMistakes, settingOf, shapeFor } from "./engine-setting.js";
+import { planAt, settingFields, predictorMistakes, settingMistakes, settingOf, shapeFor } from "./engine-setting.js";
 import { measuredRun, measuredSpans, type Ran } from "./measured-run.js";
 
 /** What happens without a word about it. Written in --help too. */
@@ -41,8 +41,7 @@ const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined;
 
 const contradictions = (args: Sound<typeof fields>): ReadonlyArray<Mistake> => [
   ...settingMistakes(args, args.memory === null && args.plan === null, typeof args.threads === "number" ? [args.threads] : []),
-  ...(args.audit === true && args.predictor === null ? [{ path: "--audit", message: "counts what a predictor misses, and without one every gate decides; give --predictor too, or leave it out" }] : []),
-  ...(args.ffn === "dense" && isGiven(args.predictor) ? [{ path: "--predictor", message: "says which neurons to compute, and --ffn dense computes all; give one of them" }] : []),
+  ...predictorMistakes(args),
   ...(isSamePath(args.trace, args.save) ? [{ path: "--save", message: `names the same file as --trace: ${args.save}` }] : []),
   ...(["trace", "save"] as const).flatMap((output) => (["model", "plan"] as const).filter((input) => isSamePath(args[input], args[output])).map((input) => ({ path: `--${output}`, message: `names the file that --${input} reads: ${args[output]}` }))),
   ...(args.temperature === undefined || (args.temperature ?? DEFAULTS.temperature) > 0

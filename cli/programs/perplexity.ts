@@ -9,7 +9,7 @@ import type { Command, Words } from "../command.js";
 import { gather, inFormat, type Answer, type Program } from "../program.js";
 import { asTyped } from "./as-typed.js";
 import type { Mapped } from "./engine-plan.js";
-import { planAt, settingFields, settingMistakes, settingOf, shapeFor } from "./engine-setting.js";
+import { planAt, settingFields, predictorMistakes, settingMistakes, settingOf, shapeFor } from "./engine-setting.js";
 import { locate, otherModel, run as runRival, type Program as RivalProgram, type RivalPerplexity } from "./perplexity-rival.js";
 
 /** What happens without a word about it. Written in --help too. */
@@ -37,8 +37,7 @@ const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined;
 
 const contradictions = (args: Sound<typeof fields>): ReadonlyArray<Mistake> => [
   ...settingMistakes(args, args.memory === null && args.plan === null, typeof args.threads === "number" ? [args.threads] : []),
-  ...(args.audit === true && args.predictor === null ? [{ path: "--audit", message: "counts what a predictor misses, and without one every gate decides; give --predictor too, or leave it out" }] : []),
-  ...(args.ffn === "dense" && isGiven(args.predictor) ? [{ path: "--predictor", message: "says which neurons to compute, and --ffn dense computes all; give one of them" }] : []),
+  ...predictorMistakes(args),
   ...(args.vs === null ? (["llama-perplexity", "llama-model"] as const).filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: "is for the comparison; give --vs llama.cpp too, or leave it out" })) : []),
 ];
 
