@@ -207,13 +207,19 @@ fn reads_take_the_modelled_time_through_every_backend_and_never_less() {
     ] {
         // 100 times slower: 0.4 ms a read, 50 ms together.
         let shaper = Arc::new(Shaper::new(slow(100.0), 128_000_000, 1, 1.0).unwrap());
-        let (device, took) = shaped(&file, backend, &shaper);
-        assert!(device > 40e6, "{device}");
-        assert!(took >= device * 0.999, "{backend:?}: {took} ns against {device} modelled");
-        // Upper side only loosely: the machine may be busy with other tests.
-        assert!(took < device * 2.5, "{backend:?}: {took} ns against {device} modelled");
-        let report = shaper.report();
-        assert_eq!(report.reads, 128);
+        // Never less than the model's time; and not much more but when the machine is busy with something else, which it is not always.
+        let mut turns = 0;
+        let device = loop {
+            let (device, took) = shaped(&file, backend, &shaper);
+            turns += 1;
+            assert!(device > 40e6, "{device}");
+            assert!(took >= device * 0.999, "{backend:?}: {took} ns against {device} modelled");
+            if took < device * 2.5 {
+                break device;
+            }
+            assert!(turns < 20, "{backend:?}: {took} ns against {device} modelled, {turns} times");
+        };
+        assert_eq!(shaper.report().reads, 128 * turns);
         // The same, slowed to a third in mid-run.
         shaper.set_scale(3.0).unwrap();
         let (slower, took) = shaped(&file, backend, &shaper);
@@ -230,9 +236,13 @@ fn a_disk_slower_than_the_model_is_counted() {
     let shaper = Arc::new(Shaper::new(impossible, 1, 1, 1.0).unwrap());
     shaped(&file, BackendChoice::Lanes(2), &shaper);
     assert_eq!(shaper.report().late_share(), 1.0, "no disk reads a page in 4 picoseconds");
-    let shaper = Arc::new(Shaper::new(slow(1000.0), 1, 1, 1.0).unwrap());
-    shaped(&file, BackendChoice::Lanes(2), &shaper);
-    assert!(shaper.report().late_share() < 0.1, "4 ms are enough for a page");
+    // 4 ms are enough for a page, unless something else keeps the machine.
+    let in_time = || {
+        let shaper = Arc::new(Shaper::new(slow(1000.0), 1, 1, 1.0).unwrap());
+        shaped(&file, BackendChoice::Lanes(2), &shaper);
+        shaper.report().late_share() < 0.1
+    };
+    assert!((0..10).any(|_| in_time()));
 }
 
 #[test]
