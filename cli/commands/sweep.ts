@@ -19,7 +19,12 @@ export const sweepCommand: Command = {
     ["sweep experiments/sweeps/io-lanes/sweep.ts --store /tmp/mine.duckdb --out /tmp/io-lanes", "kept elsewhere, with table and picture"],
   ],
   load: async () => {
-    const { sweepProgram } = await import("../programs/sweep/program.js");
-    return sweepProgram(() => [])(sweepCommand);
+    const [{ sweepProgram }, { pictureOf }, { drawSweep }, { drawingTools }] = await Promise.all([
+      import("../programs/sweep/program.js"),
+      import("../programs/sweep/picture.js"),
+      import("../../experiments/plots/sweep.js"),
+      import("../node/drawing.js"),
+    ]);
+    return sweepProgram(pictureOf({ draw: (figure) => drawSweep(drawingTools().document, figure), png: (svg) => drawingTools().png(svg) }))(sweepCommand);
   },
 };

@@ -2,7 +2,7 @@
  * A declared sweep: what is held, what is varied, how often each point is run and what is looked at. A file has it as JSON, or as a TypeScript
  * module that exports `sweep` of the type below; both are decoded here, with every mistake told at once.
  */
-import { custom, exactly, list, mapped, nullable, number, oneOf, optional, refined, text, type Codec, type TypeOf } from "../base/decode.js";
+import { custom, exactly, flag, formed, list, mapped, nullable, number, oneOf, optional, refined, text, type Codec, type TypeOf } from "../base/decode.js";
 import { E } from "../base/fp.js";
 import type { Mistake } from "../base/errors.js";
 import { nearest } from "../base/nearest.js";
@@ -92,9 +92,16 @@ const base = exactly({
 export type Base = TypeOf<typeof base>;
 const NOTHING_SAID: Base = { device: "oneplus-12", model: "turbosparse-mixtral-47b", system: "powerinfer-2", memory: null, offload: null, phase: "decode", prompt: null, tokens: null, batch: 1, fidelity: "cluster", mechanisms: {}, plan: null };
 
-const picture = custom<DeclaredPicture>("picture", (raw) => {
+const PICTURES = {
+  lines: exactly({ kind: oneOf("lines"), title: text, x: text, y: metricName, series: optional(nullable(text), null), panel: optional(nullable(text), null), log: optional(flag, false) }),
+  heat: exactly({ kind: oneOf("heat"), title: text, x: text, y: text, colour: metricName, panel: optional(nullable(text), null) }),
+  scatter: exactly({ kind: oneOf("scatter"), title: text, x: metricName, y: metricName, series: optional(nullable(text), null) }),
+} as const;
+export type Picture = TypeOf<(typeof PICTURES)[keyof typeof PICTURES]>;
+
+const picture: Codec<Picture> = formed((raw): Codec<Picture> => {
   const kind = typeof raw === "object" && raw !== null ? (raw as { readonly kind?: unknown }).kind : undefined;
-  return kind === "lines" || kind === "heat" || kind === "scatter" ? E.right(raw as DeclaredPicture) : E.left(`should be of the kind lines, heat or scatter, got ${JSON.stringify(kind)}`);
+  return (kind === "lines" || kind === "heat" || kind === "scatter" ? PICTURES[kind] : exactly({ kind: oneOf("lines", "heat", "scatter") })) as unknown as Codec<Picture>;
 });
 
 const fields = exactly({
@@ -120,14 +127,10 @@ const movedField = (axes: ReadonlyArray<Axis>, word: string): boolean => axes.so
 
 const repeated = (words: ReadonlyArray<string>): ReadonlyArray<string> => [...new Set(words.filter((word, i) => words.indexOf(word) < i))];
 
-const pictureMistakes = (names: ReadonlyArray<string>, shown: DeclaredPicture): ReadonlyArray<Mistake> => {
-  const metrics = shown.kind === "lines" ? { y: shown.y } : shown.kind === "heat" ? { colour: shown.colour } : { x: shown.x, y: shown.y };
+/** Where a picture shows an axis, there must be one of that name. */
+const pictureMistakes = (names: ReadonlyArray<string>, shown: Picture): ReadonlyArray<Mistake> => {
   const axes = shown.kind === "lines" ? { x: shown.x, series: shown.series, panel: shown.panel } : shown.kind === "heat" ? { x: shown.x, y: shown.y, panel: shown.panel } : { series: shown.series };
-  return [
-    ...(typeof shown.title === "string" && shown.title !== "" ? [] : [{ path: "picture.title", message: "is missing" }]),
-    ...Object.entries(metrics).filter(([, name]) => !METRIC_NAMES.includes(name)).map(([key, name]) => ({ path: `picture.${key}`, message: `should be a metric, got ${JSON.stringify(name)}; known: ${METRIC_NAMES.join(", ")}` })),
-    ...Object.entries(axes).filter(([key, name]) => (name === undefined ? key === "x" || (key === "y" && shown.kind === "heat") : !names.includes(name))).map(([key, name]) => ({ path: `picture.${key}`, message: `should be an axis, got ${JSON.stringify(name) ?? "nothing"}; known: ${names.join(", ")}` })),
-  ];
+  return Object.entries(axes).filter(([, name]) => name !== null && !names.includes(name)).map(([key, name]) => ({ path: `picture.${key}`, message: `there is no axis ${name}; known: ${names.join(", ")}` }));
 };
 
 /** What single fields cannot see of each other. */

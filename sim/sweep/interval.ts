@@ -13,7 +13,7 @@ const T95 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.2
 /** Beyond the table the first terms of the expansion about the normal point (Abramowitz and Stegun 26.7.5) are exact to three digits. */
 const t95 = (freedom: number): number => {
   const normal = 1.959964;
-  return T95[freedom - 1] ?? normal + (normal ** 3 + normal) / (4 * freedom) + (5 * normal ** 5 + 16 * normal ** 3 + 3 * normal) / (96 * freedom ** 2);
+  return T95[freedom - 1] ?? normal + (normal ** 3 + normal) / (4 * freedom) + (5 * normal ** 5 + 16 * normal ** 3 + 3 * normal) / (96 * freedom ** 2) + (3 * normal ** 7 + 19 * normal ** 5 + 17 * normal ** 3 - 15 * normal) / (384 * freedom ** 3);
 };
 
 export const intervalOf = (values: ReadonlyArray<number>): Interval => {

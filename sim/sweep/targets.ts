@@ -151,7 +151,7 @@ export const accepts = (target: Target, as: "value" | "factor", value: Value): E
     case "Plan":
       return decodePlanField(target.field, value);
     case "Fact":
-      if (as === "factor") return typeof value === "number" && value > 0 ? E.right(value) : E.left(`a factor is a number above zero, got ${JSON.stringify(value)}`);
+      if (as === "factor") return typeof value === "number" && value >= 0 ? E.right(value) : E.left(`a factor is a number that is not negative, got ${JSON.stringify(value)}`);
       return numberOf(value) === null ? E.left(`should be a quantity as the profile writes it, got ${JSON.stringify(value)}`) : E.right(value);
   }
 };

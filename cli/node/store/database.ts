@@ -2,13 +2,14 @@
  * The only file that knows DuckDB. One process at a time can have a file open, so it is opened for as long as a question takes and no longer; a
  * file that stays in use is refused with a sentence that says by whom.
  */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { E, type Either } from "../../../sim/base/fp.js";
 import { badInput, disk, type AppError } from "../../../sim/base/errors.js";
 import type { Cell, Rows } from "../../store.js";
+import { makeFolders } from "./folders.js";
 import { MIGRATIONS, RESULTS_VIEW, VERSION } from "./schema.js";
 
 /** Pages of 16 KiB: results are small, and a file begins with a few pages. */
@@ -18,12 +19,13 @@ const BETWEEN_TRIES_MS = 40;
 
 const messageOf = (fault: unknown): string => (fault instanceof Error ? fault.message : String(fault));
 
-const inUse = /Conflicting lock is held in (\S+) \(PID (\d+)\)|Could not set lock|being used by another process/;
+const inUse = /Could not set lock|being used by another process/;
+const HOLDER = /held in (.+) \(PID (\d+)\)/;
 
 const refused = (path: string, fault: unknown): AppError => {
   const message = messageOf(fault);
-  const held = inUse.exec(message);
-  if (held !== null) return disk(path, `is in use by ${held[1] === undefined ? "another process" : `process ${held[2]} (${held[1]})`}; let it end, or name another file with --store`);
+  const held = HOLDER.exec(message);
+  if (inUse.test(message)) return disk(path, `is in use by ${held === null ? "another process" : `process ${held[2]} (${held[1]})`}; let it end, or name another file with --store`);
   if (/not a valid DuckDB|magic bytes|deserialize|storage version/i.test(message)) return badInput(path, [{ path: "(whole)", message: `is not a store of results: ${message.split("\n")[0]}` }]);
   return disk(path, message.split("\n")[0]!.replace(/^IO Error: /, ""));
 };
@@ -78,11 +80,12 @@ const opened = async <A>(path: string, mode: "READ_WRITE" | "READ_ONLY", work: (
 
 /** Waits for another command to be done with the file, for some seconds. */
 const patiently = async <A>(path: string, work: () => Promise<A>): Promise<Either<AppError, A>> => {
-  for (let waited = 0; ; waited += BETWEEN_TRIES_MS) {
+  const began = performance.now();
+  for (;;) {
     try {
       return E.right(await work());
     } catch (fault) {
-      if (!inUse.test(messageOf(fault)) || waited >= PATIENCE_MS) return E.left(refused(path, fault));
+      if (!inUse.test(messageOf(fault)) || performance.now() - began >= PATIENCE_MS) return E.left(refused(path, fault));
       await pause(BETWEEN_TRIES_MS);
     }
   }
@@ -91,7 +94,7 @@ const patiently = async <A>(path: string, work: () => Promise<A>): Promise<Eithe
 /** To write: the file and its folder are made where there are none, and brought up to date. */
 export const writing = async <A>(path: string, work: (connection: DuckDBConnection) => Promise<A>): Promise<Either<AppError, A>> => {
   const done = await patiently(path, () => {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolders(dirname(path));
     return opened(path, "READ_WRITE", async (connection): Promise<Either<AppError, A>> => {
       const wrong = await migrated(path, connection);
       return wrong === null ? E.right(await work(connection)) : E.left(wrong);

@@ -2,13 +2,14 @@
  * A journal is a file of JSON lines beside the store, one for each command that makes runs. Appending is one write, so a program that is killed
  * leaves whole lines and at most one torn at the end, which is not read. Lines are given to the disk at most a second after they were written.
  */
-import { closeSync, existsSync, fdatasync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fdatasync, openSync, readFileSync, readdirSync, rmSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { E, type Either, type TaskEither } from "../../../sim/base/fp.js";
 import { disk, type AppError } from "../../../sim/base/errors.js";
 import type { Journal, Line } from "../../store.js";
 import { reasonOf } from "../files.js";
+import { makeFolders } from "./folders.js";
 
 export const folderOf = (store: string): string => `${store}.journals`;
 
@@ -35,7 +36,7 @@ const mayGrow = (file: string): boolean => {
 export const openJournal = (store: string, id: string): TaskEither<AppError, Journal> => async () => {
   const path = join(folderOf(store), nameOf(id));
   try {
-    mkdirSync(folderOf(store), { recursive: true });
+    makeFolders(folderOf(store));
     const file = openSync(path, "ax");
     let unsynced = false;
     let fault: unknown = null;

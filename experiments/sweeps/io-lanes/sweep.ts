@@ -1,15 +1,16 @@
 import type { Sweep } from "../../../sim/sweep/declaration.js";
 
-/** Does it help that more threads read, and does the size of a block change that? */
+/** Does it help that several threads read at once, and does the block of sequential reads matter? */
 export const sweep: Sweep = {
   schema: "neuronlab/sweep@1",
   id: "io-lanes",
-  title: "I/O lanes and the block of sequential reads: 47B in 13 GiB on a OnePlus 12",
-  base: { memory: "13GiB", tokens: 64 },
+  title: "I/O lanes and the block of sequential reads: Bamboo-7B, half of the FFN on flash, OnePlus 12",
+  base: { model: "bamboo-7b", offload: "50%", tokens: 64 },
   axes: [
     { name: "lanes", over: "plan.io.lanes", values: [1, 2, 4, 8] },
-    { name: "block", over: "plan.io.streamBlock", values: ["64KiB", "128KiB", "256KiB", "512KiB", "1MiB"] },
+    { name: "block", over: "plan.io.streamBlock", values: ["16KiB", "64KiB", "128KiB", "256KiB", "512KiB", "1MiB"] },
   ],
-  repetitions: 2,
-  metrics: ["tokensPerSec", "exposedIoShare", "joulesPerToken"],
+  repetitions: 3,
+  metrics: ["tokensPerSec", "exposedIoShare"],
+  picture: { kind: "heat", title: "Decoding speed by I/O lanes and block of sequential reads", x: "block", y: "lanes", colour: "tokensPerSec" },
 };
