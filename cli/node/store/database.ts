@@ -27,7 +27,7 @@ const refused = (path: string, fault: unknown): AppError => {
   const held = HOLDER.exec(message);
   if (inUse.test(message)) return disk(path, `is in use by ${held === null ? "another process" : `process ${held[2]} (${held[1]})`}; let it end, or name another file with --store`);
   if (/not a valid DuckDB|magic bytes|deserialize|storage version/i.test(message)) return badInput(path, [{ path: "(whole)", message: `is not a store of results: ${message.split("\n")[0]}` }]);
-  return disk(path, message.split("\n")[0]!.replace(/^IO Error: /, ""));
+  return disk(path, message.split("\n")[0]!.replace(/^(?:Failed to extract statements|IO Error): /, ""));
 };
 
 const versionOf = async (connection: DuckDBConnection): Promise<number> => {
