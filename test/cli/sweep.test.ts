@@ -74,7 +74,7 @@ describe("a run that fails", () => {
 
   it("is made again alone with --retry-failed", async () => {
     const ended = await call([], {}, brokenAt(2));
-    const mended = await call([...ended.lines.filter((line) => !(line.line === "run" && line.request !== null && (line.request as { readonly batch: number }).batch === 3))], { "retry-failed": true });
+    const mended = await call(ended.lines.filter((line) => !(line.line === "run" && line.request !== null && (line.request as { readonly batch: number }).batch === 3)), { "retry-failed": true });
     expect(batches(mended)).toEqual([2, 2]);
     expect(mended.json).toMatchObject({ left: 2 });
   });
