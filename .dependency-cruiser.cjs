@@ -47,6 +47,7 @@ module.exports = {
     layer("hardware", ["base/", "domain/", "kernel/"], "parts of a phone serve any policy: they know none"),
     layer("planner", ["base/", "domain/", "neurons/", "hardware/(kernels|flash)\\.ts$"], "choosing a plan needs sizes, hit rates, kernel and flash rates; running one is inference's, which a search is handed as an argument"),
     layer("inference", ["base/", "domain/", "kernel/", "neurons/", "policies/", "hardware/", "planner/(default-plan|check-plan|fit)\\.ts$"], "running a plan; of the planner only what a run needs when it is given no plan, never a search, and no report"),
+    layer("sweep", ["base/", "domain/", "planner/", "report/metrics\\.ts$"], "points and what they ask for: documents, requests and plans. Whoever runs them brings the simulator"),
     layer("report", ["base/", "domain/"], "a report reads records; it cannot tell who made them, simulator or engine"),
     {
       name: "experiments-are-questions",
@@ -131,6 +132,8 @@ module.exports = {
     door("yargs", "^cli/command-line\\.ts$", "yargs makes NaN of words in silence; cli/command-line.ts takes only text from it", "yargs"),
     door("piscina", "^cli/node/(pool|worker)\\.ts$", "one pool, in cli/node/pool.ts", "piscina"),
     door("cli-progress", "^cli/node/progress\\.ts$", "one bar, in cli/node/progress.ts", "cli-progress"),
+    door("duckdb", "^(cli/node/store/(database|store)\\.ts$|test/)", "one database, in cli/node/store", "@duckdb/node-api"),
+    door("jiti", "^cli/node/declaration\\.ts$", "modules of users are loaded in one place, cli/node/declaration.ts", "jiti"),
     door("jsdom", "^(cli/node/drawing\\.ts$|test/)", "a document without a browser is an effect that is handed in: cli/node/drawing.ts", "jsdom"),
     door("resvg", "^experiments/plots/raster\\.ts$", "one rasteriser, in experiments/plots/raster.ts", "@resvg/resvg-js"),
     door("plot", "^(experiments/plots|test)/", "pictures are drawn in experiments/plots", "@observablehq/plot", "d3"),
@@ -161,6 +164,8 @@ module.exports = {
           "^cli/(main|node/worker)\\.ts$",
           // bin/neuronlab.js calls it before anything else is loaded.
           "^cli/node/inlining\\.ts$",
+          // A declaration is named on the command line and loaded then, as a user's own is.
+          "^experiments/sweeps/[^/]+/sweep\\.ts$",
           // Decisions as test/vectors record them, for the engine to agree with; tests hold sim/neurons to them.
           "^sim/(policies/|base/registry\\.ts$)",
           "^sim/neurons/coactivation\\.ts$",

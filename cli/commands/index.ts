@@ -12,7 +12,9 @@ import { probeCommand } from "./probe.js";
 import { perplexityCommand } from "./perplexity.js";
 import { recordCommand } from "./record.js";
 import { reproduceCommand } from "./reproduce.js";
+import { resultsCommand } from "./results.js";
 import { simulateCommand } from "./simulate.js";
+import { sweepCommand } from "./sweep.js";
 import { synthCommand } from "./synth.js";
 import { systemsCommand } from "./systems.js";
 import { traceCommand } from "./trace.js";
@@ -20,4 +22,4 @@ import { trainPredictorCommand } from "./train-predictor.js";
 import { tuneCommand } from "./tune.js";
 import { validateCommand } from "./validate.js";
 
-export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, tuneCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, perplexityCommand, importCommand, recordCommand, probeCommand, validateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];
+export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, tuneCommand, sweepCommand, resultsCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, perplexityCommand, importCommand, recordCommand, probeCommand, validateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];

@@ -1,16 +1,20 @@
 /** The real record of effects. */
+import { hostname } from "node:os";
 import { engine } from "../../engine/index.js";
 import type { Capabilities } from "../program.js";
 import { now } from "./clock.js";
+import { codeFacts, digest } from "./code-version.js";
+import { readDeclaration } from "./declaration.js";
 import { diskFacts } from "./disk.js";
 import { fileFacts, readBytes, readJson, readStored, writeFiles } from "./files.js";
 import { hostFacts, machineFacts } from "./host.js";
 import { interruptible } from "./interrupt.js";
 import { packageRoot, packageVersion } from "./package.js";
-import { runMany } from "./pool.js";
+import { runFeed, runMany } from "./pool.js";
 import { profileNames, readProfile, thisHost } from "./profiles.js";
 import { gaugeOf } from "./progress.js";
 import { memoryLimits, rival, runProgram, self } from "./rivals.js";
+import { storeAt } from "./store/store.js";
 import { tolerant } from "./streams.js";
 
 const untilClosed = (stream: NodeJS.WriteStream) => (text: string) => (): void => {
@@ -31,6 +35,15 @@ export const nodeCapabilities = (): Capabilities => {
     fileFacts,
     diskFacts,
     runMany,
+    runFeed,
+    readDeclaration,
+    store: storeAt,
+    digest,
+    code: codeFacts(home),
+    clock: () => new Date(),
+    hostName: hostname(),
+    processId: process.pid,
+    nodeVersion: process.versions.node,
     engine,
     runProgram: runProgram(home),
     memoryLimits: memoryLimits(home),

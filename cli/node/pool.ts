@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Piscina } from "piscina";
 import { E, type TaskEither } from "../../sim/base/fp.js";
-import type { AppError } from "../../sim/base/errors.js";
-import type { Outcome, RunInputs } from "../program.js";
+import { fault as internalFault, type AppError } from "../../sim/base/errors.js";
+import type { Feed, Outcome, RunInputs } from "../program.js";
 import { progressOf, type Progress } from "./progress.js";
 
 /** Runs from compiled JavaScript; from the source tree (tests) there is none beside this file, and all runs in-process. */
@@ -62,4 +62,64 @@ export const runMany = (inputs: ReadonlyArray<RunInputs>, options: { readonly wo
   } finally {
     progress.end();
   }
+};
+
+type One = (inputs: RunInputs) => Promise<Outcome>;
+
+const oneInProcess = async (): Promise<One> => {
+  const { simulate } = await import("../../sim/inference/simulate.js");
+  return async (inputs) => {
+    await nextTurn();
+    return simulate(inputs);
+  };
+};
+
+const oneInThread = async (threads: number): Promise<One> => {
+  const pool = await poolOf(threads);
+  return (inputs) => pool.run(inputs);
+};
+
+/** A run that throws, or takes its thread with it, is a fault of that run: the others go on. */
+const guarded = async (one: One, inputs: RunInputs): Promise<Outcome> => {
+  try {
+    return await one(inputs);
+  } catch (thrown) {
+    return E.left(internalFault(thrown instanceof Error ? thrown.message : String(thrown)));
+  }
+};
+
+/** As many at once as there are workers; whatever settles lets the next begin. */
+export const runFeed = <K>(feed: Feed<K>, { workers, signal }: { readonly workers: number | null; readonly signal: AbortSignal }): TaskEither<AppError, void> => async () => {
+  const threads = workers ?? coreCount();
+  const one = threads <= 1 || !existsSync(workerFile) ? await oneInProcess() : await oneInThread(threads);
+  await new Promise<void>((done, failed) => {
+    const at = { under: 0, ended: false };
+    const end = (how: () => void): void => {
+      at.ended = true;
+      signal.removeEventListener("abort", aborted);
+      how();
+    };
+    const aborted = (): void => end(done);
+    const run = async ({ of, inputs }: { readonly of: K; readonly inputs: RunInputs }): Promise<void> => {
+      const began = performance.now();
+      const outcome = await guarded(one, inputs);
+      at.under--;
+      if (at.ended) return;
+      if (feed.settled(of, outcome, (performance.now() - began) / 1e3)) pump();
+      else end(done);
+    };
+    const pump = (): void => {
+      while (at.under < threads) {
+        const job = feed.next();
+        if (job === null) break;
+        at.under++;
+        run(job).catch((thrown: unknown) => end(() => failed(thrown instanceof Error ? thrown : new Error(String(thrown)))));
+      }
+      if (at.under === 0) end(done);
+    };
+    signal.addEventListener("abort", aborted);
+    if (signal.aborted) end(done);
+    else pump();
+  });
+  return E.right(undefined);
 };

@@ -5,6 +5,7 @@
 import { join, relative } from "node:path";
 import { E, RTE, TE, pipe, type Either } from "../../sim/base/fp.js";
 import { describeError, unknownName, type AppError, type Mistake } from "../../sim/base/errors.js";
+import { canonical } from "../../sim/base/canonical.js";
 import { nearest } from "../../sim/base/nearest.js";
 import { showBytes } from "../../sim/base/units.js";
 import type { SimulatedRun, RunRequest } from "../../sim/domain/run.js";
@@ -23,14 +24,6 @@ export interface Laboratory {
   /** Paths relative to the results folder. */
   readonly report: (results: ReadonlyArray<Result>) => ReadonlyArray<OutputFile>;
 }
-
-/** JSON with sorted keys: equal requests have equal texts, however they were built. */
-export const canonical = (value: unknown): string => {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
-  const entries = Object.entries(value).filter(([, v]) => v !== undefined).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${entries.map(([k, v]) => `${JSON.stringify(k)}:${canonical(v)}`).join(",")}}`;
-};
 
 const unknownIds = (all: ReadonlyArray<Experiment>, ids: ReadonlyArray<string>): ReadonlyArray<Mistake> => {
   const known = all.map((experiment) => experiment.id);

@@ -155,7 +155,8 @@ const quoted = (typed: string): string => (/^[\w@%+=:,./-]+$/.test(typed) ? type
 
 /** What was typed, as it can be typed again. */
 export const typedCommand = (command: Command, given: Words): string =>
-  ["neuronlab", command.name, ...Object.entries(given.named).flatMap(([key, value]) => (Array.isArray(value) ? value : [value]).flatMap((one) => (one === true ? [`--${key}`] : [`--${key}`, quoted(String(one))])))].join(" ");
+  ["neuronlab", command.name, ...Object.entries(given.named).sort(([a], [b]) => Number(b === command.positional?.key) - Number(a === command.positional?.key)).flatMap(([key, value]) =>
+    (Array.isArray(value) ? value : [value]).flatMap((one) => (one === true ? [`--${key}`] : key === command.positional?.key ? [quoted(String(one))] : [`--${key}`, quoted(String(one))])))].join(" ");
 
 const describe = (command: Command, given: Words, args: Args) => (record: SimulatedRun): Answer => {
   const files: ReadonlyArray<OutputFile> = [

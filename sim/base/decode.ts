@@ -101,6 +101,17 @@ export const exactly = <P extends Fields>(fields: P): Codec<Exact<P>> => {
   }, (a) => a);
 };
 
+/** One of several forms, told apart by a look at the raw value. */
+export const formed = <A>(pick: (raw: unknown) => Codec<A>): Codec<A> =>
+  new t.Type<A, unknown>("formed", (_u): _u is A => true, (raw, context) => pick(raw).validate(raw, context), (a) => a);
+
+/** What was decoded, made into something else. */
+export const mapped = <A, B>(codec: Codec<A>, make: (value: A) => B): Codec<B> =>
+  new t.Type<B, unknown>("mapped", (_u): _u is B => true, (raw, context) => {
+    const result = codec.validate(raw, context);
+    return E.isLeft(result) ? result : t.success(make(result.right));
+  }, (b) => b);
+
 /** A further condition over a decoded value; its mistakes name a path below the value. */
 export const refined = <A>(codec: Codec<A>, check: (value: A) => ReadonlyArray<Mistake>): Codec<A> =>
   new t.Type<A, unknown>("refined", (_u): _u is A => true, (raw, context) => {

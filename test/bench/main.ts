@@ -4,6 +4,7 @@ import { benchInference } from "./inference.js";
 import { benchKernel } from "./kernel.js";
 import { benchKernels } from "./kernels.js";
 import { benchNeurons } from "./neurons.js";
+import { benchSweep } from "./sweep.js";
 import { widenInlining } from "../../cli/node/inlining.js";
 
 interface Bench {
@@ -32,6 +33,7 @@ const benches: ReadonlyArray<Bench> = [
   { name: "neurons", run: printed(benchNeurons) },
   { name: "inference", run: printed(benchInference) },
   { name: "kernels", run: benchKernels },
+  { name: "sweep", run: benchSweep },
 ];
 
 const wanted = process.argv[2] ?? "";

@@ -1,9 +1,10 @@
+import { canonical } from "../../sim/base/canonical.js";
 import { describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { stuck, unsupported } from "../../sim/base/errors.js";
 import type { RunRequest } from "../../sim/domain/run.js";
 import type { Case, Experiment, ResultPoint } from "../../experiments/experiment.js";
-import { canonical, differences, reproduceProgram, type Laboratory } from "../../cli/programs/reproduce.js";
+import { differences, reproduceProgram, type Laboratory } from "../../cli/programs/reproduce.js";
 import { execute } from "../../cli/run.js";
 import { aRecord, commandNamed, fake, given } from "../fakes/capabilities.js";
 

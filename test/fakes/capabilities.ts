@@ -1,4 +1,5 @@
 /** In-memory Capabilities: profiles from the repository's own files, everything else from and to maps. */
+import { createHash } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import { E, TE, pipe } from "../../sim/base/fp.js";
 import { parseJson } from "../../sim/base/decode.js";
@@ -9,6 +10,7 @@ import type { SimulatedRun, RunRequest } from "../../sim/domain/run.js";
 import { commands } from "../../cli/commands/index.js";
 import type { Words } from "../../cli/command.js";
 import type { Engine } from "../../engine/index.js";
+import type { Line, Store, StoredRun } from "../../cli/store.js";
 import { THIS_HOST, contentOf, type Capabilities, type HostFacts, type Loaded, type Outcome, type ProfileKind, type RunInputs } from "../../cli/program.js";
 
 const FOLDER = { device: "devices", model: "models", system: "systems" } as const;
@@ -68,6 +70,22 @@ export const aRecord = (request: RunRequest, more: Partial<SimulatedRun> = {}): 
 
 export const aHost: HostFacts = { kernel: "Linux 6", node: "20.20.2", cores: 4, cpu: "a test", memoryBytes: 16e9, freeMemoryBytes: 8e9, freeDiskBytes: 50e9, resultsWritable: true, cargo: "cargo 1.95.0", simpy: null, ns3: null, nativeEngine: null };
 
+/** A store in memory: what was appended is known. */
+export const aStore = (path: string, lines: Array<Line> = []): Store => {
+  const known = (keys: ReadonlyArray<string>): TE.TaskEither<never, ReadonlyMap<string, StoredRun>> =>
+    TE.right(new Map(lines.flatMap((line) => (line.line === "run" && keys.includes(line.key) ? [[line.key, line] as const] : []))));
+  const unasked = () => TE.left(unsupported("no questions are asked", "this is a test"));
+  return {
+    path,
+    known,
+    peek: known,
+    journal: () => TE.right({ append: (more) => (lines.push(...more), E.right(undefined)), close: TE.right(undefined) }),
+    absorb: TE.right(0),
+    ask: unasked,
+    exported: unasked,
+  };
+};
+
 export interface Fake {
   readonly capabilities: Capabilities;
   /** What lies on the disk, and comes to lie there. */
@@ -78,7 +96,7 @@ export interface Fake {
   readonly stderr: () => string;
 }
 
-export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly host?: HostFacts; readonly engine?: Partial<Engine>; readonly rivals?: Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">> } = {}): Fake => {
+export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly host?: HostFacts; readonly engine?: Partial<Engine>; readonly store?: Capabilities["store"]; readonly rivals?: Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">> } = {}): Fake => {
   const files = new Map(Object.entries(options.files ?? {}));
   const ran: Array<RunInputs> = [];
   const workers: Array<number | null> = [];
@@ -114,6 +132,21 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
         ran.push(...inputs);
         return Promise.resolve(E.right(inputs.map(simulate)));
       },
+      runFeed: (feed) => () => {
+        for (let job = feed.next(); job !== null; job = feed.next()) {
+          ran.push(job.inputs);
+          if (!feed.settled(job.of, simulate(job.inputs), 0.25)) break;
+        }
+        return Promise.resolve(E.right(undefined));
+      },
+      readDeclaration: readJson,
+      store: options.store ?? ((path) => aStore(path)),
+      digest: (text) => createHash("sha256").update(text).digest("hex").slice(0, 32),
+      code: TE.right({ hash: "code", commit: null, dirty: null }),
+      clock: () => new Date(0),
+      hostName: "a test",
+      processId: 1,
+      nodeVersion: "20.20.2",
       engine: {
         pack: notBuilt,
         trainPredictor: notBuilt,

@@ -1,0 +1,54 @@
+/** What a name means in a store: a sweep's runs by one version of the code, or a single run by the beginning of its key. */
+import { E, TE, pipe, type TaskEither } from "../../../sim/base/fp.js";
+import { badInput, type AppError } from "../../../sim/base/errors.js";
+import { nearest } from "../../../sim/base/nearest.js";
+import type { Cell, Store } from "../../store.js";
+
+/** A sweep as declared, and the code that its runs are of: the newest unless a name says which. */
+export interface Batch {
+  readonly id: string;
+  readonly key: string;
+  readonly title: string;
+  readonly code: string;
+  readonly runs: number;
+  readonly done: number;
+  readonly refused: number;
+  readonly failed: number;
+  readonly last: string;
+}
+
+const BATCHES = `SELECT sweeps.id, sweeps.key, sweeps.title, json_extract_string(manifests.content, '$.code') AS code,
+  count(*), count(*) FILTER (runs.state = 'done'), count(*) FILTER (runs.state = 'refused'), count(*) FILTER (runs.state = 'failed'), max(runs.finishedAt) AS last
+  FROM members JOIN runs ON runs.key = members.run JOIN manifests ON manifests.id = runs.manifest JOIN sweeps ON sweeps.key = members.sweep
+  GROUP BY ALL ORDER BY last DESC, sweeps.id, code`;
+
+const batchOf = (row: ReadonlyArray<Cell>): Batch => {
+  const [id, key, title, code, runs, done, refused, failed, last] = row;
+  return { id: String(id), key: String(key), title: String(title), code: String(code), runs: Number(runs), done: Number(done), refused: Number(refused), failed: Number(failed), last: String(last) };
+};
+
+/** Newest first. */
+export const batches = (store: Store): TaskEither<AppError, ReadonlyArray<Batch>> => pipe(store.ask(BATCHES), TE.map(({ rows }) => rows.map(batchOf)));
+
+const runsLike = (store: Store, name: string): TaskEither<AppError, ReadonlyArray<string>> =>
+  /^[0-9a-f]{6,32}$/.test(name) ? pipe(store.ask("SELECT key FROM runs WHERE starts_with(key, ?) ORDER BY key LIMIT 2", [name]), TE.map(({ rows }) => rows.map(([key]) => String(key)))) : TE.right([]);
+
+export type Which = { readonly _tag: "Sweep"; readonly batch: Batch } | { readonly _tag: "Run"; readonly key: string };
+
+/** "io-lanes", "io-lanes@1f3a" (code), "a1b2c3" (the beginning of a declaration's or a run's key). */
+export const which = (store: Store, flag: string) => (name: string): TaskEither<AppError, Which> =>
+  pipe(
+    TE.Do,
+    TE.bind("all", () => batches(store)),
+    TE.bind("runs", () => runsLike(store, name)),
+    TE.chainEitherK(({ all, runs }): E.Either<AppError, Which> => {
+      const [head, code = ""] = name.split("@");
+      const batch = all.find((one) => (one.id === head || (head!.length >= 6 && one.key.startsWith(head!))) && one.code.startsWith(code));
+      if (batch !== undefined) return E.right({ _tag: "Sweep", batch });
+      if (runs.length === 1) return E.right({ _tag: "Run", key: runs[0]! });
+      const ids = [...new Set(all.map(({ id }) => id))];
+      const near = nearest(head!, ids);
+      const known = ids.length === 0 ? "the store is empty" : `known: ${ids.join(", ")}`;
+      return E.left(badInput("neuronlab results", [{ path: flag, message: runs.length > 1 ? `more than one run begins with ${name}; give more of its key` : `there is no sweep or run ${name};${near === null ? "" : ` did you mean ${near}?`} ${known}` }]));
+    }),
+  );

@@ -1,0 +1,72 @@
+/** A sweep as text, as JSON and as files. */
+import { METRICS } from "../../../sim/report/metrics.js";
+import { allAxes } from "../../../sim/sweep/declaration.js";
+import { showNumber, showShare, table } from "../../../sim/report/table.js";
+import type { OutputFile } from "../../program.js";
+import type { RunState } from "../../store.js";
+import type { Declared } from "./load.js";
+import type { Made } from "./make.js";
+import { frontOf, pointRows, shownMetrics, type Front, type PointRow } from "./summary.js";
+
+/** Rows beyond this are looked at in the store or in a file, not on a terminal. */
+const SHOWN = 40;
+
+export interface Described { readonly text: string; readonly json: unknown; readonly rows: ReadonlyArray<PointRow>; readonly front: Front | null }
+
+const interval = (row: PointRow, name: string): string => {
+  const found = row.metrics[name] ?? null;
+  if (found === null) return "-";
+  return found.halfWidth === null ? showNumber(found.mean) : `${showNumber(found.mean)} ± ${showNumber(found.halfWidth)}`;
+};
+
+const counted = (made: Made): string => {
+  const of = (state: RunState): number => made.settled.filter(({ run }) => run.state === state).length;
+  const parts = [`${of("done")} done`, ...(of("refused") > 0 ? [`${of("refused")} refused`] : []), ...(of("failed") > 0 ? [`${of("failed")} failed`] : []), ...(made.left > 0 ? [`${made.left} not made`] : [])];
+  return parts.join(", ");
+};
+
+/** A number that somebody printed or measured was moved: no reader should take the result for a prediction about a phone that is. */
+const whatIfs = ({ declaration }: Declared): ReadonlyArray<string> => [...new Set(allAxes(declaration).flatMap(({ whatIf }) => (whatIf === null ? [] : [whatIf])))];
+
+export const describeSweep = (declared: Declared, made: Made): Described => {
+  const { declaration, points } = declared;
+  const rows = pointRows(declared, made.settled);
+  const front = frontOf(declared, rows);
+  const [names, metrics] = [Object.keys(points.kept[0]!), shownMetrics(declaration)];
+  const first = rows.slice(0, SHOWN);
+  const text = [
+    declaration.title,
+    ...whatIfs(declared).map((what) => `what if: ${what}`),
+    "",
+    table(
+      [...names.map((title) => ({ title })), ...metrics.map((name) => ({ title: `${name}, ${METRICS[name].unit}`, align: "right" as const })), { title: "limit" }, ...(front === null ? [] : [{ title: "front" }])],
+      first.map((row) => [...names.map((name) => String(row.coordinates[name])), ...metrics.map((name) => interval(row, name)), row.state === "done" ? (row.limit ?? "") : `${row.state}${row.reason === null ? "" : `: ${row.reason.split("\n")[0]}`}`, ...(front === null ? [] : [front.points.includes(row.point) ? "*" : ""])]),
+    ),
+    ...(rows.length > first.length ? [`and ${rows.length - first.length} more points: neuronlab results show ${declaration.id}`] : []),
+    "",
+    `${points.kept.length} points${points.ruledOut > 0 ? ` (${points.ruledOut} more ruled out)` : ""}, ${made.settled.length} runs: ${counted(made)}`,
+    ...(front === null ? [] : [`front: ${front.points.length} of ${rows.length} points are beaten by no other in ${declaration.aims.map(({ metric }) => metric).join(" and ")}; they cover ${showShare(front.hypervolume)} of what one point could that is the best in all`]),
+  ].join("\n");
+  const json = {
+    schema: "neuronlab/sweep-results@1",
+    id: declaration.id, key: declared.key, title: declaration.title, whatIf: whatIfs(declared),
+    points: rows.map(({ point, coordinates, state, runs, reason, limit, metrics: means }) => ({ point, coordinates, state, runs, reason, limit, metrics: means })),
+    runs: made.settled.map(({ place, run }) => ({ ...place, run: run.key, state: run.state, reason: run.reason, metrics: run.metrics })),
+    front, ruledOut: points.ruledOut, left: made.left,
+  };
+  return { text, json, rows, front };
+};
+
+const quoted = (cell: string): string => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
+
+/** One row a run, in the order of points and repetitions: the same bytes wherever it was made. */
+export const runsCsv = ({ declaration, points }: Declared, made: Made): string => {
+  const [names, metrics] = [Object.keys(points.kept[0]!), shownMetrics(declaration)];
+  const head = ["point", "repetition", ...names, "state", ...metrics, "limit", "reason"];
+  const rows = made.settled.map(({ place, run }) => [
+    String(place.point), String(place.repetition), ...names.map((name) => String(points.kept[place.point]![name])), run.state, ...metrics.map((name) => (typeof run.metrics[name] === "number" ? String(run.metrics[name]) : "")), run.limit ?? "", run.reason?.split("\n")[0] ?? "",
+  ]);
+  return `${[head, ...rows].map((row) => row.map(quoted).join(",")).join("\n")}\n`;
+};
+
+export const csvFile = (declared: Declared, made: Made): OutputFile => ({ path: "runs.csv", text: runsCsv(declared, made) });

@@ -1,0 +1,128 @@
+/** Makes the runs that are not known yet, and keeps each as soon as it is finished. */
+import { E, TE, pipe, type Either, type TaskEither } from "../../../sim/base/fp.js";
+import { describeError, fault, type AppError } from "../../../sim/base/errors.js";
+import { scheduleOf, type Place } from "../../../sim/sweep/schedule.js";
+import type { Outcome, Program, RunInputs } from "../../program.js";
+import type { Journal, Line, Manifest, Store, StoredRun } from "../../store.js";
+import { jobsOf, linesOf, type Jobs } from "./jobs.js";
+import type { Declared } from "./load.js";
+
+export interface Wishes { readonly workers: number | null; readonly failFast: boolean; readonly retryFailed: boolean; readonly command: string; readonly store: Store }
+
+/** A run at its place; runs of one point in the order of repetitions. */
+export interface Settled { readonly place: Place; readonly run: StoredRun }
+
+export interface Made {
+  readonly settled: ReadonlyArray<Settled>;
+  /** Runs that were made now, and those that an earlier call made. */
+  readonly fresh: number;
+  readonly reused: number;
+  /** Runs that are wanted and were not made: --fail-fast, an interrupt, or --retry-failed with others still to be made. */
+  readonly left: number;
+  /** Where results stay until the store is free; null where they are in it. */
+  readonly pending: string | null;
+}
+
+const inOrder = (a: Settled, b: Settled): number => a.place.point - b.place.point || a.place.repetition - b.place.repetition;
+
+/** Every run that may be wanted: repetitions up to where the stopping rule must end. */
+const placesOf = ({ declaration, points }: Declared): ReadonlyArray<Place> => {
+  const most = declaration.stop?.atMost ?? declaration.repetitions;
+  return points.kept.flatMap((_, point) => Array.from({ length: most }, (__, repetition) => ({ point, repetition })));
+};
+
+export const manifestOf = (declared: Declared, wishes: Pick<Wishes, "command" | "workers">): Program<Manifest> => (capabilities) =>
+  pipe(
+    capabilities.code,
+    TE.map((code): Manifest => {
+      const { cores, cpu, memoryBytes, kernel } = capabilities.machine;
+      const startedAt = capabilities.clock().toISOString();
+      const host = { name: capabilities.hostName, cpu, cores, memoryBytes, kernel };
+      return {
+        id: `${startedAt.replaceAll(/[^\dT]/g, "")}-${capabilities.digest(`${declared.key}/${startedAt}/${capabilities.hostName}/${capabilities.processId}`).slice(0, 8)}`,
+        sweep: declared.key, command: wishes.command, code: code.hash, version: capabilities.version, commit: code.commit, dirty: code.dirty, node: capabilities.nodeVersion,
+        host, workers: wishes.workers ?? cores, seed: declared.declaration.seed, startedAt,
+      };
+    }),
+  );
+
+export const make = (declared: Declared, wishes: Wishes): Program<Made> => (capabilities) =>
+  pipe(
+    manifestOf(declared, wishes)(capabilities),
+    TE.chain((manifest) => {
+      const jobs = jobsOf(declared, { digest: capabilities.digest, code: manifest.code, manifest: manifest.id, now: capabilities.clock });
+      return pipe(
+        wishes.store.known([...new Set(placesOf(declared).map(jobs.keyOf))]),
+        TE.chain((known) => pipe(
+          wishes.store.journal(manifest.id),
+          TE.chain((journal) => made(declared, wishes, manifest, jobs, known, journal)(capabilities)),
+        )),
+      );
+    }),
+  );
+
+const made = (declared: Declared, wishes: Wishes, manifest: Manifest, jobs: Jobs, known: ReadonlyMap<string, StoredRun>, journal: Journal): Program<Made> => (capabilities) => {
+  const { declaration, points, key } = declared;
+  const settled: Array<Settled> = [];
+  const written = new Set<string>();
+  const rule = declaration.stop;
+  const valueOf = (run: StoredRun): number | null => (rule === null ? null : (run.metrics[rule.metric] ?? null));
+  // Those of the beginning go into one line of the journal, later ones as they come.
+  let unwritten: Array<Line> | null = [];
+  const schedule = scheduleOf(points.kept.length, declaration.repetitions, rule, (place) => {
+    const run = known.get(jobs.keyOf(place));
+    if (run === undefined || (run.state === "failed" && wishes.retryFailed)) return undefined;
+    settled.push({ place, run });
+    const member: Line = { line: "member", sweep: key, ...place, coordinates: points.kept[place.point]!, run: run.key };
+    if (unwritten !== null) unwritten.push(member);
+    else journal.append([member]);
+    return { value: valueOf(run) };
+  });
+  const begunWith = settled.length;
+  let broken: AppError | null = null;
+  let [fresh, stopped] = [0, false];
+
+  const keep = (place: Place, outcome: Outcome, seconds: number): boolean => {
+    const stored = jobs.stored(place, outcome, seconds);
+    const appended: Either<AppError, void> = journal.append(linesOf(written, key, points.kept[place.point]!, place, stored));
+    if (E.isLeft(appended)) {
+      broken = appended.left;
+      stopped = true;
+      return false;
+    }
+    settled.push({ place, run: stored.run });
+    fresh++;
+    schedule.settle(place, valueOf(stored.run));
+    gauge.at(fresh);
+    stopped = wishes.failFast && stored.run.state === "failed";
+    return !stopped;
+  };
+
+  /** The next run that needs a simulation; what cannot even be put into a request is settled on the way. */
+  const next = (): { readonly of: Place; readonly inputs: RunInputs } | null => {
+    for (let place = stopped ? null : schedule.next(); place !== null; place = schedule.next()) {
+      if (wishes.retryFailed && known.get(jobs.keyOf(place)) === undefined) continue;
+      const inputs = jobs.inputsOf(place);
+      if (E.isRight(inputs)) return { of: place, inputs: inputs.right };
+      if (!keep(place, inputs, 0)) return null;
+    }
+    return null;
+  };
+
+  const gauge = capabilities.gauge(schedule.wanted() - begunWith, "runs");
+  const begun = journal.append([{ line: "manifest", ...manifest }, { line: "sweep", key, id: declaration.id, title: declaration.title, declaration: declared.raw }, ...unwritten]);
+  unwritten = null;
+  const fed: TaskEither<AppError, void> = E.isLeft(begun) ? TE.left(begun.left) : capabilities.interruptible((signal) => capabilities.runFeed({ next, settled: keep }, { workers: wishes.workers, signal }));
+  return async () => {
+    const ran = await fed();
+    gauge.end();
+    const closed = await journal.close();
+    if (broken !== null) return E.left(broken);
+    if (E.isLeft(ran)) return ran;
+    if (E.isLeft(closed)) return closed;
+    const absorbed = await wishes.store.absorb();
+    if (E.isLeft(absorbed) && absorbed.left._tag !== "Disk") return absorbed;
+    if (settled.length > schedule.wanted()) return E.left(fault("more runs were made than were wanted"));
+    return E.right({ settled: settled.sort(inOrder), fresh, reused: settled.length - fresh, left: schedule.wanted() - settled.length, pending: E.isLeft(absorbed) ? describeError(absorbed.left) : null });
+  };
+};

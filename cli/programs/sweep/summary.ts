@@ -1,0 +1,61 @@
+/** Finished runs to what is shown of a sweep: a row a point, its metrics as means with intervals. Nothing here depends on when or where a run was made. */
+import type { Declaration, MetricName } from "../../../sim/sweep/declaration.js";
+import { coveredShare, paretoFront, turned } from "../../../sim/sweep/front.js";
+import { intervalOf, type Interval } from "../../../sim/sweep/interval.js";
+import type { Coordinates } from "../../../sim/sweep/constraint.js";
+import type { RunState } from "../../store.js";
+import type { Declared } from "./load.js";
+import type { Settled } from "./make.js";
+
+export interface PointRow {
+  readonly point: number;
+  readonly coordinates: Coordinates;
+  /** Of its repetitions: the worst. */
+  readonly state: RunState | "not run";
+  readonly runs: number;
+  readonly reason: string | null;
+  /** Means over repetitions that are done; null where there is none. */
+  readonly metrics: Readonly<Record<string, Interval | null>>;
+  readonly limit: string | null;
+}
+
+/** Every metric that the declaration looks at: named, aimed at or drawn. */
+export const shownMetrics = ({ metrics, aims, picture, stop }: Declaration): ReadonlyArray<MetricName> => [
+  ...new Set([
+    ...metrics,
+    ...aims.map(({ metric }) => metric),
+    ...(stop === null ? [] : [stop.metric]),
+    ...(picture === null ? [] : picture.kind === "lines" ? [picture.y] : picture.kind === "heat" ? [picture.colour] : [picture.x, picture.y]),
+  ]),
+];
+
+const WORST: ReadonlyArray<RunState> = ["failed", "refused", "done"];
+
+export const pointRows = ({ declaration, points }: Declared, settled: ReadonlyArray<Settled>): ReadonlyArray<PointRow> => {
+  const byPoint = new Map<number, Array<Settled>>();
+  for (const one of settled) {
+    const before = byPoint.get(one.place.point);
+    if (before === undefined) byPoint.set(one.place.point, [one]);
+    else before.push(one);
+  }
+  return points.kept.map((coordinates, point): PointRow => {
+    const all = byPoint.get(point) ?? [];
+    const done = all.filter(({ run }) => run.state === "done");
+    const state = WORST.find((one) => all.some(({ run }) => run.state === one)) ?? "not run";
+    const metrics = Object.fromEntries(shownMetrics(declaration).map((name) => {
+      const values = done.flatMap(({ run }) => (typeof run.metrics[name] === "number" ? [run.metrics[name]] : []));
+      return [name, values.length === 0 ? null : intervalOf(values)];
+    }));
+    return { point, coordinates, state, runs: all.length, reason: all.find(({ run }) => run.state === state)?.run.reason ?? null, metrics, limit: done[0]?.run.limit ?? null };
+  });
+};
+
+export interface Front { readonly points: ReadonlyArray<number>; readonly hypervolume: number }
+
+/** The points that no other beats in all aims, and the share of the box between the worst and the best that they cover. */
+export const frontOf = ({ declaration: { aims } }: Declared, rows: ReadonlyArray<PointRow>): Front | null => {
+  const judged = rows.filter(({ metrics }) => aims.every(({ metric }) => metrics[metric] !== null && metrics[metric] !== undefined));
+  if (aims.length < 2 || judged.length === 0) return null;
+  const values = judged.map(({ metrics }) => turned(aims.map(({ metric }) => metrics[metric]!.mean), aims));
+  return { points: paretoFront(values).map((i) => judged[i]!.point), hypervolume: coveredShare(values) };
+};
