@@ -3,7 +3,7 @@ import { engine } from "../../engine/index.js";
 import type { Capabilities } from "../program.js";
 import { now } from "./clock.js";
 import { diskFacts } from "./disk.js";
-import { fileFacts, readBytes, readJson, readStored, writeFiles } from "./files.js";
+import { fileFacts, readBytes, readFolder, readJson, readStored, writeFiles } from "./files.js";
 import { hostFacts, machineFacts } from "./host.js";
 import { interruptible } from "./interrupt.js";
 import { packageRoot, packageVersion } from "./package.js";
@@ -27,6 +27,7 @@ export const nodeCapabilities = (): Capabilities => {
     thisHost: thisHost(),
     readBytes,
     readJson,
+    readFolder,
     readStored,
     fileFacts,
     diskFacts,

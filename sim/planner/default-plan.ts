@@ -132,7 +132,7 @@ export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: Sys
     E.map((fit): Plan => {
       const { threads, ioCore } = computeThreads(device, system, mechanisms, !fit.all && mechanisms.computation !== "dense");
       const usesNpu = mechanisms.decodeOn === "cpu+npu";
-      const inFlight = fit.all || mechanisms.overlap !== "cluster" || mechanisms.computation === "gated" ? 0 : pipelineBytes(model, mechanisms, CLUSTER_NEURONS, DEPTH);
+      const inFlight = fit.all || mechanisms.overlap !== "cluster" || mechanisms.computation !== "predicted" ? 0 : pipelineBytes(model, mechanisms, CLUSTER_NEURONS, DEPTH);
       const cacheBytes = Math.max(0, fit.ffn - inFlight);
       const cachedShare = cacheBytes / fit.ffnAll;
       const hotFraction = mechanisms.computation === "gated" ? gatedHotFraction(model, cachedShare) : fit.all || mechanisms.cache === "static-hot" ? 1 : mechanisms.cache === "segmented" ? bestHotFraction(model, cachedShare) : 0;
