@@ -1,6 +1,7 @@
 /**
  * Three constants of the engine that ran on the phone, fitted to the calibration cells alone: the share of the device's bandwidth that its kernels reach,
- * making room in the cache, and the start of a layer's reads. Least squares over logarithms of the token and, with less weight, of its reads.
+ * making room in the cache, and the start of a layer's reads. Least squares over logarithms of the
+ * two components that a serial run keeps apart: wall time blocked on reads, and the rest.
  */
 import { TE, pipe, type TaskEither } from "../../../sim/base/fp.js";
 import type { AppError } from "../../../sim/base/errors.js";
@@ -20,14 +21,12 @@ const CONSTANTS: ReadonlyArray<Constant> = [
 export interface FittedConstant extends Determined { readonly what: string; readonly before: number }
 export interface PhoneFit { readonly system: SystemSpec; readonly constants: ReadonlyArray<FittedConstant>; readonly evaluations: number; readonly sumOfSquares: number }
 
-/** What reads weigh beside the whole. */
-const READS_WEIGHT = 0.5;
 const ROUNDS = 12;
 
 /** Four digits: more are not determined, and a file with them is the same on any machine. */
 const rounded = (value: number): number => Number(value.toPrecision(4));
 
-const residualsOf = (predicted: PhoneOutcome, measured: PhoneOutcome): ReadonlyArray<number> => [Math.log(predicted.total / measured.total), READS_WEIGHT * Math.log(predicted.io / measured.io)];
+const residualsOf = (predicted: PhoneOutcome, measured: PhoneOutcome): ReadonlyArray<number> => [Math.log(predicted.io / measured.io), Math.log(predicted.rest / measured.rest)];
 
 /** `predict` gives the outcomes of the calibration cells under each system, in their order. Without such cells the constants stay as they are. */
 export const fitPhone = (system: SystemSpec, measured: ReadonlyArray<PhoneOutcome>, predict: (systems: ReadonlyArray<SystemSpec>) => TaskEither<AppError, ReadonlyArray<ReadonlyArray<PhoneOutcome>>>, log: (line: string) => void): TaskEither<AppError, PhoneFit> => {

@@ -60,7 +60,7 @@ export const streamedParts = (asked: Setting, demand: Demand): Parts => {
   };
 };
 
-/** So many reads of one size by the lanes: full rounds, and then those that are left. */
+/** So many experts by the lanes, one at a time each: full rounds, and then those that are left. */
 const readsNs = ({ lanes, together }: StreamedCosts, reads: number, bytes: number, each: number): number => {
   const rest = reads % lanes;
   return ((reads - rest) * bytes) / Math.min(together, lanes * each) + (rest === 0 ? 0 : (rest * bytes) / Math.min(together, rest * each));
@@ -76,7 +76,7 @@ export const streamedEstimateNs = (asked: Setting, parts: Parts): number => {
     const ffn = (active * expertBytes) / denseRate + barrierNs;
     if (misses === 0) return ffn;
     const room = costs.roomNs(expertBytes);
-    const reads = costs.startNs + readsNs(costs, misses * pieces, pieceBytes, each);
+    const reads = costs.startNs + readsNs(costs, misses, pieces * pieceBytes, each);
     if (setting.plan.mechanisms.overlap !== "cluster") return misses * room + reads + ffn;
     return Math.max(misses * room + ffn, room + reads + expertBytes / denseRate);
   };

@@ -5,7 +5,7 @@
  */
 import { ACTIVITIES, type Activity } from "../../domain/run.js";
 import type { Plan } from "../../domain/plan.js";
-import { ALL_THREADS, ANY_TIME, LANES, type Executor } from "../executor.js";
+import { ALL_THREADS, LANES, type Executor } from "../executor.js";
 import type { StreamedCosts } from "./costs.js";
 import type { LayerExperts } from "./uses.js";
 
@@ -15,6 +15,7 @@ const WHAT = Object.fromEntries(ACTIVITIES.map((name, i) => [name, i])) as Reado
 export const buildLayer = (costs: StreamedCosts, plan: Plan) => {
   const { active, denseRate, barrierNs } = costs;
   const overlaps = plan.mechanisms.overlap === "cluster";
+  const reads: Array<number> = [];
   return (executor: Executor, layer: number, use: LayerExperts): void => {
     const { denseBytes, expertBytes, pieces, pieceBytes, each } = costs.layers[layer]!;
     const chain = (task: number, previous: number): number => {
@@ -23,34 +24,35 @@ export const buildLayer = (costs: StreamedCosts, plan: Plan) => {
     };
     const attended = executor.flow(ALL_THREADS, WHAT.attention, denseBytes, denseRate, barrierNs, layer);
     const roomNs = costs.roomNs(expertBytes);
-    const room = (experts: number): number => (roomNs === 0 ? attended : chain(executor.fixed(ALL_THREADS, WHAT.cache, experts * roomNs, 0, layer), attended));
+    const room = (experts: number, from: number): number => (roomNs === 0 ? from : chain(executor.fixed(ALL_THREADS, WHAT.cache, experts * roomNs, 0, layer), from));
     /** Nobody reads before the readers, and the device, are awake. */
     const awake = (from: number): number => chain(executor.fixed(LANES, WHAT.stream, costs.startNs, 0, layer), from);
-    /** The task at which an expert that had to be read is there. */
-    const read = (from: number): number => {
-      const there = executor.fixed(ANY_TIME, WHAT.merge, 0, 0, layer);
-      for (let piece = 0; piece < pieces; piece++) executor.after(there, chain(executor.flow(LANES, WHAT.stream, pieceBytes, each, 0, layer), from));
-      return there;
-    };
+    /** An expert is one lane's, piece by piece. */
+    const read = (): number => executor.flow(LANES, WHAT.stream, pieces * pieceBytes, each, 0, layer);
+    const compute = (experts: number, overheadNs: number): number => executor.flow(ALL_THREADS, WHAT["dense FFN"], experts * expertBytes, denseRate, overheadNs, layer);
     if (!overlaps) {
-      const ready = executor.fixed(ANY_TIME, WHAT.merge, 0, 0, layer);
-      executor.after(ready, attended);
-      const from = use.misses > 0 ? awake(room(use.misses)) : attended;
-      for (let i = 0; i < use.misses; i++) executor.after(ready, read(from));
-      chain(executor.flow(ALL_THREADS, WHAT["dense FFN"], active * expertBytes, denseRate, barrierNs, layer), ready);
+      const last = chain(compute(active, barrierNs), attended);
+      if (use.misses === 0) return;
+      const woken = awake(room(use.misses, attended));
+      for (let i = 0; i < use.misses; i++) executor.after(last, chain(read(), woken));
       return;
     }
-    const there = new Int32Array(active);
     let woken = -1;
-    for (let i = 0; i < active; i++) {
-      there[i] = attended;
-      if (use.missing[i] === 0) continue;
-      const from = room(1);
-      if (woken < 0) woken = awake(from);
-      there[i] = read(from === attended ? woken : chain(chain(executor.fixed(ANY_TIME, WHAT.merge, 0, 0, layer), from), woken));
-    }
+    let made = attended;
+    reads.length = 0;
     let before = attended;
-    for (let i = 0; i < active; i++) before = chain(chain(executor.flow(ALL_THREADS, WHAT["dense FFN"], expertBytes, denseRate, i === 0 ? barrierNs : 0, layer), there[i]!), before);
+    for (let i = 0; i < active; i++) {
+      const task = chain(compute(1, i === 0 ? barrierNs : 0), before);
+      before = task;
+      if (use.missing[i] === 0) continue;
+      made = room(1, made);
+      if (woken < 0) woken = awake(made);
+      const there = made === attended ? read() : chain(read(), made);
+      reads.push(there);
+      executor.after(task, there);
+    }
+    // What waits for one task begins in the reverse of the order in which that was said: the first expert is to be read first.
+    for (let i = reads.length - 1; i >= 0; i--) executor.after(reads[i]!, woken);
   };
 };
 
