@@ -54,7 +54,8 @@ export interface PhoneOutcome {
   readonly management: number | null;
   /** What is left of the total. */
   readonly rest: number;
-  readonly readMib: number;
+  /** Null where faults bring pages in and nobody counted them. */
+  readonly readMib: number | null;
   readonly hitRate: number | null;
   /** The middle token, ms. */
   readonly median: number;
@@ -79,7 +80,7 @@ export const recordedOutcome = ({ setting, tokens }: PhoneCell, model: ModelSpec
     stall: setting.overlaps ? meanOf(rows, ({ stallMs }) => stallMs) : null,
     management: rows[0]!.managementMs === null ? null : meanOf(rows, ({ managementMs }) => managementMs ?? 0),
     rest: meanOf(rows, ({ computeMs }) => computeMs),
-    readMib,
+    readMib: setting.streams ? readMib : null,
     // The recorded rate counts from the prompt on; over the tokens here the bytes tell it.
     hitRate: setting.cacheMib > 0 ? Math.max(0, 1 - readMib / demandMib(model, setting.expertsUsed)) : null,
     median: medianOf(rows.map(({ wallMs }) => wallMs)),
