@@ -8,6 +8,7 @@ import type { DeviceProfile } from "../sim/domain/device.js";
 import type { ModelSpec } from "../sim/domain/model.js";
 import type { SimulatedRun, RunRequest } from "../sim/domain/run.js";
 import type { SystemSpec } from "../sim/domain/system.js";
+import type { Replay } from "../sim/neurons/routing.js";
 import type { Engine } from "../engine/index.js";
 import type { Store } from "./store.js";
 
@@ -25,7 +26,7 @@ export const THIS_HOST = "this-host";
 export interface Loaded { readonly where: string; readonly raw: unknown }
 
 /** What one simulation needs; travels to a worker as it is. */
-export interface RunInputs { readonly device: DeviceProfile; readonly model: ModelSpec; readonly system: SystemSpec; readonly request: RunRequest; readonly activations?: Uint8Array }
+export interface RunInputs { readonly device: DeviceProfile; readonly model: ModelSpec; readonly system: SystemSpec; readonly request: RunRequest; readonly activations?: Uint8Array; readonly replay?: Replay }
 
 /** One outcome for each request, in the order of the requests. */
 export type Outcome = Either<AppError, SimulatedRun>;
@@ -117,6 +118,8 @@ export interface Capabilities {
   readonly readJson: (path: string) => TaskEither<AppError, Loaded>;
   /** The bytes of a file that the user named. */
   readonly readBytes: (path: string) => TaskEither<AppError, Uint8Array>;
+  /** The texts of all files below a folder that the user named, by their paths there, in order. */
+  readonly readFolder: (path: string) => TaskEither<AppError, ReadonlyArray<{ readonly path: string; readonly text: string }>>;
   /** The text of a file, null when there is none. */
   readonly readStored: (path: string) => TaskEither<AppError, string | null>;
   readonly fileFacts: (path: string) => TaskEither<AppError, FileFacts>;

@@ -1,23 +1,28 @@
-import type { Command } from "../command.js";
+import { workersFlag, type Command } from "../command.js";
 
 export const validateCommand: Command = {
   name: "validate",
-  positional: { key: "what", shown: "host", many: false, help: "host: this machine" },
-  summary: "The simulator against the machine: plans that the engine runs here beside what was predicted, cell by cell",
+  positional: { key: "what", shown: "host | phone DIR", many: true, help: "host: this machine; phone: the recorded runs of a phone in this folder" },
+  summary: "The simulator against a machine, cell by cell: plans that the engine runs here (host), or runs that were recorded on a phone (phone)",
   flags: [
-    { name: "device", value: "NAME", help: "the profile that predicts: this-host, as neuronlab probe wrote it, or a path to a .json (default: this-host)" },
-    { name: "quick", value: null, help: "12 plans over smaller models, once each, in under two minutes; without it 48 plans, twice each" },
-    { name: "models", value: "FILE", help: "GGUF files (Q4_0) instead of the three models that are made up; may repeat" },
-    { name: "repetitions", value: "N", help: "runs of each plan (default: 2, with --quick 1)" },
-    { name: "out", value: "DIR", help: "where the page, the picture and the cells are written, and runs are kept while it goes on (default: results/host/validate)" },
+    { name: "device", value: "NAME", help: "the profile that predicts, or a path to a .json (default: host: this-host, as neuronlab probe wrote it; phone: oneplus-15r)" },
+    { name: "quick", value: null, help: "host: 12 plans over smaller models, once each, in under two minutes; without it 48 plans, twice each" },
+    { name: "models", value: "FILE", help: "host: GGUF files (Q4_0) instead of the three models that are made up; may repeat" },
+    { name: "repetitions", value: "N", help: "host: runs of each plan (default: 2, with --quick 1)" },
+    { name: "out", value: "DIR", help: "where the page, the picture and the cells are written (default: host: results/host/validate, where runs are kept while it goes on; phone: results/phone)" },
+    { ...workersFlag, help: `phone: ${workersFlag.help}` },
   ],
   examples: [
     ["validate host --quick", "some plans, after neuronlab probe"],
     ["validate host --format json", "cells and summary for a program"],
     ["validate host --device laptop.json --seed 2 --out /tmp/validate", "other plans, another profile"],
+    ["validate phone ../shared/data/bigmoe-oneplus15r", "runs of Helldez/BigMoeOnEdge on a OnePlus 15R, predicted"],
   ],
   load: async () => {
-    const [{ validateHostProgram }, { reportValidation }, { drawingTools }] = await Promise.all([import("../programs/validate-host.js"), import("../../experiments/validate/report.js"), import("../node/drawing.js")]);
-    return validateHostProgram(reportValidation(drawingTools()))(validateCommand);
+    const [{ validateProgram }, { validateHostProgram }, { validatePhoneProgram }, { reportValidation }, { reportPhone }, { drawingTools }] = await Promise.all([
+      import("../programs/validate.js"), import("../programs/validate-host.js"), import("../programs/validate-phone.js"), import("../../experiments/validate/report.js"), import("../../experiments/validate/phone/report.js"), import("../node/drawing.js"),
+    ]);
+    const tools = drawingTools();
+    return validateProgram({ host: validateHostProgram(reportValidation(tools)), phone: validatePhoneProgram(reportPhone(tools)) })(validateCommand);
   },
 };

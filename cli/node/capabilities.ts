@@ -6,7 +6,7 @@ import { now } from "./clock.js";
 import { codeFacts, digest } from "./code-version.js";
 import { readDeclaration } from "./declaration.js";
 import { diskFacts } from "./disk.js";
-import { fileFacts, readBytes, readJson, readStored, writeFiles } from "./files.js";
+import { fileFacts, readBytes, readFolder, readJson, readStored, writeFiles } from "./files.js";
 import { hostFacts, machineFacts } from "./host.js";
 import { interruptible } from "./interrupt.js";
 import { packageRoot, packageVersion } from "./package.js";
@@ -31,6 +31,7 @@ export const nodeCapabilities = (): Capabilities => {
     thisHost: thisHost(),
     readBytes,
     readJson,
+    readFolder,
     readStored,
     fileFacts,
     diskFacts,

@@ -8,8 +8,8 @@
  * files and before the first rename.
  */
 import { constants, renameSync, rmSync, rmdirSync, writeFile as writeToDescriptor } from "node:fs";
-import { lstat, mkdir, open, readFile, readlink, realpath, stat, writeFile } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { lstat, mkdir, open, readFile, readdir, readlink, realpath, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { promisify } from "node:util";
 import { E, TE, identity, pipe, type TaskEither } from "../../sim/base/fp.js";
 import { parseJson } from "../../sim/base/decode.js";
@@ -49,6 +49,15 @@ const unread = (path: string) => (fault: unknown): AppError => (WRONG_PATH.has(c
 
 /** A file that the user named. */
 export const readBytes = (path: string): TaskEither<AppError, Uint8Array> => pipe(TE.tryCatch(async (): Promise<Uint8Array> => new Uint8Array(await readFile(path)), identity), TE.mapLeft(unread(path)));
+
+/** Every file below a folder that the user named, as text; paths have slashes, and their order is that of their characters. */
+export const readFolder = (folder: string): TaskEither<AppError, ReadonlyArray<{ readonly path: string; readonly text: string }>> =>
+  pipe(
+    TE.tryCatch(() => readdir(folder, { recursive: true, withFileTypes: true }), identity),
+    TE.mapLeft((fault): AppError => (["ENOENT", "ENOTDIR"].includes(codeOf(fault)) ? badInput(folder, [{ path: "(whole)", message: codeOf(fault) === "ENOENT" ? "there is no such folder" : "is a file, not a folder" }]) : disk(folder, reasonOf(fault)))),
+    TE.map((entries) => entries.filter((entry) => !entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name)).map((path) => ({ path, below: relative(folder, path).split(sep).join("/") })).sort((a, b) => (a.below < b.below ? -1 : 1))),
+    TE.chain((files) => TE.sequenceSeqArray(files.map(({ path, below }) => pipe(textOf(path), TE.mapLeft(unread(path)), TE.map((text) => ({ path: below, text })))))),
+  );
 
 /** A JSON file that the user named. */
 export const readJson = (path: string): TaskEither<AppError, Loaded> =>

@@ -12,7 +12,7 @@ export interface Mapped {
 }
 
 const GRANULARITY = { "two-phase": "neuron", bundle: "cluster", rows: "matrix", stream: "tensor", expert: "expert", mmap: null } as const;
-const POLICY = { segmented: "lru", "neuron-lru": "lru", window: "window", "static-hot": "static-hot", clock: "clock", lfu: "lfu", "s3-fifo": "s3-fifo", sieve: "sieve", arc: "arc", "page-cache": null, none: null } as const;
+const POLICY = { segmented: "lru", "neuron-lru": "lru", "expert-lru": "lru", window: "window", "static-hot": "static-hot", clock: "clock", lfu: "lfu", "s3-fifo": "s3-fifo", sieve: "sieve", arc: "arc", "page-cache": null, none: null } as const;
 
 /** What a file must hold for a plan that was made for this model. */
 export const plannedModel = (model: ModelSpec): PlannedModel => ({ name: model.name, layers: model.layers, hidden: model.hidden, neurons: model.ffn, experts: model.experts.count });

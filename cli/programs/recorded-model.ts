@@ -35,11 +35,12 @@ export const recordedModel = (report: RecordReport, trace: ActivationTrace, file
     heads: report.heads,
     kvHeads: report.kvHeads,
     vocabulary: report.vocabulary,
-    experts: { count: report.experts, active: report.expertsUsed, repeat },
+    experts: { count: report.experts, active: report.expertsUsed, repeat, reuse: null },
     activation: ACTIVATION[report.activation],
     shapesSource: `the header of ${file}`,
     quantisation: { weightBits: assumed(BITS.weight, "as a phone would hold it, whatever the file has"), scaleBits: assumed(BITS.scale, "fp16 for each group of 32 weights") },
     packing: null,
+    stored: null,
     predictorParameters: predictorParameters(report),
     activations: {
       ...activations,

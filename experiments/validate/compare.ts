@@ -87,7 +87,7 @@ const median = (values: ReadonlyArray<number>): number => {
   return sorted.length === 0 ? 0 : sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 };
 
-export const summaryOf = (cells: ReadonlyArray<CellResult>): Summary => {
+export const summaryOf = (cells: ReadonlyArray<Pick<CellResult, "signedError" | "predicted" | "measured">>): Summary => {
   const errors = cells.map(({ signedError }) => Math.abs(signedError));
   return {
     cells: cells.length,

@@ -3,6 +3,9 @@ import type { ModelSpec } from "../../sim/domain/model.js";
 import { drawValidation } from "../plots/validation.js";
 import { COMPONENTS, reasonOf, summaryOf, type CellResult, type Drift, type Summary } from "./compare.js";
 import type { Fitted } from "./fit.js";
+import { markdown, padded, percent, plain, written, type Tools, type ValidationReport } from "./words.js";
+
+export type { ValidationReport };
 
 export interface Validation {
   readonly seed: number;
@@ -15,12 +18,6 @@ export interface Validation {
   readonly fit: Fitted;
 }
 
-export type ReportFile = { readonly path: string; readonly text: string } | { readonly path: string; readonly bytes: Uint8Array };
-export interface ValidationReport { readonly text: string; readonly json: unknown; readonly files: ReadonlyArray<ReportFile> }
-export interface Tools { readonly document: Document; readonly png: ((svg: string) => Uint8Array) | null }
-
-const percent = (share: number, digits = 1): string => `${share > 0 ? "+" : ""}${(100 * share).toFixed(digits)} %`;
-const plain = (share: number): string => `${(100 * share).toFixed(1)} %`;
 const ms = (value: number): string => value.toFixed(value < 10 ? 2 : 1);
 const WORST = 5;
 
@@ -35,11 +32,6 @@ const rowOf = (result: CellResult): ReadonlyArray<string> => [
 ];
 const COLUMNS = ["cell", "role", "plan", "predicted", "measured", "error", "before the fit", "compute ms", "I/O ms", "stall ms", "exact", "spread"] as const;
 
-const padded = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
-  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
-  return rows.map((row) => row.map((text, i) => (i < 2 ? text.padEnd(widths[i]!) : text.padStart(widths[i]!))).join("  ").trimEnd());
-};
-
 const summaryLine = (what: string, s: Summary): string => `${what}: ${s.cells} cells, median ${plain(s.medianAbsError)}, mean ${plain(s.meanAbsError)}, worst ${plain(s.worstAbsError)}, Kendall's tau ${s.kendallTau.toFixed(3)}`;
 
 const worstOf = (cells: ReadonlyArray<CellResult>): ReadonlyArray<CellResult> => [...cells].sort((a, b) => Math.abs(b.signedError) - Math.abs(a.signedError)).slice(0, WORST);
@@ -47,8 +39,6 @@ const worstOf = (cells: ReadonlyArray<CellResult>): ReadonlyArray<CellResult> =>
 const driftLine = ({ cell, runs, slowest, fastest }: Validation["drift"]): string => `the machine: ${cell} was run ${runs} times between the others, at ${slowest.toFixed(2)} to ${fastest.toFixed(2)} tokens/s (${plain(fastest / slowest - 1)} apart)`;
 
 const withRole = (cells: ReadonlyArray<CellResult>, role: CellResult["role"]): ReadonlyArray<CellResult> => cells.filter((cell) => cell.role === role);
-
-const markdown = (columns: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => [`| ${columns.join(" | ")} |`, `|${columns.map(() => "---").join("|")}|`, ...rows.map((row) => `| ${row.join(" | ")} |`)].join("\n");
 
 const page = (validation: Validation, check: Summary, calibration: Summary): string => {
   const { cells, fit } = validation;
@@ -83,16 +73,6 @@ Tokens/s; times of a token in ms, predicted / measured: the mean thread computin
 
 ${markdown(COLUMNS, cells.map(rowOf))}
 `;
-};
-
-const UNIT: Readonly<Record<string, string>> = { runtimeBytes: "B", cacheUpkeep: "GB/s", own: "ns", handed: "ns", layer: "ns", token: "ns" };
-
-/** As a profile has it: quantities with their units, and no empty notes, which the decoder refuses. */
-const written = (key: string, value: unknown): unknown => {
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).filter(([inner, of]) => inner !== "note" || of !== "");
-  const unit = UNIT[key];
-  return Object.fromEntries(entries.map(([inner, of]) => [inner, inner === "value" && unit !== undefined ? `${String(of)}${unit}` : written(inner, of)]));
 };
 
 export const reportValidation = ({ document, png }: Tools) => (validation: Validation): ValidationReport => {

@@ -59,6 +59,8 @@ const gpu = exactly({
 /** A measured point of the flash curve: `pattern` reads of `block` bytes over `range` bytes by one deep-queued submitter on the best core. */
 const flashPoint = exactly({ block: positive("bytes"), range: positive("bytes"), rate: positive("bandwidth") });
 const flashRate = exactly({ block: positive("bytes"), rate: positive("bandwidth") });
+/** What so many threads get together, each of which reads one block, waits for it and reads the next. */
+const lanesRate = exactly({ block: positive("bytes"), lanes: counted(1, 1024), rate: positive("bandwidth") });
 
 const ascending = (points: ReadonlyArray<{ readonly block: { readonly value: number } }>): boolean => points.every((p, i) => i === 0 || points[i - 1]!.block.value <= p.block.value);
 
@@ -74,6 +76,17 @@ const holes = (points: ReadonlyArray<TypeOf<typeof flashPoint>>): ReadonlyArray<
   );
 };
 
+/** The same for blocks and readers; a reader alone is what each of several is held to. */
+const lanesHoles = (points: ReadonlyArray<TypeOf<typeof lanesRate>>): ReadonlyArray<Mistake> => {
+  const readers = [...new Set(points.map((p) => p.lanes.value))];
+  const missing = [...new Set(points.map((p) => p.block.value))].flatMap((block) =>
+    readers.flatMap((lanes) => {
+      const count = points.filter((p) => p.block.value === block && p.lanes.value === lanes).length;
+      return count === 1 ? [] : [{ path: "lanes", message: `should have one point for blocks of ${showBytes(block)} by ${lanes} lanes, has ${count}` }];
+    }));
+  return readers.includes(1) ? missing : [...missing, { path: "lanes", message: "should have points for 1 lane" }];
+};
+
 const flash = refined(
   exactly({
     name: text,
@@ -84,6 +97,8 @@ const flash = refined(
     sequential: list(flashRate, 1),
     /** Random reads by block size and address range. */
     random: list(flashPoint, 1),
+    /** Random reads by block size and number of synchronous readers; null where only a full queue was measured. */
+    lanes: optional(nullable(list(lanesRate, 1)), null),
     /** One 4 KiB read alone, submission to completion. */
     latency: positive("time"),
     /** Rate that is left when `contentionSubmitters` or more cores submit at once, as a ratio of one submitter's. */
@@ -100,6 +115,7 @@ const flash = refined(
     ...(ascending(f.sequential) ? [] : [{ path: "sequential", message: "blocks should ascend" }]),
     ...(ascending(f.random) ? [] : [{ path: "random", message: "blocks should ascend" }]),
     ...holes(f.random),
+    ...(f.lanes === null ? [] : lanesHoles(f.lanes)),
   ],
 );
 

@@ -2,7 +2,7 @@
  * A language model as the machinery sees it: shapes, bytes, and how its neurons behave. One JSON per model in models/.
  */
 import { exactly, list, nullable, number, oneOf, optional, refined, text, type TypeOf } from "../base/decode.js";
-import { fact, positive, share } from "./fact.js";
+import { counted, fact, positive, share } from "./fact.js";
 
 /** A point of a skew curve: the hottest `neurons` (share of a layer) carry `activations` (share of all activations); mean over layers, with the range. */
 const skewPoint = exactly({ neurons: number(0, 1), activations: number(0, 1), low: number(0, 1), high: number(0, 1) });
@@ -21,11 +21,17 @@ const activations = exactly({
   predictorRecall: fact("ratio", 0.01, 1),
 });
 
+/** Of the experts that a token uses in a layer, one by one as the router ranks them: the share found among so many experts of the layer that were used last. */
+const reusePoint = exactly({ experts: number(1, 1024, true), share: number(0, 1) });
+const reuse = exactly({ source: text, note: optional(text, ""), ranks: list(exactly({ points: list(reusePoint, 1) }), 1) });
+
 const experts = exactly({
   count: number(1, 1024, true),
   active: number(1, 1024, true),
   /** Probability that an expert used for the last token is used again (active/count = independent draws). */
   repeat: share,
+  /** How long ago experts were used that are used again, where a routing was recorded; null: as `repeat` says, and otherwise evenly. */
+  reuse: optional(nullable(reuse), null),
 });
 
 /** How the engine's packed file has an FFN: groups of neurons in whole pages, gate rows first (docs/engine.md, "The file"). */
@@ -36,6 +42,22 @@ const packing = exactly({
   gateRow: positive("bytes"),
   upRow: positive("bytes"),
   downRow: positive("bytes"),
+});
+
+const isReuseCurve = (points: ReadonlyArray<TypeOf<typeof reusePoint>>, count: number): boolean =>
+  points.every((point, i) => i === 0 || (points[i - 1]!.experts < point.experts && points[i - 1]!.share <= point.share)) && points.at(-1)!.experts === count && points.at(-1)!.share === 1;
+
+/** What a file of several formats takes, layer by layer, where one number of bits does not say it. Bytes; one source for the table. */
+const stored = exactly({
+  source: text,
+  note: optional(text, ""),
+  /** Of one expert, and of all that is no expert. */
+  layers: list(exactly({ expertBytes: number(1, 1e12, true), denseBytes: number(1, 1e12, true) }), 1),
+  /** Matrices that an expert consists of, each in one piece of the file. */
+  matrices: counted(1, 16),
+  head: positive("bytes"),
+  /** Beside the head; 0 where the two are one matrix. */
+  embedding: fact("bytes"),
 });
 
 export const modelCodec = refined(
@@ -61,6 +83,8 @@ export const modelCodec = refined(
     }),
     /** Of a model that was packed for the engine; null: one neuron a group, rows as `quantisation` says. */
     packing: optional(nullable(packing), null),
+    /** Sizes by layer of a real file; null: as `quantisation` says. */
+    stored: optional(nullable(stored), null),
     /** Predictor parameters over the whole model; null where none exists. */
     predictorParameters: nullable(positive("count")),
     activations,
@@ -69,6 +93,8 @@ export const modelCodec = refined(
     ...(m.experts.active <= m.experts.count ? [] : [{ path: "experts.active", message: `must not exceed experts.count (${m.experts.count})` }]),
     ...(m.heads % m.kvHeads === 0 ? [] : [{ path: "kvHeads", message: `should divide heads (${m.heads})` }]),
     ...(m.hidden % m.heads === 0 ? [] : [{ path: "heads", message: `should divide hidden (${m.hidden})` }]),
+    ...(m.stored === null || m.stored.layers.length === m.layers ? [] : [{ path: "stored.layers", message: `should have ${m.layers} entries, one a layer, has ${m.stored.layers.length}` }]),
+    ...(m.experts.reuse?.ranks ?? []).flatMap(({ points }, i) => (isReuseCurve(points, m.experts.count) ? [] : [{ path: `experts.reuse.ranks[${i}].points`, message: `should ascend in experts and in share, to a share of 1 at experts.count (${m.experts.count})` }])),
     ...(m.activations.skew.points.every((p, i, all) => i === 0 || (all[i - 1]!.neurons < p.neurons && all[i - 1]!.activations <= p.activations)) ? [] : [{ path: "activations.skew.points", message: "should ascend in neurons and in activations" }]),
     ...(m.activations.skew.points.every((p) => p.low <= p.activations && p.activations <= p.high) ? [] : [{ path: "activations.skew.points", message: "should have low ≤ activations ≤ high" }]),
   ],
@@ -88,7 +114,7 @@ export interface ModelSizes {
   /** The three rows with scales: what compute reads from DRAM for a neuron. */
   readonly neuronBytes: number;
   readonly neuronScaleBytes: number;
-  /** Attention weights of one layer with scales. */
+  /** Attention weights of one layer with scales: all that is no expert, where that is stored; mean over layers. */
   readonly attentionBytes: number;
   readonly headBytes: number;
   readonly embeddingBytes: number;
@@ -112,9 +138,9 @@ export const sizesOf = (m: ModelSpec): ModelSizes => {
   const neuronsPerLayer = m.ffn * m.experts.count;
   const neurons = neuronsPerLayer * m.layers;
   const rowBytesWithScales = m.hidden * withScales;
-  const headBytes = m.vocabulary * m.hidden * withScales;
-  const embeddingBytes = headBytes;
-  const attentionBytes = attentionParameters * withScales;
+  const headBytes = m.stored?.head.value ?? m.vocabulary * m.hidden * withScales;
+  const embeddingBytes = m.stored?.embedding.value ?? headBytes;
+  const attentionBytes = m.stored === null ? attentionParameters * withScales : m.stored.layers.reduce((sum, layer) => sum + layer.denseBytes, 0) / m.layers;
   return {
     neuronsPerExpert: m.ffn,
     neuronsPerLayer,
@@ -145,4 +171,17 @@ export const rowsOf = (model: ModelSpec): Rows => {
   if (packed !== null) return { group: packed.group, gateRow: packed.gateRow.value, upDownRow: packed.upRow.value + packed.downRow.value };
   const row = sizesOf(model).rowBytesWithScales;
   return { group: 1, gateRow: row, upDownRow: 2 * row };
+};
+
+/** One expert of a layer as it lies in the file, the pieces that it lies in, and what of the layer is no expert; bytes. */
+export interface StoredLayer { readonly expertBytes: number; readonly pieces: number; readonly denseBytes: number }
+
+/** Gate, up and down, where nothing else is known. */
+const MATRICES = 3;
+
+export const storedLayersOf = (m: ModelSpec): ReadonlyArray<StoredLayer> => {
+  const { attentionBytes, ffnBytes } = sizesOf(m);
+  if (m.stored === null) return Array.from({ length: m.layers }, () => ({ expertBytes: ffnBytes / m.layers / m.experts.count, pieces: MATRICES, denseBytes: attentionBytes }));
+  const pieces = m.stored.matrices.value;
+  return m.stored.layers.map(({ expertBytes, denseBytes }) => ({ expertBytes, pieces, denseBytes }));
 };

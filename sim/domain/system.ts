@@ -19,9 +19,9 @@ export const mechanismsCodec = exactly({
   loading: oneOf("rows", "bundle", "two-phase", "mmap", "stream", "expert"),
   /**
    * What is kept of the FFN: the paper's segmented cache, one neuron-level LRU, the neurons of the last few tokens, a fixed choice of the hottest, the page cache, nothing.
-   * Gated: also the further policies of sim/policies/eviction, for the cold segment.
+   * Gated: also the further policies of sim/policies/eviction, for the cold segment. Dense, loaded expert by expert: one LRU of whole experts, counted in bytes, or none.
    */
-  cache: oneOf("segmented", "neuron-lru", "window", "static-hot", "page-cache", "none", "clock", "lfu", "s3-fifo", "sieve", "arc"),
+  cache: oneOf("segmented", "neuron-lru", "expert-lru", "window", "static-hot", "page-cache", "none", "clock", "lfu", "s3-fifo", "sieve", "arc"),
   /** Which work may overlap a read. */
   overlap: oneOf("none", "matrix", "cluster"),
   /** Who submits reads in decode: one dedicated I/O thread, or every compute thread for itself. */
@@ -36,6 +36,9 @@ export const mechanismsCodec = exactly({
   offload: oneOf("yes", "no"),
 });
 export type Mechanisms = TypeOf<typeof mechanismsCodec>;
+
+/** Every weight of the experts in use counts, and each of them is read whole where it is not in memory. */
+export const streamsExperts = ({ computation, loading }: Mechanisms): boolean => computation === "dense" && loading === "expert";
 
 export const systemCodec = exactly({
   schema: oneOf("neuronlab/system@1"),
@@ -62,6 +65,8 @@ export const systemCodec = exactly({
     cacheUpkeep: nullable(fact("bandwidth", 0.01)),
     /** Gated: processor time of one small read that compute threads make themselves, and of one that is handed to others, beside what a probed device timed of the read itself. Null where reads cost the reader nothing but waiting. */
     readCost: optional(nullable(exactly({ own: fact("time"), handed: fact("time") })), null),
+    /** Of whole experts: from the router's word to the first byte, once a layer: readers that are woken, and a device that is. Null where nobody waits for it. */
+    readStart: optional(nullable(fact("time")), null),
     /** Gated: what a layer takes beside its products (norms, rope, quantising of activations, waking threads), and a token beside its layers. */
     fixedCost: optional(nullable(exactly({ layer: fact("time"), token: fact("time") })), null),
     /** Compute threads by cluster kind when the plan does not say; null = the device's best set. */

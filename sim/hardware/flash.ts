@@ -85,3 +85,23 @@ export const randomReadBandwidth = (flash: FlashProfile, read: RandomRead): numb
 export const randomReadNs = (flash: FlashProfile, read: RandomRead): number => read.blockBytes / randomReadBandwidth(flash, read);
 
 export const pagesFor = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES);
+
+/** What synchronous readers get, bytes/ns: one alone, and all together. */
+export interface LaneRates { readonly each: number; readonly together: number }
+
+/**
+ * `lanes` threads that each read a block, wait and read the next. From the device's table, between its points in log(block) and log(lanes); without a
+ * table a reader alone waits for the latency and the transfer of each block, and all together get the full queue's rate.
+ */
+export const laneRates = (flash: FlashProfile, blockBytes: number, lanes: number, rangeBytes: number): LaneRates => {
+  if (flash.lanes === null) {
+    const full = randomReadBandwidth(flash, { blockBytes, rangeBytes, coreRatio: 1, submitters: 1 });
+    const each = blockBytes / (flash.latency.value + blockBytes / full);
+    return { each, together: Math.min(full * contentionRatio(flash, lanes), each * lanes) };
+  }
+  const table = flash.lanes;
+  const at = (readers: number): number =>
+    interpolate(table.filter((p) => p.lanes.value === readers).map((p) => ({ block: p.block.value, rate: p.rate.value })).sort((a, b) => a.block - b.block), blockBytes);
+  const readers = [...new Set(table.map((p) => p.lanes.value))].sort((a, b) => a - b).map((count) => ({ block: count, rate: at(count) }));
+  return { each: at(1), together: interpolate(readers, lanes) };
+};

@@ -18,10 +18,12 @@ export const counter = (name: (typeof COUNTERS)[number]): number => COUNTERS.ind
 export interface Phone {
   readonly kernel: Kernel;
   readonly dram: Share;
+  /** Of synchronous readers, bytes/ns together; null where the plan has none. */
+  readonly reads: Share | null;
   readonly recorder: Recorder;
   /** Compute threads in order of preference (fastest first), as core kinds. */
   readonly threads: ReadonlyArray<CoreKind>;
-  readonly lane: { readonly threads: ReadonlyArray<number>; readonly allThreads: number; readonly npu: number; readonly gpu: number; readonly flash: number; readonly flight: number; readonly anyTime: number };
+  readonly lane: { readonly threads: ReadonlyArray<number>; readonly allThreads: number; readonly npu: number; readonly gpu: number; readonly flash: number; readonly flight: number; readonly anyTime: number; readonly readers: number };
 }
 
 /** Core kinds of the plan's compute threads, fastest first. */
@@ -29,7 +31,8 @@ export const threadKinds = (plan: Plan): ReadonlyArray<CoreKind> => (["big", "mi
 
 const UNLIMITED = 1 << 20;
 
-export const assemblePhone = (device: DeviceProfile, plan: Plan, keepSpans: boolean): Phone => {
+/** `readsTogether`: bytes/ns that the plan's lanes get together, where they read for themselves; null where they do not. */
+export const assemblePhone = (device: DeviceProfile, plan: Plan, keepSpans: boolean, readsTogether: number | null = null): Phone => {
   const kernel = createKernel();
   const dram = createShare(kernel, {
     capacity: device.dram.sustained.value,
@@ -46,11 +49,13 @@ export const assemblePhone = (device: DeviceProfile, plan: Plan, keepSpans: bool
   for (const kind of threads) names.push({ name: `cpu ${kind} ${seen[kind]++}`, capacity: 1 });
   const first = names.length;
   names.push({ name: "cpu all threads", capacity: 1 }, { name: "npu", capacity: 1 }, { name: "gpu", capacity: 1 }, { name: "flash", capacity: 1 }, { name: "reads in flight", capacity: UNLIMITED }, { name: "launch and merge", capacity: UNLIMITED });
+  if (readsTogether !== null) names.push({ name: "reading lanes", capacity: plan.io.lanes });
   return {
     kernel,
     dram,
+    reads: readsTogether === null ? null : createShare(kernel, { capacity: readsTogether, agents: [{ name: "lanes", cap: Infinity }] }),
     threads,
     recorder: createRecorder({ lanes: names, whats: [...ACTIVITIES], counters: [...COUNTERS], keep: keepSpans }),
-    lane: { threads: threads.map((_, i) => i), allThreads: first, npu: first + 1, gpu: first + 2, flash: first + 3, flight: first + 4, anyTime: first + 5 },
+    lane: { threads: threads.map((_, i) => i), allThreads: first, npu: first + 1, gpu: first + 2, flash: first + 3, flight: first + 4, anyTime: first + 5, readers: first + 6 },
   };
 };

@@ -3,9 +3,10 @@ import type { SimulatedRun } from "../domain/run.js";
 import { threadCount } from "../hardware/kernels.js";
 import type { ExpertUse } from "../neurons/experts.js";
 import { clustersPerExpert } from "../neurons/sampling.js";
-import { attentionNs, computeOf, expectedDemand, expertUse, partsOf, producedPerStep, readsOf, ROUNDING } from "./analytic-parts.js";
+import { attentionNs, computeOf, expectedDemand, expertUse, isStreamed, partsOf, producedPerStep, readsOf, ROUNDING } from "./analytic-parts.js";
 import { COOL, type Demand, type Heat } from "./demand.js";
 import { gatedEstimateNs } from "./gated/closed-form.js";
+import { streamedEstimateNs } from "./streamed/closed-form.js";
 import { fedByDram, threadSums, type Parts, type Setting } from "./setting.js";
 
 /** tokens/s between which a run that met this demand must lie; without one, the expected demand. */
@@ -122,6 +123,7 @@ export const estimateNs = (asked: Setting, p: Parts, demand: Demand): number => 
     const passLayers = layers * Math.ceil(request.prompt / setting.system.software.prefillChunk.value);
     return p.stream > compute ? p.stream + (p.denseFfn + p.launches / 2) / passLayers + p.head : compute + Math.max(0, p.stream - p.attention) / passLayers + p.head;
   }
+  if (isStreamed(asked)) return streamedEstimateNs(asked, p);
   if (plan.mechanisms.computation === "dense") return computeOf(p) + p.stream;
   if (plan.mechanisms.computation === "gated") return gatedEstimateNs(asked, p);
   const use = expertUse(model, request.batch);

@@ -1,11 +1,13 @@
 /** What each part of a step takes on its own, in closed form: the terms of docs/model.md. The bounds and the estimate put them together. */
 import { sizesOf, type ModelSpec } from "../domain/model.js";
 import type { RunRequest } from "../domain/run.js";
+import { streamsExperts } from "../domain/system.js";
 import { gemmCpuRate } from "../hardware/kernels.js";
 import { batchExperts, type ExpertUse } from "../neurons/experts.js";
 import { clustersPerExpert } from "../neurons/sampling.js";
 import { chainedClusters, NO_DEMAND, type Demand } from "./demand.js";
 import { expectedGatedDemand, gatedParts } from "./gated/closed-form.js";
+import { expectedStreamedDemand, streamedParts } from "./streamed/closed-form.js";
 import { fedByDram, threadSums, type Parts, type Setting } from "./setting.js";
 
 /** Events last whole ns and move whole bytes: a thousandth covers both in any task longer than a microsecond. */
@@ -13,9 +15,13 @@ export const ROUNDING = 1e-3;
 
 export const expertUse = (model: ModelSpec, batch: number): ExpertUse => batchExperts({ count: model.experts.count, active: model.experts.active, repeat: model.experts.repeat.value }, batch);
 
+/** Decode in which the experts in use are read whole. */
+export const isStreamed = ({ plan, request }: Setting): boolean => request.phase === "decode" && streamsExperts(plan.mechanisms);
+
 export const expectedDemand = (setting: Setting): Demand => {
   const { model, plan, rates, laws, request } = setting;
   if (request.phase === "decode" && plan.mechanisms.computation === "gated") return expectedGatedDemand(setting);
+  if (isStreamed(setting)) return expectedStreamedDemand(setting);
   const sizes = sizesOf(model);
   const use = expertUse(model, request.batch);
   const ffnBytes = (sizes.ffnBytes / model.experts.count) * use.active;
@@ -174,7 +180,7 @@ const prefillParts = ({ device, model, system, plan, rates, request }: Setting):
   };
 };
 
-export const partsOf = (setting: Setting, demand: Demand): Parts => (setting.request.phase === "prefill" ? prefillParts(fedByDram(setting)) : setting.plan.mechanisms.computation === "gated" ? gatedParts(setting, demand) : decodeParts(fedByDram(setting), demand));
+export const partsOf = (setting: Setting, demand: Demand): Parts => (setting.request.phase === "prefill" ? prefillParts(fedByDram(setting)) : isStreamed(setting) ? streamedParts(setting, demand) : setting.plan.mechanisms.computation === "gated" ? gatedParts(setting, demand) : decodeParts(fedByDram(setting), demand));
 
 export const readsOf = (p: Parts): number => p.reads + p.stream + p.prefetch;
 export const computeOf = (p: Parts): number => p.attention + p.head + p.predictor + p.sparse + p.cache + p.denseFfn + p.launches + p.barriers;

@@ -51,11 +51,12 @@ export const createExecutor = (phone: Phone, device: DeviceProfile, plan: Plan, 
     kernel: phone.kernel,
     recorder: phone.recorder,
     dram: phone.dram,
-    lanes: [phone.lane.threads, [phone.lane.allThreads], [phone.lane.npu], [phone.lane.gpu], [phone.lane.flash], [phone.lane.anyTime]],
+    reads: phone.reads,
+    lanes: [phone.lane.threads, [phone.lane.allThreads], [phone.lane.npu], [phone.lane.gpu], [phone.lane.flash], [phone.lane.anyTime], phone.reads === null ? [] : Array.from({ length: plan.io.lanes }, () => phone.lane.readers)],
     flightLane: phone.lane.flight,
-    agents: [AGENT.cpu, AGENT.cpu, AGENT.npu, AGENT.gpu, AGENT.flash, AGENT.cpu],
+    agents: [AGENT.cpu, AGENT.cpu, AGENT.npu, AGENT.gpu, AGENT.flash, AGENT.cpu, AGENT.flash],
     threadRates: threadRatesOf(device, plan, rates, efficiency),
-    dramCounters: [counter("dram cpu asked"), counter("dram cpu asked"), counter("dram npu asked"), counter("dram gpu asked"), counter("flash bytes"), counter("dram cpu asked")],
+    dramCounters: [counter("dram cpu asked"), counter("dram cpu asked"), counter("dram npu asked"), counter("dram gpu asked"), counter("flash bytes"), counter("dram cpu asked"), counter("flash bytes")],
   });
 };
 
@@ -65,7 +66,7 @@ export const activityOf = (phone: Phone, plan: Plan, wallNs: number, flashBytes:
   const byKind = { big: 0, mid: 0, little: 0 };
   phone.threads.forEach((kind, i) => (byKind[kind] += busy[phone.lane.threads[i]!]! + busy[phone.lane.allThreads]!));
   const driver = plan.compute.ioCore !== "none" ? plan.compute.ioCore : (phone.threads.at(-1) ?? "mid");
-  if (plan.mechanisms.computation !== "gated") byKind[driver] += busy[phone.lane.flash]!;
+  if (plan.mechanisms.computation !== "gated") byKind[driver] += busy[phone.lane.flash]! + (phone.reads?.busyNs(0) ?? 0);
   const counted = phone.recorder.counted;
   const dramBytes = counted[counter("dram cpu asked")]! + counted[counter("dram npu asked")]! + counted[counter("dram gpu asked")]! + flashBytes;
   return { wallNs, bigNs: byKind.big, midNs: byKind.mid, littleNs: byKind.little, npuNs: busy[phone.lane.npu]!, gpuNs: busy[phone.lane.gpu]!, dramBytes, flashBytes };
@@ -90,6 +91,8 @@ export interface Work {
   /** The same for what follows the last layer; returns the bytes that it reads. */
   readonly addHead: (executor: Executor) => number;
   readonly demand: (steps: number) => Demand;
+  /** Bytes/ns that the plan's lanes get together, where they read for themselves. */
+  readonly readsTogether?: number;
 }
 
 export interface DecodeInputs {
@@ -103,7 +106,7 @@ export interface DecodeInputs {
 }
 
 export const decode = ({ device, layers, plan, rates, request, efficiency, work }: DecodeInputs): Either<AppError, Finished> => {
-  const phone = assemblePhone(device, plan, request.trace === true);
+  const phone = assemblePhone(device, plan, request.trace === true, work.readsTogether ?? null);
   const { kernel, recorder } = phone;
   const executor = createExecutor(phone, device, plan, rates, efficiency);
   const thermal = createThermal(device.thermal);
@@ -149,6 +152,7 @@ export const decode = ({ device, layers, plan, rates, request, efficiency, work 
     if (watts > peakWatts) peakWatts = watts;
     executor.throttle = thermal.step(watts, latencyNs);
     executor.readSlowdown = thermal.temperature() > device.flash.hotAt.value ? 1 / device.flash.hotRatio.value : 1;
+    phone.reads?.setScale(1 / executor.readSlowdown);
     if (token + 1 < request.tokens) {
       heat.throttle = Math.min(heat.throttle, executor.throttle);
       heat.readSlowdown = Math.max(heat.readSlowdown, executor.readSlowdown);

@@ -17,7 +17,9 @@ export const NPU = 2;
 export const GPU = 3;
 export const FLASH = 4;
 export const ANY_TIME = 5;
-const GROUPS = 6;
+/** Synchronous readers, each of which waits for its own read; what they get together is a fluid of its own. */
+export const LANES = 6;
+const GROUPS = 7;
 
 /** Kernels whose rate depends on the core that runs them. */
 export const DENSE = 0;
@@ -27,6 +29,8 @@ export interface ExecutorSpec {
   readonly kernel: Kernel;
   readonly recorder: Recorder;
   readonly dram: Share;
+  /** What LANES share; null where the plan has none. */
+  readonly reads: Share | null;
   /** Recorder lanes by group; the servers of a group in order of preference. ANY_TIME has one lane of unlimited capacity. */
   readonly lanes: ReadonlyArray<ReadonlyArray<number>>;
   /** Where the time between a read's device service and its completion is recorded. */
@@ -68,6 +72,7 @@ export class Executor {
   private readonly kernel: Kernel;
   private readonly recorder: Recorder;
   private readonly dram: Share;
+  private readonly reads: Share | null;
   private readonly lanes: ReadonlyArray<ReadonlyArray<number>>;
   private readonly agents: ReadonlyArray<number>;
   private readonly threadRates: ReadonlyArray<Float64Array>;
@@ -107,6 +112,7 @@ export class Executor {
     this.kernel = spec.kernel;
     this.recorder = spec.recorder;
     this.dram = spec.dram;
+    this.reads = spec.reads;
     this.lanes = spec.lanes;
     this.agents = spec.agents;
     this.threadRates = spec.threadRates;
@@ -215,7 +221,7 @@ export class Executor {
     tasks[at + SERVER] = server;
     measures[from + START_NS] = this.kernel.now;
     measures[from + CAUSE] = cause;
-    if (group === FLASH) this.noteUnit(1, 1);
+    if (group === FLASH || group === LANES) this.noteUnit(1, 1);
     else if (group !== ANY_TIME) this.noteUnit(0, 1);
     if (tasks[at + WORK] === FIXED_WORK) {
       if (group === FLASH) this.kernel.after(Math.ceil(measures[from + AMOUNT] * this.readSlowdown), this.leaveFlash, task, 0);
@@ -224,6 +230,11 @@ export class Executor {
     }
     // Whole bytes, so that what is asked and what is moved are exact sums and must agree to the byte.
     const bytes = Math.round(measures[from + AMOUNT]);
+    if (group === LANES) {
+      this.recorder.count(this.dramCounters[group], bytes);
+      this.reads!.start(0, bytes, measures[from + CAP], this.finishTask, task, 0);
+      return;
+    }
     const kernelKind = tasks[at + KERNEL_KIND];
     const free = (kernelKind < 0 ? measures[from + CAP] : this.threadRates[kernelKind][server]) * this.throttle;
     this.recorder.count(this.dramCounters[group], bytes);
@@ -270,7 +281,7 @@ export class Executor {
     const server = this.tasks[task * TASK + SERVER];
     const span = this.record(task, this.lanes[group][server], this.measures[task * MEASURES + START_NS], this.measures[task * MEASURES + CAUSE]);
     if (group !== ANY_TIME) {
-      this.noteUnit(0, -1);
+      this.noteUnit(group === LANES ? 1 : 0, -1);
       this.release(group, server, span);
     }
     this.follow(task, span);

@@ -7,7 +7,9 @@ import { badInput, type AppError } from "../base/errors.js";
 import type { DeviceProfile } from "../domain/device.js";
 import type { ModelSpec } from "../domain/model.js";
 import type { SimulatedRun, RunRequest } from "../domain/run.js";
-import type { SystemSpec } from "../domain/system.js";
+import type { Plan } from "../domain/plan.js";
+import { streamsExperts, type SystemSpec } from "../domain/system.js";
+import type { Replay } from "../neurons/routing.js";
 import { asRecorded } from "../neurons/trace-statistics.js";
 import { decodeTrace, type ActivationTrace } from "../neurons/trace.js";
 import { checkPlan } from "../planner/check-plan.js";
@@ -23,6 +25,7 @@ import { neuronDraws } from "./neuron-draws.js";
 import { prefill } from "./prefill.js";
 import type { Setting } from "./setting.js";
 import { layerLaws, sparseDraws } from "./sparse-draws.js";
+import { streamedWork } from "./streamed/work.js";
 
 export interface SimulationInputs {
   readonly device: DeviceProfile;
@@ -31,6 +34,8 @@ export interface SimulationInputs {
   readonly request: RunRequest;
   /** An activation trace, as its file has it: its statistics stand in the model's place, and at fidelity `neuron` its very neurons are played. */
   readonly activations?: Uint8Array;
+  /** A recorded routing that is played in the place of drawn experts, where experts are read whole. */
+  readonly replay?: Replay;
 }
 
 export const simulate = ({ activations, ...inputs }: SimulationInputs): Either<AppError, SimulatedRun> => {
@@ -53,10 +58,26 @@ const recordedModel = ({ model, system, request }: SimulationInputs, trace: Acti
   return E.right(asRecorded(model, trace, `${trace.name === "" ? "a recording" : `a recording of ${trace.name}`} by neuronlab record`));
 };
 
-const run = ({ device, model, system, request }: Omit<SimulationInputs, "activations">, trace: ActivationTrace | null): Either<AppError, SimulatedRun> =>
-  pipe(
+/** A routing of another model, or one that ends too soon, would be played without anyone noticing. */
+const strangeReplay = ({ model, request, replay }: Omit<SimulationInputs, "activations">, plan: Plan): AppError | null => {
+  if (replay === undefined) return null;
+  const { routing, skip } = replay;
+  const shapes: ReadonlyArray<readonly [string, number, number]> = [["layers", routing.layers, model.layers], ["experts", routing.experts, model.experts.count], ["experts used", routing.active, model.experts.active]];
+  const mistakes = [
+    ...shapes.filter(([, found, wanted]) => found !== wanted).map(([path, found, wanted]) => ({ path, message: `${found}; ${model.name} has ${wanted}` })),
+    ...(skip + request.tokens <= routing.tokens ? [] : [{ path: "tokens", message: `${routing.tokens} were recorded; ${skip} before the clock starts and ${request.tokens} after it are asked for` }]),
+    ...(streamsExperts(plan.mechanisms) && request.fidelity !== "analytic" ? [] : [{ path: "(whole)", message: "a routing is played where whole experts are read (loading expert, computation dense), and not in closed form" }]),
+  ];
+  return mistakes.length > 0 ? badInput("routing", mistakes) : null;
+};
+
+const run = (inputs: Omit<SimulationInputs, "activations">, trace: ActivationTrace | null): Either<AppError, SimulatedRun> => {
+  const { device, model, system, request } = inputs;
+  return pipe(
     request.plan === undefined ? defaultPlan(device, model, system, request) : checkPlan(device, model, system, request, request.plan),
     E.chain((plan) => {
+      const strange = strangeReplay(inputs, plan);
+      if (strange !== null) return E.left(strange);
       const rates = layerRates(device, model, system, plan, request);
       const laws = layerLaws(model, plan, rates, request);
       const setting: Setting = { device, model, system, plan, rates, laws, request };
@@ -64,14 +85,16 @@ const run = ({ device, model, system, request }: Omit<SimulationInputs, "activat
       const described = (done: Finished): SimulatedRun => runRecordOf(done, plan, request, bounds(setting, done.demand ?? undefined, done.heat), device, model, rates.predictedRows);
       if (request.phase === "prefill") return pipe(prefill(device, model, system, plan, rates, request), E.map(described));
       const played = trace !== null && (trace.neuronsRecorded || plan.mechanisms.computation === "gated") ? trace : null;
-      const work = workOf(setting, played);
+      const work = workOf(setting, played, inputs.replay ?? null);
       const efficiency = { dense: system.software.denseEfficiency.value, sparse: system.software.sparseEfficiency.value };
       return pipe(decode({ device, layers: model.layers, plan, rates, request, efficiency, work }), E.map(described));
     }),
   );
+};
 
-const workOf = (setting: Setting, played: ActivationTrace | null): Work => {
+const workOf = (setting: Setting, played: ActivationTrace | null, replay: Replay | null): Work => {
   const { model, plan, rates, laws, request } = setting;
+  if (streamsExperts(plan.mechanisms)) return streamedWork(setting, replay);
   if (plan.mechanisms.computation === "gated") return gatedWork(setting, played);
   // A dense system touches every neuron of every token: there is nothing to draw, and `neuron` and `cluster` are one.
   const draws = plan.mechanisms.computation === "dense" ? null : request.fidelity === "neuron" ? neuronDraws(model, plan, rates, request, played) : sparseDraws(model, plan, rates, request, laws);

@@ -4,6 +4,7 @@
  */
 import { sizesOf, type ModelSpec } from "../domain/model.js";
 import type { Plan } from "../domain/plan.js";
+import { streamsExperts } from "../domain/system.js";
 import { batchUnion, rateBins, sliceBins } from "../neurons/activation.js";
 import { batchExperts } from "../neurons/experts.js";
 import { cachedNeuronBytes } from "./fit.js";
@@ -11,6 +12,7 @@ import { cachedNeuronBytes } from "./fit.js";
 /** Bytes of FFN neurons that one token (of each sequence) uses beyond the hottest `pinned` share of all, as the cache holds them. */
 export const demandOfOneToken = (model: ModelSpec, plan: Pick<Plan, "mechanisms">, batch: number, pinned: number): number => {
   const { count, active, repeat } = model.experts;
+  if (streamsExperts(plan.mechanisms)) return (sizesOf(model).ffnBytes * active) / count;
   const use = batchExperts({ count, active, repeat: repeat.value }, batch);
   let neurons = 0;
   for (let layer = 0; layer < model.layers; layer++) {

@@ -8,7 +8,7 @@ import type { DeviceProfile } from "../domain/device.js";
 import type { ModelSpec } from "../domain/model.js";
 import type { Plan } from "../domain/plan.js";
 import type { RunRequest } from "../domain/run.js";
-import type { Mechanisms, SystemSpec } from "../domain/system.js";
+import { streamsExperts, type Mechanisms, type SystemSpec } from "../domain/system.js";
 import { bestThreads, threadCount, type Threads } from "../hardware/kernels.js";
 import { rateBins } from "../neurons/activation.js";
 import { lruMiss, staticMiss } from "../neurons/locality.js";
@@ -27,6 +27,8 @@ const COMPUTE_BESIDE_IO = 4;
 const STREAM_BLOCK = 512 * 1024;
 /** Of the engine, where compute threads submit to the system's queue: as many as flash gains by. */
 const READS_UNDER_WAY = 64;
+/** Of synchronous readers of whole experts: two saturate a phone's flash, and four cost nothing (OnePlus 15R, BigMoeOnEdge). */
+const LANES = 4;
 /** Rows on the NPU by batch size: half at batch 1, 70 % at large batches; the planner takes more hot at batch 3-4 (v3, sections 4.1.2 and 5). */
 const NPU_ROWS = [{ batch: 1, share: 0.5 }, { batch: 3, share: 0.7 }];
 
@@ -41,6 +43,7 @@ export const unitsMissing = (device: DeviceProfile, system: SystemSpec, mechanis
 /** What the engine's way cannot be combined with, or what only it has, each as a sentence. */
 export const strangeMechanisms = (mechanisms: Mechanisms, request: RunRequest): ReadonlyArray<string> => {
   const { computation, cache, loading, decodeOn } = mechanisms;
+  if (computation === "gated" && cache === "expert-lru") return ["computation gated keeps neurons; cache expert-lru keeps whole experts"];
   if (computation === "gated" && request.phase === "decode")
     return [
       ...(cache === "page-cache" || cache === "none" ? [`computation gated keeps neurons in segments of its own; cache ${cache} has none`] : []),
@@ -49,9 +52,17 @@ export const strangeMechanisms = (mechanisms: Mechanisms, request: RunRequest): 
       ...(request.batch === 1 ? [] : [`computation gated decodes one sequence; batch is ${request.batch}`]),
     ];
   if (computation === "gated") return [];
+  if (streamsExperts(mechanisms))
+    return [
+      ...(cache === "expert-lru" || cache === "none" ? [] : [`computation dense with loading expert keeps whole experts; cache is ${cache}, choose expert-lru or none`]),
+      ...(mechanisms.overlap === "matrix" ? ["an expert is read whole; overlap is matrix, choose none or cluster"] : []),
+      ...(decodeOn === "cpu" ? [] : [`loading expert is for the CPU; decodeOn is ${decodeOn}`]),
+      ...(request.batch === 1 || request.phase === "prefill" ? [] : [`loading expert decodes one sequence; batch is ${request.batch}`]),
+    ];
   return [
+    ...(cache === "expert-lru" ? [`cache expert-lru is known for computation dense with loading expert only; computation is ${computation} and loading ${loading}`] : []),
     ...(["clock", "lfu", "s3-fifo", "sieve", "arc"].includes(cache) ? [`cache ${cache} is known for computation gated only; with ${computation} choose segmented, neuron-lru, window or static-hot`] : []),
-    ...(loading === "expert" ? [`loading expert is known for computation gated only; with ${computation} choose rows, bundle, two-phase, mmap or stream`] : []),
+    ...(loading === "expert" ? [`loading expert is known for computation gated and dense only; with ${computation} choose rows, bundle, two-phase, mmap or stream`] : []),
   ];
 };
 
@@ -121,7 +132,7 @@ export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: Sys
     E.map((fit): Plan => {
       const { threads, ioCore } = computeThreads(device, system, mechanisms, !fit.all && mechanisms.computation !== "dense");
       const usesNpu = mechanisms.decodeOn === "cpu+npu";
-      const inFlight = fit.all || mechanisms.overlap !== "cluster" || mechanisms.computation === "gated" ? 0 : pipelineBytes(model, mechanisms, CLUSTER_NEURONS, DEPTH);
+      const inFlight = fit.all || mechanisms.overlap !== "cluster" || mechanisms.computation !== "predicted" ? 0 : pipelineBytes(model, mechanisms, CLUSTER_NEURONS, DEPTH);
       const cacheBytes = Math.max(0, fit.ffn - inFlight);
       const cachedShare = cacheBytes / fit.ffnAll;
       const hotFraction = mechanisms.computation === "gated" ? gatedHotFraction(model, cachedShare) : fit.all || mechanisms.cache === "static-hot" ? 1 : mechanisms.cache === "segmented" ? bestHotFraction(model, cachedShare) : 0;
@@ -154,7 +165,7 @@ export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: Sys
           cold: mapped ? pages : keeps && (!fit.all || mechanisms.computation === "gated") ? cacheBytes * (1 - hotFraction) : 0,
         },
         pipeline: { depth: DEPTH },
-        io: { streamBlock: STREAM_BLOCK, lanes: mechanisms.computation === "gated" ? READS_UNDER_WAY : 1 },
+        io: { streamBlock: STREAM_BLOCK, lanes: mechanisms.computation === "gated" ? READS_UNDER_WAY : streamsExperts(mechanisms) ? LANES : 1 },
       };
     }),
   );

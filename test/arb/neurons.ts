@@ -62,8 +62,8 @@ export const testModel = (choices: TestModelChoices = {}): ModelSpec => {
   const experts = choices.experts ?? { count: 1, active: 1, repeat: 1 };
   return {
     schema: "neuronlab/model@1", name: "test", title: "test", note: "", layers: choices.layers ?? 32, hidden: 4096, ffn: choices.ffn ?? 14336,
-    heads: 32, kvHeads: 8, vocabulary: 32000, experts: { count: experts.count, active: experts.active, repeat: estimated(experts.repeat) },
-    activation: "dReLU", shapesSource: "test", quantisation: { weightBits: estimated(4), scaleBits: estimated(0.5) }, packing: null, predictorParameters: null,
+    heads: 32, kvHeads: 8, vocabulary: 32000, experts: { count: experts.count, active: experts.active, repeat: estimated(experts.repeat), reuse: null },
+    activation: "dReLU", shapesSource: "test", quantisation: { weightBits: estimated(4), scaleBits: estimated(0.5) }, packing: null, stored: null, predictorParameters: null,
     activations: {
       activeShare: estimated(choices.activeShare ?? 0.148), skew: { source: "facts 3.5", note: "", points: choices.points ?? BAMBOO_POINTS },
       tokenOverlap: estimated(choices.overlap ?? 0), tokenVariation: estimated(choices.variation ?? 0), gateFires: estimated(0.8), predictorRecall: estimated(0.95),

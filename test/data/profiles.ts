@@ -49,9 +49,9 @@ export const factsOf = (raw: unknown, path = ""): ReadonlyArray<RawFact> => {
   return Object.entries(record).flatMap(([key, value]) => factsOf(value, path === "" ? key : Array.isArray(raw) ? `${path}[${key}]` : `${path}.${key}`));
 };
 
-/** Facts by kind. The coordinates of a flash table (its blocks and ranges) say where a number stands and are not counted. */
+/** Facts by kind. The coordinates of a flash table (its blocks, ranges and lanes) say where a number stands and are not counted. */
 export const countByKind = (raw: unknown): Readonly<Record<Kind, number>> => {
   const counts = Object.fromEntries(KINDS.map((kind) => [kind, 0])) as Record<Kind, number>;
-  for (const fact of factsOf(raw)) if (!/\]\.(block|range)$/.test(fact.path)) counts[fact.kind]++;
+  for (const fact of factsOf(raw)) if (!/\]\.(block|range|lanes)$/.test(fact.path)) counts[fact.kind]++;
   return counts;
 };

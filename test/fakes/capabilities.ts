@@ -126,6 +126,10 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
       thisHost: HOST_PROFILE,
       readJson,
       readBytes: (path) => TE.right(Buffer.from(files.get(path) ?? "", "latin1")),
+      readFolder: (folder) => {
+        const found = [...files].filter(([path]) => path.startsWith(`${folder}/`)).map(([path, text]) => ({ path: path.slice(folder.length + 1), text })).sort((a, b) => (a.path < b.path ? -1 : 1));
+        return found.length === 0 ? TE.left(badInput(folder, [{ path: "(whole)", message: "there is no such folder" }])) : TE.right(found);
+      },
       readStored: (path) => TE.right(files.get(path) ?? null),
       runMany: (inputs, { workers: count }) => () => {
         workers.push(count);

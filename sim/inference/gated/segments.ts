@@ -58,7 +58,7 @@ const heatOf = (things: number, perExpert: number): Float64Array => Float64Array
 
 /** The eviction policy that each word of a plan means. Systems that keep pages or nothing are refused before this is asked. */
 const POLICY: Readonly<Record<Plan["mechanisms"]["cache"], EvictionPolicy>> = {
-  segmented: lru, "neuron-lru": lru, window, "static-hot": staticHot, clock, lfu, "s3-fifo": s3Fifo, sieve, arc, "page-cache": lru, none: lru,
+  segmented: lru, "neuron-lru": lru, "expert-lru": lru, window, "static-hot": staticHot, clock, lfu, "s3-fifo": s3Fifo, sieve, arc, "page-cache": lru, none: lru,
 };
 
 const everything = (slots: number): Segment => ({ slots, use: () => true, keep: () => undefined, isResident: () => true, release: () => undefined, endToken: () => undefined });

@@ -25,7 +25,7 @@ describe("a system", () => {
   });
 
   it.each([
-    ["a mechanism that does not exist", ["mechanisms", "cache"], "segment", 'mechanisms.cache: should be one of segmented, neuron-lru, window, static-hot, page-cache, none, clock, lfu, s3-fifo, sieve, arc, got "segment"; did you mean segmented?'],
+    ["a mechanism that does not exist", ["mechanisms", "cache"], "segment", 'mechanisms.cache: should be one of segmented, neuron-lru, expert-lru, window, static-hot, page-cache, none, clock, lfu, s3-fifo, sieve, arc, got "segment"; did you mean segmented?'],
     ["yes as a truth value", ["mechanisms", "offload"], true, "mechanisms.offload: should be one of yes, no, got true"],
     ["a missing mechanism", ["mechanisms", "overlap"], undefined, "mechanisms.overlap: is missing"],
     ["prefill on two units", ["mechanisms", "prefillOn"], "cpu+npu", 'mechanisms.prefillOn: should be one of cpu, npu, gpu, got "cpu+npu"'],

@@ -15,12 +15,12 @@ const tinyPhone = (): { readonly kernel: Kernel; readonly recorder: Recorder; re
   const names = ["core 0", "core 1", "all", "npu", "gpu", "flash", "flight", "any"];
   const recorder = createRecorder({ lanes: names.map((name, i) => ({ name, capacity: i < 6 ? 1 : 1000 })), whats: [...ACTIVITIES], counters: ["cpu", "npu", "gpu", "flash"], keep: true });
   const executor = new Executor({
-    kernel, recorder, dram,
-    lanes: [[0, 1], [2], [3], [4], [5], [7]],
+    kernel, recorder, dram, reads: null,
+    lanes: [[0, 1], [2], [3], [4], [5], [7], []],
     flightLane: 6,
-    agents: [0, 0, 1, 2, 3, 0],
+    agents: [0, 0, 1, 2, 3, 0, 3],
     threadRates: [Float64Array.of(4, 2), Float64Array.of(4, 2)],
-    dramCounters: [0, 0, 1, 2, 3, 0],
+    dramCounters: [0, 0, 1, 2, 3, 0, 3],
   });
   return { kernel, recorder, executor, moved: (agent) => dram.bytesMoved(agent) };
 };
