@@ -7,7 +7,7 @@ export const validateCommand: Command = {
   flags: [
     { name: "device", value: "NAME", help: "the profile that predicts: this-host, as neuronlab probe wrote it, or a path to a .json (default: this-host)" },
     { name: "quick", value: null, help: "12 plans over smaller models, once each, in under two minutes; without it 48 plans, twice each" },
-    { name: "models", value: "FILE", help: "GGUF files (Q4_0) instead of the three models that are made up; may repeat" },
+    { name: "models", value: "FILE", help: "GGUF files instead of the three models that are made up; may repeat" },
     { name: "repetitions", value: "N", help: "runs of each plan (default: 2, with --quick 1)" },
     { name: "out", value: "DIR", help: "where the page, the picture and the cells are written, and runs are kept while it goes on (default: results/host/validate)" },
   ],
