@@ -8,7 +8,7 @@ import { hostFacts, machineFacts } from "./host.js";
 import { interruptible } from "./interrupt.js";
 import { packageRoot, packageVersion } from "./package.js";
 import { runMany } from "./pool.js";
-import { profileNames, readProfile, thisHost } from "./profiles.js";
+import { profileNames, readProfile, shippedModels, thisHost } from "./profiles.js";
 import { gaugeOf } from "./progress.js";
 import { memoryLimits, rival, runProgram, self } from "./rivals.js";
 import { tolerant } from "./streams.js";
@@ -24,6 +24,7 @@ export const nodeCapabilities = (): Capabilities => {
   return {
     profileNames: profileNames(home),
     readProfile: readProfile(home),
+    shippedModels: shippedModels(home),
     thisHost: thisHost(),
     readBytes,
     readJson,

@@ -78,7 +78,7 @@ export interface Fake {
   readonly stderr: () => string;
 }
 
-export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly host?: HostFacts; readonly engine?: Partial<Engine>; readonly rivals?: Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">> } = {}): Fake => {
+export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly shippedModels?: ReadonlyArray<string>; readonly host?: HostFacts; readonly engine?: Partial<Engine>; readonly rivals?: Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">> } = {}): Fake => {
   const files = new Map(Object.entries(options.files ?? {}));
   const ran: Array<RunInputs> = [];
   const workers: Array<number | null> = [];
@@ -105,6 +105,7 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
         const where = `${FOLDER[kind]}/${name}.json`;
         return TE.right({ where, raw: JSON.parse(readFileSync(where, "utf8")) as unknown });
       },
+      shippedModels: TE.right(options.shippedModels ?? []),
       thisHost: HOST_PROFILE,
       readJson,
       readBytes: (path) => TE.right(Buffer.from(files.get(path) ?? "", "latin1")),
