@@ -38,10 +38,14 @@ const contextOf = (args: Args, parts: Parts, capabilities: Capabilities): TourCo
 
 const STEPS = 5;
 
+const OPENING = lines([
+  "neuronlab runs language models that are larger than memory: on this machine with its own engine, and on phones that you do not have by simulation. This tour shows both; Ctrl-C ends it.",
+]);
+
 /** Where a table is asked for all is told as it comes; else only the headings are, beside the document. */
 const tellingOf = (args: Args, capabilities: Capabilities): Telling => {
   let place = 0;
-  const heading = (text: string): string => lines([`${++place} of ${STEPS}: ${text}`]);
+  const heading = (text: string): string => `${++place}/${STEPS}  ${text}`;
   return args.format === "json"
     ? { heading: (text) => capabilities.log(heading(text))(), result: () => undefined }
     : { heading: (text) => capabilities.print(`${heading(text)}\n\n`)(), result: (text) => capabilities.print(`${text}\n\n\n`)() };
@@ -72,6 +76,7 @@ const toured = (args: Args, parts: Parts): Program<Answer> => (capabilities) => 
   const context = contextOf(args, parts, capabilities);
   const telling = tellingOf(args, capabilities);
   const began = capabilities.now();
+  if (args.format === "table") capabilities.print(`${OPENING}\n\n\n`)();
   const told: Array<Told> = [];
   const conducted = async <A>(step: Step<A>): Promise<End<A>> => {
     const end = await conduct(context, telling, step)();
@@ -81,17 +86,17 @@ const toured = (args: Args, parts: Parts): Program<Answer> => (capabilities) => 
   const interrupted = E.right<never, Answer>({ stdout: "", notes: ["interrupted: what was finished is kept, and nothing else is left"] });
   const isOver = (): boolean => told.at(-1)?.end._tag === "Interrupted";
 
-  const machine = resultOf(await conducted({ id: "machine", heading: "Measure this machine: cores, memory, disk. About 15 s; kept afterwards.", work: machineStep, tell: tellMachine, json: machineJson }));
+  const machine = resultOf(await conducted({ id: "machine", heading: "Measure this machine: cores, memory, disk (15 s; kept)", work: machineStep, tell: tellMachine, json: machineJson }));
   if (isOver()) return interrupted;
-  const model = resultOf(await conducted({ id: "model", heading: "A sparse model, packed so that single neurons can be read. Some seconds; kept.", work: modelStep, tell: tellModel, json: modelJson }));
+  const model = resultOf(await conducted({ id: "model", heading: "A sparse model, packed to be read neuron by neuron (5 s; kept)", work: modelStep, tell: tellModel, json: modelJson }));
   if (isOver()) return interrupted;
   const run = resultOf(await conducted({
-    id: "run", heading: "Predict a run with half of the FFNs left on disk, then make it. Some seconds.",
+    id: "run", heading: "A run with half of the FFNs left on disk: predicted, then made (5 s)",
     work: model === null ? without("a run", "no model (step 2)") : runStep(machine?.device ?? null, model), tell: tellRun, json: runJson,
   }));
   if (isOver()) return interrupted;
-  const phone = resultOf(await conducted({ id: "phone", heading: "Plan a 47B model for a phone that is not here, simulated. About 10 s.", work: phoneStep, tell: tellPhone, json: phoneJson }));
-  const figure = resultOf(await conducted({ id: "figure", heading: "A figure of the paper with our points on it, simulated. Some seconds.", work: figureStep, tell: tellFigure, json: figureJson }));
+  const phone = resultOf(await conducted({ id: "phone", heading: "Plan a 47B model for a phone that is not here, simulated (10 s)", work: phoneStep, tell: tellPhone, json: phoneJson }));
+  const figure = resultOf(await conducted({ id: "figure", heading: "A figure of the paper with our points on it, simulated (5 s)", work: figureStep, tell: tellFigure, json: figureJson }));
 
   const next = nextOf({ machine, run, phone, figure }, args.out).map((one) => [one.does, typedHere(capabilities)(one)] as const);
   const seconds = (capabilities.now() - began) / 1e3;

@@ -32,15 +32,17 @@ const pictureOf = (files: ReadonlyArray<string>): string | null => files.find((f
 const worstOf = (points: ReadonlyArray<ResultPoint>): ResultPoint | null =>
   points.reduce<ResultPoint | null>((worst, point) => (point.signedError !== null && Math.abs(point.signedError) > Math.abs(worst?.signedError ?? 0) ? point : worst), null);
 
-/** A row for each series, a column for each x: simulated, and the paper's in brackets. */
+/** Two rows for each series, a column for each x. */
 const pointsTable = ({ points }: Pick<Result, "points">): string => {
   const columns = [...new Set(points.map(({ x }) => x))];
-  const rows = [...new Set(points.map(({ series }) => series))];
-  const cell = (series: string, x: number | string): string => {
-    const point = points.find((one) => one.series === series && one.x === x);
-    return point === undefined ? "" : `${point.simulated === null ? "no run" : showNumber(point.simulated)} (${showNumber(point.reported)})`;
-  };
-  return table([{ title: "ours (paper's)" }, ...columns.map((x) => ({ title: `${x} GB`, align: "right" as const }))], rows.map((series) => [series, ...columns.map((x) => cell(series, x))]));
+  const row = (series: string, name: string, whose: string, of: (point: ResultPoint) => string): ReadonlyArray<string> => [
+    name, whose, ...columns.map((x) => points.filter((point) => point.series === series && point.x === x).map(of).join("")),
+  ];
+  const two = (series: string): ReadonlyArray<ReadonlyArray<string>> => [
+    row(series, series, "simulated", ({ simulated }) => (simulated === null ? "no run" : showNumber(simulated))),
+    row(series, "", "reported", ({ reported }) => showNumber(reported)),
+  ];
+  return table([{ title: "" }, { title: "" }, ...columns.map((x) => ({ title: `${x} GB`, align: "right" as const }))], [...new Set(points.map(({ series }) => series))].flatMap(two));
 };
 
 export const tellFigure = ({ result, files }: Figure): string => {

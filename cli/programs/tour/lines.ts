@@ -9,7 +9,7 @@ const isTable = (line: string): boolean => /\S {2,}\S/.test(line);
 export const lines = (parts: ReadonlyArray<string>): string =>
   parts.flatMap((part) => part.split("\n")).flatMap((line) => (isTable(line) || line === "" ? [line] : wrapped(line, WIDTH))).join("\n");
 
-/** Text that comes in pieces, in lines of that width behind a margin. A word is told when its end is known: an empty piece says that the last one ended. */
+/** Text that comes in pieces, in lines of that width behind a margin. A word is told when its end is known: an empty piece ends the text. */
 export const flowing = (print: (text: string) => void, margin = "  ", width = WIDTH): ((piece: string) => void) => {
   const room = width - margin.length;
   let [column, word] = [0, ""];
@@ -22,7 +22,11 @@ export const flowing = (print: (text: string) => void, margin = "  ", width = WI
     word = "";
   };
   return (piece) => {
-    if (piece === "") tell();
+    if (piece === "") {
+      tell();
+      print("\n\n");
+      column = 0;
+    }
     for (const character of piece) {
       if (/\s/.test(character)) tell();
       else word += character;

@@ -3,10 +3,13 @@ import { basename } from "node:path";
 import { TE, pipe, type TaskEither } from "../../../sim/base/fp.js";
 import type { AppError } from "../../../sim/base/errors.js";
 import { showBytes } from "../../../sim/base/units.js";
+import { sizesOf } from "../../../sim/domain/model.js";
+import type { Plan } from "../../../sim/domain/plan.js";
+import type { SystemSpec } from "../../../sim/domain/system.js";
 import { cutOf, wholeSegments } from "../../../sim/inference/gated/cut.js";
 import { planOf } from "../../../experiments/validate/plan.js";
 import type { Cell, ModelShape } from "../../../experiments/validate/cells.js";
-import type { Plan } from "../../../sim/domain/plan.js";
+import { loadSystem } from "../load.js";
 import { preparedFile, preparedShape, type Preparation, type Ready, type Reading } from "../prepared.js";
 import { showShare } from "../../../sim/report/table.js";
 import { lines } from "./lines.js";
@@ -21,11 +24,16 @@ const READINGS: Readonly<Record<"shipped" | "made up", Reading>> = {
   "made up": { prompt: "the other one is that of the time and of those who were there when it was over and the others had gone", tokens: 48 },
 };
 
+/** Among systems/. */
+const ENGINE = "neuronlab";
+
 /** Of the FFNs' weights, how much the run may hold. */
 export const HELD = 0.5;
 
 export interface TourModel {
   readonly ready: Ready;
+  /** This engine, as the simulator knows it. */
+  readonly system: SystemSpec;
   readonly origin: keyof typeof READINGS;
   /** The GGUF file that came along; null where it was made up. */
   readonly source: string | null;
@@ -43,11 +51,20 @@ const cellOf = (model: string, cores: number): Cell => ({
   id: "tour", model, role: "check", budget: HELD, loading: "two-phase", overlap: "cluster", cache: "segmented", submitters: "compute-threads", reads: 64, threads: Math.min(cores, 2), depth: 16, cluster: 256,
 });
 
-const tourModel = ({ capabilities }: TourContext, origin: TourModel["origin"], source: string | null) => (ready: Ready): TourModel => {
+/** Positions that the plan has room for. */
+const POSITIONS = 512;
+
+/** What the segments are is given; the simulator wants to know too what the process holds beside them. */
+const planFor = ({ name, model }: Ready, cell: Cell, system: SystemSpec): Plan => {
+  const plan = planOf(cell, model);
+  return { ...plan, note: `neuronlab tour: half of the FFNs of ${name} in memory`, cache: { ...plan.cache, kv: POSITIONS * sizesOf(model).kvBytesPerToken, runtime: system.software.runtimeBytes.value } };
+};
+
+const tourModel = ({ capabilities }: TourContext, origin: TourModel["origin"], source: string | null) => ({ ready, system }: { readonly ready: Ready; readonly system: SystemSpec }): TourModel => {
   const cell = cellOf(ready.name, capabilities.machine.cores);
-  const plan: Plan = { ...planOf(cell, ready.model), note: `neuronlab tour: half of the FFNs of ${ready.name} in memory` };
+  const plan = planFor(ready, cell, system);
   const whole = wholeSegments(cutOf(ready.model, { mechanisms: plan.mechanisms, cluster: plan.cluster, cache: plan.cache }));
-  return { ready, origin, source, reading: READINGS[origin], cell, plan, ffnBytes: whole.hot + whole.cold, heldBytes: plan.cache.hot + plan.cache.cold };
+  return { ready, system, origin, source, reading: READINGS[origin], cell, plan, ffnBytes: whole.hot + whole.cold, heldBytes: plan.cache.hot + plan.cache.cold };
 };
 
 /** Bars count in these. */
@@ -75,9 +92,13 @@ export const modelStep: Work<TourModel> = (context) =>
     const preparation = (origin: TourModel["origin"]): Preparation => ({ folder: cache, reading: READINGS[origin], fresh, hooks });
     const found = pipe(
       capabilities.shippedModels,
-      TE.chain(([shipped]): TaskEither<AppError, TourModel> => (shipped === undefined
-        ? pipe(preparedShape(capabilities, preparation("made up"), MADE_UP), TE.map(tourModel(context, "made up", null)))
-        : pipe(preparedFile(capabilities, preparation("shipped"), shipped), TE.map(tourModel(context, "shipped", shipped))))),
+      TE.bindTo("shipped"),
+      TE.bind("system", () => loadSystem(ENGINE)(capabilities)),
+      TE.chain(({ shipped: [shipped], system }): TaskEither<AppError, TourModel> => {
+        const origin = shipped === undefined ? "made up" : "shipped";
+        const ready = shipped === undefined ? preparedShape(capabilities, preparation(origin), MADE_UP) : preparedFile(capabilities, preparation(origin), shipped);
+        return pipe(ready, TE.map((one) => tourModel(context, origin, shipped ?? null)({ ready: one, system })));
+      }),
     );
     return async () => {
       const ended = await found();

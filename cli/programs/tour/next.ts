@@ -3,15 +3,13 @@ import { join } from "node:path";
 import { THIS_HOST } from "../../program.js";
 import type { Figure } from "./figure.js";
 import type { Machine } from "./machine.js";
-import type { Phone } from "./phone.js";
+import { gibibytes, type Phone } from "./phone.js";
 import { RUN_FILES, type TourRun } from "./run.js";
 
 export interface Next { readonly does: string; readonly words: ReadonlyArray<string> }
 
 /** What came about; null where it did not. */
 export interface Found { readonly machine: Machine | null; readonly run: TourRun | null; readonly phone: Phone | null; readonly figure: Figure | null }
-
-const gibibytes = (bytes: number): string => `${bytes / 2 ** 30}GiB`;
 
 const afterRun = (run: TourRun, machine: Machine | null, out: string): ReadonlyArray<Next> => {
   const { ready, reading } = run.model;

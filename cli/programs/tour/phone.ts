@@ -1,8 +1,7 @@
-/** Step 4: the paper's largest model on its first phone, in the least memory that it was shown with: simulated by the default plan, a tuned one, and llama.cpp. */
+/** Step 4: the paper's largest model on its first phone, in the least memory that it was shown with (7 of its 26 GB): simulated by the default plan, a tuned one, and llama.cpp. */
 import { join } from "node:path";
 import { E, TE, pipe, type TaskEither } from "../../../sim/base/fp.js";
 import { describeError, type AppError } from "../../../sim/base/errors.js";
-import { showBytes } from "../../../sim/base/units.js";
 import { encodePlan } from "../../../sim/domain/plan.js";
 import type { SimulatedRun } from "../../../sim/domain/run.js";
 import { worthOf, type Worth } from "../../../sim/planner/objectives.js";
@@ -70,6 +69,8 @@ export const phoneStep: Work<Phone> = (context) => {
   );
 };
 
+export const gibibytes = (bytes: number): string => `${bytes / 2 ** 30}GiB`;
+
 const NAMES: Readonly<Record<string, string>> = { "default": "default plan", "powerinfer-2-v1": "the paper's first planner", "powerinfer-2": "the paper's planner" };
 
 const rivalWorth = ({ rival }: Phone): Worth | null => (E.isRight(rival) ? worthOf(rival.right) : null);
@@ -83,7 +84,7 @@ export const tellPhone = (phone: Phone): string => {
   const row = (name: string, worth: Worth, isOurs = false): ReadonlyArray<string> => [name, showNumber(worth.tokensPerSec), showNumber(worth.p99Ms), showNumber(worth.joulesPerToken), isOurs ? "" : gain(worth.tokensPerSec)];
   const llama = rivalWorth(phone);
   return lines([
-    `${cell.model.title} on ${cell.device.title}, whose app may hold ${showBytes(MEMORY)}. Simulated, all of it:`,
+    `${cell.model.title} on ${cell.device.title}, in ${gibibytes(MEMORY)} of memory. All of this is simulated:`,
     "",
     table(
       [{ title: "" }, { title: "tokens/s", align: "right" }, { title: "p99 ms", align: "right" }, { title: "J/token", align: "right" }, { title: "tuned is faster by", align: "right" }],

@@ -6,7 +6,6 @@ import type { DeviceProfile } from "../../../sim/domain/device.js";
 import { encodePlan } from "../../../sim/domain/plan.js";
 import { encodeRecord, type MeasuredRun } from "../../../sim/domain/run.js";
 import { compared, outcomeOf, type CellResult, type Outcome } from "../../../experiments/validate/compare.js";
-import { loadSystem } from "../load.js";
 import { measuredRun, type Ran } from "../measured-run.js";
 import { encodePackedModel } from "../packed-model.js";
 import { predictionOf } from "../prepared.js";
@@ -60,10 +59,9 @@ const turn = ({ capabilities, parts }: TourContext, words: Readonly<Record<strin
     }),
   );
 
-const predicted = (context: TourContext, device: DeviceProfile, { ready, plan, reading }: TourModel): TaskEither<AppError, Outcome> =>
+const predicted = ({ capabilities, seed }: TourContext, device: DeviceProfile, { ready, system, plan, reading }: TourModel): TaskEither<AppError, Outcome> =>
   pipe(
-    loadSystem(plan.system)(context.capabilities),
-    TE.chain((system) => context.capabilities.runMany([predictionOf({ device, system, prepared: ready, plan, tokens: reading.tokens, seed: context.seed, name: ready.name })], { workers: 1, silent: true })),
+    capabilities.runMany([predictionOf({ device, system, prepared: ready, plan, tokens: reading.tokens, seed, name: ready.name })], { workers: 1, silent: true }),
     TE.chainEitherK(([outcome]) => (outcome === undefined ? E.left(fault("a prediction without an outcome")) : pipe(outcome, E.map(outcomeOf)))),
   );
 

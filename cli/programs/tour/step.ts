@@ -6,7 +6,7 @@ import type { TourContext, Work } from "./context.js";
 
 export interface Step<A> {
   readonly id: string;
-  /** What happens, and about how long it takes. */
+  /** What happens, and about how long it takes on two cores: one line. */
   readonly heading: string;
   readonly work: Work<A>;
   readonly tell: (result: A) => string;
