@@ -65,7 +65,7 @@ interface Told { readonly step: Step<unknown>; readonly end: End<unknown> }
 const closing = (told: ReadonlyArray<Told>, next: ReadonlyArray<readonly [does: string, command: string]>, seconds: number, out: string): string => {
   const done = told.filter(({ end }) => end._tag === "Done").length;
   return [
-    lines([`${done} of ${STEPS} steps in ${seconds.toFixed(0)} s; what they wrote lies in ${out}/.`]),
+    lines([`${done} of ${STEPS} steps in ${seconds.toFixed(0)} s; what they wrote lies in ${out}/`]),
     "",
     "To try next:",
     ...next.flatMap(([does, command]) => ["", `  ${does}`, `    ${command}`]),

@@ -137,10 +137,10 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
       version: "1.2.3",
       interruptible: (work) => work(new AbortController().signal),
       gauge: () => ({ at: () => undefined, end: () => undefined }),
-      write: (given) => {
-        if (options.diskIsFull === true) return TE.left(disk(given[0].path, "the disk is full"));
+      write: (given) => () => {
+        if (options.diskIsFull === true) return Promise.resolve(E.left(disk(given[0].path, "the disk is full")));
         for (const file of given) files.set(file.path, String(contentOf(file)));
-        return TE.right(undefined);
+        return Promise.resolve(E.right(undefined));
       },
       print: (text) => () => void out.push(text),
       log: (text) => () => void err.push(`${text}\n`),

@@ -56,7 +56,7 @@ export const tellFigure = ({ result, files }: Figure): string => {
     pointsTable(result),
     "",
     `Picture: ${pictureOf(files) ?? "none"}`,
-    `${points.length} points, of which constants were fitted to ${fitted}: median error ${errors.medianAbsError === null ? "--" : showShare(errors.medianAbsError)}, ${worst === null ? "none has a value" : `the worst ${showSignedShare(worst.signedError ?? 0)} (${worst.series} at ${worst.x} GB)`}. Of the figure's ${claims.length} claims ${claims.filter(({ holds }) => holds).length} hold.`,
+    `${points.length} points, of which constants were fitted to ${fitted}: median error ${errors.medianAbsError === null ? "--" : showShare(errors.medianAbsError)}, ${worst === null ? "none has a value" : `the worst ${showSignedShare(worst.signedError ?? 0)} (${worst.series} at ${worst.x} GB)`}. Claims of the figure that hold: ${claims.filter(({ holds }) => holds).length} of ${claims.length}.`,
   ]);
 };
 

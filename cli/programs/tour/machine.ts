@@ -63,8 +63,8 @@ export const tellMachine = ({ device, profile, kept, seconds, notes }: Machine):
     describeDevice(device),
     "",
     kept
-      ? `Kept from before (${device.measurements?.source ?? profile}); --fresh measures again.`
-      : `Measured in ${(seconds ?? 0).toFixed(0)} s and kept in ${profile}.`,
+      ? `Kept from before (${device.measurements?.source ?? "of another origin"}; --fresh measures again): ${profile}`
+      : `Measured in ${(seconds ?? 0).toFixed(0)} s, and kept: ${profile}`,
     ...(notes.length === 0 ? [] : [`Disturbed: ${notes.slice(0, NOTES).join("; ")}${notes.length > NOTES ? `; and ${notes.length - NOTES} more` : ""}.`]),
   ]);
 

@@ -16,7 +16,7 @@ import { lines } from "./lines.js";
 import { stoppable, type TourContext, type Work } from "./context.js";
 
 /** A mixture of experts as the paper's 47B, in small; larger than what a processor's caches hold. */
-export const MADE_UP: ModelShape = { name: "made-up-mixture", architecture: "smallthinker", activation: "relu", hidden: 1536, neurons: 2560, layers: 4, heads: 24, kvHeads: 8, experts: 8, expertsUsed: 2, share: 0.12, repeat: 0.5 };
+export const MADE_UP: ModelShape = { name: "made-up-mixture", architecture: "smallthinker", activation: "relu", hidden: 2048, neurons: 1536, layers: 3, heads: 32, kvHeads: 8, experts: 8, expertsUsed: 2, share: 0.12, repeat: 0.5 };
 
 /** What is read and continued: of a made-up model any words of its tokeniser will do. */
 const READINGS: Readonly<Record<"shipped" | "made up", Reading>> = {
@@ -114,7 +114,7 @@ export const tellModel = ({ ready: { model, file, made }, origin, source, ffnByt
       ? `${basename(source ?? file)}, a model trained for this repository: it writes words.`
       : `No trained model came along, so this one is made up: its neurons fire as those of sparse models do, and its words are nonsense.`,
     `${model.layers} layers${experts}, ${model.ffn} neurons each, ${showShare(model.activations.activeShare.value)} of those in use active a token. FFN weights ${showBytes(ffnBytes)}; the next step may hold ${showBytes(heldBytes)} of them.`,
-    made ? `Packed for flash, so that single neurons can be read: ${file}.` : `Kept from before: ${file}; --fresh makes it again.`,
+    made ? `Packed, so that single neurons can be read: ${file}` : `Kept from before (--fresh makes it again): ${file}`,
   ]);
 };
 

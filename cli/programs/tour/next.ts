@@ -11,19 +11,25 @@ export interface Next { readonly does: string; readonly words: ReadonlyArray<str
 /** What came about; null where it did not. */
 export interface Found { readonly machine: Machine | null; readonly run: TourRun | null; readonly phone: Phone | null; readonly figure: Figure | null }
 
+/** Words that a trained model can go on with; a made-up one has words of its own. */
+const PROMPTS = { "shipped": "Once upon a time", "made up": "the other one" } as const;
+
 const afterRun = (run: TourRun, machine: Machine | null, out: string): ReadonlyArray<Next> => {
-  const { ready, reading } = run.model;
+  const { ready, reading, origin } = run.model;
   const at = (name: string): string => join(out, name);
-  const [plan, trace] = [at(RUN_FILES.plan), join(out, "timeline.json")];
-  const text = ["generate", "--model", ready.file, "--plan", plan, "--prompt"];
+  const plan = at(RUN_FILES.plan);
   return [
-    { does: run.model.origin === "shipped" ? "a text of your own, with half of the weights left on disk" : "the same run once more, longer", words: [...text, run.model.origin === "shipped" ? "Once upon a time" : reading.prompt, "--tokens", "200"] },
-    { does: "what every thread and every read did, for ui.perfetto.dev", words: [...text, reading.prompt, "--trace", trace] },
-    ...(machine === null ? [] : [{
-      does: "the prediction of that run again, with what bounds it",
-      words: ["simulate", "--device", THIS_HOST, "--model", at(RUN_FILES.model), "--plan", plan, "--activations", ready.file.replace(/\.flash$/, ".trace"), "--fidelity", "neuron", "--prompt", "1", "--tokens", String(reading.tokens)],
-    }]),
-    ...(machine === null ? [] : [{ does: "predicted beside measured for twelve plans of three models; two minutes", words: ["validate", "host", "--quick"] }]),
+    {
+      does: `${origin === "shipped" ? "a text of your own" : "the same with other words"}, and a timeline of every thread and read (for ui.perfetto.dev)`,
+      words: ["generate", "--model", ready.file, "--plan", plan, "--prompt", PROMPTS[origin], "--trace", at("timeline.json")],
+    },
+    ...(machine === null ? [] : [
+      {
+        does: "the prediction of that run again, with what bounds it",
+        words: ["simulate", "--device", THIS_HOST, "--model", at(RUN_FILES.model), "--plan", plan, "--activations", ready.file.replace(/\.flash$/, ".trace"), "--fidelity", "neuron", "--prompt", "1", "--tokens", String(reading.tokens)],
+      },
+      { does: "predicted beside measured for twelve plans of three models (two minutes)", words: ["validate", "host", "--quick", "--out", at("validate")] },
+    ]),
   ];
 };
 

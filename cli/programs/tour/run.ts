@@ -13,7 +13,7 @@ import type { TourContext, Work } from "./context.js";
 import type { TourModel } from "./model.js";
 
 /** Each of the two runs, so many times in turn: their spread says how quiet the machine is. */
-const ROUNDS = 3;
+const ROUNDS = 5;
 
 /** Files that this step leaves, for the commands that follow the tour. */
 export const RUN_FILES = { plan: "here.plan.json", model: "model.json", record: "run.json" } as const;

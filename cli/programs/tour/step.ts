@@ -24,18 +24,14 @@ export const isImpossible = (error: AppError): boolean => exitCode(error) === 3;
 /** A step that has nothing to work with. */
 export const without = (what: string, missing: string): Work<never> => () => async () => E.left(unsupported(what, `there is ${missing}`));
 
-const helpOf = (error: AppError): string | null => {
-  switch (error._tag) {
-    case "Disk":
-      return "make room there, or name other folders: --dir for models, --out for what is written";
-    case "DoesNotFit":
-      return "close other programs, or try a machine with more memory";
-    case "BadInput":
-      return "mend that, or leave the flag out";
-    default:
-      return null;
-  }
+const HELP: Partial<Readonly<Record<AppError["_tag"], string>>> = {
+  Disk: "make room there, or name other folders: --dir for models, --out for what is written",
+  DoesNotFit: "close other programs, or try a machine with more memory",
+  BadInput: "mend that, or leave the flag out",
 };
+
+/** null where the error itself says what to do. */
+const helpOf = ({ _tag }: AppError): string | null => HELP[_tag] ?? null;
 
 /** Where what is told goes: headings and results as the tour goes on. */
 export interface Telling { readonly heading: (text: string) => void; readonly result: (text: string) => void }

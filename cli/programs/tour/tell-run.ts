@@ -43,15 +43,23 @@ const spread = (outcomes: ReadonlyArray<Outcome>): string => {
   return `${showNumber(speeds[0]!)} to ${showNumber(speeds.at(-1)!)}`;
 };
 
+/** Runs that differ by more than this were not alone. */
+const QUIET = 0.3;
+
+const busy = (outcomes: ReadonlyArray<Outcome>): boolean => {
+  const times = outcomes.map(({ total }) => total);
+  return Math.max(...times) / Math.min(...times) - 1 > QUIET;
+};
+
 export const tellRun = (run: TourRun): string => {
   const { predicted, measured, inMemory, compared, same, tokens, model, threads, labels } = run;
   const [half, all] = [middleOf(measured), middleOf(inMemory)];
   return lines([
     predicted === null ? `${measuredTable(half)}\n\nNothing was predicted: this machine has no profile (step 1).` : compareTable(predicted, half),
     "",
-    ...(compared === null ? [] : [`${compared.exact ? "The same neurons missed and the same bytes read, as predicted." : "The neurons missed and the bytes read are not those predicted."} Where the time goes astray: ${reasonOf(compared)}.`]),
-    `Measured: the middle of ${measured.length} runs of ${tokens} tokens on ${threads} ${threads === 1 ? "thread" : "threads"}, ${spread(measured)} tokens/s.`,
-    `With all ${showBytes(model.ffnBytes)} in memory: ${showNumber(speedOf(all))} tokens/s (${spread(inMemory)}), ${showNumber(all.total === 0 ? 0 : half.total / all.total)} times as fast, and ${same ? "the same text, token by token" : "ANOTHER TEXT, which is a fault of ours: please report it"} (${labels.join(", ")}).`,
+    ...(compared === null ? [] : [`${compared.exact ? "The same neurons missed and the same bytes read, as predicted." : "The neurons missed and the bytes read are not those predicted."} Most of the error: ${reasonOf(compared)}. No constant of the prediction was fitted to this machine; neuronlab validate host does that.`]),
+    `Measured: the middle of ${measured.length} runs of ${tokens} tokens on ${threads} ${threads === 1 ? "thread" : "threads"}, ${spread(measured)} tokens/s.${busy(measured) || busy(inMemory) ? " They differ that much because something else is at work on this machine: its share is in the error." : ""}`,
+    `With all ${showBytes(model.ffnBytes)} in memory: ${showNumber(speedOf(all))} tokens/s (${spread(inMemory)}), ${showNumber(half.total / all.total)}x that, and ${same ? "the same text, token by token" : "ANOTHER TEXT, which is a fault of ours: please report it"} (${labels.join(", ")}).`,
   ]);
 };
 
