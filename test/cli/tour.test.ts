@@ -108,7 +108,7 @@ describe("a tour", () => {
     expect(asked.probes).toEqual([{ depth: "quick", dir: CACHE, scratch: null, only: null, name: "this-host", command: "neuronlab probe --quick" }]);
     expect(files.get(HOST_PROFILE)).toBe(`${probedHere.profile}\n`);
     expect(stdout).toContain(`Measured in 12 s, and kept: ${HOST_PROFILE}\n`);
-    expect(stdout).toContain("Disturbed: kernels: others were at work; b; c; and 1 more.");
+    expect(stdout).toContain("Notes: kernels: others were at work; b; c; and 1 more.");
   });
 
   it("takes what an earlier one kept and says so; --fresh does not", async () => {

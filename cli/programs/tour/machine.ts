@@ -17,7 +17,7 @@ export interface Machine {
   readonly kept: boolean;
   /** Of measuring; null where nothing was measured now. */
   readonly seconds: number | null;
-  /** What disturbed it. */
+  /** What disturbed it, and what the system does not tell. */
   readonly notes: ReadonlyArray<string>;
 }
 
@@ -55,7 +55,7 @@ export const machineStep: Work<Machine> = (context) =>
       : TE.right({ device, profile: context.capabilities.thisHost, kept: true, seconds: null, notes: device.measurements?.notes ?? [] }))),
   );
 
-/** Of what disturbed it, so many lines. */
+/** So many are told. */
 const NOTES = 3;
 
 export const tellMachine = ({ device, profile, kept, seconds, notes }: Machine): string =>
@@ -65,7 +65,7 @@ export const tellMachine = ({ device, profile, kept, seconds, notes }: Machine):
     kept
       ? `Kept from before (${device.measurements?.source ?? "of another origin"}; --fresh measures again): ${profile}`
       : `Measured in ${(seconds ?? 0).toFixed(0)} s, and kept: ${profile}`,
-    ...(notes.length === 0 ? [] : [`Disturbed: ${notes.slice(0, NOTES).join("; ")}${notes.length > NOTES ? `; and ${notes.length - NOTES} more` : ""}.`]),
+    ...(notes.length === 0 ? [] : [`Notes: ${notes.slice(0, NOTES).join("; ")}${notes.length > NOTES ? `; and ${notes.length - NOTES} more` : ""}.`]),
   ]);
 
 export const machineJson = ({ device, ...rest }: Machine): unknown => ({

@@ -67,20 +67,29 @@ const predicted = ({ capabilities, seed }: TourContext, device: DeviceProfile, {
 
 interface Rounds { readonly half: ReadonlyArray<Turn>; readonly all: ReadonlyArray<Turn> }
 
-/** A B A B: what the machine does meanwhile falls on both. The text of the first is told as it comes. */
+/** A B A B: what the machine does meanwhile falls on both. The text of the first is told as it comes, and a bar goes on from there. */
 const rounds = (context: TourContext, model: TourModel, plan: string): TaskEither<AppError, Rounds | null> => async () => {
-  const { tokens } = model.reading;
+  const { tokens, prompt } = model.reading;
   const threads = Object.values(model.plan.compute.threads).reduce((sum, count) => sum + count, 0);
   const done: { readonly half: Array<Turn>; readonly all: Array<Turn> } = { half: [], all: [] };
-  for (let round = 0; round < ROUNDS; round++)
-    for (const of of ["half", "all"] as const) {
-      const first = round === 0 && of === "half";
-      if (first) context.stream(`[${model.reading.prompt}] `);
-      const ended = await turn(context, wordsOf(model, of === "half" ? { plan } : { threads }), tokens, first ? context.stream : () => undefined)();
-      if (E.isLeft(ended) || ended.right === null) return ended as E.Either<AppError, null>;
-      if (first) context.stream("");
-      done[of].push(ended.right);
+  const run = (of: "half" | "all", stream: (text: string) => void) => turn(context, wordsOf(model, of === "half" ? { plan } : { threads }), tokens, stream)();
+  context.stream(`[${prompt}] `);
+  const first = await run("half", context.stream);
+  context.stream("");
+  if (E.isLeft(first) || first.right === null) return first as E.Either<AppError, null>;
+  done.half.push(first.right);
+  const left = Array.from({ length: 2 * ROUNDS - 1 }, (_, i) => (i % 2 === 0 ? "all" : "half"));
+  const gauge = context.capabilities.gauge(left.length, "more runs");
+  for (const [made, of] of left.entries()) {
+    gauge.at(made);
+    const ended = await run(of, () => undefined);
+    if (E.isLeft(ended) || ended.right === null) {
+      gauge.end();
+      return ended as E.Either<AppError, null>;
     }
+    done[of].push(ended.right);
+  }
+  gauge.end();
   return E.right(done);
 };
 
