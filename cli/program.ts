@@ -162,6 +162,8 @@ export interface Capabilities {
   readonly host: TaskEither<AppError, HostFacts>;
   /** Milliseconds since some fixed moment; only for messages, never in a result. */
   readonly now: IO<number>;
+  /** The GGUF files of models that came along with the program, by path; predictors are none. */
+  readonly shippedModels: TaskEither<AppError, ReadonlyArray<string>>;
   /** Where the profile of this machine lies, or will. */
   readonly thisHost: string;
   /** The folder with devices/, models/, systems/ and results/. */
@@ -178,7 +180,7 @@ export const gatherEach: <X, B>(one: (of: X) => Program<B>) => (all: ReadonlyArr
 /** A program that cannot fail: what became of it. */
 export const tried = <B>(program: Program<B>): Program<Either<AppError, B>> => (capabilities) => async () => E.right(await program(capabilities)());
 
-/** What a command gives back. `exit` 70 is for a finding against ourselves: stored results that do not match. */
+/** What a command gives back. `exit` 70 is for a finding against ourselves: stored results that do not match; others for what failed of several things that were tried. */
 export interface Answer {
   readonly stdout: string;
   readonly files?: ReadonlyArray<OutputFile>;

@@ -17,9 +17,10 @@ import { simulateCommand } from "./simulate.js";
 import { sweepCommand } from "./sweep.js";
 import { synthCommand } from "./synth.js";
 import { systemsCommand } from "./systems.js";
+import { tourCommand } from "./tour.js";
 import { traceCommand } from "./trace.js";
 import { trainPredictorCommand } from "./train-predictor.js";
 import { tuneCommand } from "./tune.js";
 import { validateCommand } from "./validate.js";
 
-export const commands: ReadonlyArray<Command> = [simulateCommand, reproduceCommand, tuneCommand, sweepCommand, resultsCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, perplexityCommand, importCommand, recordCommand, probeCommand, validateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];
+export const commands: ReadonlyArray<Command> = [tourCommand, simulateCommand, reproduceCommand, tuneCommand, sweepCommand, resultsCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, perplexityCommand, importCommand, recordCommand, probeCommand, validateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];

@@ -7,7 +7,7 @@ export const validateCommand: Command = {
   flags: [
     { name: "device", value: "NAME", help: "the profile that predicts, or a path to a .json (default: host: this-host, as neuronlab probe wrote it; phone: oneplus-15r)" },
     { name: "quick", value: null, help: "host: 12 plans over smaller models, once each, in under two minutes; without it 48 plans, twice each" },
-    { name: "models", value: "FILE", help: "host: GGUF files (Q4_0) instead of the three models that are made up; may repeat" },
+    { name: "models", value: "FILE", help: "host: GGUF files instead of the three models that are made up; may repeat" },
     { name: "repetitions", value: "N", help: "host: runs of each plan (default: 2, with --quick 1)" },
     { name: "out", value: "DIR", help: "where the page, the picture and the cells are written (default: host: results/host/validate, where runs are kept while it goes on; phone: results/phone)" },
     { ...workersFlag, help: `phone: ${workersFlag.help}` },

@@ -11,7 +11,7 @@ import { hostFacts, machineFacts } from "./host.js";
 import { interruptible } from "./interrupt.js";
 import { packageRoot, packageVersion } from "./package.js";
 import { runFeed, runMany } from "./pool.js";
-import { profileNames, readProfile, thisHost } from "./profiles.js";
+import { profileNames, readProfile, shippedModels, thisHost } from "./profiles.js";
 import { gaugeOf } from "./progress.js";
 import { memoryLimits, rival, runProgram, self } from "./rivals.js";
 import { storeAt } from "./store/store.js";
@@ -28,6 +28,7 @@ export const nodeCapabilities = (): Capabilities => {
   return {
     profileNames: profileNames(home),
     readProfile: readProfile(home),
+    shippedModels: shippedModels(home),
     thisHost: thisHost(),
     readBytes,
     readJson,

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import { E, TE, pipe, type TaskEither } from "../../sim/base/fp.js";
 import { badInput, disk, unknownName, type AppError } from "../../sim/base/errors.js";
 import { nearest } from "../../sim/base/nearest.js";
@@ -16,6 +16,17 @@ const FOLDERS: Readonly<Record<ProfileKind, string>> = { device: "devices", mode
 export const thisHost = (): string => {
   const cache = process.env.XDG_CACHE_HOME;
   return join(cache === undefined || cache === "" ? join(homedir(), ".cache") : cache, "neuronlab", "devices", `${THIS_HOST}.json`);
+};
+
+/** Directly in models/ or in a folder there. A package without any has none: that is no fault. */
+export const shippedModels = (home: string): TaskEither<AppError, ReadonlyArray<string>> => async () => {
+  const folder = join(home, FOLDERS.model);
+  try {
+    const found = await readdir(folder, { recursive: true });
+    return E.right(found.filter((file) => file.endsWith(".gguf") && !file.endsWith(".predictor.gguf") && file.split(sep).length <= 2).sort().map((file) => join(folder, file)));
+  } catch (fault) {
+    return E.left(disk(folder, reasonOf(fault)));
+  }
 };
 
 const readThisHost = (path: string): TaskEither<AppError, Loaded> =>

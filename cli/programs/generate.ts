@@ -124,7 +124,11 @@ const describe = (args: Args, { request, report, ...rest }: Ran, unmapped: Reado
 
 const endLine = (args: Args): Program<void> => (capabilities) => TE.fromIO(args.format === "table" ? capabilities.print("\n") : () => undefined);
 
-export const generateProgram = (command: Command) => (given: Words): Program<Answer> => {
+/** What words asked for and what came of it; null where it was interrupted before there was a report. */
+export interface Generated { readonly args: Args; readonly ran: Ran | null; readonly unmapped: ReadonlyArray<string> }
+
+/** The text goes to stdout as it comes, where a table is asked for. */
+export const generation = (command: Command) => (given: Words): Program<Generated> => {
   const reading = readWords(command, fields, contradictions)(given);
   return pipe(
     gather({ args: RTE.fromEither(reading.args), plan: planAt(argument(reading, "plan"), isGiven(reading.sound.predictor)) }),
@@ -134,8 +138,11 @@ export const generateProgram = (command: Command) => (given: Words): Program<Ans
       return pipe(
         run(`neuronlab ${command.name}`, args, request),
         RTE.chainFirst(() => endLine(args)),
-        RTE.map((report): Answer => (report === null ? { stdout: "", notes: ["interrupted"] } : describe(args, { request, report, given: plan.given, shapedTo: args["shape-flash"] }, plan.unmapped))),
+        RTE.map((report): Generated => ({ args, ran: report === null ? null : { request, report, given: plan.given, shapedTo: args["shape-flash"] }, unmapped: plan.unmapped })),
       );
     }),
   );
 };
+
+export const generateProgram = (command: Command) => (given: Words): Program<Answer> =>
+  pipe(generation(command)(given), RTE.map(({ args, ran, unmapped }): Answer => (ran === null ? { stdout: "", notes: ["interrupted"] } : describe(args, ran, unmapped))));

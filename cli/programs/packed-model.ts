@@ -10,10 +10,20 @@ const BITS: Readonly<Record<SynthRequest["weights"], { readonly weight: number; 
 
 const isFormat = (name: string): name is SynthRequest["weights"] => Object.hasOwn(BITS, name);
 
+const rowOf = (format: SynthRequest["weights"], hidden: number): number => (hidden * (BITS[format].weight + BITS[format].scale)) / 8;
+
+/** The format that gate and up have in common, told by the bytes of a neuron; null where they have none of these. */
+export const weightsOf = ({ layers, experts, neurons, hidden }: RecordReport, { payloadBytes, down }: PackReport): SynthRequest["weights"] | null => {
+  const name = down.toLowerCase();
+  if (!isFormat(name)) return null;
+  const gateAndUp = payloadBytes / (layers * experts * neurons) - rowOf(name, hidden);
+  return (Object.keys(BITS) as ReadonlyArray<SynthRequest["weights"]>).find((format) => 2 * rowOf(format, hidden) === gateAndUp) ?? null;
+};
+
 /** `weights` is the format of all matrices but down, which the report names. */
 export const packedModel = (record: RecordReport, trace: ActivationTrace, file: string, { group, down }: PackReport, weights: SynthRequest["weights"]): ModelSpec => {
   const derived = (value: number): Fact => ({ value, kind: "derived", source: `the packed file of ${file}`, note: "" });
-  const row = (format: SynthRequest["weights"]): number => (record.hidden * (BITS[format].weight + BITS[format].scale)) / 8;
+  const row = (format: SynthRequest["weights"]): number => rowOf(format, record.hidden);
   const name = down.toLowerCase();
   const model = recordedModel(record, trace, file);
   return {

@@ -1,6 +1,6 @@
 /** This machine to a device profile: decode the words, measure, check that the simulator can read it, describe. */
 import { basename, resolve } from "node:path";
-import { E, RTE, TE, pipe } from "../../sim/base/fp.js";
+import { E, RTE, TE, pipe, type Either } from "../../sim/base/fp.js";
 import { decode, parseJson, type Exact } from "../../sim/base/decode.js";
 import { badInput, describeError, fault, type AppError, type Mistake } from "../../sim/base/errors.js";
 import { deviceCodec, type DeviceProfile } from "../../sim/domain/device.js";
@@ -29,10 +29,14 @@ const PIECE = 2 * 2 ** 20;
 const nameOf = (out: string | null): string => (out === null ? THIS_HOST : basename(out).replace(/\.json$/, "") || THIS_HOST);
 
 /** What was typed, for the source of every number. */
-const commandOf = (args: Args): string =>
+const commandOf = (args: Measuring): string =>
   ["neuronlab probe", ...(args.quick ? ["--quick"] : []), ...(args.scratch === null ? [] : [`--scratch ${args.scratch}B`]), ...(args.only === null ? [] : [`--only ${args.only}`])].join(" ");
 
-const measure = (args: Args): Program<ProbeReport | null> => (capabilities) =>
+/** How much is measured, and on which disk; `out`: null for the profile of this machine. */
+export type Measuring = Pick<Args, "quick" | "dir" | "scratch" | "only" | "out">;
+
+/** null when it was interrupted. */
+export const measure = (args: Measuring): Program<ProbeReport | null> => (capabilities) =>
   capabilities.interruptible((signal) => {
     let gauge: ReturnType<typeof capabilities.gauge> | null = null;
     const onStep = ({ done, total }: ProbeStep): void => {
@@ -65,6 +69,9 @@ const asTyped = (error: AppError): AppError =>
 /** What the engine measured must be what the simulator reads. */
 const ours = (what: string) => (error: AppError): AppError => fault(`${what} that was measured cannot be read: ${describeError(error)}`);
 
+/** The profile that was measured, as the simulator reads it. */
+export const profileOf = (report: ProbeReport): Either<AppError, DeviceProfile> => pipe(parseJson("the profile", report.profile), E.chain(decode(deviceCodec, "the profile")), E.mapLeft(ours("the profile")));
+
 const ended = (args: Args, report: ProbeReport): Program<Answer> => (capabilities) => {
   const raw = parseJson("the profile", report.profile);
   const notes = report.notes.map((note) => `note: ${note}`);
@@ -76,8 +83,8 @@ const ended = (args: Args, report: ProbeReport): Program<Answer> => (capabilitie
   }
   const out = args.out ?? capabilities.thisHost;
   return pipe(
-    TE.fromEither(pipe(raw, E.chain(decode(deviceCodec, "the profile")), E.mapLeft(ours("the profile")))),
-    TE.map((device: DeviceProfile): Answer => {
+    TE.fromEither(profileOf(report)),
+    TE.map((device): Answer => {
       const next = `neuronlab simulate --device ${args.out === null ? THIS_HOST : args.out}`;
       return {
         stdout: inFormat(args.format, { text: `${describeDevice(device)}\n\n${out}: measured in ${report.seconds.toFixed(0)} s; ${next} reads it`, json: { out, seconds: report.seconds, notes: report.notes, profile: E.isRight(raw) ? raw.right : null } }),

@@ -52,7 +52,8 @@ const inputsOf = (profiles: Profiles, request: RunRequest): Either<AppError, Run
 /** "Cannot run" and "does not fit" are answers and leave a gap; anything else is a fault and stops the reproduction. */
 const isAnswer = (error: AppError): boolean => error._tag === "DoesNotFit" || error._tag === "Unsupported";
 
-interface Ran { readonly record: SimulatedRun | null; readonly reason: string | null }
+/** One run of an experiment; without a record, why there is none. */
+export interface Ran { readonly record: SimulatedRun | null; readonly reason: string | null }
 
 const reasonOf = (error: AppError): string => (error._tag === "DoesNotFit" ? `does not fit: needs ${showBytes(error.needed)}, allowed ${showBytes(error.allowed)}` : describeError(error));
 
@@ -62,7 +63,7 @@ const ranOf = (outcome: Outcome): Either<AppError, Ran> => {
 };
 
 /** Each different request once; what came of it by case key. */
-const runCases = (cases: ReadonlyArray<Case>, profiles: Profiles, workerCount: number | null): Program<ReadonlyMap<string, Ran>> => (capabilities) => {
+export const runCases = (cases: ReadonlyArray<Case>, profiles: Profiles, workerCount: number | null): Program<ReadonlyMap<string, Ran>> => (capabilities) => {
   const requests = new Map<string, RunRequest>();
   for (const { request } of cases) requests.set(canonical(request), request);
   const order = [...requests.keys()];
@@ -78,7 +79,8 @@ const runCases = (cases: ReadonlyArray<Case>, profiles: Profiles, workerCount: n
   );
 };
 
-const labOf = (profiles: Profiles, ran: ReadonlyMap<string, Ran>): Lab => {
+/** What experiments are evaluated in. */
+export const labOf = (profiles: Profiles, ran: ReadonlyMap<string, Ran>): Lab => {
   const of = <A>(what: string, known: ReadonlyMap<string, A>) => (name: string): A => {
     const found = known.get(name);
     if (found === undefined) throw new Error(`an experiment asks for an unknown ${what}: ${name}`);

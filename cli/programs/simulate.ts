@@ -151,7 +151,7 @@ const runOne = (args: Args, inputs: RunInputs): Program<SimulatedRun> => (capabi
     TE.chain((outcomes) => TE.fromEither(pipe(outcomes[0], E.mapLeft(inFile(args.plan))))),
   );
 
-const quoted = (typed: string): string => (/^[\w@%+=:,./-]+$/.test(typed) ? typed : `'${typed.replaceAll("'", "'\\''")}'`);
+export const quoted = (typed: string): string => (/^[\w@%+=:,./-]+$/.test(typed) ? typed : `'${typed.replaceAll("'", "'\\''")}'`);
 
 /** What was typed, as it can be typed again. */
 export const typedCommand = (command: Command, given: Words): string =>

@@ -14,7 +14,8 @@ import { absent, argument, choice, nameOrFile, optional, outputFolder, readWords
 import type { Command, Words } from "../command.js";
 import { THIS_HOST, gather, inFormat, type Answer, type Capabilities, type Program, type RunInputs } from "../program.js";
 import { knownNames, loadDevice, loadSystem, type Names } from "./load.js";
-import { preparedFile, preparedShape, type Prepared } from "./validate-models.js";
+import { predictionOf, type Prepared } from "./prepared.js";
+import { validateFile, validateShape } from "./validate-models.js";
 import { planOfRun, runTurns, type KeptRun } from "./validate-runs.js";
 
 const DEFAULTS = { seed: 1, out: "results/host/validate", tokens: { full: 24, quick: 8 }, repetitions: { full: 2, quick: 1 }, fitRounds: { full: 4, quick: 3 } } as const;
@@ -49,22 +50,13 @@ const settingOf = ({ args, device, system }: { readonly args: Args; readonly dev
 
 const prepared = ({ args, size, tokens }: Setting): Program<ReadonlyArray<Prepared>> => (capabilities) => {
   const folder = join(dirname(dirname(capabilities.thisHost)), "validate", size);
-  const tasks = args.models === null ? shapes(args.quick).map((shape) => preparedShape(capabilities, folder, shape, tokens)) : args.models.map((file) => preparedFile(capabilities, folder, file, tokens));
+  const tasks = args.models === null ? shapes(args.quick).map((shape) => validateShape(capabilities, folder, shape, tokens)) : args.models.map((file) => validateFile(capabilities, folder, file, tokens));
   return TE.sequenceSeqArray(tasks);
 };
 
 /** The plan of a real run, predicted: the same text at fidelity `neuron`. */
 const inputsOf = ({ device, seed, tokens }: Setting, system: SystemSpec, models: ReadonlyArray<Prepared>, cell: Cell, run: KeptRun): E.Either<AppError, RunInputs> =>
-  pipe(
-    planOfRun(run),
-    E.map((plan): RunInputs => {
-      const { model, activations } = models.find(({ name }) => name === cell.model)!;
-      return {
-        device, system, model, activations,
-        request: { device: plan.device, model: plan.model, system: plan.system, memory: { _tag: "Bytes", bytes: plan.memory }, phase: "decode", prompt: 1, tokens, batch: 1, seed, fidelity: "neuron", plan, activations: cell.id },
-      };
-    }),
-  );
+  pipe(planOfRun(run), E.map((plan): RunInputs => predictionOf({ device, system, prepared: models.find(({ name }) => name === cell.model)!, plan, tokens, seed, name: cell.id })));
 
 /** Outcomes of the cells under each system. */
 const predictor = (capabilities: Capabilities, setting: Setting, models: ReadonlyArray<Prepared>, firsts: ReadonlyArray<readonly [Cell, KeptRun]>) => (systems: ReadonlyArray<SystemSpec>): TaskEither<AppError, ReadonlyArray<ReadonlyArray<Outcome>>> =>

@@ -9,7 +9,8 @@ import { outcomeOf, type Outcome } from "../../experiments/validate/compare.js";
 import type { Cell, Turn } from "../../experiments/validate/cells.js";
 import { planOf } from "../../experiments/validate/plan.js";
 import type { Capabilities } from "../program.js";
-import { PROMPT, type Prepared } from "./validate-models.js";
+import type { Prepared } from "./prepared.js";
+import { PROMPT } from "./validate-models.js";
 
 /** One run as it is kept. */
 export interface KeptRun extends Turn { readonly outcome: Outcome; readonly plan: unknown }

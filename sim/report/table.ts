@@ -10,7 +10,7 @@ export interface Column {
 const width = (text: string): number => [...text].length;
 
 /** Lines no wider than `limit`, broken at spaces; a longer word is cut. */
-const wrapped = (text: string, limit: number): ReadonlyArray<string> => {
+export const wrapped = (text: string, limit: number): ReadonlyArray<string> => {
   const lines: Array<string> = [];
   let line = "";
   for (const word of text.split(/\s+/)) {

@@ -140,7 +140,7 @@ describe("the command line", () => {
   });
 
   it("all flags before a command are named, and an empty command is no command", async () => {
-    expect((await typed("--memory", "7GB", "-x")).stderr).toMatch(/^neuronlab: 2 mistakes\n {2}--memory: stands before a command; write it after one of simulate, .*\n {2}-x: stands before a command; /);
+    expect((await typed("--memory", "7GB", "-x")).stderr).toMatch(/^neuronlab: 2 mistakes\n {2}--memory: stands before a command; write it after one of tour, simulate, .*\n {2}-x: stands before a command; /);
     expect(await typed("")).toEqual({ code: 2, stdout: "", stderr: `neuronlab: 1 mistake\n  (command): is empty; known: ${KNOWN}\n` });
   });
 

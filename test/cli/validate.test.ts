@@ -5,7 +5,8 @@ import { encodePlan } from "../../sim/domain/plan.js";
 import { execute } from "../../cli/run.js";
 import type { Capabilities } from "../../cli/program.js";
 import { validateHostProgram } from "../../cli/programs/validate-host.js";
-import { preparedFile, type Prepared } from "../../cli/programs/validate-models.js";
+import type { Prepared } from "../../cli/programs/prepared.js";
+import { validateFile } from "../../cli/programs/validate-models.js";
 import { runTurns, type Kept } from "../../cli/programs/validate-runs.js";
 import { cellsOf, turnsOf } from "../../experiments/validate/cells.js";
 import { testModel } from "../arb/neurons.js";
@@ -108,6 +109,6 @@ describe("what is typed", () => {
 
   it("a machine without the engine's module is told so", async () => {
     expect((await typed({ what: "host", device: "oneplus-12" })).code).toBe(3);
-    expect(await preparedFile(fake().capabilities, "/cache", "m.gguf", 4)()).toMatchObject({ _tag: "Left" });
+    expect(await validateFile(fake().capabilities, "/cache", "m.gguf", 4)()).toMatchObject({ _tag: "Left" });
   });
 });

@@ -96,7 +96,7 @@ export interface Fake {
   readonly stderr: () => string;
 }
 
-export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly host?: HostFacts; readonly engine?: Partial<Engine>; readonly store?: Capabilities["store"]; readonly rivals?: Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">> } = {}): Fake => {
+export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly shippedModels?: ReadonlyArray<string>; readonly host?: HostFacts; readonly engine?: Partial<Engine>; readonly store?: Capabilities["store"]; readonly rivals?: Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">> } = {}): Fake => {
   const files = new Map(Object.entries(options.files ?? {}));
   const ran: Array<RunInputs> = [];
   const workers: Array<number | null> = [];
@@ -123,6 +123,7 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
         const where = `${FOLDER[kind]}/${name}.json`;
         return TE.right({ where, raw: JSON.parse(readFileSync(where, "utf8")) as unknown });
       },
+      shippedModels: TE.right(options.shippedModels ?? []),
       thisHost: HOST_PROFILE,
       readJson,
       readBytes: (path) => TE.right(Buffer.from(files.get(path) ?? "", "latin1")),
@@ -173,10 +174,10 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
       version: "1.2.3",
       interruptible: (work) => work(new AbortController().signal),
       gauge: () => ({ at: () => undefined, end: () => undefined }),
-      write: (given) => {
-        if (options.diskIsFull === true) return TE.left(disk(given[0].path, "the disk is full"));
+      write: (given) => () => {
+        if (options.diskIsFull === true) return Promise.resolve(E.left(disk(given[0].path, "the disk is full")));
         for (const file of given) files.set(file.path, String(contentOf(file)));
-        return TE.right(undefined);
+        return Promise.resolve(E.right(undefined));
       },
       print: (text) => () => void out.push(text),
       log: (text) => () => void err.push(`${text}\n`),
