@@ -43,7 +43,7 @@ pub use timeline::{MOST_SPANS, PassRow, PassSpans, Spent, Timeline};
 pub use cache::PolicyKind;
 pub use flash::{BackendChoice, FlashCurve, RandomPoint, SequentialPoint, ShaperReport};
 pub use model::{Stop, TokenRow};
-pub use offload::{Granularity, LayerCounters, Overlap};
+pub use offload::{GateReads, Granularity, LayerCounters, Overlap};
 pub use spans::{Activity, Lane, Span};
 pub use text::SamplerOptions;
 

@@ -71,6 +71,7 @@ impl Reading {
                 gates_announced: now.gates_announced - then.gates_announced,
                 look_ups: now.look_ups - then.look_ups,
                 misses: now.misses - then.misses,
+                beside: now.beside - then.beside,
                 fired: now.fired - then.fired,
                 bytes: now.bytes - then.bytes,
             },

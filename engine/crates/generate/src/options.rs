@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cache::PolicyKind;
 use flash::BackendChoice;
 use model::ModelConfig;
-use offload::{Division, Granularity, OffloadOptions, Overlap};
+use offload::{Division, GateReads, Granularity, OffloadOptions, Overlap};
 use text::SamplerOptions;
 
 use crate::{FlashShape, GenerateError};
@@ -66,6 +66,8 @@ pub struct Options {
     pub granularity: Granularity,
     /// Which work may overlap a read.
     pub overlap: Overlap,
+    /// How gate rows that are not in memory are read.
+    pub gates: GateReads,
     /// How FFNs in memory are computed.
     pub ffn: FfnChoice,
     /// A predictor's file: it and not the gates decides which neurons are computed while generating. `None`: lossless.
@@ -143,6 +145,7 @@ impl Options {
             policy: PolicyKind::Lru,
             granularity: Granularity::Neuron,
             overlap: Overlap::Cluster,
+            gates: GateReads::default(),
             ffn: FfnChoice::Auto,
             predictor: None,
             audit: false,
@@ -162,6 +165,7 @@ impl Options {
             depth: self.depth,
             granularity: self.granularity,
             overlap: self.overlap,
+            gates: self.gates,
             predicted: false,
             every_neuron: false,
             prefill_ahead: 3,
