@@ -1,6 +1,7 @@
 /** A model and a prompt to a text. */
 import { TE, pipe, type TaskEither } from "../sim/base/fp.js";
 import type { AppError } from "../sim/base/errors.js";
+import type { GateReads } from "../sim/domain/plan.js";
 import type { Part } from "./binding.js";
 import { call, present, type Hooks } from "./call.js";
 
@@ -44,6 +45,8 @@ export interface RunSetting {
   readonly policy: (typeof POLICIES)[number];
   readonly granularity: (typeof GRANULARITIES)[number];
   readonly overlap: (typeof OVERLAPS)[number];
+  /** How gate rows that are not in memory are read, where units are neurons and every gate decides. */
+  readonly gates: GateReads;
   readonly ffn: (typeof FFNS)[number];
   /** A file with a model of another shape than this is refused; null: any will do. */
   readonly planned: PlannedModel | null;

@@ -32,7 +32,7 @@ export const aPlan: Plan = {
   cluster: { neurons: 64 },
   cache: { fixed: 1e9, predictors: 2e8, scales: 1e8, kv: 5e7, runtime: 1.5e8, hot: 1.5e9, cold: 5e8 },
   pipeline: { depth: 4 },
-  io: { streamBlock: 524288, lanes: 1 },
+  io: { streamBlock: 524288, lanes: 1, gates: "joined" },
 };
 
 /** A finished run whose speed follows from its request, so that runs can be told apart. */

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use generate::{
-    BackendChoice, FfnChoice, FlashUse, Granularity, Options, Overlap, PlannedModel, PolicyKind, Report, SamplerOptions, Stop,
+    BackendChoice, FfnChoice, FlashUse, GateReads, Granularity, Options, Overlap, PlannedModel, PolicyKind, Report, SamplerOptions, Stop,
     Told,
 };
 use napi::bindgen_prelude::AsyncTask;
@@ -55,6 +55,8 @@ pub struct GenerateRequest {
     pub granularity: String,
     /// `none`, `matrix` or `cluster`.
     pub overlap: String,
+    /// `apart`, `joined` or `bundles`.
+    pub gates: String,
     /// `auto`, `dense` or `sparse`.
     pub ffn: String,
     /// A predictor's file; absent: lossless.
@@ -286,6 +288,7 @@ pub(crate) fn choices(request: &GenerateRequest) -> Result<Options, Failure> {
             granularity.name()
         })?,
         overlap: among("overlap", &request.overlap, &overlaps, |overlap| overlap.name())?,
+        gates: among("gates", &request.gates, &GateReads::ALL, |gates| gates.name())?,
         ffn: among("ffn", &request.ffn, &ffns, FfnChoice::name)?,
         predictor: request.predictor.as_ref().map(PathBuf::from),
         audit: request.audit,
