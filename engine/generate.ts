@@ -1,6 +1,7 @@
 /** A model and a prompt to a text. */
 import { TE, pipe, type TaskEither } from "../sim/base/fp.js";
 import type { AppError } from "../sim/base/errors.js";
+import type { Decision } from "../sim/domain/adaptation.js";
 import type { GateReads } from "../sim/domain/plan.js";
 import type { Part } from "./binding.js";
 import { call, present, type Hooks } from "./call.js";
@@ -169,6 +170,8 @@ export interface GenerateReport {
   readonly phases?: MemoryPhases;
   readonly peakResident?: number;
   readonly seed: number;
+  /** What was decided between tokens, where that was asked for. */
+  readonly adaptation?: ReadonlyArray<Decision>;
   readonly timeline?: TimelineReport;
 }
 

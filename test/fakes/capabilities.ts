@@ -60,7 +60,7 @@ export const aRecord = (request: RunRequest, more: Partial<SimulatedRun> = {}): 
     energy: { joulesPerToken: 0.4, peakWatts: 5, meanWatts: 4, byPart: [{ part: "idle phone", joules: 1 }], hottestC: 30 },
     bound: { lower: 5, upper: 20 },
     limits: [{ part: "flash, random reads", share: 0.75 }, { part: "attention", share: 0.25 }],
-    violations: [],
+    adaptation: null, violations: [],
     spans: request.trace === true ? [{ lane: "flash", what: "read gate", startNs: 0, endNs: 2000, token: 0, layer: 0, critical: true }, { lane: "cpu mid 0", what: "attention", startNs: 500, endNs: 1500, token: 0, layer: 0, critical: false }] : [],
     ...more,
   };

@@ -47,7 +47,7 @@ export const fakeRunRecord = (request: RunRequest, tokensPerSec: number, changes
   energy: { joulesPerToken: 0.26, peakWatts: 5, meanWatts: 4.4, byPart: [], hottestC: 40 },
   bound: { lower: tokensPerSec / 2, upper: 2 * tokensPerSec },
   limits: [{ part: "dense FFN", share: 1 }],
-  violations: [],
+  adaptation: null, violations: [],
   spans: [],
   ...changes,
 });

@@ -4,7 +4,7 @@
  */
 import { stream } from "../../sim/base/random.js";
 import { adapt, startAdapting } from "../../sim/policies/adaptation/adapt.js";
-import type { AdaptSetting, Decision, Rates, Window } from "../../sim/policies/adaptation/decision.js";
+import type { AdaptSetting, Decision, Rates, Window } from "../../sim/domain/adaptation.js";
 import { readingNs } from "../../sim/policies/adaptation/rates.js";
 import type { GateReads } from "../../sim/domain/plan.js";
 

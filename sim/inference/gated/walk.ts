@@ -54,6 +54,13 @@ export const clearLayerUse = (use: LayerUse, clusters: number): void => {
   use.asideReads = use.asideBytes = use.lookups = use.misses = use.gateLookups = use.gateMisses = use.beside = 0;
 };
 
+/** How many reads it makes. */
+export const readsOf = (use: LayerUse): number => {
+  let reads = use.asideReads;
+  for (let c = 0; c < use.clusters; c++) reads += use.firstReads[c]! + use.secondReads[c]!;
+  return reads;
+};
+
 /** Whether the units of a cluster came with its gate rows. */
 export const isBundled = (use: LayerUse, at: number): boolean => use.gates === "bundles" && use.gatesMissed[at] === 1;
 

@@ -8,7 +8,7 @@
  * test/vectors/adaptation.jsonl.
  */
 import type { GateReads } from "../../domain/plan.js";
-import type { AdaptSetting, Cause, Decision, Rates, Verdict, Window, Work } from "./decision.js";
+import type { AdaptSetting, Cause, Decision, Rates, Verdict, Window, Work } from "../../domain/adaptation.js";
 import { blamed, readingNs, solved } from "./rates.js";
 
 /** What is predicted and what is measured may differ by this factor. */

@@ -1,5 +1,5 @@
 /** The two numbers of a storage, and who is to blame when it takes longer than they say. Only sums, products and quotients, so that the engine's are the same bits. */
-import type { Rates } from "./decision.js";
+import type { Rates } from "../../domain/adaptation.js";
 
 /** Device time of so many reads of so many bytes. */
 export const readingNs = ({ commandNs, byteNs }: Rates, reads: number, bytes: number): number => commandNs * reads + byteNs * bytes;

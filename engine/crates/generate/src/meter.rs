@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use flash::{BackendUsed, FlashReader};
 use offload::LayerCounters;
 
+use crate::between::Decisions;
 use crate::report::{FlashUse, Phase};
 use crate::watch::Watch;
 
@@ -13,6 +14,7 @@ use crate::watch::Watch;
 pub(crate) struct Meter {
     pub watch: Watch,
     pub reader: Option<Arc<dyn FlashReader>>,
+    pub decisions: Decisions,
 }
 
 /// The counters at one moment.

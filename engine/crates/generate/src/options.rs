@@ -8,7 +8,7 @@ use model::ModelConfig;
 use offload::{Division, GateReads, Granularity, OffloadOptions, Overlap};
 use text::SamplerOptions;
 
-use crate::{FlashShape, GenerateError};
+use crate::{AdaptOptions, FlashShape, GenerateError, SlowStorage};
 
 /// How FFNs that are in memory are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +56,10 @@ pub struct Options {
     pub io_core: Option<usize>,
     /// Slows reads down to those of another device.
     pub shape: Option<FlashShape>,
+    /// Makes that device slower from some token on.
+    pub slow: Option<SlowStorage>,
+    /// Measures while generating, and changes what can be changed between tokens. `None`: as it is.
+    pub adapt: Option<AdaptOptions>,
     /// Clusters in flight.
     pub depth: u32,
     /// Neurons of a cluster.
@@ -140,6 +144,8 @@ impl Options {
             backend: BackendChoice::Uring(64),
             io_core: None,
             shape: None,
+            slow: None,
+            adapt: None,
             depth: 16,
             cluster_neurons: 256,
             policy: PolicyKind::Lru,

@@ -23,7 +23,7 @@ mod prefill;
 mod token;
 mod units;
 
-pub use adapt::{AdaptSetting, Adapting, Cause, Decision, Measured, Rates, Verdict, Window, Work};
+pub use adapt::{AdaptSetting, Adapting, Cause, Decision, Measured, Rates, ReadCost, Verdict, Window, Work};
 pub use counters::LayerCounters;
 pub use error::OffloadError;
 pub use needs::Needs;

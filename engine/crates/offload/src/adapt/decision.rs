@@ -1,5 +1,5 @@
 //! What adapting measures and decides: numbers, and no behaviour. Times in nanoseconds, sizes in bytes, all a token unless it says
-//! otherwise. The same as `sim/policies/adaptation/decision.ts`.
+//! otherwise. The same as `sim/domain/adaptation.ts`.
 
 use crate::options::GateReads;
 

@@ -7,8 +7,10 @@
 
 mod decision;
 mod rates;
+mod ways;
 
 pub use decision::{AdaptSetting, Cause, Decision, Measured, Rates, Verdict, Window, Work};
+pub use ways::ReadCost;
 
 use crate::options::GateReads;
 use rates::{Seen, solved};

@@ -1,5 +1,5 @@
 /** What adapting measures and decides: numbers, and no behaviour. Times in ns, sizes in bytes, all a token unless it says otherwise. */
-import type { GateReads } from "../../domain/plan.js";
+import type { GateReads } from "./plan.js";
 
 /** What a storage takes for a command, and for a byte on its way. */
 export interface Rates { readonly commandNs: number; readonly byteNs: number }
