@@ -2,6 +2,7 @@
 import { TE, pipe, type TaskEither } from "../sim/base/fp.js";
 import type { AppError } from "../sim/base/errors.js";
 import type { Decision } from "../sim/domain/adaptation.js";
+import type { SlowStorage } from "../sim/domain/slow-storage.js";
 import type { GateReads } from "../sim/domain/plan.js";
 import type { Part } from "./binding.js";
 import { call, present, type Hooks } from "./call.js";
@@ -56,6 +57,9 @@ export interface RunSetting {
 /** The shape of the model that a plan was made for. */
 export interface PlannedModel { readonly name: string; readonly layers: number; readonly hidden: number; readonly neurons: number; readonly experts: number }
 
+/** Windows of so many tokens; what a profile says of the storage, and of compute threads' time around a read. */
+export interface AdaptRequest { readonly every: number; readonly commandNs: number; readonly byteNs: number; readonly ownNs: number; readonly handedNs: number }
+
 export interface GenerateRequest extends RunSetting {
   readonly prompt: string;
   /** At most so many. */
@@ -64,6 +68,10 @@ export interface GenerateRequest extends RunSetting {
   readonly predictor: string | null;
   /** Whether what the predictor misses is counted. */
   readonly audit: boolean;
+  /** The modelled storage becomes slower; null: it stays as it is. */
+  readonly slow: SlowStorage | null;
+  /** Measures, and changes what can be changed between tokens; null: nothing changes. */
+  readonly adapt: AdaptRequest | null;
   readonly temperature: number;
   readonly topK: number;
   readonly topP: number;

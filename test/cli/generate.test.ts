@@ -32,15 +32,15 @@ const start = async (named: Readonly<Record<string, unknown>>, options: { readon
 
 const plain: GenerateRequest = {
   model: "m.flash", prompt: "Text", tokens: 128, memory: null, segments: null, threads: null, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto", predictor: null, audit: false, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: true, trace: false,
+  granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto", predictor: null, audit: false, slow: null, adapt: null, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: true, trace: false,
 };
 
 describe("generate", () => {
   it("asks for what was typed, with the defaults of --help", async () => {
     expect((await start({ model: "m.flash", prompt: "Text" })).asked).toEqual([plain]);
-    const typed = { model: "m.flash", prompt: "Text", tokens: "8", memory: "900MB", threads: "2", "io-uring": "64", depth: "8", cluster: "512", policy: "sieve", granularity: "cluster", overlap: "matrix", gates: "joined", ffn: "sparse", predictor: "p.gguf", audit: true, temperature: "0.8", "top-k": "40", "top-p": "0.95", seed: "7", "ignore-end": true };
+    const typed = { model: "m.flash", prompt: "Text", tokens: "8", memory: "900MB", threads: "2", "io-uring": "64", depth: "8", cluster: "512", policy: "sieve", granularity: "cluster", overlap: "matrix", gates: "joined", ffn: "sparse", predictor: "p.gguf", audit: true, slow: null, adapt: null, temperature: "0.8", "top-k": "40", "top-p": "0.95", seed: "7", "ignore-end": true };
     expect((await start(typed)).asked).toEqual([
-      { model: "m.flash", prompt: "Text", tokens: 8, memory: 900e6, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 8, cluster: 512, policy: "sieve", granularity: "cluster", overlap: "matrix", gates: "joined", ffn: "sparse", predictor: "p.gguf", audit: true, temperature: 0.8, topK: 40, topP: 0.95, seed: 7, stopAtEnd: false, trace: false },
+      { model: "m.flash", prompt: "Text", tokens: 8, memory: 900e6, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 8, cluster: 512, policy: "sieve", granularity: "cluster", overlap: "matrix", gates: "joined", ffn: "sparse", predictor: "p.gguf", audit: true, slow: null, adapt: null, temperature: 0.8, topK: 40, topP: 0.95, seed: 7, stopAtEnd: false, trace: false },
     ]);
   });
 
