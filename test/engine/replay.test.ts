@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { describeError, type AppError } from "../../sim/base/errors.js";
 import { decode } from "../../sim/base/decode.js";
+import { GATE_READS } from "../../sim/domain/plan.js";
 import { modelCodec, type ModelSpec } from "../../sim/domain/model.js";
 import { simulate } from "../../sim/inference/simulate.js";
 import { bindingPath } from "../../engine/binding.js";
@@ -105,6 +106,13 @@ describe.skipIf(!built)(`the recorded text, replayed under the plan of a run${bu
     for (const policy of POLICIES) await compare("mixture", { policy, segments: some(256, 13, 900) });
     for (const granularity of GRANULARITIES) for (const size of [0.15, 0.5]) await compare("mixture", { granularity, segments: { hot: size * 2e6, cold: size * 5e6 } });
     for (const cluster of [512, 768, 4096]) await compare("mixture", { cluster, segments: { hot: 4e5, cold: 4e5 } });
+  });
+
+  it("every way of reading gate rows, and a way that is not open", async () => {
+    for (const gates of GATE_READS)
+      for (const name of ["dense", "mixture", "wide"]) for (const segments of [{ hot: 0, cold: 0 }, { hot: 2e5, cold: 2e5 }]) await compare(name, { gates, segments });
+    for (const gates of GATE_READS) for (const overlap of OVERLAPS) await compare("dense", { gates, overlap, segments: { hot: 2e5, cold: 4e5 } });
+    for (const gates of GATE_READS) await compare("dense", { gates, granularity: "cluster", segments: { hot: 2e5, cold: 4e5 } });
   });
 
   it("rows of several pages, and models whose neurons all count", async () => {
