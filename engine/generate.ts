@@ -1,9 +1,7 @@
 /** A model and a prompt to a text. */
 import { TE, pipe, type TaskEither } from "../sim/base/fp.js";
 import type { AppError } from "../sim/base/errors.js";
-import type { Decision } from "../sim/domain/adaptation.js";
-import type { SlowStorage } from "../sim/domain/slow-storage.js";
-import type { GateReads } from "../sim/domain/plan.js";
+import type { AdaptRequest, DecisionReport, GateReads, SlowStorage } from "./adapting.js";
 import type { Part } from "./binding.js";
 import { call, present, type Hooks } from "./call.js";
 
@@ -56,9 +54,6 @@ export interface RunSetting {
 
 /** The shape of the model that a plan was made for. */
 export interface PlannedModel { readonly name: string; readonly layers: number; readonly hidden: number; readonly neurons: number; readonly experts: number }
-
-/** Windows of so many tokens; what a profile says of the storage, and of compute threads' time around a read. */
-export interface AdaptRequest { readonly every: number; readonly commandNs: number; readonly byteNs: number; readonly ownNs: number; readonly handedNs: number }
 
 export interface GenerateRequest extends RunSetting {
   readonly prompt: string;
@@ -179,7 +174,7 @@ export interface GenerateReport {
   readonly peakResident?: number;
   readonly seed: number;
   /** What was decided between tokens, where that was asked for. */
-  readonly adaptation?: ReadonlyArray<Decision>;
+  readonly adaptation?: ReadonlyArray<DecisionReport>;
   readonly timeline?: TimelineReport;
 }
 

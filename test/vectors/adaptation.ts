@@ -28,28 +28,30 @@ const LOAD: Load = { clusters: 640, units: 24000, beside: 16000, computeNs: 3e8 
 /** What the storage and the threads are like in a window. */
 export interface Conditions { readonly storage: Rates; readonly kernels: number; readonly noise: number }
 
-/** `beyond`: of a way, what the closed form does not know of, as a factor of the token's time. */
-export interface Made { readonly situation: string; readonly gates: GateReads; readonly setting: AdaptSetting; readonly load: Load; readonly windows: number; readonly at: (window: number) => Conditions; readonly beyond?: Partial<Record<GateReads, number>> }
+/** `variation`: what tokens lack varies by up to so much either way. `beyond`: of a way, what the closed form does not know of, as a factor of the token's time. */
+export interface Made { readonly situation: string; readonly gates: GateReads; readonly setting: AdaptSetting; readonly load: Load; readonly windows: number; readonly at: (window: number) => Conditions; readonly variation?: number; readonly beyond?: Partial<Record<GateReads, number>> }
 
 export interface Step { readonly window: Window; readonly token: number; readonly gates: GateReads; readonly decision: Decision | null }
 
 /** The run, decided as it goes. `noise`: every time varies by up to so much either way. */
-export const played = ({ situation, gates, setting, load, windows, at, beyond = {} }: Made): ReadonlyArray<Step> => {
+export const played = ({ situation, gates, setting, load, windows, at, variation = 0, beyond = {} }: Made): ReadonlyArray<Step> => {
   const random = stream(1, `vectors/adaptation/${situation}`);
   let state = startAdapting(setting, gates);
   return Array.from({ length: windows }, (_, number): Step => {
     const { storage, kernels, noise } = at(number);
+    const busy = 1 + variation * (2 * random.uniform() - 1);
+    const needs = { clusters: Math.round(load.clusters * busy), units: Math.round(load.units * busy), beside: Math.round(load.beside * busy) };
     const varied = (ns: number): number => Math.round(ns * (1 + noise * (2 * random.uniform() - 1)));
     const way = state.gates;
-    const own = way === "bundles" ? load.units - load.beside : load.units;
-    const [reads, bytes] = [load.clusters * setting.gates[way].reads + own, load.clusters * setting.gates[way].bytes + own * 8192];
+    const own = way === "bundles" ? needs.units - needs.beside : needs.units;
+    const [reads, bytes] = [needs.clusters * setting.gates[way].reads + own, needs.clusters * setting.gates[way].bytes + own * 8192];
     const reading = varied(readingNs(storage, reads, bytes));
     const compute = varied(load.computeNs * kernels);
     const wall = Math.round(Math.max(reading, compute) * (beyond[way] ?? 1)) + 2e7;
     const n = setting.every;
     const window: Window = {
       tokens: n, wallNs: n * wall, waitedNs: n * (wall - compute), readingNs: n * reading, reads: n * reads, bytes: n * bytes,
-      lookUps: n * 200000, clusters: n * load.clusters, units: n * load.units, beside: n * load.beside,
+      lookUps: n * 200000, clusters: n * needs.clusters, units: n * needs.units, beside: n * needs.beside,
     };
     const token = n * (number + 1);
     const { state: then, decision } = adapt(setting, state, window, token);
@@ -71,6 +73,8 @@ export const SITUATIONS: ReadonlyArray<Made> = [
   { ...base, situation: "one bad window in three", windows: 30, at: (window) => still(window % 3 === 2 ? even(3) : rates) },
   { ...base, situation: "bytes four times slower", at: (window) => still(window < 5 ? rates : bytes(4)) },
   { ...base, situation: "bytes four times slower, with noise", windows: 40, at: (window) => ({ storage: window < 5 ? rates : bytes(4), kernels: 1, noise: 0.08 }) },
+  { ...base, situation: "bytes slower, and tokens that differ", windows: 40, variation: 0.15, at: (window) => still(window < 5 ? rates : bytes(4)) },
+  { ...base, situation: "all slower, and tokens that differ", windows: 40, variation: 0.15, at: (window) => still(window < 5 ? rates : even(4)) },
   { ...base, situation: "all four times slower", at: (window) => still(window < 5 ? rates : even(4)) },
   { ...base, situation: "commands four times slower, read in bundles", at: (window) => still(window < 5 ? rates : commands(4)) },
   { ...base, situation: "commands four times slower, read apart", gates: "apart", at: (window) => still(window < 5 ? rates : commands(4)) },

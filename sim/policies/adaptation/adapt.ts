@@ -28,8 +28,11 @@ const WAITING = 0.1;
 interface Off { readonly ratio: number; readonly windows: number }
 const IN_ORDER: Off = { ratio: 1, windows: 0 };
 
+/** What a token lacked, however it was read. */
+interface Need { readonly clusters: number; readonly units: number; readonly beside: number }
+
 /** What a token took before a change that is being judged. */
-interface Trial { readonly from: GateReads; readonly wallNs: number; readonly reads: number; readonly bytes: number; readonly readingNs: number }
+interface Trial extends Need { readonly from: GateReads; readonly wallNs: number; readonly reads: number; readonly bytes: number; readonly readingNs: number }
 
 export interface Adapting {
   readonly gates: GateReads;
@@ -54,7 +57,7 @@ const next = (off: Off, ratio: number, counts: boolean): Off => {
   return { ratio: off.windows === 0 ? ratio : off.ratio + WEIGHT * (ratio - off.ratio), windows: off.windows + 1 };
 };
 
-interface Token extends Work { readonly wallNs: number; readonly waitedNs: number; readonly computeNs: number; readonly readingNs: number; readonly clusters: number; readonly units: number; readonly beside: number }
+interface Token extends Work, Need { readonly wallNs: number; readonly waitedNs: number; readonly computeNs: number; readonly readingNs: number }
 
 const perToken = (window: Window): Token => {
   const each = (sum: number): number => sum / window.tokens;
@@ -65,7 +68,7 @@ const perToken = (window: Window): Token => {
 };
 
 /** What a token like this one reads in a way. */
-const workOf = ({ gates, unit }: AdaptSetting, token: Token, way: GateReads): Work => {
+const workOf = ({ gates, unit }: AdaptSetting, token: Need, way: GateReads): Work => {
   const of = gates[way];
   const units = way === "bundles" ? token.units - token.beside : token.units;
   return { reads: token.clusters * of.reads + units * unit.reads, bytes: token.clusters * of.bytes + units * unit.bytes, cpuNs: token.clusters * of.cpuNs + units * unit.cpuNs };
@@ -107,7 +110,7 @@ export const adapt = (setting: AdaptSetting, state: Adapting, window: Window, to
     rates: { from: state.rates, to: rates }, gates: { from: state.gates, to }, saves,
   });
   /** What a change is judged by, after the next window. */
-  const asItWas: Trial = { from: state.gates, wallNs: seen.wallNs, reads: seen.reads, bytes: seen.bytes, readingNs: seen.readingNs };
+  const asItWas = trialOf(state.gates, seen);
 
   if (state.trial !== null) return judge(setting, state, state.trial, seen, decided);
 
@@ -133,19 +136,32 @@ export const adapt = (setting: AdaptSetting, state: Adapting, window: Window, to
   };
 };
 
+const trialOf = (from: GateReads, { wallNs, reads, bytes, readingNs: ns, clusters, units, beside }: Token): Trial => ({ from, wallNs, reads, bytes, readingNs: ns, clusters, units, beside });
+
+/** Tokens differ in what they lack: what one like this would have taken before the change. */
+const asBefore = (setting: AdaptSetting, trial: Trial, seen: Token, rates: Rates): number => {
+  const of = (need: Need): number => {
+    const { reads, bytes } = workOf(setting, need, trial.from);
+    return readingNs(rates, reads, bytes);
+  };
+  const before = of(trial);
+  return before > 0 ? trial.wallNs * (of(seen) / before) : trial.wallNs;
+};
+
 /** How a change turned out: with two ways measured the rates are known, and a third way is tried if by them it may be better. */
 const judge = (setting: AdaptSetting, state: Adapting, trial: Trial, seen: Token, decided: (verdict: Verdict, cause: Cause, to: GateReads, rates: Rates, saves: Decision["saves"]) => Decision): Adapted => {
   const suspects = solved(state.rates, trial, seen);
   const rates = suspects[0];
-  const better = seen.wallNs < trial.wallNs;
+  const beforeNs = asBefore(setting, trial, seen, rates);
+  const better = seen.wallNs < beforeNs;
   const judged = [...state.judged, state.gates, trial.from];
   const settled: Adapting = { ...state, rates, computeNs: null, storage: IN_ORDER, kernels: IN_ORDER, trial: null, judged };
-  const measured = (trial.wallNs - seen.wallNs) / trial.wallNs;
+  const measured = (beforeNs - seen.wallNs) / beforeNs;
   const third = most(optionsOf(setting, seen, seen.computeNs, state.gates, judged, suspects), (option) => option.most);
   // What it has to beat is the better of the two that were measured.
-  const beats = third === null ? 0 : third.most - Math.max(0, (seen.wallNs - trial.wallNs) / seen.wallNs);
+  const beats = third === null ? 0 : third.most - Math.max(0, (seen.wallNs - beforeNs) / seen.wallNs);
   if (third !== null && beats >= LEAST_GAIN) {
-    const before: Trial = better ? { from: state.gates, wallNs: seen.wallNs, reads: seen.reads, bytes: seen.bytes, readingNs: seen.readingNs } : trial;
+    const before = better ? trialOf(state.gates, seen) : trial;
     return { state: { ...settled, gates: third.way, trial: before }, decision: decided("tried", "trial", third.way, rates, { least: third.least, most: third.most }) };
   }
   const to = better ? state.gates : trial.from;

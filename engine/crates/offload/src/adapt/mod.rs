@@ -58,8 +58,7 @@ impl Off {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Trial {
     from: GateReads,
-    wall_ns: f64,
-    seen: Seen,
+    token: Token,
 }
 
 /// What is known so far.
@@ -78,7 +77,7 @@ pub struct Adapting {
 }
 
 /// A window's means.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Token {
     wall_ns: f64,
     waited_ns: f64,
@@ -182,6 +181,20 @@ impl AdaptSetting {
         let before = compute_ns.max(rates.reading_ns(now.reads, now.bytes));
         let after = (compute_ns + then.cpu_ns - now.cpu_ns).max(rates.reading_ns(then.reads, then.bytes));
         (before - after) / token.wall_ns
+    }
+
+    /// Tokens differ in what they lack: what one like this would have taken before the change.
+    fn as_before(&self, trial: &Trial, seen: &Token, rates: &Rates) -> f64 {
+        let of = |token: &Token| {
+            let work = self.work(token, trial.from);
+            rates.reading_ns(work.reads, work.bytes)
+        };
+        let before = of(&trial.token);
+        if before > 0.0 {
+            trial.token.wall_ns * (of(seen) / before)
+        } else {
+            trial.token.wall_ns
+        }
     }
 
     fn others(&self, token: &Token, compute_ns: f64, from: GateReads, judged: &[GateReads], rates: &[Rates]) -> Vec<Choice> {
@@ -307,8 +320,7 @@ impl Adapting {
         };
         self.trial = Some(Trial {
             from: self.gates,
-            wall_ns: seen.wall_ns,
-            seen: seen.seen(),
+            token: seen,
         });
         self.compute_ns = None;
         let from = std::mem::replace(&mut self.gates, choice.way);
@@ -322,10 +334,11 @@ impl Adapting {
 
     /// How a change turned out: with two ways measured the rates are known, and a third way is tried if by them it may be better.
     fn judge(&mut self, trial: Trial, seen: &Token, record: Decision) -> Decision {
-        let suspects = solved(self.rates, trial.seen, seen.seen());
+        let suspects = solved(self.rates, trial.token.seen(), seen.seen());
         let rates = suspects[0];
-        let better = seen.wall_ns < trial.wall_ns;
-        let measured = (trial.wall_ns - seen.wall_ns) / trial.wall_ns;
+        let before_ns = self.setting.as_before(&trial, seen, &rates);
+        let better = seen.wall_ns < before_ns;
+        let measured = (before_ns - seen.wall_ns) / before_ns;
         let now = self.gates;
         self.judged.extend([now, trial.from]);
         let others = self.setting.others(seen, seen.compute_ns, now, &self.judged, &suspects);
@@ -337,17 +350,9 @@ impl Adapting {
         self.compute_ns = None;
         (self.storage, self.kernels) = (IN_ORDER, IN_ORDER);
         // What it has to beat is the better of the two that were measured.
-        let behind = ((seen.wall_ns - trial.wall_ns) / seen.wall_ns).max(0.0);
+        let behind = ((seen.wall_ns - before_ns) / seen.wall_ns).max(0.0);
         if let Some(third) = best(&others, |choice| choice.most).filter(|third| third.most - behind >= LEAST_GAIN) {
-            self.trial = Some(if better {
-                Trial {
-                    from: now,
-                    wall_ns: seen.wall_ns,
-                    seen: seen.seen(),
-                }
-            } else {
-                trial
-            });
+            self.trial = Some(if better { Trial { from: now, token: *seen } } else { trial });
             self.gates = third.way;
             return Decision {
                 verdict: Verdict::Tried,
