@@ -15,12 +15,11 @@ pub struct FlashShape {
     pub core_ratio: f64,
 }
 
-/// Opens the reader, and the modelled device in front of it where there is one. Reads of decoding jump about in one expert's region at a time, so that is the range of addresses at work.
-pub(crate) fn open(
-    options: &Options,
-    file: &Arc<FlashFile>,
-    most_buffer_bytes: usize,
-) -> Result<(Arc<dyn FlashReader>, Option<Arc<Shaper>>), GenerateError> {
+/// A reader, and the modelled device in front of it where there is one.
+pub(crate) type Opened = (Arc<dyn FlashReader>, Option<Arc<Shaper>>);
+
+/// Opens both. Reads of decoding jump about in one expert's region at a time, so that is the range of addresses at work.
+pub(crate) fn open(options: &Options, file: &Arc<FlashFile>, most_buffer_bytes: usize) -> Result<Opened, GenerateError> {
     let (lanes, submitters) = match options.backend {
         BackendChoice::Lanes(lanes) => (lanes, lanes),
         // One queue, however many reads are in it.

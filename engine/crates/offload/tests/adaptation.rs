@@ -13,7 +13,10 @@ fn number(of: &Json, name: &str) -> f64 {
 
 fn way(of: &Json) -> GateReads {
     let known = |gates: &GateReads| gates.name() == of.text();
-    GateReads::ALL.into_iter().find(known).expect(of.text())
+    GateReads::ALL
+        .into_iter()
+        .find(known)
+        .unwrap_or_else(|| panic!("no way: {of:?}"))
 }
 
 fn rates(of: &Json) -> Rates {

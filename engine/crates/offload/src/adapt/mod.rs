@@ -7,13 +7,15 @@
 
 mod decision;
 mod rates;
+mod token;
 mod ways;
 
 pub use decision::{AdaptSetting, Cause, Decision, Measured, Rates, Verdict, Window, Work};
 pub use ways::ReadCost;
 
 use crate::options::GateReads;
-use rates::{Seen, solved};
+use rates::solved;
+use token::Token;
 
 /// What is predicted and what is measured may differ by this factor.
 const THRESHOLD: f64 = 1.25;
@@ -39,7 +41,7 @@ const IN_ORDER: Off = Off { ratio: 1.0, windows: 0 };
 
 impl Off {
     fn next(self, ratio: f64, counts: bool) -> Self {
-        let is_off = ratio > THRESHOLD || ratio < 1.0 / THRESHOLD;
+        let is_off = !(1.0 / THRESHOLD..=THRESHOLD).contains(&ratio);
         if !counts || !is_off {
             return IN_ORDER;
         }
@@ -74,70 +76,6 @@ pub struct Adapting {
     trial: Option<Trial>,
     /// Ways that were judged since the rates were last corrected.
     judged: Vec<GateReads>,
-}
-
-/// A window's means.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Token {
-    wall_ns: f64,
-    waited_ns: f64,
-    compute_ns: f64,
-    reading_ns: f64,
-    reads: f64,
-    bytes: f64,
-    clusters: f64,
-    units: f64,
-    beside: f64,
-}
-
-impl Token {
-    fn of(window: &Window) -> Self {
-        let each = |sum: f64| sum / window.tokens;
-        Self {
-            wall_ns: each(window.wall_ns),
-            waited_ns: each(window.waited_ns),
-            compute_ns: each(window.wall_ns - window.waited_ns),
-            reading_ns: each(window.reading_ns),
-            reads: each(window.reads),
-            bytes: each(window.bytes),
-            clusters: each(window.clusters),
-            units: each(window.units),
-            beside: each(window.beside),
-        }
-    }
-
-    fn seen(&self) -> Seen {
-        Seen {
-            reads: self.reads,
-            bytes: self.bytes,
-            reading_ns: self.reading_ns,
-        }
-    }
-
-    fn measured(&self, window: &Window) -> Measured {
-        let a_second = |count: f64| {
-            if self.reading_ns > 0.0 {
-                (count / self.reading_ns) * 1e9
-            } else {
-                0.0
-            }
-        };
-        Measured {
-            wall_ns: self.wall_ns,
-            compute_ns: self.compute_ns,
-            reading_ns: self.reading_ns,
-            waited_share: self.waited_ns / self.wall_ns,
-            reads: self.reads,
-            bytes: self.bytes,
-            reads_per_sec: a_second(self.reads),
-            bytes_per_sec: a_second(self.bytes),
-            hit_rate: if window.look_ups > 0.0 {
-                1.0 - (window.clusters + window.units) / window.look_ups
-            } else {
-                1.0
-            },
-        }
-    }
 }
 
 /// Another way, with what it saves at worst and at best if any of some rates may be the true ones.
