@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { E, pipe, type Either } from "../sim/base/fp.js";
 import { badInput, type AppError, type Mistake } from "../sim/base/errors.js";
 import { custom, decode, exactly, nullable, oneOf, optional, type Codec, type Exact, type Fields, type Optional } from "../sim/base/decode.js";
+import { parseSlowStorage, type SlowStorage } from "../sim/domain/slow-storage.js";
 import { nearest } from "../sim/base/nearest.js";
 import { exampleOf, parseQuantity } from "../sim/base/units.js";
 import { sharedFlags, type Command, type Words } from "./command.js";
@@ -76,6 +77,9 @@ export const several = <A>(one: Codec<A>): Codec<ReadonlyArray<A>> =>
     const wrong = read.find(E.isLeft);
     return wrong === undefined ? E.right(read.flatMap((each) => (E.isRight(each) ? [each.right] : []))) : E.left(wrong.left[0]?.message ?? "is not allowed");
   });
+
+/** Storage that becomes slower in mid-run. */
+export const slowStorage: Codec<SlowStorage> = once("slow storage", "write it like 3@32, bytes:4@32 or reads:4@32", parseSlowStorage);
 
 /** What is meant as a file and not as a name: it ends in .json or has a slash. */
 export const isPath = (typed: string): boolean => typed.endsWith(".json") || typed.includes("/") || typed.includes("\\");

@@ -60,7 +60,7 @@ export interface BenchReport {
 export type Bench = (request: BenchRequest, hooks: Hooks<BenchStep>) => TaskEither<AppError, BenchReport | null>;
 
 /** What only a text needs, and what gives tokens of its own does not look at. */
-export const NO_TEXT: Pick<GenerateRequest, "prompt" | "tokens" | "temperature" | "topK" | "topP" | "stopAtEnd" | "predictor" | "audit" | "trace"> = { prompt: "", tokens: 1, predictor: null, audit: false, temperature: 0, topK: 0, topP: 1, stopAtEnd: false, trace: false };
+export const NO_TEXT: Pick<GenerateRequest, "prompt" | "tokens" | "temperature" | "topK" | "topP" | "stopAtEnd" | "predictor" | "audit" | "slow" | "adapt" | "trace"> = { prompt: "", tokens: 1, predictor: null, audit: false, slow: null, adapt: null, temperature: 0, topK: 0, topP: 1, stopAtEnd: false, trace: false };
 
 export const bench: Bench = ({ prompts, generations, repetitions, warmUp, ...setting }, hooks) =>
   untilDone(hooks, (told) =>

@@ -1,6 +1,7 @@
 /** A model and a prompt to a text. */
 import { TE, pipe, type TaskEither } from "../sim/base/fp.js";
 import type { AppError } from "../sim/base/errors.js";
+import type { AdaptRequest, DecisionReport, GateReads, SlowStorage } from "./adapting.js";
 import type { Part } from "./binding.js";
 import { call, present, type Hooks } from "./call.js";
 
@@ -44,6 +45,8 @@ export interface RunSetting {
   readonly policy: (typeof POLICIES)[number];
   readonly granularity: (typeof GRANULARITIES)[number];
   readonly overlap: (typeof OVERLAPS)[number];
+  /** How gate rows that are not in memory are read, where units are neurons and every gate decides. */
+  readonly gates: GateReads;
   readonly ffn: (typeof FFNS)[number];
   /** A file with a model of another shape than this is refused; null: any will do. */
   readonly planned: PlannedModel | null;
@@ -60,6 +63,10 @@ export interface GenerateRequest extends RunSetting {
   readonly predictor: string | null;
   /** Whether what the predictor misses is counted. */
   readonly audit: boolean;
+  /** The modelled storage becomes slower; null: it stays as it is. */
+  readonly slow: SlowStorage | null;
+  /** Measures, and changes what can be changed between tokens; null: nothing changes. */
+  readonly adapt: AdaptRequest | null;
   readonly temperature: number;
   readonly topK: number;
   readonly topP: number;
@@ -166,6 +173,8 @@ export interface GenerateReport {
   readonly phases?: MemoryPhases;
   readonly peakResident?: number;
   readonly seed: number;
+  /** What was decided between tokens, where that was asked for. */
+  readonly adaptation?: ReadonlyArray<DecisionReport>;
   readonly timeline?: TimelineReport;
 }
 

@@ -11,6 +11,7 @@ import { record, type Recorder } from "./record.js";
 import { trainPredictor, type TrainPredictor } from "./train-predictor.js";
 import { synth, verify, type Synth, type Verify } from "./synth.js";
 
+export type { AdaptRequest, DecisionReport } from "./adapting.js";
 export type { Part } from "./binding.js";
 export type { Hooks } from "./call.js";
 export type { BenchReport, BenchRequest, BenchStep, BenchTestReport } from "./bench.js";

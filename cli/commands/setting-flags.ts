@@ -14,5 +14,6 @@ export const settingFlags: ReadonlyArray<Flag> = [
   { name: "policy", value: "NAME", help: "what leaves the cold segment first: lru, window, static-hot, clock, lfu, s3-fifo, sieve or arc (default: lru)" },
   { name: "granularity", value: "UNIT", help: "unit of loading: tensor, expert, matrix, cluster or neuron (default: neuron)" },
   { name: "overlap", value: "WHAT", help: "which work may overlap a read: none, matrix or cluster (default: cluster)" },
+  { name: "gates", value: "HOW", help: "gate rows that are not in memory: apart (fewest bytes), joined over what lies between, or whole bundles, from which up and down are taken (fewest reads); at granularity neuron, bundles with overlap cluster (default: joined)" },
   { name: "ffn", value: "HOW", help: "FFNs in memory: dense, sparse, or auto by the model's activation (default: auto)" },
 ];

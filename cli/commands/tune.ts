@@ -18,7 +18,8 @@ export const tuneCommand: Command = {
     { name: "front", value: "FILE", help: "draw the front of speed, energy and memory, as .svg or .png" },
     { name: "published", value: null, help: "make the plans of results/tuned again, all of them" },
     { name: "regret", value: null, help: "measure the search against an exhaustive sweep, cell by cell, into results/tuned; takes a while" },
-    { name: "check", value: null, help: "with --published or --regret: write nothing; compare with what is stored, byte for byte, and exit 70 if anything differs" },
+    { name: "adaptation", value: null, help: "measure what adapting while running recovers when storage slows down, cell by cell, into results/tuned" },
+    { name: "check", value: null, help: "with --published, --regret or --adaptation: write nothing; compare with what is stored, byte for byte, and exit 70 if anything differs" },
     workersFlag,
   ],
   examples: [
@@ -31,13 +32,14 @@ export const tuneCommand: Command = {
     ["tune --published --check", "are the stored plans still what comes out?"],
   ],
   load: async () => {
-    const [{ tuneProgram }, { drawFront }, { published }, { regretStudy }, { drawingTools }] = await Promise.all([
+    const [{ tuneProgram }, { drawFront }, { published }, { regretStudy }, { adaptationStudy }, { drawingTools }] = await Promise.all([
       import("../programs/tune.js"),
       import("../../experiments/plots/front.js"),
       import("../../experiments/tuned/published.js"),
       import("../../experiments/planner-regret/study.js"),
+      import("../../experiments/adaptation/study.js"),
       import("../node/drawing.js"),
     ]);
-    return tuneProgram({ draw: (front) => drawFront(drawingTools().document, front), png: (svg) => drawingTools().png(svg), published, regretStudy })(tuneCommand);
+    return tuneProgram({ draw: (front) => drawFront(drawingTools().document, front), png: (svg) => drawingTools().png(svg), published, regretStudy, adaptationStudy })(tuneCommand);
   },
 };

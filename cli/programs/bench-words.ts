@@ -120,7 +120,7 @@ export const configurationsOf = (args: BenchArgs, plan: Mapped["request"], shape
 
 /** The words that make another process of this program measure one configuration. */
 export const wordsOf = (args: BenchArgs, { request, threads }: Pick<Configuration, "request" | "threads">): ReadonlyArray<string> => {
-  const passed = (["plan", "lanes", "io-uring", "pin", "pin-io", "shape-flash", "depth", "cluster", "policy", "granularity", "overlap", "ffn"] as const).flatMap((name) => (args[name] === null ? [] : [`--${name}`, String(args[name])]));
+  const passed = (["plan", "lanes", "io-uring", "pin", "pin-io", "shape-flash", "depth", "cluster", "policy", "granularity", "overlap", "gates", "ffn"] as const).flatMap((name) => (args[name] === null ? [] : [`--${name}`, String(args[name])]));
   const list = (all: ReadonlyArray<number>): string => (all.length === 0 ? "0" : all.join(","));
   return [
     "bench", "--format", "json", "--model", request.model, "--n-prompt", list(request.prompts), "--n-gen", list(request.generations), "--repetitions", String(request.repetitions),

@@ -1,5 +1,6 @@
 /** What a generation cost, for people and for programs. Pure. */
 import { showBytes, showNs } from "../../sim/base/units.js";
+import { describeAdaptation } from "../../sim/report/describe-adaptation.js";
 import { table } from "../../sim/report/table.js";
 import type { GenerateReport, GenerateRequest, MemoryShare, PhaseReport } from "../../engine/index.js";
 
@@ -65,6 +66,7 @@ export const describeGeneration = (report: GenerateReport, shapedTo: string | nu
     ...shapedLine(report, shapedTo),
     ...(report.fired === undefined ? [] : [`neurons that fired: ${percent(report.fired)}`]),
     ...(report.predicted === undefined ? [] : [`neurons that were predicted: ${percent(report.predicted)}${report.recall === undefined ? "" : `; of those that would have fired, ${percent(report.recall)} were`}`]),
+    ...describeAdaptation(report.adaptation ?? null),
     `ended: ${STOPS[report.stop]}`,
   ].join("\n");
 };
@@ -99,6 +101,7 @@ export const summaryOfGeneration = (request: GenerateRequest, report: GenerateRe
     shapedTo: shapedOf(report, shapedTo),
     memory: { allowed: report.memory ?? null, fixed: report.fixed, ffnBytes: report.ffnBytes, hot: report.hot, cold: report.cold, phases: report.phases ?? null, peakResident: report.peakResident ?? null },
     engine: { architecture: report.architecture, file: report.file, ffn: report.ffn, kernels: report.kernels, threads: report.threads, loadMs: report.loadNs / 1e6 },
+    adaptation: report.adaptation ?? null,
     seed: report.seed,
     inputs: request,
     unmapped,

@@ -6,7 +6,7 @@ import type { GenerateRequest, PlannedModel } from "../../engine/index.js";
 export interface Mapped {
   /** What was given; null where nothing was. */
   readonly given: Plan | null;
-  readonly request: Partial<Pick<GenerateRequest, "memory" | "segments" | "threads" | "io" | "depth" | "cluster" | "policy" | "granularity" | "overlap" | "planned">>;
+  readonly request: Partial<Pick<GenerateRequest, "memory" | "segments" | "threads" | "io" | "depth" | "cluster" | "policy" | "granularity" | "overlap" | "gates" | "planned">>;
   /** One line each: what the plan says, and what happens instead. */
   readonly unmapped: ReadonlyArray<string>;
 }
@@ -52,6 +52,7 @@ export const mapPlan = (plan: Plan, cores: number, predicts: boolean, planned: P
       granularity: granularity ?? "neuron",
       policy: policy ?? "lru",
       overlap: mechanisms.overlap,
+      gates: plan.io.gates,
       planned,
     },
     unmapped: said.filter(([holds]) => holds).map(([, line]) => line),

@@ -2,7 +2,7 @@
 import { RTE, pipe, type Either } from "../../sim/base/fp.js";
 import type { Exact } from "../../sim/base/decode.js";
 import type { AppError, Mistake } from "../../sim/base/errors.js";
-import type { Plan } from "../../sim/domain/plan.js";
+import { GATE_READS, type Plan } from "../../sim/domain/plan.js";
 import { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type FlashShape, type PlannedModel, type RunSetting } from "../../engine/index.js";
 import { absent, choice, inputFile, optional, several, wholeNumber, word, type Sound } from "../args.js";
 import { gather, type Capabilities, type Program } from "../program.js";
@@ -11,7 +11,7 @@ import { flashShape } from "./flash-shape.js";
 import { knownNames, loadDevice, loadModel, loadPlan } from "./load.js";
 
 /** What happens without a word about it. Written in --help too. */
-const DEFAULTS = { io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru", granularity: "neuron", overlap: "cluster" } as const;
+const DEFAULTS = { io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru", granularity: "neuron", overlap: "cluster", gates: "joined" } as const;
 
 export const settingFields = {
   plan: absent(inputFile),
@@ -25,6 +25,7 @@ export const settingFields = {
   policy: absent(choice(...POLICIES)),
   granularity: absent(choice(...GRANULARITIES)),
   overlap: absent(choice(...OVERLAPS)),
+  gates: absent(choice(...GATE_READS)),
   ffn: optional(choice(...FFNS), "auto" as const),
 };
 
@@ -33,7 +34,7 @@ export type SettingArgs = Exact<typeof settingFields>;
 const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined;
 
 /** What only matters while weights are read; without a budget it would be without effect. */
-const FOR_FLASH = ["lanes", "io-uring", "pin-io", "shape-flash", "depth", "cluster", "policy", "granularity", "overlap"] as const;
+const FOR_FLASH = ["lanes", "io-uring", "pin-io", "shape-flash", "depth", "cluster", "policy", "granularity", "overlap", "gates"] as const;
 
 /** `inMemory`: there is no budget, in flags or plan. `threads`: the numbers of threads that were typed. */
 export const settingMistakes = (args: Sound<typeof settingFields>, inMemory: boolean, threads: ReadonlyArray<number>): ReadonlyArray<Mistake> => [
@@ -59,6 +60,7 @@ export const settingOf = (args: SettingArgs, plan: Mapped["request"], shape: Fla
   policy: args.policy ?? plan.policy ?? DEFAULTS.policy,
   granularity: args.granularity ?? plan.granularity ?? DEFAULTS.granularity,
   overlap: args.overlap ?? plan.overlap ?? DEFAULTS.overlap,
+  gates: args.gates ?? plan.gates ?? DEFAULTS.gates,
   ffn: args.ffn,
   planned: plan.planned ?? null,
 });

@@ -5,9 +5,10 @@ import type { Mistake } from "../../sim/base/errors.js";
 import { encodeRecord, titleOf } from "../../sim/domain/run.js";
 import { timeline, timelineText } from "../../sim/report/timeline.js";
 import type { FlashShape, GenerateReport, GenerateRequest, GenerateStep } from "../../engine/index.js";
-import { absent, argument, decimal, inputFile, isSamePath, outputFile, readWords, shared, size, switchedOn, wholeNumber, word, type Sound } from "../args.js";
+import { absent, argument, decimal, inputFile, isSamePath, outputFile, readWords, shared, size, slowStorage, switchedOn, wholeNumber, word, type Sound } from "../args.js";
 import type { Command, Words } from "../command.js";
 import { gather, inFormat, type Answer, type OutputFile, type Program } from "../program.js";
+import { adaptFor, adaptMistakes } from "./adapting.js";
 import { asTyped } from "./as-typed.js";
 import { describeGeneration, summaryOfGeneration } from "./describe-generation.js";
 import type { Mapped } from "./engine-plan.js";
@@ -25,6 +26,8 @@ const fields = {
   memory: absent(size('"900MB" or "2GiB"')),
   threads: absent(wholeNumber(1, 1024)),
   ...settingFields,
+  "slow-storage": absent(slowStorage),
+  adapt: switchedOn,
   predictor: absent(inputFile),
   audit: switchedOn,
   temperature: absent(decimal(0, 100)),
@@ -42,6 +45,7 @@ const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined;
 const contradictions = (args: Sound<typeof fields>): ReadonlyArray<Mistake> => [
   ...settingMistakes(args, args.memory === null && args.plan === null, typeof args.threads === "number" ? [args.threads] : []),
   ...predictorMistakes(args),
+  ...adaptMistakes(args, args.memory === null && args.plan === null),
   ...(isSamePath(args.trace, args.save) ? [{ path: "--save", message: `names the same file as --trace: ${args.save}` }] : []),
   ...(["trace", "save"] as const).flatMap((output) => (["model", "plan"] as const).filter((input) => isSamePath(args[input], args[output])).map((input) => ({ path: `--${output}`, message: `names the file that --${input} reads: ${args[output]}` }))),
   ...(args.temperature === undefined || (args.temperature ?? DEFAULTS.temperature) > 0
@@ -49,13 +53,15 @@ const contradictions = (args: Sound<typeof fields>): ReadonlyArray<Mistake> => [
     : (["top-k", "top-p"] as const).filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: "is for sampling, and at temperature 0 the likeliest token is taken; give --temperature above 0, or leave it out" }))),
 ];
 
-const requestOf = (args: Args, plan: Mapped["request"], shape: FlashShape | null): GenerateRequest => ({
+const requestOf = (args: Args, plan: Mapped["request"], shape: FlashShape | null, adapt: GenerateRequest["adapt"]): GenerateRequest => ({
   model: args.model,
   prompt: args.prompt,
   tokens: args.tokens ?? DEFAULTS.tokens,
   memory: args.memory === null ? (plan.memory ?? null) : Math.floor(args.memory),
   threads: args.threads ?? args.pin?.length ?? plan.threads ?? null,
   ...settingOf(args, plan, shape),
+  slow: args["slow-storage"],
+  adapt,
   predictor: args.predictor,
   audit: args.audit,
   temperature: args.temperature ?? DEFAULTS.temperature,
@@ -132,9 +138,9 @@ export const generation = (command: Command) => (given: Words): Program<Generate
   const reading = readWords(command, fields, contradictions)(given);
   return pipe(
     gather({ args: RTE.fromEither(reading.args), plan: planAt(argument(reading, "plan"), isGiven(reading.sound.predictor)) }),
-    RTE.chain(({ args, plan }) => pipe(shapeFor(args["shape-flash"], plan), RTE.map((shape) => ({ args, plan, shape })))),
-    RTE.chain(({ args, plan, shape }) => {
-      const request = requestOf(args, plan.request, shape);
+    RTE.chain(({ args, plan }) => pipe(gather({ shape: shapeFor(args["shape-flash"], plan), adapt: adaptFor(args.adapt, args["shape-flash"]) }), RTE.map((known) => ({ args, plan, ...known })))),
+    RTE.chain(({ args, plan, shape, adapt }) => {
+      const request = requestOf(args, plan.request, shape, adapt);
       return pipe(
         run(`neuronlab ${command.name}`, args, request),
         RTE.chainFirst(() => endLine(args)),

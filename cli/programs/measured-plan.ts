@@ -58,6 +58,6 @@ export const measuredPlan = (request: GenerateRequest, report: GenerateReport, g
     cluster: { neurons: request.cluster },
     cache: { fixed, predictors: 0, scales: 0, kv, runtime, hot, cold },
     pipeline: { depth: request.depth },
-    io: { streamBlock: LARGEST_READ, lanes: Math.min(request.io.reads, 64) },
+    io: { streamBlock: LARGEST_READ, lanes: Math.min(request.io.reads, 64), gates: request.gates },
   };
 };

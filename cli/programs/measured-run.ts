@@ -118,6 +118,7 @@ export const measuredRun = ({ request, report, given, shapedTo }: Ran): Measured
     exposedIoShare: spent.exposed / spent.ns,
     lanes: laneUses(spent, whats, hasReads),
     cpuUtilisation: (spent.byThread.reduce((total, ns) => total + ns, 0) + spent.together * report.threads) / (spent.ns * report.threads),
+    adaptation: report.adaptation ?? null,
     violations: [],
     spans,
     engine: {

@@ -8,7 +8,7 @@ import type { DeviceProfile } from "../../sim/domain/device.js";
 import { encodePlan, type Plan } from "../../sim/domain/plan.js";
 import { describeRun, summaryOf } from "../../sim/report/describe-run.js";
 import { timeline, timelineText } from "../../sim/report/timeline.js";
-import { absent, argument, choice, inputFile, isSamePath, nameOrFile, optional, outputFile, readWords, share, shared, size, wholeNumber, words, type Reading, type Sound } from "../args.js";
+import { absent, argument, choice, inputFile, isSamePath, nameOrFile, optional, outputFile, readWords, share, shared, size, slowStorage, switchedOn, wholeNumber, words, type Reading, type Sound } from "../args.js";
 import { gather, inFormat, tried, type Answer, type OutputFile, type ProfileKind, type Program, type RunInputs } from "../program.js";
 import type { Command, Words } from "../command.js";
 import { knownNames, loadDevice, loadModel, loadPlan, loadSystem, type Names } from "./load.js";
@@ -59,6 +59,8 @@ const fieldsWith = (names: Names) => ({
   activations: absent(inputFile),
   fidelity: optional(choice("analytic", "cluster", "neuron"), "cluster" as const),
   set: optional(switches, {} as Partial<Mechanisms>),
+  "slow-storage": absent(slowStorage),
+  adapt: switchedOn,
   trace: absent(outputFile),
   save: absent(outputFile),
   "save-plan": absent(outputFile),
@@ -135,6 +137,8 @@ const loadInputs = (typed: Typed, names: Names): Program<{ readonly args: Args; 
         ...(Object.keys(args.set).length === 0 ? {} : { mechanisms: args.set }),
         ...(plan === null ? {} : { plan }),
         ...(args.activations === null ? {} : { activations: args.activations }),
+        ...(args["slow-storage"] === null ? {} : { slowStorage: args["slow-storage"] }),
+        ...(args.adapt ? { adapt: true as const } : {}),
         ...(args.trace === null && args.save === null ? {} : { trace: true }),
       };
       return { args, inputs: { device, model, system, request, ...(activations === null ? {} : { activations }) } };

@@ -25,6 +25,7 @@ export interface Workshop {
   readonly png: (svg: string) => Uint8Array;
   readonly published: Study;
   readonly regretStudy: Study;
+  readonly adaptationStudy: Study;
 }
 
 const fieldsWith = (names: Names) => ({
@@ -43,6 +44,7 @@ const fieldsWith = (names: Names) => ({
   front: absent(outputFile),
   published: switchedOn,
   regret: switchedOn,
+  adaptation: switchedOn,
   check: switchedOn,
   workers,
 });
@@ -57,12 +59,12 @@ const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined;
 const ASKED = ["device", "model", "system", "memory", "at-least", "batch", "prompt", "tokens", "out", "front", "seed"] as const;
 
 const contradictions = (args: Sound<ArgFields>): ReadonlyArray<Mistake> => {
-  const study = args.published === true ? "--published" : args.regret === true ? "--regret" : null;
+  const study = args.published === true ? "--published" : args.regret === true ? "--regret" : args.adaptation === true ? "--adaptation" : null;
   const inputs = (["device", "model", "system"] as const).map((name) => ({ name, path: args[name] }));
   return [
-    ...(args.published === true && args.regret === true ? [{ path: "--regret", message: "is a study of its own, and so is --published; give one of them" }] : []),
+    ...(["regret", "adaptation"] as const).filter((name) => args[name] === true && study !== `--${name}`).map((name) => ({ path: `--${name}`, message: `is a study of its own, and so is ${study}; give one of them` })),
     ...(study === null ? [] : ASKED.filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: `is fixed by ${study}; leave it out` }))),
-    ...(study === null && args.check === true ? [{ path: "--check", message: "compares with what is stored; give --published or --regret too" }] : []),
+    ...(study === null && args.check === true ? [{ path: "--check", message: "compares with what is stored; give --published, --regret or --adaptation too" }] : []),
     ...(isGiven(args["at-least"]) && args.objective !== undefined && args.objective !== "memory" ? [{ path: "--at-least", message: "is for --objective memory: the speed that the plan must keep" }] : []),
     ...(isGiven(args.front) && args.planner !== undefined && args.planner !== "ours" ? [{ path: "--front", message: `needs a search, and ${args.planner} chooses one plan; leave it out, or say --planner ours` }] : []),
     ...(typeof args.front === "string" && !/\.(svg|png)$/i.test(args.front) ? [{ path: "--front", message: `should end in .svg or .png, got ${args.front}` }] : []),
@@ -166,7 +168,7 @@ export const tuneProgram = (workshop: Workshop) => (command: Command) => (given:
     RTE.map((names) => readWords(command, fieldsWith(names), contradictions)(given)),
     RTE.chain((typed) =>
       pipe(
-        RTE.fromEither(typed.sound.published === true || typed.sound.regret === true ? typed.args : E.right(null)),
-        RTE.chain((args): Program<Answer> => (args === null ? pipe(cellOf(typed), RTE.chain((asked) => tuneOne(asked.args, asked.cell, workshop))) : runStudy(args, args.published ? workshop.published : workshop.regretStudy))),
+        RTE.fromEither(typed.sound.published === true || typed.sound.regret === true || typed.sound.adaptation === true ? typed.args : E.right(null)),
+        RTE.chain((args): Program<Answer> => (args === null ? pipe(cellOf(typed), RTE.chain((asked) => tuneOne(asked.args, asked.cell, workshop))) : runStudy(args, args.published ? workshop.published : args.regret ? workshop.regretStudy : workshop.adaptationStudy))),
       )),
   );

@@ -15,8 +15,9 @@ export const planOf = (cell: Cell, model: ModelSpec): Plan => {
   };
   const sizes = sizesOf(model);
   const cluster = { neurons: cell.cluster };
+  const io: Plan["io"] = { streamBlock: 512 * 1024, lanes: cell.reads, gates: "joined" };
   const empty = { fixed: sizes.nonFfnBytes, predictors: 0, scales: 0, kv: 0, runtime: 0, hot: 0, cold: 0 };
-  const whole = wholeSegments(cutOf(model, { mechanisms, cluster, cache: empty }));
+  const whole = wholeSegments(cutOf(model, { mechanisms, cluster, io, cache: empty }));
   const held = cell.budget * (whole.hot + whole.cold);
   // Gates first where they decide; where every neuron counts, in proportion.
   const hot = Math.floor(model.activation === "SiLU" ? cell.budget * whole.hot : Math.min(held, whole.hot));
@@ -31,6 +32,6 @@ export const planOf = (cell: Cell, model: ModelSpec): Plan => {
     cluster,
     cache: { ...empty, hot, cold },
     pipeline: { depth: cell.depth },
-    io: { streamBlock: 512 * 1024, lanes: cell.reads },
+    io,
   };
 };

@@ -13,6 +13,10 @@ export const sizeCodec = custom("size", (raw) => {
   return E.isRight(parsed) && parsed.right < 0 ? E.left(`must not be negative: ${String(raw)}`) : parsed;
 });
 
+/** From the fewest bytes to the fewest reads. */
+export const GATE_READS = ["apart", "joined", "bundles"] as const;
+export type GateReads = (typeof GATE_READS)[number];
+
 export const planCodec = exactly({
   schema: oneOf("neuronlab/plan@1"),
   note: optional(text, "-"),
@@ -42,6 +46,8 @@ export const planCodec = exactly({
     streamBlock: sizeCodec,
     /** Threads that read at once. */
     lanes: number(1, 64, true),
+    /** Gated, by neuron: how gate rows that are not in memory are read. Each by itself; in runs, over the up and down that lie between; in runs of whole bundles, from which up and down of what fires are taken. */
+    gates: optional(oneOf(...GATE_READS), "joined" as const),
   }),
 });
 export type Plan = TypeOf<typeof planCodec>;
@@ -64,5 +70,5 @@ export const encodePlan = (plan: Plan): unknown => ({
   ...plan,
   memory: sizeText(plan.memory),
   cache: Object.fromEntries(Object.entries(plan.cache).map(([part, bytes]) => [part, sizeText(bytes)])),
-  io: { ...plan.io, streamBlock: sizeText(plan.io.streamBlock) },
+  io: { streamBlock: sizeText(plan.io.streamBlock), lanes: plan.io.lanes, ...(plan.io.gates === "joined" ? {} : { gates: plan.io.gates }) },
 });

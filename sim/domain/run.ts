@@ -3,7 +3,9 @@
  * `origin`, so that a table or a figure can show both and never mix them.
  */
 import type { PredictorAccount } from "./predictor-account.js";
+import type { SlowStorage } from "./slow-storage.js";
 import { encodePlan, type Plan } from "./plan.js";
+import type { Decision } from "./adaptation.js";
 import type { Mechanisms } from "./system.js";
 
 export type Fidelity = "analytic" | "cluster" | "neuron";
@@ -32,6 +34,10 @@ export interface RunRequest {
   readonly plan?: Plan;
   /** The file of the activation trace that stands in the place of the model's statistics. */
   readonly activations?: string;
+  /** Storage that becomes slower in mid-run. */
+  readonly slowStorage?: SlowStorage;
+  /** Measure, and change the plan between tokens. */
+  readonly adapt?: true;
   /** Keep all spans for a timeline. */
   readonly trace?: boolean;
 }
@@ -78,6 +84,8 @@ interface AnyRun {
   readonly lanes: ReadonlyArray<LaneUse>;
   /** Share of the compute threads' time spent computing. */
   readonly cpuUtilisation: number;
+  /** What was decided between tokens; null where nothing was to adapt. */
+  readonly adaptation: ReadonlyArray<Decision> | null;
   /** In-run checks that failed; empty in a sound run. */
   readonly violations: ReadonlyArray<string>;
   readonly spans: ReadonlyArray<SpanRow>;

@@ -5,6 +5,8 @@
  */
 import type { CoreKind, DeviceProfile, FlashProfile } from "../domain/device.js";
 
+import type { Slowdown } from "../domain/slow-storage.js";
+
 export const PAGE_BYTES = 4096;
 
 interface CurvePoint { readonly block: number; readonly rate: number }
@@ -83,6 +85,27 @@ export const randomReadBandwidth = (flash: FlashProfile, read: RandomRead): numb
 
 /** Device time of one random read, ns. */
 export const randomReadNs = (flash: FlashProfile, read: RandomRead): number => read.blockBytes / randomReadBandwidth(flash, read);
+
+/**
+ * What a read takes in two numbers, ns: of a byte on the device's link, which is what the fastest stream shows, and of a command, which is what a random
+ * read of one page takes beside its bytes (none where that is no slower). As in engine/crates/flash/src/curve.rs.
+ */
+export const storageRates = (flash: FlashProfile, rangeBytes: number): { readonly commandNs: number; readonly byteNs: number } => {
+  const byteNs = 1 / Math.max(...flash.sequential.map((point) => point.rate.value));
+  return { commandNs: Math.max(0, PAGE_BYTES / randomAtRange(flash, PAGE_BYTES, rangeBytes) - PAGE_BYTES * byteNs), byteNs };
+};
+
+/** Device time of reads that took `plainNs`, on a storage that has become slower. As in engine/crates/flash/src/shaper.rs. */
+export const slowedNs = ({ of, factor }: Slowdown, rates: ReturnType<typeof storageRates>, plainNs: number, reads: number, bytes: number): number => {
+  switch (of) {
+    case "all":
+      return plainNs * factor;
+    case "bytes":
+      return plainNs + (factor - 1) * rates.byteNs * bytes;
+    case "reads":
+      return plainNs + (factor - 1) * rates.commandNs * reads;
+  }
+};
 
 export const pagesFor = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES);
 

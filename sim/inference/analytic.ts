@@ -64,6 +64,6 @@ export const analyticRecord = (setting: Setting): SimulatedRun => {
     breakdown, exposedIoShare: Math.min(1, exposed / stepNs), lanes: [], cpuUtilisation: Math.min(1, cpuNs / stepNs),
     dramBytesPerToken: dramBytes / steps / divisor, dramBandwidth: dramBytes / wallNs,
     energy: { joulesPerToken: joules / produced, peakWatts: watts, meanWatts: watts, byPart: parts, hottestC: device.thermal.ambient.value },
-    bound: bounds(setting, demand), limits: limitsOf(breakdown), violations: [], spans: [],
+    bound: bounds(setting, demand), limits: limitsOf(breakdown), adaptation: null, violations: [], spans: [],
   };
 };

@@ -4,6 +4,7 @@
  */
 import { E, type Either } from "../base/fp.js";
 import { stuck, type AppError } from "../base/errors.js";
+import type { Decision } from "../domain/adaptation.js";
 import type { DeviceProfile } from "../domain/device.js";
 import type { Plan } from "../domain/plan.js";
 import { ACTIVITIES, type RunRequest, type TokenRow } from "../domain/run.js";
@@ -35,6 +36,8 @@ export interface Finished {
   readonly hottestC: number;
   /** What a mean step asked for (decode), and the worst that heat did: what the bounds are worked out from. */
   readonly demand: Demand | null;
+  /** What was decided between tokens; null where nothing was to adapt. */
+  readonly adaptation: ReadonlyArray<Decision> | null;
   readonly heat: Heat;
 }
 
@@ -93,7 +96,14 @@ export interface Work {
   readonly demand: (steps: number) => Demand;
   /** Bytes/ns that the plan's lanes get together, where they read for themselves. */
   readonly readsTogether?: number;
+  /** A token is over. */
+  readonly endToken?: (seen: SeenToken) => void;
+  /** What was decided between tokens; null where nothing was to adapt. */
+  readonly adaptation?: () => ReadonlyArray<Decision> | null;
 }
+
+/** A token's time; in it, of the mean compute thread waiting, and of the flash serving. */
+export interface SeenToken { readonly latencyNs: number; readonly waitedNs: number; readonly readingNs: number }
 
 export interface DecodeInputs {
   readonly device: DeviceProfile;
@@ -125,6 +135,23 @@ export const decode = ({ device, layers, plan, rates, request, efficiency, work 
   let selected = 0;
   let lookups = 0;
   let misses = 0;
+  let [computedNs, readNs] = [0, 0];
+  const slow = request.slowStorage;
+
+  /** Of other systems' reads; the gated way counts its own. */
+  const slowdownAt = (next: number): number => (slow !== undefined && plan.mechanisms.computation !== "gated" && next >= slow.token ? slow.factor : 1);
+  executor.readSlowdown = slowdownAt(0);
+  heat.readSlowdown = executor.readSlowdown;
+
+  /** What threads and flash did in the token that is over. */
+  const noteToken = (latencyNs: number): void => {
+    const busy = recorder.laneBusyNs;
+    const threads = Math.max(1, phone.threads.length);
+    const computing = phone.lane.threads.reduce((sum, lane) => sum + busy[lane]!, 0) / threads + busy[phone.lane.allThreads]!;
+    const reading = busy[phone.lane.flash]!;
+    work.endToken?.({ latencyNs, waitedNs: Math.max(0, latencyNs - (computing - computedNs)), readingNs: reading - readNs });
+    [computedNs, readNs] = [computing, reading];
+  };
 
   const runLayer = (layer: number, cause: number): void => {
     executor.clear();
@@ -151,8 +178,9 @@ export const decode = ({ device, layers, plan, rates, request, efficiency, work 
     const watts = (joules - joulesBefore) / (latencyNs * 1e-9);
     if (watts > peakWatts) peakWatts = watts;
     executor.throttle = thermal.step(watts, latencyNs);
-    executor.readSlowdown = thermal.temperature() > device.flash.hotAt.value ? 1 / device.flash.hotRatio.value : 1;
+    executor.readSlowdown = (thermal.temperature() > device.flash.hotAt.value ? 1 / device.flash.hotRatio.value : 1) * slowdownAt(token + 1);
     phone.reads?.setScale(1 / executor.readSlowdown);
+    noteToken(latencyNs);
     if (token + 1 < request.tokens) {
       heat.throttle = Math.min(heat.throttle, executor.throttle);
       heat.readSlowdown = Math.max(heat.readSlowdown, executor.readSlowdown);
@@ -183,6 +211,6 @@ export const decode = ({ device, layers, plan, rates, request, efficiency, work 
   return E.right({
     phone, tokens: rows, wallNs: kernel.now, path, pathViolations, exposedReadNs: executor.exposedReadNs, rowsComputed, selected, flashBytes,
     activity: activityOf(phone, plan, kernel.now, flashBytes), peakWatts, hottestC: thermal.hottest(),
-    demand: work.demand(request.tokens), heat,
+    demand: work.demand(request.tokens), adaptation: work.adaptation?.() ?? null, heat,
   });
 };

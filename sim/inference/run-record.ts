@@ -96,6 +96,7 @@ export const runRecordOf = (done: Finished, plan: Plan, request: RunRequest, bou
     energy: { joulesPerToken: joules / produced, peakWatts: done.peakWatts, meanWatts: joules / (wallNs * 1e-9), byPart: parts, hottestC: done.hottestC },
     bound,
     limits: limitsOf(breakdown),
+    adaptation: done.adaptation,
     violations,
     spans: spansOf(done),
   };

@@ -3,7 +3,7 @@
  * bytes. Three fidelities stand behind it: closed form, events per neuron cluster (the default), every neuron looked up.
  */
 import { E, pipe, type Either } from "../base/fp.js";
-import { badInput, type AppError } from "../base/errors.js";
+import { badInput, unsupported, type AppError } from "../base/errors.js";
 import type { DeviceProfile } from "../domain/device.js";
 import type { ModelSpec } from "../domain/model.js";
 import type { SimulatedRun, RunRequest } from "../domain/run.js";
@@ -26,6 +26,16 @@ import { prefill } from "./prefill.js";
 import type { Setting } from "./setting.js";
 import { layerLaws, sparseDraws } from "./sparse-draws.js";
 import { streamedWork } from "./streamed/work.js";
+
+/** What changes in mid-run needs a run with tokens, of a system that can. */
+const unchanging = ({ slowStorage, adapt, phase, fidelity, system }: RunRequest, { mechanisms }: Plan): AppError | null => {
+  if (slowStorage === undefined && adapt === undefined) return null;
+  const what = adapt === true ? "adapting" : "storage that becomes slower";
+  if (phase === "prefill" || fidelity === "analytic") return unsupported(what, `happens between tokens, and ${phase === "prefill" ? "a prompt" : "the closed form"} has none; take --phase decode at --fidelity cluster or neuron`);
+  if (mechanisms.computation === "gated") return null;
+  if (adapt === true) return unsupported(what, `changes how gate rows are read between tokens where the true gates decide, and ${system} does not read so; take --system neuronlab`);
+  return slowStorage === undefined || slowStorage.of === "all" ? null : unsupported(what, `by ${slowStorage.of} alone is known of reads where the true gates decide, and ${system} does not read so; take --system neuronlab, or slow all`);
+};
 
 export interface SimulationInputs {
   readonly device: DeviceProfile;
@@ -78,6 +88,8 @@ const run = (inputs: Omit<SimulationInputs, "activations">, trace: ActivationTra
     E.chain((plan) => {
       const strange = strangeReplay(inputs, plan);
       if (strange !== null) return E.left(strange);
+      const refused = unchanging(request, plan);
+      if (refused !== null) return E.left(refused);
       const rates = layerRates(device, model, system, plan, request);
       const laws = layerLaws(model, plan, rates, request);
       const setting: Setting = { device, model, system, plan, rates, laws, request };

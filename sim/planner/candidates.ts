@@ -50,7 +50,7 @@ export const planAt = ({ device, model, system, request }: Cell, choice: Choice)
         cluster: { neurons: choice.clusterNeurons },
         cache: { fixed: whole(fit.fixed), predictors: whole(fit.predictors), scales: whole(fit.scales), kv: whole(fit.kv), runtime: whole(fit.runtime + inFlight), hot, cold: all ? 0 : whole(cacheBytes - hot) },
         pipeline: { depth: choice.depth },
-        io: { streamBlock: choice.streamBlock, lanes: choice.lanes },
+        io: { streamBlock: choice.streamBlock, lanes: choice.lanes, gates: "joined" },
       };
     }),
   );

@@ -165,7 +165,7 @@ export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: Sys
           cold: mapped ? pages : keeps && (!fit.all || mechanisms.computation === "gated") ? cacheBytes * (1 - hotFraction) : 0,
         },
         pipeline: { depth: DEPTH },
-        io: { streamBlock: STREAM_BLOCK, lanes: mechanisms.computation === "gated" ? READS_UNDER_WAY : streamsExperts(mechanisms) ? LANES : 1 },
+        io: { streamBlock: STREAM_BLOCK, lanes: mechanisms.computation === "gated" ? READS_UNDER_WAY : streamsExperts(mechanisms) ? LANES : 1, gates: "joined" },
       };
     }),
   );

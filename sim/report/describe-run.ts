@@ -2,6 +2,7 @@
 import { showBytes } from "../base/units.js";
 import { encodePlan, residentBytes } from "../domain/plan.js";
 import { encodeRequest, type LaneUse, type MeasuredRun, type MemoryRequest, type RunRecord, type SimulatedRun } from "../domain/run.js";
+import { describeAdaptation } from "./describe-adaptation.js";
 import { indented, showNumber, showShare, table } from "./table.js";
 
 const showMemory = (memory: MemoryRequest): string => {
@@ -123,6 +124,7 @@ export const describeRun = (record: RunRecord, options: { readonly timeline: str
     memoryTable(record),
     "",
     ...(limits === undefined ? [] : [`limited by ${limits.length === 0 ? "nothing in particular" : limits.join(", then ")}`]),
+    ...describeAdaptation(record.adaptation),
     ...(record.violations.length === 0 ? [] : ["", "this run broke its own checks; do not trust its numbers:", indented(record.violations.join("\n"))]),
     `timeline: ${options.timeline}`,
   ].join("\n");
@@ -152,6 +154,7 @@ export const summaryOf = (record: RunRecord): Readonly<Record<string, unknown>> 
     memory: memoryByPart(record),
     wallMs: record.wallNs / 1e6,
     violations: record.violations,
+    adaptation: record.adaptation,
     ...(record.origin === "measured" ? { engine: record.engine } : {}),
     inputs: encodeRequest(record.inputs),
     plan: encodePlan(record.plan),

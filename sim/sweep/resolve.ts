@@ -132,7 +132,7 @@ const besideMemory = (plan: Plan, fields: Draft["plan"], batch: number): Plan =>
     ...plan, note: SWEPT,
     mechanisms: { ...plan.mechanisms, submitters: choice.driver.ioCore === "none" ? "compute-threads" : "io-thread" },
     compute: { threads: { big: choice.driver.big, mid: choice.mid, little: choice.little }, ioCore: choice.driver.ioCore, attentionOn: choice.attentionOn, npuRows: rows },
-    io: { streamBlock: choice.streamBlock, lanes: choice.lanes },
+    io: { ...plan.io, streamBlock: choice.streamBlock, lanes: choice.lanes },
   };
 };
 

@@ -29,7 +29,7 @@ const start = async (named: Readonly<Record<string, unknown>>, options: { readon
 };
 
 const plain = {
-  model: "m.gguf", memory: null, segments: null, threads: 4, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru", granularity: "neuron", overlap: "cluster", ffn: "auto",
+  model: "m.gguf", memory: null, segments: null, threads: 4, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru", granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto",
   prompts: [512], generations: [128], repetitions: 5, warmUp: true, seed: 1,
 };
 

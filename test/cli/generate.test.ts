@@ -32,15 +32,15 @@ const start = async (named: Readonly<Record<string, unknown>>, options: { readon
 
 const plain: GenerateRequest = {
   model: "m.flash", prompt: "Text", tokens: 128, memory: null, segments: null, threads: null, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", ffn: "auto", predictor: null, audit: false, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: true, trace: false,
+  granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto", predictor: null, audit: false, slow: null, adapt: null, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: true, trace: false,
 };
 
 describe("generate", () => {
   it("asks for what was typed, with the defaults of --help", async () => {
     expect((await start({ model: "m.flash", prompt: "Text" })).asked).toEqual([plain]);
-    const typed = { model: "m.flash", prompt: "Text", tokens: "8", memory: "900MB", threads: "2", "io-uring": "64", depth: "8", cluster: "512", policy: "sieve", granularity: "cluster", overlap: "matrix", ffn: "sparse", predictor: "p.gguf", audit: true, temperature: "0.8", "top-k": "40", "top-p": "0.95", seed: "7", "ignore-end": true };
+    const typed = { model: "m.flash", prompt: "Text", tokens: "8", memory: "900MB", threads: "2", "io-uring": "64", depth: "8", cluster: "512", policy: "sieve", granularity: "cluster", overlap: "matrix", gates: "joined", ffn: "sparse", predictor: "p.gguf", audit: true, temperature: "0.8", "top-k": "40", "top-p": "0.95", seed: "7", "ignore-end": true };
     expect((await start(typed)).asked).toEqual([
-      { model: "m.flash", prompt: "Text", tokens: 8, memory: 900e6, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 8, cluster: 512, policy: "sieve", granularity: "cluster", overlap: "matrix", ffn: "sparse", predictor: "p.gguf", audit: true, temperature: 0.8, topK: 40, topP: 0.95, seed: 7, stopAtEnd: false, trace: false },
+      { model: "m.flash", prompt: "Text", tokens: 8, memory: 900e6, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 8, cluster: 512, policy: "sieve", granularity: "cluster", overlap: "matrix", gates: "joined", ffn: "sparse", predictor: "p.gguf", audit: true, slow: null, adapt: null, temperature: 0.8, topK: 40, topP: 0.95, seed: 7, stopAtEnd: false, trace: false },
     ]);
   });
 
@@ -163,6 +163,30 @@ describe("a predictor", () => {
     expect(stderr).toContain("\nneurons that were predicted: 31.0%; of those that would have fired, 95.7% were\n");
     const { stdout } = await start({ model: "m.gguf", prompt: "Text", predictor: "p.gguf", format: "json" }, { generate: () => TE.right(predicting) });
     expect(JSON.parse(stdout)).toMatchObject({ labels: ["predicted"], predictedShare: 0.31, predictorRecall: 0.957 });
+  });
+
+  it("adapts by the profile of the device that reads are slowed down to, and tells every decision", async () => {
+    const decision = { token: 24, verdict: "tried" as const, cause: "storage" as const, measured: { wallNs: 2e9, computeNs: 1e8, readingNs: 1.9e9, waitedShare: 0.95, reads: 12000, bytes: 2e9, readsPerSec: 6315, bytesPerSec: 1.05e9, hitRate: 0.5 }, predicted: { readingNs: 6e8, computeNs: 1e8 }, rates: { from: { commandNs: 2780, byteNs: 0.25 }, to: { commandNs: 8800, byteNs: 0.79 } }, gates: { from: "bundles" as const, to: "apart" as const }, saves: { least: -2, most: 0.3 } };
+    const typed = { model: "m.flash", prompt: "Text", memory: "900MB", gates: "bundles", "shape-flash": "oneplus-12", "slow-storage": "bytes:4@16", adapt: true };
+    const { asked, stderr } = await start(typed, { generate: () => TE.right({ ...report, adaptation: [decision] }) });
+    expect(asked[0]).toMatchObject({ gates: "bundles", slow: { of: "bytes", factor: 4, token: 16 }, adapt: { every: 4, byteNs: 0.25, ownNs: 1000, handedNs: 15000 } });
+    expect(asked[0]!.adapt!.commandNs).toBeCloseTo(4096 / 1.0761 - 4096 / 4, 0);
+    expect(stderr).toContain("token 24: reading took 1.90s a token, predicted 600.00ms (");
+    expect(stderr).toContain("; tries gate rows apart instead of whole bundles, which may save -200.0% to 30.0% of a token; a command now 8.8us (2.8us), ");
+    const json = await start({ ...typed, format: "json" }, { generate: () => TE.right({ ...report, adaptation: [decision] }) });
+    expect(JSON.parse(json.stdout)).toMatchObject({ adaptation: [decision] });
+    const quiet = await start(typed, { generate: () => TE.right({ ...report, adaptation: [] }) });
+    expect(quiet.stderr).toContain("adapting: all was as predicted, nothing was changed");
+  });
+
+  it("does not adapt what cannot change, nor slow down a disk that is not modelled", async () => {
+    const wrong = await start({ model: "m.gguf", prompt: "Text", predictor: "p.gguf", adapt: true, "slow-storage": "3" });
+    expect([wrong.code, wrong.asked]).toEqual([2, []]);
+    expect(wrong.stderr).toContain("  --adapt: changes how flash is read, and without --memory everything is in memory; give --memory too, or leave it out\n");
+    expect(wrong.stderr).toContain("  --adapt: changes how gate rows are read where every gate decides, and --predictor decides instead; give one of them\n");
+    expect(wrong.stderr).toContain("  --slow-storage: write it like 3@32 (three times slower after 32 tokens), bytes:4@32 or reads:4@32, got 3\n");
+    const real = await start({ model: "m.flash", prompt: "Text", memory: "900MB", "slow-storage": "3@32" });
+    expect(real.stderr).toContain("  --slow-storage: makes a modelled storage slower, and this disk is what it is; give --shape-flash too, or leave it out\n");
   });
 
   it("is asked for by whoever audits, and not beside dense FFNs", async () => {

@@ -24,7 +24,7 @@ const study: Study = function* (shelf, log) {
   yield [];
   return E.isLeft(device) ? device : E.right({ files: [{ path: "one.json", text: `"${device.right.name}"\n` }], text: "studied", json: { cells: 1 } });
 };
-const workshop: Workshop = { draw: ({ title, marks }) => `<svg>${title} ${marks.filter((m) => m.chosen).length}</svg>`, png: () => Uint8Array.of(1, 2), published: study, regretStudy: study };
+const workshop: Workshop = { draw: ({ title, marks }) => `<svg>${title} ${marks.filter((m) => m.chosen).length}</svg>`, png: () => Uint8Array.of(1, 2), published: study, regretStudy: study, adaptationStudy: study };
 const command = commandNamed("tune");
 const tune = async (named: Readonly<Record<string, unknown>>, options: Parameters<typeof fake>[0] = {}) => {
   const f = fake({ simulate: played, ...options });
@@ -49,7 +49,7 @@ describe("tune", () => {
   it("refuses what contradicts itself", async () => {
     const wrong = async (named: Readonly<Record<string, unknown>>): Promise<string> => (await studied(named)).stderr;
     expect(await wrong({ "at-least": "3" })).toContain("--at-least: is for --objective memory");
-    expect(await wrong({ check: true })).toContain("--check: compares with what is stored; give --published or --regret too");
+    expect(await wrong({ check: true })).toContain("--check: compares with what is stored; give --published, --regret or --adaptation too");
     expect(await wrong({ published: true, regret: true, memory: "3GB" })).toMatch(/--regret: is a study of its own[^]*--memory: is fixed by --published/);
     expect(await wrong({ front: "a.pdf" })).toContain("--front: should end in .svg or .png, got a.pdf");
     expect(await wrong({ out: "a.svg", front: "./a.svg" })).toContain("--front: names the same file as --out");

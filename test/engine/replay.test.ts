@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { describeError, type AppError } from "../../sim/base/errors.js";
 import { decode } from "../../sim/base/decode.js";
+import { GATE_READS } from "../../sim/domain/plan.js";
 import { modelCodec, type ModelSpec } from "../../sim/domain/model.js";
 import { simulate } from "../../sim/inference/simulate.js";
 import { bindingPath } from "../../engine/binding.js";
@@ -50,7 +51,7 @@ const promptOf = (name: string): string => (name === "short" ? "the" : PROMPT);
 
 const asking = (model: string): GenerateRequest => ({
   model, prompt: PROMPT, tokens: TOKENS, memory: 2e9, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", ffn: "auto", predictor: null, audit: false, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false, trace: true,
+  granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto", predictor: null, audit: false, slow: null, adapt: null, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false, trace: true,
 });
 
 interface Twin { readonly model: ModelSpec; readonly packed: string; readonly activations: Uint8Array }
@@ -105,6 +106,13 @@ describe.skipIf(!built)(`the recorded text, replayed under the plan of a run${bu
     for (const policy of POLICIES) await compare("mixture", { policy, segments: some(256, 13, 900) });
     for (const granularity of GRANULARITIES) for (const size of [0.15, 0.5]) await compare("mixture", { granularity, segments: { hot: size * 2e6, cold: size * 5e6 } });
     for (const cluster of [512, 768, 4096]) await compare("mixture", { cluster, segments: { hot: 4e5, cold: 4e5 } });
+  });
+
+  it("every way of reading gate rows, and a way that is not open", async () => {
+    for (const gates of GATE_READS)
+      for (const name of ["dense", "mixture", "wide"]) for (const segments of [{ hot: 0, cold: 0 }, { hot: 2e5, cold: 2e5 }]) await compare(name, { gates, segments });
+    for (const gates of GATE_READS) for (const overlap of OVERLAPS) await compare("dense", { gates, overlap, segments: { hot: 2e5, cold: 4e5 } });
+    for (const gates of GATE_READS) await compare("dense", { gates, granularity: "cluster", segments: { hot: 2e5, cold: 4e5 } });
   });
 
   it("rows of several pages, and models whose neurons all count", async () => {

@@ -34,7 +34,7 @@ export const aPlan: Plan = {
   cluster: { neurons: 64 },
   cache: { fixed: 1e9, predictors: 2e8, scales: 1e8, kv: 5e7, runtime: 1.5e8, hot: 1.5e9, cold: 5e8 },
   pipeline: { depth: 4 },
-  io: { streamBlock: 524288, lanes: 1 },
+  io: { streamBlock: 524288, lanes: 1, gates: "joined" },
 };
 
 /** A finished run whose speed follows from its request, so that runs can be told apart. */
@@ -62,7 +62,7 @@ export const aRecord = (request: RunRequest, more: Partial<SimulatedRun> = {}): 
     energy: { joulesPerToken: 0.4, peakWatts: 5, meanWatts: 4, byPart: [{ part: "idle phone", joules: 1 }], hottestC: 30 },
     bound: { lower: 5, upper: 20 },
     limits: [{ part: "flash, random reads", share: 0.75 }, { part: "attention", share: 0.25 }],
-    violations: [],
+    adaptation: null, violations: [],
     spans: request.trace === true ? [{ lane: "flash", what: "read gate", startNs: 0, endNs: 2000, token: 0, layer: 0, critical: true }, { lane: "cpu mid 0", what: "attention", startNs: 500, endNs: 1500, token: 0, layer: 0, critical: false }] : [],
     ...more,
   };

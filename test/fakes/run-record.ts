@@ -20,7 +20,7 @@ const planOf = (request: RunRequest): Plan => ({
   cluster: { neurons: 64 },
   cache: { fixed: 1e9, predictors: 4e8, scales: 3e8, kv: 1e7, runtime: 3e8, hot: request.memory._tag === "All" ? 2e9 : 5e8, cold: 5e8 },
   pipeline: { depth: 4 },
-  io: { streamBlock: 524288, lanes: 1 },
+  io: { streamBlock: 524288, lanes: 1, gates: "joined" },
 });
 
 const latency = (mean: number): Latency => ({ mean, p50: 0.98 * mean, p90: 1.2 * mean, p99: 1.4 * mean, max: 1.6 * mean });
@@ -47,7 +47,7 @@ export const fakeRunRecord = (request: RunRequest, tokensPerSec: number, changes
   energy: { joulesPerToken: 0.26, peakWatts: 5, meanWatts: 4.4, byPart: [], hottestC: 40 },
   bound: { lower: tokensPerSec / 2, upper: 2 * tokensPerSec },
   limits: [{ part: "dense FFN", share: 1 }],
-  violations: [],
+  adaptation: null, violations: [],
   spans: [],
   ...changes,
 });

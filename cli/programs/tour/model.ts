@@ -63,7 +63,7 @@ const planFor = ({ name, model }: Ready, cell: Cell, system: SystemSpec): Plan =
 const tourModel = ({ capabilities }: TourContext, origin: TourModel["origin"], source: string | null) => ({ ready, system }: { readonly ready: Ready; readonly system: SystemSpec }): TourModel => {
   const cell = cellOf(ready.name, capabilities.machine.cores);
   const plan = planFor(ready, cell, system);
-  const whole = wholeSegments(cutOf(ready.model, { mechanisms: plan.mechanisms, cluster: plan.cluster, cache: plan.cache }));
+  const whole = wholeSegments(cutOf(ready.model, { mechanisms: plan.mechanisms, cluster: plan.cluster, io: plan.io, cache: plan.cache }));
   return { ready, system, origin, source, reading: READINGS[origin], cell, plan, ffnBytes: whole.hot + whole.cold, heldBytes: plan.cache.hot + plan.cache.cold };
 };
 

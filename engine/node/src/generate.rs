@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use generate::{
-    BackendChoice, FfnChoice, FlashUse, Granularity, Options, Overlap, PlannedModel, PolicyKind, Report, SamplerOptions, Stop,
-    Told,
+    BackendChoice, FfnChoice, FlashUse, GateReads, Granularity, Options, Overlap, PlannedModel, PolicyKind, Report,
+    SamplerOptions, Stop, Told,
 };
 use napi::bindgen_prelude::AsyncTask;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
+use crate::adapting::{AdaptRequest, DecisionDone, SlowRequest, adapt, decision, slow};
 use crate::cancel::Cancel;
 use crate::failure::{Failure, MemoryPart, among, parts, threads, whole};
 use crate::memory::{MemoryPhases, phases};
@@ -55,12 +56,18 @@ pub struct GenerateRequest {
     pub granularity: String,
     /// `none`, `matrix` or `cluster`.
     pub overlap: String,
+    /// `apart`, `joined` or `bundles`.
+    pub gates: String,
     /// `auto`, `dense` or `sparse`.
     pub ffn: String,
     /// A predictor's file; absent: lossless.
     pub predictor: Option<String>,
     /// Whether what the predictor misses is counted.
     pub audit: bool,
+    /// The modelled storage becomes slower; absent: it does not.
+    pub slow: Option<SlowRequest>,
+    /// What can change between tokens does; absent: nothing does.
+    pub adapt: Option<AdaptRequest>,
     /// 0 takes the likeliest token.
     pub temperature: f64,
     /// 0 keeps all.
@@ -205,6 +212,8 @@ pub struct GenerateDone {
     pub peak_resident: Option<f64>,
     /// Seed of the draws.
     pub seed: f64,
+    /// What was decided between tokens, where that was asked for.
+    pub adaptation: Option<Vec<DecisionDone>>,
     /// What happened when, of a run that was traced.
     pub timeline: Option<TimelineDone>,
 }
@@ -279,6 +288,8 @@ pub(crate) fn choices(request: &GenerateRequest) -> Result<Options, Failure> {
                 ));
             }
         },
+        slow: request.slow.as_ref().map(slow).transpose()?,
+        adapt: request.adapt.as_ref().map(adapt).transpose()?,
         depth: count("depth", request.depth, 4096)? as u32,
         cluster_neurons: count("cluster", request.cluster, 1 << 20)? as u32,
         policy: among("policy", &request.policy, &policies, |policy| policy.name())?,
@@ -286,6 +297,7 @@ pub(crate) fn choices(request: &GenerateRequest) -> Result<Options, Failure> {
             granularity.name()
         })?,
         overlap: among("overlap", &request.overlap, &overlaps, |overlap| overlap.name())?,
+        gates: among("gates", &request.gates, &GateReads::ALL, |gates| gates.name())?,
         ffn: among("ffn", &request.ffn, &ffns, FfnChoice::name)?,
         predictor: request.predictor.as_ref().map(PathBuf::from),
         audit: request.audit,
@@ -367,6 +379,7 @@ fn done(report: Report) -> GenerateDone {
         phases: phases(&report.budget),
         peak_resident: report.peak_resident.map(|bytes| bytes as f64),
         seed: report.seed as f64,
+        adaptation: report.adaptation.map(|decisions| decisions.iter().map(decision).collect()),
         timeline: report.timeline.as_ref().map(timeline),
         text: report.text,
     }

@@ -43,6 +43,7 @@ const meanUses = (setting: Setting, cut: Cut, visit: (use: LayerUse) => void): v
       const neurons = neuronsOf(cut, cut.cluster, place);
       const groups = groupsOf(cut, cut.cluster, place);
       const law = laws?.[layer];
+      use.gates = cut.gates;
       use.neurons[at] = neurons;
       use.fired[at] = neurons * (law?.neuronRate ?? 1);
       const gate = gateMiss(layer, place);
@@ -62,7 +63,7 @@ const meanUses = (setting: Setting, cut: Cut, visit: (use: LayerUse) => void): v
       use.firstCopied[at] = neurons * gate * cut.gateRow;
       const wanted = law !== undefined && cut.ownReads ? (neurons / cut.unit) * law.unitRate : 1;
       const missed = law !== undefined && cut.ownReads ? wanted * law.miss.missOfActive : units;
-      add(use.secondReads, use.secondBytes, at, missed, cut.ownReads ? { count: 1, bytes: cut.upDownPart } : unitReads(cut, groups));
+      add(use.secondReads, use.secondBytes, at, cut.gates === "bundles" ? missed * (1 - gate) : missed, cut.ownReads ? { count: 1, bytes: cut.upDownPart } : unitReads(cut, groups));
       use.secondCopied[at] = missed * Math.min(neurons, cut.unit) * cut.upDownRow;
       use.homeless[at] = gatesWithoutSlot * use.firstCopied[at]! + unitsWithout(law !== undefined && cut.ownReads ? law.unitRate : 1) * use.secondCopied[at]!;
       use.lookups += wanted;

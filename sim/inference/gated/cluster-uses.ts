@@ -7,7 +7,7 @@
  */
 import { binomial, stream } from "../../base/random.js";
 import type { ModelSpec } from "../../domain/model.js";
-import type { Plan } from "../../domain/plan.js";
+import type { GateReads, Plan } from "../../domain/plan.js";
 import type { RunRequest } from "../../domain/run.js";
 import { meanRate, rateBins, type RateBins } from "../../neurons/activation.js";
 import { drawActivity } from "../../neurons/activity.js";
@@ -18,7 +18,7 @@ import type { Cut } from "./cut.js";
 import type { Uses } from "./neuron-uses.js";
 import { BATCH, keepOfPass } from "./prompt.js";
 import { coldSegment, hotSegment, WINDOW_TOKENS } from "./segments.js";
-import { createLayerUse, createWalk, neuronsOf, type LayerUse } from "./walk.js";
+import { createLayerUse, createWalk, isBundled, neuronsOf, type LayerUse } from "./walk.js";
 
 /** One layer's neurons and units in the mean. */
 export interface UnitLaw {
@@ -79,13 +79,13 @@ export const unitLaws = (model: ModelSpec, plan: Plan, cut: Cut, seed: number): 
 /** Share of the missing units that no slot takes: all where the choice is fixed, else what one layer uses beyond the slots. */
 export const unitsWithoutSlot = (cut: Cut, unitRate: number): number => (cut.fixedUnits ? 1 : Math.max(0, 1 - cut.coldSlots / Math.max(1, cut.used * cut.units * unitRate)));
 
-export const clusterUses = (model: ModelSpec, plan: Plan, cut: Cut, request: RunRequest): Uses => {
+export const clusterUses = (model: ModelSpec, plan: Plan, cut: Cut, request: RunRequest, gates?: () => GateReads): Uses => {
   const { count, active, repeat } = model.experts;
   const { seed } = request;
   const laws = unitLaws(model, plan, cut, seed);
   // Where single neurons are kept, statistics stand in the place of the cold segment.
   const [hot, cold] = [hotSegment(cut), coldSegment(cut.ownReads ? { ...cut, coldSlots: 0 } : cut, plan.mechanisms.cache)];
-  const walk = createWalk(cut, hot, cold);
+  const walk = createWalk(cut, hot, cold, gates);
   const chains = laws.map((_, layer) => createExpertChain({ count, active, repeat: repeat.value }, seed, `neurons/experts/layer-${layer}/sequence-0`));
   const random = laws.map((_, layer) => stream(seed, `neurons/units/layer-${layer}`));
   const activityStream = stream(seed, "neurons/activity");
@@ -107,8 +107,11 @@ export const clusterUses = (model: ModelSpec, plan: Plan, cut: Cut, request: Run
         out.fired[at] = Math.min(out.neurons[at]!, (wanted * law.neuronRate * cut.unit) / law.unitRate);
         out.lookups += wanted;
         out.misses += missing;
-        out.secondReads[at] = missing;
-        out.secondBytes[at] = missing * cut.upDownPart;
+        out.beside += out.gatesMissed[at]! * missing;
+        // In bundles they have come with the gates.
+        const own = isBundled(out, at) ? 0 : missing;
+        out.secondReads[at] = own;
+        out.secondBytes[at] = own * cut.upDownPart;
         out.secondCopied[at] = missing * cut.unit * cut.upDownRow;
         out.homeless[at]! += unitsWithoutSlot(cut, law.unitRate) * out.secondCopied[at]!;
       }

@@ -4,7 +4,7 @@
  * (with lib.rs for slots, layer_run/stages.rs and flash/src/read/mod.rs for reads), because hits and bytes must be equal to the last one.
  */
 import { rowsOf, type ModelSpec } from "../../domain/model.js";
-import type { Plan } from "../../domain/plan.js";
+import { GATE_READS, type GateReads, type Plan } from "../../domain/plan.js";
 import { PAGE_BYTES, pagesFor } from "../../hardware/flash.js";
 
 /** Neurons of a partial sum: clusters are whole numbers of these. (engine/crates/neuron/src/order.rs) */
@@ -28,6 +28,8 @@ export interface Cut {
   readonly onePhase: boolean;
   /** Units are read page by page on their own, and not as requests that may be joined. */
   readonly ownReads: boolean;
+  /** How gate rows that are missing are read, as far as it is open to this plan. */
+  readonly gates: GateReads;
   /** What comes is a whole layer, experts that nobody asked for included. */
   readonly wholeLayer: boolean;
   readonly group: number;
@@ -64,7 +66,15 @@ export const wholeSegments = (cut: Cut): { readonly hot: number; readonly cold: 
 export const hotSlot = ({ cluster, gateRow }: Cut): number => aligned(cluster * gateRow, SLOT_ALIGN);
 export const coldSlot = ({ unit, upDownRow }: Cut): number => aligned(unit * upDownRow, SLOT_ALIGN);
 
-export const cutOf = (model: ModelSpec, plan: Pick<Plan, "mechanisms" | "cluster" | "cache">): Cut => {
+/** Where units are not single neurons there is one way; without a pipeline of clusters nothing can be held until its gates are known. (offload/src/gates.rs) */
+const gatesOf = ({ io, mechanisms }: Pick<Plan, "io" | "mechanisms">, loading: Plan["mechanisms"]["loading"]): GateReads =>
+  loading !== "two-phase" || (io.gates === "bundles" && mechanisms.overlap !== "cluster") ? "joined" : io.gates;
+
+/** The ways between which a run can choose. */
+export const gateChoices = ({ ownReads }: Cut, overlap: Plan["mechanisms"]["overlap"]): ReadonlyArray<GateReads> =>
+  ownReads ? GATE_READS.filter((gates) => gates !== "bundles" || overlap === "cluster") : ["joined"];
+
+export const cutOf = (model: ModelSpec, plan: Pick<Plan, "mechanisms" | "cluster" | "cache" | "io">): Cut => {
   const { layers, ffn: neurons } = model;
   const { count: experts, active: used } = model.experts;
   const everyNeuron = model.activation === "SiLU";
@@ -82,6 +92,7 @@ export const cutOf = (model: ModelSpec, plan: Pick<Plan, "mechanisms" | "cluster
     layers, experts, used, neurons, everyNeuron,
     onePhase: loading === "stream" || loading === "expert" || loading === "bundle",
     ownReads: loading === "two-phase",
+    gates: gatesOf(plan, loading),
     wholeLayer: loading === "stream",
     group, groups: Math.ceil(neurons / group), gateRow, upDownRow,
     gatePart: pagesFor(group * gateRow) * PAGE_BYTES,
@@ -117,7 +128,17 @@ const joined = (groups: number, wanted: number, apart: number, gapWorthReading: 
 
 const gapWorthReading = ({ upDownPart }: Cut): number => (upDownPart <= LARGEST_GAP ? upDownPart : 0);
 
-export const gateReads = (cut: Cut, groups: number): Reads => joined(groups, cut.gatePart, cut.upDownPart, gapWorthReading(cut));
+/** For gate rows that are missing, with what else comes then. */
+export const gateReads = (cut: Cut, groups: number, gates: GateReads = cut.gates): Reads => {
+  switch (gates) {
+    case "apart":
+      return { count: groups, bytes: groups * cut.gatePart };
+    case "joined":
+      return joined(groups, cut.gatePart, cut.upDownPart, gapWorthReading(cut));
+    case "bundles":
+      return wholeReads(cut, groups);
+  }
+};
 export const unitReads = (cut: Cut, groups: number): Reads => joined(groups, cut.upDownPart, cut.gatePart, gapWorthReading(cut));
 /** Both at once lie next to each other. */
 export const wholeReads = (cut: Cut, groups: number): Reads => {

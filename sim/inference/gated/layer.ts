@@ -9,15 +9,15 @@ import { ALL_THREADS, ANY_TIME, FLASH, THREADS, type Executor } from "../executo
 import { threadCount } from "../../hardware/kernels.js";
 import { SUM_BLOCK } from "./cut.js";
 import type { GatedCosts } from "./costs.js";
-import type { LayerUse } from "./walk.js";
+import { isBundled, type LayerUse } from "./walk.js";
 
 const WHAT = Object.fromEntries(ACTIVITIES.map((name, i) => [name, i])) as Readonly<Record<Activity, number>>;
 
 /** Processor time beside a cluster's products: what comes is copied out of the pages that were read, by whoever hears of it; and what fires is looked up. */
 const pagesOf = (costs: GatedCosts, use: LayerUse, at: number, copied: number): number => costs.pagesNs((use.homeless[at]! * copied) / Math.max(1, use.firstCopied[at]! + use.secondCopied[at]!));
-export const afterFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => costs.handedNs(use.firstReads[at]!, use.firstBytes[at]!) + costs.copyNs(use.firstCopied[at]!) + (use.firstReads[at]! > 0 ? pagesOf(costs, use, at, use.firstCopied[at]!) : 0);
+export const afterFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => (use.gates === "apart" ? costs.ownNs : costs.handedNs)(use.firstReads[at]!, use.firstBytes[at]!) + costs.copyNs(use.firstCopied[at]!) + (use.firstReads[at]! > 0 ? pagesOf(costs, use, at, use.firstCopied[at]!) : 0);
 export const afterSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number =>
-  (costs.cut.ownReads ? costs.ownNs : costs.handedNs)(use.secondReads[at]!, use.secondBytes[at]!) + costs.copyNs(use.secondCopied[at]!) + (use.secondReads[at]! > 0 ? pagesOf(costs, use, at, use.secondCopied[at]!) : 0);
+  (costs.cut.ownReads ? costs.ownNs : costs.handedNs)(use.secondReads[at]!, use.secondBytes[at]!) + costs.copyNs(use.secondCopied[at]!) + (use.secondReads[at]! > 0 || isBundled(use, at) ? pagesOf(costs, use, at, use.secondCopied[at]!) : 0);
 export const besideGates = (costs: GatedCosts, use: LayerUse, at: number): number => costs.dispatchNs + (costs.cut.everyNeuron ? 0 : use.fired[at]! * costs.lookupNs);
 
 /** Of a thread among `threads` in the products of up and down of a cluster, bytes/ns. */
@@ -42,10 +42,9 @@ export const buildLayer = (costs: GatedCosts, plan: Plan) => {
     const attended = executor.flow(ALL_THREADS, WHAT.attention, costs.attentionBytes, costs.dense, costs.layerNs + costs.barrierNs, layer);
     const end = executor.flow(ALL_THREADS, WHAT.merge, costs.sumBytes, costs.dense, costs.barrierNs, layer);
     executor.after(end, attended);
-    /** Reads, and then the copying of what they brought. */
+    /** Reads, and then the copying of what they brought, or what others brought before. */
     const read = (what: number, reads: number, bytes: number, cpuNs: number, from: number): number => {
-      if (reads <= 0) return from;
-      const came = chain(executor.fixed(FLASH, what, costs.deviceNs(reads, bytes), costs.latencyNs(bytes / reads), layer), from);
+      const came = reads <= 0 ? from : chain(executor.fixed(FLASH, what, costs.deviceNs(reads, bytes), costs.latencyNs(bytes / reads), layer), from);
       return cpuNs > 0 ? chain(executor.fixed(THREADS, WHAT.cache, cpuNs, 0, layer), came) : came;
     };
 

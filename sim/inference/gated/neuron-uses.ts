@@ -7,7 +7,7 @@
  */
 import { stream } from "../../base/random.js";
 import type { ModelSpec } from "../../domain/model.js";
-import type { Plan } from "../../domain/plan.js";
+import type { GateReads, Plan } from "../../domain/plan.js";
 import type { RunRequest } from "../../domain/run.js";
 import { createNeuronProcess } from "../../neurons/process.js";
 import type { ActivationTrace } from "../../neurons/trace.js";
@@ -82,10 +82,10 @@ export interface Uses {
   readonly fillLayer: (layer: number, out: LayerUse) => void;
 }
 
-export const neuronUses = (model: ModelSpec, plan: Plan, cut: Cut, request: RunRequest, trace: ActivationTrace | null): Uses => {
+export const neuronUses = (model: ModelSpec, plan: Plan, cut: Cut, request: RunRequest, trace: ActivationTrace | null, gates?: () => GateReads): Uses => {
   const text = trace === null ? drawn(model, request) : recorded(trace);
   const [hot, cold] = [hotSegment(cut), coldSegment(cut, plan.mechanisms.cache)];
-  const walk = createWalk(cut, hot, cold);
+  const walk = createWalk(cut, hot, cold, gates);
   const experts = new Int32Array(cut.used);
   const fired = new Int32Array(cut.used * cut.neurons + 1);
   const fillLayer = (layer: number, out: LayerUse): void => {

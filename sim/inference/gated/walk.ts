@@ -4,11 +4,14 @@
  * expert by expert; units by cluster too, each once.
  */
 import { gateReads, groupsOf, NO_READS, unitReads, wholeReads, type Cut, type Reads } from "./cut.js";
+import type { GateReads } from "../../domain/plan.js";
 import type { Segment } from "./segments.js";
 
 /** What a layer asks of its clusters, expert by expert. `clusters` entries are filled. */
 export interface LayerUse {
   clusters: number;
+  /** How gate rows that were missing were read. */
+  gates: GateReads;
   /** Neurons of each cluster, and those that fired. */
   readonly neurons: Float64Array;
   readonly fired: Float64Array;
@@ -22,6 +25,8 @@ export interface LayerUse {
   readonly secondCopied: Float64Array;
   /** Of what is copied, the part that no slot takes: it lies in memory that is asked of the system for this layer, and given back. */
   readonly homeless: Float64Array;
+  /** Whether its gate rows were missing. 1 or 0. */
+  readonly gatesMissed: Uint8Array;
   /** Read for nobody. */
   asideReads: number;
   asideBytes: number;
@@ -30,21 +35,34 @@ export interface LayerUse {
   misses: number;
   gateLookups: number;
   gateMisses: number;
+  /** Of the units missed, those in clusters whose gates were missed too. */
+  beside: number;
 }
 
 export const createLayerUse = ({ used, clusters }: Cut): LayerUse => {
   const room = (): Float64Array => new Float64Array(used * clusters);
   return {
-    clusters: 0, neurons: room(), fired: room(), firstReads: room(), firstBytes: room(), firstCopied: room(), secondReads: room(), secondBytes: room(), secondCopied: room(), homeless: room(),
-    asideReads: 0, asideBytes: 0, lookups: 0, misses: 0, gateLookups: 0, gateMisses: 0,
+    clusters: 0, gates: "joined", neurons: room(), fired: room(), firstReads: room(), firstBytes: room(), firstCopied: room(), secondReads: room(), secondBytes: room(), secondCopied: room(), homeless: room(),
+    gatesMissed: new Uint8Array(used * clusters), asideReads: 0, asideBytes: 0, lookups: 0, misses: 0, gateLookups: 0, gateMisses: 0, beside: 0,
   };
 };
 
 export const clearLayerUse = (use: LayerUse, clusters: number): void => {
   use.clusters = clusters;
   for (const column of [use.fired, use.firstReads, use.firstBytes, use.firstCopied, use.secondReads, use.secondBytes, use.secondCopied, use.homeless]) column.fill(0, 0, clusters);
-  use.asideReads = use.asideBytes = use.lookups = use.misses = use.gateLookups = use.gateMisses = 0;
+  use.gatesMissed.fill(0, 0, clusters);
+  use.asideReads = use.asideBytes = use.lookups = use.misses = use.gateLookups = use.gateMisses = use.beside = 0;
 };
+
+/** How many reads it makes. */
+export const readsOf = (use: LayerUse): number => {
+  let reads = use.asideReads;
+  for (let c = 0; c < use.clusters; c++) reads += use.firstReads[c]! + use.secondReads[c]!;
+  return reads;
+};
+
+/** Whether the units of a cluster came with its gate rows. */
+export const isBundled = (use: LayerUse, at: number): boolean => use.gates === "bundles" && use.gatesMissed[at] === 1;
 
 /** Bytes that a layer reads. */
 export const bytesOf = (use: LayerUse): number => {
@@ -71,7 +89,8 @@ export interface Walk {
   readonly end: (layer: number) => void;
 }
 
-export const createWalk = (cut: Cut, hot: Segment, cold: Segment): Walk => {
+/** `gates`: how missing gate rows are read now. */
+export const createWalk = (cut: Cut, hot: Segment, cold: Segment, gates: () => GateReads = () => cut.gates): Walk => {
   const { clusters, unit, units, neurons } = cut;
   const perCluster = cut.cluster / unit;
 
@@ -135,7 +154,8 @@ export const createWalk = (cut: Cut, hot: Segment, cold: Segment): Walk => {
       if (key === lastUnit) continue;
       lastUnit = key;
       if (cut.onePhase || askUnit(layer, expert, place, out)) continue;
-      put(out.secondReads, out.secondBytes, at, cut.ownReads ? { count: 1, bytes: cut.upDownPart } : unitReads(cut, groupsOf(cut, unit, place)));
+      out.beside += out.gatesMissed[at]!;
+      if (!isBundled(out, at)) put(out.secondReads, out.secondBytes, at, cut.ownReads ? { count: 1, bytes: cut.upDownPart } : unitReads(cut, groupsOf(cut, unit, place)));
       out.secondCopied[at]! += unitBytes(place);
       if (!hasUnit(layer, expert, place)) out.homeless[at]! += unitBytes(place);
     }
@@ -155,6 +175,7 @@ export const createWalk = (cut: Cut, hot: Segment, cold: Segment): Walk => {
   return {
     gates: (layer, experts, out) => {
       clearLayerUse(out, experts.length * clusters);
+      out.gates = gates();
       for (let route = 0; route < experts.length; route++) {
         const expert = experts[route]!;
         for (let cluster = 0; cluster < clusters; cluster++) {
@@ -162,7 +183,8 @@ export const createWalk = (cut: Cut, hot: Segment, cold: Segment): Walk => {
           out.neurons[at] = neuronsOf(cut, cut.cluster, cluster);
           if (cut.onePhase) allAtOnce(layer, expert, cluster, at, out);
           else if (!askGate(layer, expert, cluster, out)) {
-            put(out.firstReads, out.firstBytes, at, gateReads(cut, groupsOf(cut, cut.cluster, cluster)));
+            put(out.firstReads, out.firstBytes, at, gateReads(cut, groupsOf(cut, cut.cluster, cluster), out.gates));
+            out.gatesMissed[at] = 1;
             out.firstCopied[at] = out.neurons[at]! * cut.gateRow;
             if (!hasGate(layer, expert, cluster)) out.homeless[at] = out.firstCopied[at]!;
           }

@@ -154,6 +154,15 @@ impl FlashCurve {
         )
     }
 
+    /// What a read takes in two numbers: nanoseconds of a byte on the device's link, which is what the fastest stream shows, and of a
+    /// command, which is what a random read of one page takes beside its bytes (none where that is no slower).
+    pub fn command_and_byte_ns(&self, range: u64) -> (f64, f64) {
+        let fastest = self.sequential.iter().map(|point| point.rate).fold(0.0, f64::max);
+        let byte_ns = 1e9 / fastest;
+        let page_ns = PAGE as f64 * 1e9 / self.random_rate(PAGE, range);
+        ((page_ns - PAGE as f64 * byte_ns).max(0.0), byte_ns)
+    }
+
     /// Rate that `submitters` get together, as a ratio of one submitter's.
     pub fn contention_ratio(&self, submitters: u32) -> f64 {
         let sharers = submitters.div_ceil(self.queues);

@@ -57,6 +57,6 @@ pub use read::{
     BackendChoice, BackendUsed, BufferPool, Completion, Data, Disk, Fault, FaultyDisk, FileDisk, FlashReader, Histogram,
     PageDone, PageRead, PooledBuffer, Reader, ReaderOptions, Statistics, Stream,
 };
-pub use shaper::{Shaper, ShaperReport};
+pub use shaper::{Shaper, ShaperReport, Slowdown};
 pub use target::{Part, Request, Target};
 pub use verify::VerifyReport;

@@ -41,9 +41,38 @@ impl ShaperReport {
     }
 }
 
+/// How much slower than its curve a device has become, by what of it has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Slowdown {
+    /// Every read, and its latency, takes so many times as long: the device is shared, or its clocks are down.
+    All(f64),
+    /// Every byte takes so many times as long on its way, and commands what they did: a link in a lower gear, a limit on bandwidth.
+    Bytes(f64),
+    /// Every command takes so many times as long, and bytes what they did: a limit on reads a second.
+    Reads(f64),
+}
+
+impl Slowdown {
+    /// The factor, 1 for a device as its curve says.
+    pub const fn factor(self) -> f64 {
+        match self {
+            Self::All(factor) | Self::Bytes(factor) | Self::Reads(factor) => factor,
+        }
+    }
+
+    /// Device time of a read of `bytes` that took `plain_ns`. `rates`: [`FlashCurve::command_and_byte_ns`].
+    fn slowed(self, plain_ns: f64, bytes: u64, (command_ns, byte_ns): (f64, f64)) -> f64 {
+        match self {
+            Self::All(factor) => plain_ns * factor,
+            Self::Bytes(factor) => plain_ns + (factor - 1.0) * byte_ns * bytes as f64,
+            Self::Reads(factor) => plain_ns + (factor - 1.0) * command_ns,
+        }
+    }
+}
+
 struct Clock {
     free_at: Option<Instant>,
-    scale: f64,
+    slowdown: Slowdown,
     ends: [u64; STREAMS],
     next_end: usize,
     /// Device times by (block, sequential, second phase): curves are read off once per size.
@@ -56,6 +85,8 @@ pub struct Shaper {
     range_bytes: u64,
     submitters: u32,
     core_ratio: f64,
+    /// Time of a command and of a byte, in nanoseconds.
+    rates: (f64, f64),
     clock: Mutex<Clock>,
     reads: AtomicU64,
     late: AtomicU64,
@@ -74,13 +105,14 @@ impl Shaper {
         }
         let clock = Clock {
             free_at: None,
-            scale: 1.0,
+            slowdown: Slowdown::All(1.0),
             ends: [u64::MAX; STREAMS],
             next_end: 0,
             known: HashMap::new(),
         };
         let zero = || AtomicU64::new(0);
         Ok(Self {
+            rates: curve.command_and_byte_ns(range_bytes),
             curve,
             range_bytes,
             submitters,
@@ -97,10 +129,16 @@ impl Shaper {
     /// From now on every read takes `scale` times the curve's time (2 is half the speed): a device that gets hot, or is
     /// shared.
     pub fn set_scale(&self, scale: f64) -> Result<(), FlashError> {
+        self.slow_down(Slowdown::All(scale))
+    }
+
+    /// The same for a part of what a read takes; replaces what was set before.
+    pub fn slow_down(&self, slowdown: Slowdown) -> Result<(), FlashError> {
+        let scale = slowdown.factor();
         if !(scale.is_finite() && scale > 0.0) {
             return Err(FlashError::input(format!("scale of the shaper: {scale}; a number above 0")));
         }
-        self.clock.lock().unwrap_or_else(PoisonError::into_inner).scale = scale;
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner).slowdown = slowdown;
         Ok(())
     }
 
@@ -132,10 +170,15 @@ impl Shaper {
             .known
             .entry(key)
             .or_insert_with(|| self.read_ns(bytes, sequential, second_phase));
-        let device_ns = plain_ns * clock.scale;
+        let device_ns = clock.slowdown.slowed(plain_ns, bytes, self.rates);
         let served = clock.free_at.map_or(now, |free| free.max(now)) + Duration::from_nanos(device_ns as u64);
         clock.free_at = Some(served);
-        let latency = Duration::from_nanos((self.curve.latency_ns * clock.scale) as u64);
+        let latency_scale = if let Slowdown::All(factor) = clock.slowdown {
+            factor
+        } else {
+            1.0
+        };
+        let latency = Duration::from_nanos((self.curve.latency_ns * latency_scale) as u64);
         drop(clock);
         self.reads.fetch_add(1, Ordering::Relaxed);
         self.sequential.fetch_add(u64::from(sequential), Ordering::Relaxed);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use common::{Model, SMALL, Scratch, Shape};
 use flash::{
     BackendChoice, DownChoice, FlashCurve, FlashFile, FlashReader, GroupChoice, PackOptions, Part, RandomPoint, Reader,
-    ReaderOptions, Request, SequentialPoint, Shaper, Stream, Target,
+    ReaderOptions, Request, SequentialPoint, Shaper, Slowdown, Stream, Target,
 };
 
 /// `devices/oneplus-12.json`, the points of two ranges.
@@ -146,6 +146,41 @@ fn the_device_clock_queues_reads_and_keeps_the_latency() {
         0.6213 * shaper.read_ns(8192, false, false),
         1e-9
     ));
+}
+
+#[test]
+fn bytes_and_commands_slow_down_by_themselves() {
+    let curve = oneplus_12();
+    let (command, byte) = curve.command_and_byte_ns(128_000_000);
+    assert!(close(byte, 0.25, 1e-9), "the fastest stream is 4 GB/s");
+    assert!(
+        close(command + 4096.0 * byte, 4096.0 / 1.0761, 1e-9),
+        "a page is a command and its bytes"
+    );
+    let shaper = Shaper::new(curve, 128_000_000, 1, 1.0).unwrap();
+    let now = Instant::now();
+    let (mut offset, mut before) = (0, 0);
+    let mut device_ns = |bytes: u64| {
+        offset += 1 << 30;
+        shaper.begin(offset, bytes, false, now);
+        let after = shaper.report().device_ns;
+        (after - std::mem::replace(&mut before, after)) as f64
+    };
+    for bytes in [4096u64, 524_288] {
+        let plain = device_ns(bytes);
+        for (slowdown, wanted) in [
+            (Slowdown::All(3.0), 3.0 * plain),
+            (Slowdown::Bytes(3.0), plain + 2.0 * byte * bytes as f64),
+            (Slowdown::Reads(3.0), plain + 2.0 * command),
+            (Slowdown::Reads(1.0), plain),
+        ] {
+            shaper.slow_down(slowdown).unwrap();
+            let found = device_ns(bytes);
+            assert!((found - wanted).abs() <= 2.0, "{slowdown:?} of {bytes}: {found} for {wanted}");
+        }
+        shaper.slow_down(Slowdown::All(1.0)).unwrap();
+    }
+    assert!(shaper.slow_down(Slowdown::Bytes(0.0)).is_err() && shaper.slow_down(Slowdown::Reads(f64::NAN)).is_err());
 }
 
 fn packed(scratch: &Scratch) -> (Model, Arc<FlashFile>) {

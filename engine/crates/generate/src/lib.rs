@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 mod bench;
+mod between;
 mod budget;
 mod error;
 mod intervals;
@@ -28,6 +29,7 @@ mod timeline;
 mod watch;
 
 pub use bench::{BenchOptions, BenchReport, BenchResult, BenchTest, BenchTold, bench};
+pub use between::{AdaptOptions, SlowStorage};
 pub use budget::{Budget, Part, Share};
 pub use error::{Blame, GenerateError, blame_of_flash, blame_of_gguf, blame_of_model, blame_of_predictor};
 pub use loaded::{Facts, Loaded};
@@ -41,9 +43,9 @@ pub use run::{Told, run};
 pub use timeline::{MOST_SPANS, PassRow, PassSpans, Spent, Timeline};
 
 pub use cache::PolicyKind;
-pub use flash::{BackendChoice, FlashCurve, RandomPoint, SequentialPoint, ShaperReport};
+pub use flash::{BackendChoice, FlashCurve, RandomPoint, SequentialPoint, ShaperReport, Slowdown};
 pub use model::{Stop, TokenRow};
-pub use offload::{Granularity, LayerCounters, Overlap};
+pub use offload::{Decision, GateReads, Granularity, LayerCounters, Overlap, Rates, ReadCost};
 pub use spans::{Activity, Lane, Span};
 pub use text::SamplerOptions;
 

@@ -76,6 +76,7 @@ impl Loaded {
             budget,
             reader,
             watch,
+            decisions,
         } = wish.place(file)?;
         let kernels = model.kernels().name();
         let pool = pool::Options {
@@ -104,7 +105,11 @@ impl Loaded {
                 load: begun.elapsed(),
             },
             session,
-            meter: Meter { watch, reader },
+            meter: Meter {
+                watch,
+                reader,
+                decisions,
+            },
         })
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use flash::{BackendUsed, FlashReader};
 use offload::LayerCounters;
 
+use crate::between::Decisions;
 use crate::report::{FlashUse, Phase};
 use crate::watch::Watch;
 
@@ -13,6 +14,7 @@ use crate::watch::Watch;
 pub(crate) struct Meter {
     pub watch: Watch,
     pub reader: Option<Arc<dyn FlashReader>>,
+    pub decisions: Decisions,
 }
 
 /// The counters at one moment.
@@ -71,6 +73,7 @@ impl Reading {
                 gates_announced: now.gates_announced - then.gates_announced,
                 look_ups: now.look_ups - then.look_ups,
                 misses: now.misses - then.misses,
+                beside: now.beside - then.beside,
                 fired: now.fired - then.fired,
                 bytes: now.bytes - then.bytes,
             },

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use cache::PolicyKind;
 use flash::BackendChoice;
 use model::ModelConfig;
-use offload::{Division, Granularity, OffloadOptions, Overlap};
+use offload::{Division, GateReads, Granularity, OffloadOptions, Overlap};
 use text::SamplerOptions;
 
-use crate::{FlashShape, GenerateError};
+use crate::{AdaptOptions, FlashShape, GenerateError, SlowStorage};
 
 /// How FFNs that are in memory are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +56,10 @@ pub struct Options {
     pub io_core: Option<usize>,
     /// Slows reads down to those of another device.
     pub shape: Option<FlashShape>,
+    /// Makes that device slower from some token on.
+    pub slow: Option<SlowStorage>,
+    /// Measures while generating, and changes what can be changed between tokens. `None`: as it is.
+    pub adapt: Option<AdaptOptions>,
     /// Clusters in flight.
     pub depth: u32,
     /// Neurons of a cluster.
@@ -66,6 +70,8 @@ pub struct Options {
     pub granularity: Granularity,
     /// Which work may overlap a read.
     pub overlap: Overlap,
+    /// How gate rows that are not in memory are read.
+    pub gates: GateReads,
     /// How FFNs in memory are computed.
     pub ffn: FfnChoice,
     /// A predictor's file: it and not the gates decides which neurons are computed while generating. `None`: lossless.
@@ -138,11 +144,14 @@ impl Options {
             backend: BackendChoice::Uring(64),
             io_core: None,
             shape: None,
+            slow: None,
+            adapt: None,
             depth: 16,
             cluster_neurons: 256,
             policy: PolicyKind::Lru,
             granularity: Granularity::Neuron,
             overlap: Overlap::Cluster,
+            gates: GateReads::default(),
             ffn: FfnChoice::Auto,
             predictor: None,
             audit: false,
@@ -162,6 +171,7 @@ impl Options {
             depth: self.depth,
             granularity: self.granularity,
             overlap: self.overlap,
+            gates: self.gates,
             predicted: false,
             every_neuron: false,
             prefill_ahead: 3,

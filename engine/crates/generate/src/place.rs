@@ -11,6 +11,7 @@ use neuron::{Gating, Kernels};
 use offload::{Granularity, Offload, PredictedOffload};
 use predictor::Predictor;
 
+use crate::between::{Between, Decisions};
 use crate::budget::{self, Budget, Part};
 use crate::open::tensor_bytes;
 use crate::reading;
@@ -27,6 +28,7 @@ pub(crate) struct Placed {
     /// Of FFNs on flash.
     pub reader: Option<Arc<dyn FlashReader>>,
     pub watch: Watch,
+    pub decisions: Decisions,
 }
 
 /// What decides the place.
@@ -101,13 +103,13 @@ impl Wish<'_> {
         budget: Budget,
     ) -> Result<Placed, GenerateError> {
         let Some(predictor) = predictor else {
-            return Ok(placed(model, exact, "sparse in memory", budget, None));
+            return Ok(placed(model, exact, None, "sparse in memory", budget, None));
         };
         let mut ffn = PredictedFfn::new(exact, self.config, predictor, Batches::Exact)?;
         if self.options.audit {
             ffn.audit();
         }
-        Ok(placed(model, ffn, "predicted in memory", budget, None))
+        Ok(placed(model, ffn, None, "predicted in memory", budget, None))
     }
 
     /// What is held in any case.
@@ -150,7 +152,7 @@ impl Wish<'_> {
         let kernels = *model.kernels();
         if !sparse {
             let ffn = DenseFfn::load(source, self.config, kernels)?;
-            return Ok(placed(model, ffn, "dense in memory", budget, None));
+            return Ok(placed(model, ffn, None, "dense in memory", budget, None));
         }
         let exact = SparseFfn::load(source, self.config, kernels)?;
         self.in_memory_ffn(model, exact, predictor, budget)
@@ -191,16 +193,21 @@ impl Wish<'_> {
         (offload.prefill, offload.decode) = (budget.prefill.division(), budget.decode.division());
         let model = self.load(file)?;
         let tables = source.flash();
-        let reader = reading::open(self.options, tables, offload.prefill.reads)?;
+        let (reader, shaper) = reading::open(self.options, tables, offload.prefill.reads)?;
+        let decisions = Decisions::default();
+        let between = |ffn: Option<&Offload>| Between::of(self.options, self.prompt, shaper.clone(), &*reader, ffn, &decisions);
         let kernels = *model.kernels();
         let config = self.config;
         let Some(predictor) = predictor else {
             let ffn = Offload::new(Arc::clone(&reader), kernels, gating, config.experts_used as u32, offload)?;
-            return Ok(placed(model, ffn, "from flash", budget, Some(reader)));
+            let between = between(Some(&ffn))?;
+            let placed = placed(model, ffn, between, "from flash", budget, Some(reader));
+            return Ok(Placed { decisions, ..placed });
         };
+        let between = between(None)?;
         let experts = (config.layers, config.experts, config.experts_used);
         let ffn = PredictedOffload::new(Arc::clone(&reader), kernels, gating, experts, predictor, offload)?;
-        Ok(placed(model, ffn, "predicted from flash", budget, Some(reader)))
+        Ok(placed(model, ffn, between, "predicted from flash", budget, Some(reader)))
     }
 
     fn load(&self, file: &ModelFile) -> Result<Arc<Model>, GenerateError> {
@@ -221,6 +228,7 @@ impl Wish<'_> {
 fn placed<F: Counted + 'static>(
     model: Arc<Model>,
     inner: F,
+    between: Option<Between>,
     name: &'static str,
     budget: Budget,
     reader: Option<Arc<dyn FlashReader>>,
@@ -229,6 +237,7 @@ fn placed<F: Counted + 'static>(
     let ffn = Box::new(Watched {
         inner,
         watch: watch.clone(),
+        between,
     });
     Placed {
         model,
@@ -237,5 +246,6 @@ fn placed<F: Counted + 'static>(
         budget,
         reader,
         watch,
+        decisions: Decisions::default(),
     }
 }

@@ -15,12 +15,11 @@ pub struct FlashShape {
     pub core_ratio: f64,
 }
 
-/// Opens the reader. Reads of decoding jump about in one expert's region at a time, so that is the range of addresses at work.
-pub(crate) fn open(
-    options: &Options,
-    file: &Arc<FlashFile>,
-    most_buffer_bytes: usize,
-) -> Result<Arc<dyn FlashReader>, GenerateError> {
+/// A reader, and the modelled device in front of it where there is one.
+pub(crate) type Opened = (Arc<dyn FlashReader>, Option<Arc<Shaper>>);
+
+/// Opens both. Reads of decoding jump about in one expert's region at a time, so that is the range of addresses at work.
+pub(crate) fn open(options: &Options, file: &Arc<FlashFile>, most_buffer_bytes: usize) -> Result<Opened, GenerateError> {
     let (lanes, submitters) = match options.backend {
         BackendChoice::Lanes(lanes) => (lanes, lanes),
         // One queue, however many reads are in it.
@@ -39,11 +38,11 @@ pub(crate) fn open(
         pin: options.io_core.map_or(Vec::new(), |core| vec![core; lanes as usize]),
         most_buffer_bytes,
         largest_gap: gap_worth_reading(file),
-        shaper,
+        shaper: shaper.clone(),
         ..ReaderOptions::default()
     };
     match Reader::open(file, reading) {
-        Ok(reader) => Ok(Arc::new(reader)),
+        Ok(reader) => Ok((Arc::new(reader), shaper)),
         Err(error) if options.io_core.is_some() => Err(named("pin-io", error)),
         Err(error) => Err(error.into()),
     }
@@ -51,7 +50,7 @@ pub(crate) fn open(
 
 /// Gates lie between bundles of up and down. Reading over a bundle of a page or two costs a disk less than beginning anew behind it
 /// (here 11 microseconds a read of 4 KiB, 0.9 a KiB of a large one), and the system far less.
-fn gap_worth_reading(file: &FlashFile) -> u64 {
+pub(crate) fn gap_worth_reading(file: &FlashFile) -> u64 {
     const WORTH: u64 = 2 * flash::PAGE;
     let between = file
         .layers()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flash::ShaperReport;
 use model::{PredictedCounters, Stop, TokenRow};
-use offload::LayerCounters;
+use offload::{Decision, LayerCounters};
 
 use crate::budget::Budget;
 use crate::timeline::Timeline;
@@ -50,6 +50,8 @@ pub struct Report {
     pub peak_resident: Option<u64>,
     /// Seed of the draws.
     pub seed: u64,
+    /// What was decided while it ran, where that was asked for.
+    pub adaptation: Option<Vec<Decision>>,
     /// What happened when, of a run that was traced.
     pub timeline: Option<Timeline>,
 }

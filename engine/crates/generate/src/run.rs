@@ -107,6 +107,7 @@ pub fn run(options: &Options, told: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>)
         budget: facts.budget,
         peak_resident: resident().map(|(_, peak)| peak),
         seed: options.sampler.seed,
+        adaptation: options.adapt.map(|_| meter.decisions.so_far()),
         timeline: collector.finish(),
     })
 }

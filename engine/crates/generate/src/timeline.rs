@@ -202,6 +202,7 @@ mod tests {
     use spans::{Activity, MOST_OF_A_TRACK, Tracer};
 
     use super::{Collector, MOST_SPANS};
+    use crate::between::Decisions;
     use crate::meter::Meter;
     use crate::watch::Watch;
 
@@ -209,6 +210,7 @@ mod tests {
         Meter {
             watch: Watch::default(),
             reader: None,
+            decisions: Decisions::default(),
         }
     }
 

@@ -8,6 +8,8 @@ use offload::{LayerCounters, Offload, PredictedOffload};
 use pool::Pool;
 use spans::Tracer;
 
+use crate::between::Between;
+
 /// What was seen so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen {
@@ -38,6 +40,11 @@ pub(crate) trait Counted: FeedForward {
     fn counted(&self) -> LayerCounters {
         LayerCounters::default()
     }
+
+    /// FFNs whose plan can change between tokens.
+    fn adaptable(&mut self) -> Option<&mut Offload> {
+        None
+    }
 }
 
 impl Counted for model::DenseFfn {}
@@ -52,16 +59,24 @@ impl Counted for Offload {
     fn counted(&self) -> LayerCounters {
         self.totals()
     }
+
+    fn adaptable(&mut self) -> Option<&mut Offload> {
+        Some(self)
+    }
 }
 
 /// The FFNs, watched.
 pub(crate) struct Watched<F> {
     pub inner: F,
     pub watch: Watch,
+    pub between: Option<Between>,
 }
 
 impl<F: Counted> FeedForward for Watched<F> {
     fn begin_pass(&mut self, tokens: usize) -> Result<(), ModelError> {
+        if let Some(between) = &mut self.between {
+            between.begin(tokens, self.inner.adaptable()).map_err(ModelError::other)?;
+        }
         self.inner.begin_pass(tokens)
     }
 

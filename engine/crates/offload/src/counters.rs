@@ -17,6 +17,8 @@ pub struct LayerCounters {
     pub look_ups: u64,
     /// See `look_ups`.
     pub misses: u64,
+    /// Of the units missed, those in clusters whose gates were missed too: in bundles they come with these.
+    pub beside: u64,
     /// Neurons whose down row was added.
     pub fired: u64,
     /// Bytes that requests brought.
@@ -31,6 +33,7 @@ impl AddAssign for LayerCounters {
         self.gates_announced += other.gates_announced;
         self.look_ups += other.look_ups;
         self.misses += other.misses;
+        self.beside += other.beside;
         self.fired += other.fired;
         self.bytes += other.bytes;
     }

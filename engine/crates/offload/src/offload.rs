@@ -1,6 +1,7 @@
 //! The FFNs of a packed file: what they hold, and the seam to the forward pass.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use cache::{PolicyKind, SegmentShape, SegmentedCache, Setting, Shape};
 use flash::{FlashFile, FlashReader};
@@ -13,7 +14,7 @@ use crate::counters::LayerCounters;
 use crate::error::OffloadError;
 use crate::layer_run::{Lists, Predicting, Scratch, StageMemory};
 use crate::needs::{Needs, SLOT_ALIGN, needs_of};
-use crate::options::OffloadOptions;
+use crate::options::{GateReads, OffloadOptions};
 use crate::phase::Phase;
 use crate::prefill::PrefillScratch;
 use crate::token::Announced;
@@ -26,6 +27,8 @@ pub(crate) struct Ground {
     pub kernels: Kernels,
     pub gating: Gating,
     pub options: OffloadOptions,
+    /// Of the options, as far as it is open to this file.
+    pub gates: GateReads,
     pub units: Units,
     pub tracer: Tracer,
 }
@@ -40,6 +43,8 @@ pub struct Offload {
     pub(crate) prefill: PrefillScratch,
     pub(crate) partials: Vec<f32>,
     pub(crate) totals: LayerCounters,
+    /// Time in which compute threads waited for reads or for each other in decode, summed over them.
+    pub(crate) waited: Duration,
     pub(crate) by_layer: FfnCounters,
     pub(crate) labels: &'static [&'static str],
     /// What decides which neurons are computed; none where every gate does.
@@ -129,13 +134,14 @@ impl Offload {
         Ok(Self {
             by_layer: FfnCounters::new(units.layers as usize),
             ground: Ground {
-                file,
                 reader,
                 kernels,
                 gating,
+                gates: options.gates.open_to(&file, &options),
                 options,
                 units,
                 tracer: Tracer::off(),
+                file,
             },
             cache,
             lists: Lists::default(),
@@ -144,6 +150,7 @@ impl Offload {
             prefill: PrefillScratch::default(),
             partials: Vec::new(),
             totals: LayerCounters::default(),
+            waited: Duration::ZERO,
             labels,
             predicting: None,
             announced: None,
@@ -165,6 +172,11 @@ impl Offload {
     /// The reader.
     pub fn reader(&self) -> &Arc<dyn FlashReader> {
         &self.ground.reader
+    }
+
+    /// Time in which compute threads waited in decode so far, for reads or for each other: summed over them.
+    pub fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Everything counted so far.

@@ -60,6 +60,34 @@ impl Overlap {
     }
 }
 
+/// How gate rows that are not in memory are read, where units are single neurons and every gate decides. Between the gate pages of
+/// neighbouring neurons lie their up and down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GateReads {
+    /// Each group's pages by themselves: the fewest bytes, and the most reads. They begin with the layer's turn and not before.
+    Apart,
+    /// In runs, over gaps that a disk reads sooner than it begins anew. What lies between is read for nothing.
+    #[default]
+    Joined,
+    /// Gate, up and down in runs; up and down of those that fire are taken from there instead of being read again. Needs a
+    /// pipeline of clusters: what has been read is held until its cluster's gates are known.
+    Bundles,
+}
+
+impl GateReads {
+    /// All of them, from the fewest bytes to the fewest reads.
+    pub const ALL: [Self; 3] = [Self::Apart, Self::Joined, Self::Bundles];
+
+    /// The name that plans carry.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Apart => "apart",
+            Self::Joined => "joined",
+            Self::Bundles => "bundles",
+        }
+    }
+}
+
 /// How memory is divided while a prompt is read, or while tokens are generated. (PowerInfer-2, section 4.2: the segments' sizes change
 /// between the two.) Bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,6 +117,8 @@ pub struct OffloadOptions {
     pub granularity: Granularity,
     /// Which work may overlap a read.
     pub overlap: Overlap,
+    /// How gate rows are read.
+    pub gates: GateReads,
     /// Whether a predictor says which neurons are computed; set by the kind of FFN that is made.
     pub predicted: bool,
     /// Whether every neuron counts for every token, as in a SiLU model: what is kept is then a fixed part of each layer.

@@ -11,6 +11,7 @@ use crate::Offload;
 use crate::counters::LayerCounters;
 use crate::error::OffloadError;
 use crate::layer_run::{Begun, Inputs, LayerRun, Partials, Scratch, StageMemory, State};
+use crate::options::GateReads;
 use crate::phase::Phase;
 
 /// A layer whose experts are known and whose reads have begun.
@@ -38,18 +39,23 @@ impl Offload {
 
     /// Begins the reads that a token is certain to need of a layer once its experts are known, so that they go on during attention:
     /// gate rows that are not in memory (and, loading in one phase, all of the experts that is not), as many as may be on their way at
-    /// once. Only for FFNs in which every gate decides. The look-ups are the layer's first ones in their order, so nothing but time
+    /// once. Only for FFNs in which every gate decides, and not where gate rows are read apart. The look-ups are the layer's first ones in their order, so nothing but time
     /// depends on whether a layer was announced.
     pub fn begin_early(&mut self, layer: usize, routes: &[Route]) -> Result<(), OffloadError> {
         self.check(layer, routes, self.ground.units.width as usize, 1)?;
         self.enter(Phase::Decode)?;
         self.settle();
+        // Pages of single groups are read by the threads that compute, which are busy until then.
+        if self.ground.gates == GateReads::Apart {
+            return Ok(());
+        }
         let experts: Vec<u32> = routes.iter().map(|route| route.expert).collect();
         let stages = self.stages.as_mut().map(StageMemory::stages);
         let state = State::new(
             &mut self.cache,
             std::mem::take(&mut self.lists),
             &self.ground.units,
+            self.ground.gates,
             experts.len() as u32,
             stages.map_or(0, |stages| stages.count),
         );
@@ -119,6 +125,7 @@ impl Offload {
                 &mut self.cache,
                 std::mem::take(&mut self.lists),
                 &ground.units,
+                ground.gates,
                 experts.len() as u32,
                 stages.map_or(0, |stages| stages.count),
             ),
@@ -147,6 +154,7 @@ impl Offload {
         });
         let state = run.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let summed: Vec<bool> = state.summed().collect();
+        self.waited += state.waited;
         let (lists, counters, error) = state.finish();
         self.lists = lists;
         if layer + 1 == ground.units.layers as usize {

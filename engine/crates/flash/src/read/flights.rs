@@ -129,6 +129,7 @@ impl<W: Wanted> Flights<W> {
     pub fn begin(&mut self, wanted: W) -> io::Result<()> {
         let now = Instant::now();
         self.busy_since.get_or_insert(now);
+        self.shared.counters.begins(now);
         let shaper = self.shaper.as_deref();
         let due = shaper.map(|shaper| shaper.begin(wanted.offset(), u64::from(wanted.bytes()), wanted.is_second_phase(), now));
         let memory = wanted.begin(now);
@@ -212,6 +213,7 @@ impl<W: Wanted> Flights<W> {
         self.free.push(slot);
         let finished = Instant::now();
         let counters = &self.shared.counters;
+        counters.ends(finished);
         if flight.outcome.is_ok() {
             counters.read(u64::from(flight.wanted.bytes()), finished - flight.started);
         }

@@ -146,6 +146,7 @@ fn serve(work: &Work, shared: &Shared, disk: &dyn Disk, shaper: Option<&Shaper>,
             Job::Chunk(chunk) => (chunk.offset(), chunk.bytes(), chunk.is_second_phase()),
             Job::Pages(read) => (read.offset, read.bytes as usize, read.second_phase),
         };
+        shared.counters.begins(started);
         let due = shaper.map(|shaper| shaper.begin(offset, bytes as u64, second_phase, started));
         let memory = match &job {
             Job::Chunk(chunk) => chunk.begin(started),
@@ -160,6 +161,7 @@ fn serve(work: &Work, shared: &Shared, disk: &dyn Disk, shaper: Option<&Shaper>,
         }
         let took = started.elapsed();
         shared.counters.busy(lane, took);
+        shared.counters.ends(started + took);
         if outcome.is_ok() {
             shared.counters.read(bytes as u64, took);
         }

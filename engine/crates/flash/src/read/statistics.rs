@@ -1,7 +1,8 @@
 //! What a reader counted: bytes, requests, merging, latencies, and how long each lane was busy.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Four buckets for every doubling, up to about 18 minutes: a quantile is known to within 25 %.
 const BUCKETS: usize = 160;
@@ -75,8 +76,18 @@ pub struct Statistics {
     pub latency: Histogram,
     /// Nanoseconds that each lane spent in reads; for io_uring one number, the time with at least one read in flight.
     pub busy_ns: Vec<u64>,
+    /// Nanoseconds with at least one read under way, whatever serves it.
+    pub reading_ns: u64,
     /// The most bytes of buffers that were lent out at once.
     pub peak_buffer_bytes: u64,
+}
+
+/// Reads under way at once, over all lanes and rings.
+#[derive(Default)]
+struct UnderWay {
+    count: usize,
+    since: Option<Instant>,
+    total: Duration,
 }
 
 pub(crate) struct Counters {
@@ -88,6 +99,7 @@ pub(crate) struct Counters {
     pub verified: AtomicU64,
     latency: Vec<AtomicU64>,
     busy: Vec<AtomicU64>,
+    under_way: Mutex<UnderWay>,
 }
 
 impl Counters {
@@ -102,7 +114,32 @@ impl Counters {
             verified: AtomicU64::new(0),
             latency: zeros(BUCKETS),
             busy: zeros(lanes),
+            under_way: Mutex::default(),
         }
+    }
+
+    /// A read is given to the operating system.
+    pub fn begins(&self, now: Instant) {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.count += 1;
+        under_way.since.get_or_insert(now);
+    }
+
+    /// It is over.
+    pub fn ends(&self, now: Instant) {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.count = under_way.count.saturating_sub(1);
+        if under_way.count == 0
+            && let Some(since) = under_way.since.take()
+        {
+            under_way.total += now.saturating_duration_since(since);
+        }
+    }
+
+    /// Time with a read under way, up to now.
+    fn reading(&self) -> Duration {
+        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.total + under_way.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     pub fn read(&self, bytes: u64, took: Duration) {
@@ -128,6 +165,7 @@ impl Counters {
                 counts: self.latency.iter().map(get).collect(),
             },
             busy_ns: self.busy.iter().map(get).collect(),
+            reading_ns: self.reading().as_nanos() as u64,
             peak_buffer_bytes,
         }
     }
@@ -158,6 +196,20 @@ mod tests {
                 "quantile {quantile}: {bound} for {ns}"
             );
         }
+    }
+
+    #[test]
+    fn reads_that_overlap_are_time_once() {
+        let counters = Counters::new(4);
+        let at = |ms| Instant::now() - Duration::from_secs(1) + Duration::from_millis(ms);
+        let (first, second) = (at(0), at(10));
+        counters.begins(first);
+        counters.begins(second);
+        counters.ends(first + Duration::from_millis(30));
+        counters.ends(first + Duration::from_millis(50));
+        counters.begins(first + Duration::from_millis(100));
+        counters.ends(first + Duration::from_millis(105));
+        assert_eq!(counters.snapshot(0).reading_ns, 55_000_000);
     }
 
     #[test]

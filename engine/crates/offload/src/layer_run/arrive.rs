@@ -6,6 +6,7 @@ use spans::{Activity, Track};
 use super::LayerRun;
 use super::state::{COLD, Fired, GATE_TAG, HOT, Place, SUM, State, UP_DOWN_TAG};
 use crate::error::OffloadError;
+use crate::options::GateReads;
 use crate::units::{Rows, copy_rows};
 
 impl LayerRun<'_> {
@@ -33,7 +34,7 @@ impl LayerRun<'_> {
                 Ok(())
             }
             Ok(data) if tag & UP_DOWN_TAG != 0 => self.take_unit(state, tag as u32, &data),
-            Ok(data) => self.take_gate(state, tag as u32, tag >> 33 == 1, &data),
+            Ok(data) => self.take_gate(state, tag as u32, tag >> 33 == 1, data),
             Err(error) => {
                 self.give_up(state, tag);
                 Err(error.into())
@@ -68,7 +69,8 @@ impl LayerRun<'_> {
             // SAFETY: the read into this place is over, and the place is free for the next only below.
             let pages = unsafe { std::slice::from_raw_parts(stages.at(stage), stages.bytes) };
             let outcome = match outcome {
-                Ok(()) if is_gate => self.take_gate_rows(state, index, pages),
+                Ok(()) if is_gate && self.is_predicted => self.take_gate_rows(state, index, pages),
+                Ok(()) if is_gate => self.take_gate_group(state, index, pages),
                 Ok(()) => self.take_bundles(state, index, pages),
                 Err(error) => {
                     self.give_up_pages(state, tag);
@@ -80,9 +82,13 @@ impl LayerRun<'_> {
         }
         if state.error.is_some() {
             // What has no place yet will not be read any more.
-            while let Some(tag) = state.lists.wanted.pop_front() {
+            while let Some(tag) = state.lists.next_wanted() {
                 self.give_up_pages(state, tag);
             }
+        } else if self.gates == GateReads::Apart {
+            // Clusters that are whole make room for others.
+            let asked = self.ask_on(state);
+            self.note(state, asked);
         }
         let submitted = self.submit_pages(state);
         self.note(state, submitted);
@@ -113,6 +119,9 @@ impl LayerRun<'_> {
         let index = tag & !GATE_TAG;
         if tag == index {
             return self.give_up_unit(state, index);
+        }
+        if !self.is_predicted {
+            return self.give_up_gate_group(state, index);
         }
         if state.lists.gate_unit(index).reserved {
             let expert = self.experts[(index / self.units.gate_units) as usize];
@@ -170,7 +179,7 @@ impl LayerRun<'_> {
         Ok(place)
     }
 
-    pub(super) fn take_gate(&self, state: &mut State<'_>, index: u32, reserved: bool, data: &Data) -> Result<(), OffloadError> {
+    pub(super) fn take_gate(&self, state: &mut State<'_>, index: u32, reserved: bool, data: Data) -> Result<(), OffloadError> {
         let (expert, cluster) = (
             self.experts[(index / self.units.clusters) as usize],
             index % self.units.clusters,
@@ -179,10 +188,29 @@ impl LayerRun<'_> {
         let positions = self.units.of_cluster(cluster);
         let key = self.units.gate_key(self.layer, expert, cluster);
         let place = self.store(state, HOT, key, reserved, self.units.gate_bytes(), |out| {
-            copy_rows(self.layout, data, Rows::Gate, expert, positions, out).map(drop)
+            copy_rows(self.layout, &data, Rows::Gate, expert, positions, out).map(drop)
         })?;
+        if self.gates == GateReads::Bundles {
+            // They still take their room.
+            state.requested_bytes += self.units.gates_in_flight;
+            state.lists.gates[index as usize].bundles = Some(data);
+        }
         state.lists.gates[index as usize].place = place;
         state.lists.ready_gates.push_back(index);
+        Ok(())
+    }
+
+    /// A unit that came with its cluster's gate rows: its rows go where those of a read of their own would.
+    pub(super) fn take_from_bundles(&self, state: &mut State<'_>, index: u32, data: &Data) -> Result<(), OffloadError> {
+        let (expert, unit) = (self.experts[(index / self.units.units) as usize], index % self.units.units);
+        let positions = self.units.of_unit(unit);
+        let key = self.units.up_down_key(self.layer, expert, unit);
+        let reserved = state.lists.unit(index).reserved;
+        let place = self.store(state, COLD, key, reserved, self.units.up_down_bytes(), |out| {
+            let after_up = copy_rows(self.layout, data, Rows::Up, expert, positions.clone(), out)?;
+            copy_rows(self.layout, data, Rows::Down, expert, positions, &mut out[after_up..]).map(drop)
+        })?;
+        state.lists.unit(index).place = place;
         Ok(())
     }
 

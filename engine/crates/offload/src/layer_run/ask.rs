@@ -6,7 +6,7 @@ use flash::{PageRead, Part, Request};
 use super::LayerRun;
 use super::state::{COLD, GATE_TAG, HOT, Place, State, UP_DOWN_TAG};
 use crate::error::OffloadError;
-use crate::options::Granularity;
+use crate::options::{GateReads, Granularity};
 
 /// Gates are asked for ahead of their computation up to so many bytes (and those of one cluster), which buffers must hold.
 pub(crate) const MOST_REQUESTED_BYTES: usize = 16 << 20;
@@ -79,10 +79,11 @@ impl LayerRun<'_> {
     pub(super) fn submit_pages(&self, state: &mut State<'_>) -> Result<(), OffloadError> {
         let Some(stages) = &self.stages else { return Ok(()) };
         let mut reads = std::mem::take(&mut state.lists.reads);
-        while !state.lists.wanted.is_empty()
-            && let Some(stage) = state.lists.free_stages.pop()
-        {
-            let Some(tag) = state.lists.wanted.pop_front() else { break };
+        while let Some(stage) = state.lists.free_stages.pop() {
+            let Some(tag) = state.lists.next_wanted() else {
+                state.lists.free_stages.push(stage);
+                break;
+            };
             let index = tag & !GATE_TAG;
             let is_gate = tag != index;
             let unit = if is_gate {
@@ -132,11 +133,19 @@ impl LayerRun<'_> {
         }
         state.counters.gate_misses += 1;
         let reserved = matches!(segment.reserve(key)?, Reserve::Slot { .. });
+        state.lists.gates[index as usize].missed = true;
+        if self.gates == GateReads::Apart {
+            self.ask_gate_groups(state, index, reserved);
+            return Ok(());
+        }
         // The tag says where its bytes go: into the slot, or into a buffer.
         let tag = u64::from(index) | if reserved { 1 << 33 } else { 0 };
-        let target = self
-            .units
-            .target(self.layer, expert, Part::Gate, self.units.of_cluster(cluster));
+        let part = if self.gates == GateReads::Bundles {
+            Part::Whole
+        } else {
+            Part::Gate
+        };
+        let target = self.units.target(self.layer, expert, part, self.units.of_cluster(cluster));
         state.requested_bytes += self.units.gates_in_flight;
         state.lists.requests.push(Request { tag, target });
         Ok(())
@@ -175,7 +184,16 @@ impl LayerRun<'_> {
             return Ok(());
         }
         state.counters.misses += 1;
+        let gate = &mut state.lists.gates[cluster as usize];
+        state.counters.beside += u64::from(gate.missed);
+        let bundles = gate.bundles.take();
+        let entry = state.lists.unit(index);
         entry.reserved = matches!(segment.reserve(key)?, Reserve::Slot { .. });
+        if let Some(data) = bundles {
+            let taken = self.take_from_bundles(state, index, &data);
+            state.lists.gates[cluster as usize].bundles = Some(data);
+            return taken;
+        }
         state.lists.gates[cluster as usize].reads += 1;
         if self.stages.is_some() {
             state.lists.wanted.push_back(index);

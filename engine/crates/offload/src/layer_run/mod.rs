@@ -6,8 +6,9 @@
 //! hits, misses and evictions are the same for any number of threads and lanes. Sums are taken block by block in ascending
 //! order at the end, so the result is the same bits.
 //!
-//! This file is the order of things; `schedule` what is next, `state` what is shared, `ask` and `arrive` the two ends of a read, `compute` the arithmetic.
+//! This file is the order of things; `schedule` what is next, `state` what is shared, `ask` and `arrive` the two ends of a read (`apart`: of gate rows that are read group by group), `compute` the arithmetic.
 
+mod apart;
 mod arrive;
 mod ask;
 mod compute;
@@ -25,7 +26,7 @@ use spans::{Activity, Tracer, Track};
 
 use crate::error::OffloadError;
 use crate::offload::Ground;
-use crate::options::{Granularity, Overlap};
+use crate::options::{GateReads, Granularity, Overlap};
 use crate::units::Units;
 pub(crate) use ask::MOST_REQUESTED_BYTES;
 pub(crate) use predict::{Predicting, Scores};
@@ -43,6 +44,7 @@ pub(crate) struct LayerRun<'a> {
     pub experts: &'a [u32],
     pub overlap: Overlap,
     pub granularity: Granularity,
+    pub gates: GateReads,
     pub depth: u32,
     /// Whether a predictor says which neurons are computed, and not every gate.
     pub is_predicted: bool,
@@ -77,6 +79,7 @@ impl<'a> LayerRun<'a> {
             experts,
             overlap: ground.options.overlap,
             granularity: ground.options.granularity,
+            gates: ground.gates,
             depth: ground.options.depth,
             is_predicted: ground.options.predicted,
             state: Mutex::new(state),
@@ -123,9 +126,10 @@ impl<'a> LayerRun<'a> {
                 Stage::Over => break,
                 Stage::Wait => {
                     state.asleep += 1;
-                    let begun = track.begin();
+                    let (begun, since) = (track.begin(), Instant::now());
                     state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                     track.end(begun, Activity::Wait, self.layer);
+                    state.waited += since.elapsed();
                     state.asleep -= 1;
                 }
                 Stage::Listen => state = self.listen(state, scratch, track),
@@ -221,7 +225,7 @@ impl<'a> LayerRun<'a> {
         let (requests, pages) = (state.requests_left > 0, state.pages_left > 0);
         drop(state);
         let mut answered = None;
-        let begun = track.begin();
+        let (begun, since) = (track.begin(), Instant::now());
         if pages {
             let until = requests.then(|| Instant::now() + TURN);
             self.reader.wait_pages(&mut scratch.done, until);
@@ -229,7 +233,9 @@ impl<'a> LayerRun<'a> {
             answered = self.reader.wait();
         }
         track.end(begun, Activity::Wait, self.layer);
+        let waited = since.elapsed();
         let mut state = locked(&self.state);
+        state.waited += waited;
         state.listening = false;
         self.take_pages(&mut state, &mut scratch.done, track);
         answered = answered.or_else(|| self.reader.poll());

@@ -84,6 +84,7 @@ impl LayerRun<'_> {
         {
             return Ok(());
         }
+        let mut released = false;
         while state.next_look_up < clusters {
             let index = state.next_look_up;
             let Some(fired) = state.lists.gates[index as usize].fired.take() else {
@@ -98,9 +99,17 @@ impl LayerRun<'_> {
             }
             self.deal_to_blocks(state, route, index, &fired);
             state.lists.gates[index as usize].spare = fired;
+            if state.lists.gates[index as usize].bundles.take().is_some() {
+                state.requested_bytes -= self.units.gates_in_flight;
+                released = true;
+            }
             if state.lists.gates[index as usize].reads == 0 {
                 state.in_flight -= 1;
             }
+        }
+        if released && state.error.is_none() {
+            // What they made room for: perhaps nothing else is on its way whose arrival would ask.
+            self.ask_on(state)?;
         }
         self.submit(state)
     }

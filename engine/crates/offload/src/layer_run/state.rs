@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use cache::SegmentedCache;
-use flash::{PageDone, PageRead, Request};
+use flash::{Data, PageDone, PageRead, Request};
 use neuron::SUM_BLOCK;
 
 use crate::counters::LayerCounters;
 use crate::error::OffloadError;
+use crate::options::GateReads;
 use crate::units::Units;
 
 /// The hot segment (gate rows by cluster) and the cold one (up and down by unit) in the cache.
@@ -51,7 +53,7 @@ pub(crate) struct Scratch {
 pub(crate) struct Lists {
     pub(super) gates: Vec<Gate>,
     pub(super) units: Vec<Unit>,
-    /// The same for gate rows, where a predictor says which to compute.
+    /// The same for gate rows, where a predictor says which to compute or groups are read apart.
     pub(super) gate_units: Vec<Unit>,
     /// Number of the run: what a unit says of an earlier one means nothing.
     pub(super) run: u64,
@@ -65,6 +67,8 @@ pub(crate) struct Lists {
     pub(super) requests: Vec<Request>,
     /// Units whose pages are to be read, by tag, in their order.
     pub(super) wanted: VecDeque<u32>,
+    /// The same for gate rows that are read apart: after those, which are of clusters whose turn it was.
+    pub(super) wanted_gates: VecDeque<u32>,
     pub(super) reads: Vec<PageRead>,
     /// Free places for pages that are being read.
     pub(super) free_stages: Vec<u32>,
@@ -77,6 +81,13 @@ pub(super) struct Gate {
     pub(super) chosen: Vec<u32>,
     /// Reads of gate rows that its look-ups began and that have not arrived.
     pub(super) gate_reads: u32,
+    /// Whether its gate rows were not in memory.
+    pub(super) missed: bool,
+    /// Where gate rows that are read apart come together: a reserved slot, or a buffer.
+    pub(super) reserved: bool,
+    pub(super) buffer: Option<Box<[u8]>>,
+    /// What was read with its gate rows, until it is known which of them fire.
+    pub(super) bundles: Option<Data>,
     /// Computed, and waiting for its turn to look up.
     pub(super) fired: Option<Vec<Fired>>,
     /// Reads of up and down that its look-ups began and that have not arrived.
@@ -115,6 +126,11 @@ impl Lists {
             *unit = Unit { run: self.run, ..NEW };
         }
         unit
+    }
+
+    /// The next unit whose pages are to be read.
+    pub(super) fn next_wanted(&mut self) -> Option<u32> {
+        self.wanted.pop_front().or_else(|| self.wanted_gates.pop_front())
     }
 
     /// The unit as it is in this run.
@@ -166,6 +182,8 @@ pub(crate) struct State<'a> {
     pub(super) listening: bool,
     /// Workers that wait to be told of a change.
     pub(super) asleep: u32,
+    /// Time that workers waited, summed over them.
+    pub waited: Duration,
     pub(super) error: Option<OffloadError>,
 }
 
@@ -185,13 +203,24 @@ pub(super) fn locked<'m, 'a>(state: &'m Mutex<State<'a>>) -> MutexGuard<'m, Stat
 
 impl<'a> State<'a> {
     /// The state at the layer's beginning. `experts` of them are in use; pages can arrive in `stages` places at once.
-    pub fn new(cache: &'a mut SegmentedCache, mut lists: Lists, units: &Units, experts: u32, stages: u32) -> Self {
-        let (gates, parts, blocks) = (experts * units.clusters, experts * units.units, experts * units.blocks);
-        lists.gates.resize_with(gates as usize, || Gate {
+    pub fn new(
+        cache: &'a mut SegmentedCache,
+        mut lists: Lists,
+        units: &Units,
+        gates: GateReads,
+        experts: u32,
+        stages: u32,
+    ) -> Self {
+        let (clusters, parts, blocks) = (experts * units.clusters, experts * units.units, experts * units.blocks);
+        lists.gates.resize_with(clusters as usize, || Gate {
             place: NOWHERE,
             predicted: None,
             chosen: Vec::new(),
             gate_reads: 0,
+            missed: false,
+            reserved: false,
+            buffer: None,
+            bundles: None,
             fired: None,
             reads: 0,
             spare: Vec::new(),
@@ -200,12 +229,21 @@ impl<'a> State<'a> {
             gate.place = NOWHERE;
             gate.predicted = None;
             gate.gate_reads = 0;
+            gate.missed = false;
+            gate.reserved = false;
+            gate.buffer = None;
+            gate.bundles = None;
             gate.fired = None;
             gate.reads = 0;
         }
         lists.run += 1;
         lists.units.resize(parts as usize, NEW);
-        lists.gate_units.resize((experts * units.gate_units) as usize, NEW);
+        let gate_parts = if gates == GateReads::Apart {
+            units.units
+        } else {
+            units.gate_units
+        };
+        lists.gate_units.resize((experts * gate_parts) as usize, NEW);
         lists.blocks.resize_with(blocks as usize, || Block {
             dealt: false,
             reads: 0,
@@ -222,6 +260,7 @@ impl<'a> State<'a> {
         lists.ready_gates.clear();
         lists.ready_blocks.clear();
         lists.wanted.clear();
+        lists.wanted_gates.clear();
         lists.free_stages.clear();
         lists.free_stages.extend((0..stages).rev());
         Self {
@@ -238,6 +277,7 @@ impl<'a> State<'a> {
             pages_left: 0,
             listening: false,
             asleep: 0,
+            waited: Duration::ZERO,
             error: None,
         }
     }
@@ -270,6 +310,7 @@ impl<'a> State<'a> {
             pages_left: 0,
             listening: false,
             asleep: 0,
+            waited: Duration::ZERO,
             error: begun.error,
         }
     }
@@ -287,6 +328,10 @@ impl<'a> State<'a> {
             error = error.or(unpinned.err().map(OffloadError::from));
         }
         self.lists.transient.clear();
+        for gate in &mut self.lists.gates {
+            gate.buffer = None;
+            gate.bundles = None;
+        }
         (self.lists, self.counters, error)
     }
 

@@ -13,7 +13,7 @@ use flash::{
 use gguf::{TensorType, Writer};
 use model::Route;
 use neuron::{Activations, Bundles, ClusterScratch, Gating, Kernels, Matrix, SUM_BLOCK};
-use offload::{Division, Granularity, LayerCounters, Offload, OffloadError, OffloadOptions, Overlap};
+use offload::{Division, GateReads, Granularity, LayerCounters, Offload, OffloadError, OffloadOptions, Overlap};
 use pool::{Options, Pool};
 
 pub const LAYERS: u32 = 2;
@@ -121,6 +121,7 @@ pub fn options(hot_share: f64, cold_share: f64, file: &FlashFile) -> OffloadOpti
         depth: 4,
         granularity: Granularity::Neuron,
         overlap: Overlap::Cluster,
+        gates: GateReads::Joined,
         predicted: false,
         every_neuron: false,
         prefill_ahead: 3,
