@@ -7,7 +7,7 @@ import { unitLaws, unitsWithoutSlot } from "./cluster-uses.js";
 import { gatedCosts, type GatedCosts } from "./costs.js";
 import { gateReads, groupsOf, NO_READS, SUM_BLOCK, unitReads, wholeReads, type Cut, type Reads } from "./cut.js";
 import { demandOfLayer } from "./demand.js";
-import { afterFirstReads, afterSecondReads, besideGates } from "./layer.js";
+import { afterFirstReads, afterSecondReads, besideFirstReads, besideSecondReads, besideGates } from "./layer.js";
 import { clearLayerUse, createLayerUse, neuronsOf, type LayerUse } from "./walk.js";
 
 export const costsOf = ({ device, model, system, plan, rates }: Setting): GatedCosts => gatedCosts(device, model, system, plan, rates);
@@ -124,7 +124,7 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
   const count = Math.max(1, threadCount(setting.plan.compute.threads));
   let ffn = 0;
   meanUses(setting, cut, (use) => {
-    let [gateNs, unitNs, copyNs, mostGate] = [0, 0, costs.handedNs(use.asideReads, use.asideBytes), 0];
+    let [gateNs, unitNs, copyNs, makeNs, mostGate] = [0, 0, 0, costs.handedNs(use.asideReads, use.asideBytes), 0];
     let reading = 0;
     const first = { ns: costs.deviceNs(use.asideReads, use.asideBytes), reads: use.asideReads, bytes: use.asideBytes };
     const second = { ns: 0, reads: 0, bytes: 0 };
@@ -135,6 +135,7 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
       mostGate = Math.max(mostGate, gate);
       unitNs += (use.fired[c]! * cut.upDownRow) / costs.unitRate(Math.max(1e-3, use.fired[c]! / use.neurons[c]!)) + (blocks * costs.dispatchNs) / count;
       copyNs += afterFirstReads(costs, use, c) + afterSecondReads(costs, use, c);
+      makeNs += besideFirstReads(costs, use, c) + besideSecondReads(costs, use, c);
       reading += Math.min(1, use.firstReads[c]! + use.secondReads[c]!);
       for (const [sum, reads, bytes] of [[first, use.firstReads[c]!, use.firstBytes[c]!], [second, use.secondReads[c]!, use.secondBytes[c]!]] as const) {
         sum.ns += costs.deviceNs(reads, bytes);
@@ -151,10 +152,10 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
     const lastBlock = (unitNs * count) / Math.max(1, use.clusters * Math.max(1, Math.ceil((use.neurons[0] ?? 1) / SUM_BLOCK) / count));
     switch (setting.plan.mechanisms.overlap) {
       case "none":
-        ffn += waits(first) + gateNs + uneven + waits(second) + unitNs + copyEach + Math.max(0, copyNs / count - first.ns - second.ns);
+        ffn += waits(first) + gateNs + uneven + waits(second) + unitNs + copyEach + Math.max(0, (copyNs + makeNs) / count - first.ns - second.ns);
         return;
       case "matrix": {
-        const [early, late] = [first.ns > 0 ? copyNs / 2 / count : 0, second.ns > 0 ? copyNs / 2 / count : 0];
+        const [early, late] = [first.ns > 0 ? (copyNs + makeNs) / 2 / count : 0, second.ns > 0 ? (copyNs + makeNs) / 2 / count : 0];
         ffn += Math.max(gateNs + uneven + early, first.ns > 0 ? waits(first) + copyEach + mostGate : 0) + Math.max(unitNs + late, second.ns > 0 ? waits(second) + copyEach + lastBlock : 0);
         return;
       }
@@ -162,7 +163,7 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
         const reads = first.ns + second.ns;
         const fill = Math.max(0, latency(first) - first.ns / Math.max(1, use.clusters)) + (second.ns > 0 ? mostGate + latency(second) : first.ns > 0 ? mostGate : 0) + copyEach + lastBlock;
         const rounds = (use.clusters / Math.min(setting.plan.pipeline.depth, use.clusters)) * (mostGate + latency(second) + (second.ns > 0 ? copyEach : 0));
-        ffn += Math.max(gateNs + unitNs + copyNs / count + uneven / 2, reads > 0 ? reads + fill : 0, rounds);
+        ffn += Math.max(gateNs + unitNs + (copyNs + makeNs) / count + uneven / 2, reads > 0 ? reads + fill : 0, rounds);
       }
     }
   });
