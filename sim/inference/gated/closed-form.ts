@@ -3,11 +3,11 @@ import { NO_DEMAND, type Demand } from "../demand.js";
 import { fedByDram, type Parts, type Setting } from "../setting.js";
 import { threadCount } from "../../hardware/kernels.js";
 import { lruMissOfLayers } from "../../neurons/locality.js";
-import { unitLaws, unitsWithoutSlot } from "./cluster-uses.js";
+import { unitLaws } from "./cluster-uses.js";
 import { gatedCosts, type GatedCosts } from "./costs.js";
 import { gateReads, groupsOf, NO_READS, SUM_BLOCK, unitReads, wholeReads, type Cut, type Reads } from "./cut.js";
 import { demandOfLayer } from "./demand.js";
-import { afterFirstReads, afterSecondReads, besideGates } from "./layer.js";
+import { afterFirstReads, afterSecondReads, besideFirstReads, besideSecondReads, besideGates } from "./layer.js";
 import { clearLayerUse, createLayerUse, neuronsOf, type LayerUse } from "./walk.js";
 
 export const costsOf = ({ device, model, system, plan, rates }: Setting): GatedCosts => gatedCosts(device, model, system, plan, rates);
@@ -34,8 +34,6 @@ const meanUses = (setting: Setting, cut: Cut, visit: (use: LayerUse) => void): v
   const laws = cut.everyNeuron ? null : unitLaws(model, plan, cut, request.seed);
   const gateMiss = missing(setting, cut, cut.hotSlots, cut.gateKeys, cut.fixedGates);
   const clusterMiss = missing(setting, cut, cut.coldSlots, cut.unitKeys, cut.fixedUnits);
-  const gatesWithoutSlot = cut.fixedGates ? 1 : Math.max(0, 1 - cut.hotSlots / (cut.used * cut.clusters));
-  const unitsWithout = (rate: number): number => unitsWithoutSlot(cut, rate);
   for (let layer = 0; layer < cut.layers; layer++) {
     clearLayerUse(use, cut.used * cut.clusters);
     for (let at = 0; at < use.clusters; at++) {
@@ -54,7 +52,6 @@ const meanUses = (setting: Setting, cut: Cut, visit: (use: LayerUse) => void): v
         add(use.firstReads, use.firstBytes, at, gate - both, gateReads(cut, groups));
         add(use.firstReads, use.firstBytes, at, units - both, unitReads(cut, groups));
         use.firstCopied[at] = neurons * (gate * cut.gateRow + units * cut.upDownRow);
-        use.homeless[at] = neurons * (gate * gatesWithoutSlot * cut.gateRow + units * unitsWithout(1) * cut.upDownRow);
         use.lookups += 1;
         use.misses += units;
         continue;
@@ -65,7 +62,6 @@ const meanUses = (setting: Setting, cut: Cut, visit: (use: LayerUse) => void): v
       const missed = law !== undefined && cut.ownReads ? wanted * law.miss.missOfActive : units;
       add(use.secondReads, use.secondBytes, at, cut.gates === "bundles" ? missed * (1 - gate) : missed, cut.ownReads ? { count: 1, bytes: cut.upDownPart } : unitReads(cut, groups));
       use.secondCopied[at] = missed * Math.min(neurons, cut.unit) * cut.upDownRow;
-      use.homeless[at] = gatesWithoutSlot * use.firstCopied[at]! + unitsWithout(law !== undefined && cut.ownReads ? law.unitRate : 1) * use.secondCopied[at]!;
       use.lookups += wanted;
       use.misses += missed;
     }
@@ -125,7 +121,7 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
   const count = Math.max(1, threadCount(setting.plan.compute.threads));
   let ffn = 0;
   meanUses(setting, cut, (use) => {
-    let [gateNs, unitNs, copyNs, mostGate] = [0, 0, costs.handedNs(use.asideReads, use.asideBytes), 0];
+    let [gateNs, unitNs, copyNs, makeNs, mostGate] = [0, 0, 0, costs.handedNs(use.asideReads, use.asideBytes), 0];
     let reading = 0;
     const first = { ns: costs.deviceNs(use.asideReads, use.asideBytes), reads: use.asideReads, bytes: use.asideBytes };
     const second = { ns: 0, reads: 0, bytes: 0 };
@@ -136,6 +132,7 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
       mostGate = Math.max(mostGate, gate);
       unitNs += (use.fired[c]! * cut.upDownRow) / costs.unitRate(Math.max(1e-3, use.fired[c]! / use.neurons[c]!)) + (blocks * costs.dispatchNs) / count;
       copyNs += afterFirstReads(costs, use, c) + afterSecondReads(costs, use, c);
+      makeNs += besideFirstReads(costs, use, c) + besideSecondReads(costs, use, c);
       reading += Math.min(1, use.firstReads[c]! + use.secondReads[c]!);
       for (const [sum, reads, bytes] of [[first, use.firstReads[c]!, use.firstBytes[c]!], [second, use.secondReads[c]!, use.secondBytes[c]!]] as const) {
         sum.ns += costs.deviceNs(reads, bytes);
@@ -152,10 +149,10 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
     const lastBlock = (unitNs * count) / Math.max(1, use.clusters * Math.max(1, Math.ceil((use.neurons[0] ?? 1) / SUM_BLOCK) / count));
     switch (setting.plan.mechanisms.overlap) {
       case "none":
-        ffn += waits(first) + gateNs + uneven + waits(second) + unitNs + copyEach + Math.max(0, copyNs / count - first.ns - second.ns);
+        ffn += waits(first) + gateNs + uneven + waits(second) + unitNs + copyEach + Math.max(0, (copyNs + makeNs) / count - first.ns - second.ns);
         return;
       case "matrix": {
-        const [early, late] = [first.ns > 0 ? copyNs / 2 / count : 0, second.ns > 0 ? copyNs / 2 / count : 0];
+        const [early, late] = [first.ns > 0 ? (copyNs + makeNs) / 2 / count : 0, second.ns > 0 ? (copyNs + makeNs) / 2 / count : 0];
         ffn += Math.max(gateNs + uneven + early, first.ns > 0 ? waits(first) + copyEach + mostGate : 0) + Math.max(unitNs + late, second.ns > 0 ? waits(second) + copyEach + lastBlock : 0);
         return;
       }
@@ -163,7 +160,7 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
         const reads = first.ns + second.ns;
         const fill = Math.max(0, latency(first) - first.ns / Math.max(1, use.clusters)) + (second.ns > 0 ? mostGate + latency(second) : first.ns > 0 ? mostGate : 0) + copyEach + lastBlock;
         const rounds = (use.clusters / Math.min(setting.plan.pipeline.depth, use.clusters)) * (mostGate + latency(second) + (second.ns > 0 ? copyEach : 0));
-        ffn += Math.max(gateNs + unitNs + copyNs / count + uneven / 2, reads > 0 ? reads + fill : 0, rounds);
+        ffn += Math.max(gateNs + unitNs + (copyNs + makeNs) / count + uneven / 2, reads > 0 ? reads + fill : 0, rounds);
       }
     }
   });

@@ -76,9 +76,6 @@ export const unitLaws = (model: ModelSpec, plan: Plan, cut: Cut, seed: number): 
   return neurons.map((bins, layer) => ({ neuronRate: meanRate(bins), unitRate: meanRate(units[layer]!), miss: misses[layer]! }));
 };
 
-/** Share of the missing units that no slot takes: all where the choice is fixed, else what one layer uses beyond the slots. */
-export const unitsWithoutSlot = (cut: Cut, unitRate: number): number => (cut.fixedUnits ? 1 : Math.max(0, 1 - cut.coldSlots / Math.max(1, cut.used * cut.units * unitRate)));
-
 export const clusterUses = (model: ModelSpec, plan: Plan, cut: Cut, request: RunRequest, gates?: () => GateReads): Uses => {
   const { count, active, repeat } = model.experts;
   const { seed } = request;
@@ -113,7 +110,6 @@ export const clusterUses = (model: ModelSpec, plan: Plan, cut: Cut, request: Run
         out.secondReads[at] = own;
         out.secondBytes[at] = own * cut.upDownPart;
         out.secondCopied[at] = missing * cut.unit * cut.upDownRow;
-        out.homeless[at]! += unitsWithoutSlot(cut, law.unitRate) * out.secondCopied[at]!;
       }
     }
   };

@@ -7,7 +7,7 @@ import type { KernelRow, Measurements } from "../../domain/measurements.js";
 import type { ModelSpec } from "../../domain/model.js";
 import type { Plan } from "../../domain/plan.js";
 import type { SystemSpec } from "../../domain/system.js";
-import { coreRatio, PAGE_BYTES, randomReadNs, sequentialReadBandwidth } from "../../hardware/flash.js";
+import { coreRatio, randomReadNs, sequentialReadBandwidth } from "../../hardware/flash.js";
 import { threadCount } from "../../hardware/kernels.js";
 import { costOf, denseRate, readNumber, sparseRate, type ReadsOf } from "../../hardware/measured.js";
 import type { LayerRates } from "../layer-rates.js";
@@ -34,8 +34,6 @@ export interface GatedCosts {
   readonly ownNs: (reads: number, bytes: number) => number;
   readonly handedNs: (reads: number, bytes: number) => number;
   readonly copyNs: (bytes: number) => number;
-  /** What asking the system for memory takes, page by page, where no slot takes what was read. */
-  readonly pagesNs: (bytes: number) => number;
   /** Device time of so many reads of so many bytes in all, with as many under way as the plan allows. */
   readonly deviceNs: (reads: number, bytes: number) => number;
   /** The shortest that a read of so many bytes takes, until somebody hears of it. */
@@ -103,7 +101,6 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
     ownNs: cpuNs(software.readCost?.own.value ?? 0),
     handedNs: cpuNs(software.readCost?.handed.value ?? 0),
     copyNs: software.cacheUpkeep === null ? () => 0 : (bytes) => bytes / software.cacheUpkeep!.value,
-    pagesNs: (bytes) => (tables === null ? 0 : (bytes / PAGE_BYTES) * (costOf(tables, "fault-minor", { big: 1, mid: 0, little: 0 }) ?? 0)),
     deviceNs: (reads, bytes) => (reads <= 0 ? 0 : reads * readNs(bytes / reads)),
     latencyNs: (bytes) => aloneNs(bytes) + wakeNs,
     blocks,

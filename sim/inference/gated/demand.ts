@@ -3,7 +3,7 @@ import type { Plan } from "../../domain/plan.js";
 import { NO_DEMAND, type Demand } from "../demand.js";
 import { SUM_BLOCK } from "./cut.js";
 import type { GatedCosts } from "./costs.js";
-import { afterFirstReads, afterSecondReads, besideGates } from "./layer.js";
+import { afterFirstReads, afterSecondReads, besideFirstReads, besideSecondReads, besideGates } from "./layer.js";
 import { bytesOf, type LayerUse } from "./walk.js";
 
 /**
@@ -19,11 +19,12 @@ export const demandOfLayer = (costs: GatedCosts, plan: Plan, use: LayerUse): Dem
   for (let c = 0; c < clusters; c++) {
     const blocks = Math.ceil(use.neurons[c]! / SUM_BLOCK);
     const copying = [afterFirstReads(costs, use, c), afterSecondReads(costs, use, c)] as const;
+    const making = besideFirstReads(costs, use, c) + besideSecondReads(costs, use, c);
     const [gates, productNs] = [besideGates(costs, use, c), (use.fired[c]! * cut.upDownRow) / costs.unitRate(Math.max(1e-3, use.fired[c]! / use.neurons[c]!))];
     neurons += use.neurons[c]!;
     fired += use.fired[c]!;
     readNs += costs.deviceNs(use.firstReads[c]!, use.firstBytes[c]!) + costs.deviceNs(use.secondReads[c]!, use.secondBytes[c]!);
-    around += copying[0] + copying[1] + gates + blocks * costs.dispatchNs;
+    around += making + copying[0] + copying[1] + gates + blocks * costs.dispatchNs;
     unitNs += productNs;
     mostNeurons = Math.max(mostNeurons, use.neurons[c]!);
     mostBeside = Math.max(mostBeside, gates + copying[0] + copying[1]);

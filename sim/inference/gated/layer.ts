@@ -9,15 +9,19 @@ import { ALL_THREADS, ANY_TIME, FLASH, THREADS, type Executor } from "../executo
 import { threadCount } from "../../hardware/kernels.js";
 import { SUM_BLOCK } from "./cut.js";
 import type { GatedCosts } from "./costs.js";
-import { isBundled, type LayerUse } from "./walk.js";
+import type { LayerUse } from "./walk.js";
 
 const WHAT = Object.fromEntries(ACTIVITIES.map((name, i) => [name, i])) as Readonly<Record<Activity, number>>;
 
-/** Processor time beside a cluster's products: what comes is copied out of the pages that were read, by whoever hears of it; and what fires is looked up. */
-const pagesOf = (costs: GatedCosts, use: LayerUse, at: number, copied: number): number => costs.pagesNs((use.homeless[at]! * copied) / Math.max(1, use.firstCopied[at]! + use.secondCopied[at]!));
-export const afterFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => (use.gates === "apart" ? costs.ownNs : costs.handedNs)(use.firstReads[at]!, use.firstBytes[at]!) + costs.copyNs(use.firstCopied[at]!) + (use.firstReads[at]! > 0 ? pagesOf(costs, use, at, use.firstCopied[at]!) : 0);
-export const afterSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number =>
-  (costs.cut.ownReads ? costs.ownNs : costs.handedNs)(use.secondReads[at]!, use.secondBytes[at]!) + costs.copyNs(use.secondCopied[at]!) + (use.secondReads[at]! > 0 || isBundled(use, at) ? pagesOf(costs, use, at, use.secondCopied[at]!) : 0);
+/**
+ * Processor time of a cluster's reads: making them keeps a processor while the flash is at work, whoever does it; what came is copied out of
+ * the pages afterwards, by whoever hears of it.
+ */
+export const besideFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => (use.gates === "apart" ? costs.ownNs : costs.handedNs)(use.firstReads[at]!, use.firstBytes[at]!);
+export const besideSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => (costs.cut.ownReads ? costs.ownNs : costs.handedNs)(use.secondReads[at]!, use.secondBytes[at]!);
+export const afterFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => costs.copyNs(use.firstCopied[at]!);
+export const afterSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => costs.copyNs(use.secondCopied[at]!);
+/** And what fires is looked up. */
 export const besideGates = (costs: GatedCosts, use: LayerUse, at: number): number => costs.dispatchNs + (costs.cut.everyNeuron ? 0 : use.fired[at]! * costs.lookupNs);
 
 /** Of a thread among `threads` in the products of up and down of a cluster, bytes/ns. */
@@ -42,19 +46,23 @@ export const buildLayer = (costs: GatedCosts, plan: Plan) => {
     const attended = executor.flow(ALL_THREADS, WHAT.attention, costs.attentionBytes, costs.dense, costs.layerNs + costs.barrierNs, layer);
     const end = executor.flow(ALL_THREADS, WHAT.merge, costs.sumBytes, costs.dense, costs.barrierNs, layer);
     executor.after(end, attended);
-    /** Reads, and then the copying of what they brought, or what others brought before. */
-    const read = (what: number, reads: number, bytes: number, cpuNs: number, from: number): number => {
+    /** Reads, with the processor time of making them beside, and then the copying of what they brought, or what others brought before. */
+    const read = (what: number, reads: number, bytes: number, besideNs: number, copyNs: number, from: number): number => {
       const came = reads <= 0 ? from : chain(executor.fixed(FLASH, what, costs.deviceNs(reads, bytes), costs.latencyNs(bytes / reads), layer), from);
-      return cpuNs > 0 ? chain(executor.fixed(THREADS, WHAT.cache, cpuNs, 0, layer), came) : came;
+      const end = copyNs > 0 ? chain(executor.fixed(THREADS, WHAT.cache, copyNs, 0, layer), came) : came;
+      if (reads <= 0 || besideNs <= 0) return end;
+      const made = chain(executor.fixed(THREADS, WHAT.cache, besideNs, 0, layer), from);
+      if (end !== came) return chain(end, made);
+      return chain(chain(executor.fixed(ANY_TIME, WHAT.cache, 0, 0, layer), came), made);
     };
 
     // Without overlap nothing is computed while anything is read: all wait for a moment at which all has come.
     const together = overlap === "none" ? executor.fixed(ANY_TIME, WHAT.merge, 0, 0, layer) : -1;
-    const aside = read(WHAT["read rows"], use.asideReads, use.asideBytes, costs.handedNs(use.asideReads, use.asideBytes), attended);
+    const aside = read(WHAT["read rows"], use.asideReads, use.asideBytes, costs.handedNs(use.asideReads, use.asideBytes), 0, attended);
     if (aside !== attended) executor.after(together < 0 ? end : together, aside);
     if (together >= 0) executor.after(together, attended);
     for (let c = 0; c < clusters; c++) {
-      arrived[c] = read(readFirst, use.firstReads[c]!, use.firstBytes[c]!, afterFirstReads(costs, use, c), attended);
+      arrived[c] = read(readFirst, use.firstReads[c]!, use.firstBytes[c]!, besideFirstReads(costs, use, c), afterFirstReads(costs, use, c), attended);
       if (together >= 0) executor.after(together, arrived[c]!);
     }
 
@@ -70,13 +78,13 @@ export const buildLayer = (costs: GatedCosts, plan: Plan) => {
         if (c >= depth) executor.after(gate, arrived[c - depth]!);
         const lookedUp = chain(chain(executor.fixed(ANY_TIME, WHAT.cache, 0, 0, layer), gate), c === 0 ? -1 : gates[c - 1]!);
         gates[c] = lookedUp;
-        arrived[c] = read(WHAT["read up+down"], use.secondReads[c]!, use.secondBytes[c]!, afterSecondReads(costs, use, c), lookedUp);
+        arrived[c] = read(WHAT["read up+down"], use.secondReads[c]!, use.secondBytes[c]!, besideSecondReads(costs, use, c), afterSecondReads(costs, use, c), lookedUp);
       }
     }
     const allUnits = overlap === "none" ? executor.fixed(ANY_TIME, WHAT.merge, 0, 0, layer) : -1;
     if (allGates >= 0)
       for (let c = 0; c < clusters; c++) {
-        arrived[c] = read(WHAT["read up+down"], use.secondReads[c]!, use.secondBytes[c]!, afterSecondReads(costs, use, c), allGates);
+        arrived[c] = read(WHAT["read up+down"], use.secondReads[c]!, use.secondBytes[c]!, besideSecondReads(costs, use, c), afterSecondReads(costs, use, c), allGates);
         if (allUnits >= 0) executor.after(allUnits, arrived[c]!);
       }
     for (let c = 0; c < clusters; c++) {

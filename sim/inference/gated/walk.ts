@@ -23,8 +23,6 @@ export interface LayerUse {
   readonly secondReads: Float64Array;
   readonly secondBytes: Float64Array;
   readonly secondCopied: Float64Array;
-  /** Of what is copied, the part that no slot takes: it lies in memory that is asked of the system for this layer, and given back. */
-  readonly homeless: Float64Array;
   /** Whether its gate rows were missing. 1 or 0. */
   readonly gatesMissed: Uint8Array;
   /** Read for nobody. */
@@ -42,14 +40,14 @@ export interface LayerUse {
 export const createLayerUse = ({ used, clusters }: Cut): LayerUse => {
   const room = (): Float64Array => new Float64Array(used * clusters);
   return {
-    clusters: 0, gates: "joined", neurons: room(), fired: room(), firstReads: room(), firstBytes: room(), firstCopied: room(), secondReads: room(), secondBytes: room(), secondCopied: room(), homeless: room(),
+    clusters: 0, gates: "joined", neurons: room(), fired: room(), firstReads: room(), firstBytes: room(), firstCopied: room(), secondReads: room(), secondBytes: room(), secondCopied: room(),
     gatesMissed: new Uint8Array(used * clusters), asideReads: 0, asideBytes: 0, lookups: 0, misses: 0, gateLookups: 0, gateMisses: 0, beside: 0,
   };
 };
 
 export const clearLayerUse = (use: LayerUse, clusters: number): void => {
   use.clusters = clusters;
-  for (const column of [use.fired, use.firstReads, use.firstBytes, use.firstCopied, use.secondReads, use.secondBytes, use.secondCopied, use.homeless]) column.fill(0, 0, clusters);
+  for (const column of [use.fired, use.firstReads, use.firstBytes, use.firstCopied, use.secondReads, use.secondBytes, use.secondCopied]) column.fill(0, 0, clusters);
   use.gatesMissed.fill(0, 0, clusters);
   use.asideReads = use.asideBytes = use.lookups = use.misses = use.gateLookups = use.gateMisses = use.beside = 0;
 };
@@ -108,8 +106,6 @@ export const createWalk = (cut: Cut, hot: Segment, cold: Segment, gates: () => G
     return found;
   };
 
-  const hasGate = (layer: number, expert: number, cluster: number): boolean => hot.isResident((layer * cut.experts + expert) * clusters + cluster);
-  const hasUnit = (layer: number, expert: number, place: number): boolean => cold.isResident((layer * cut.experts + expert) * units + place);
 
   /** Gate, up and down together: a unit is a cluster. */
   const allAtOnce = (layer: number, expert: number, cluster: number, at: number, out: LayerUse): void => {
@@ -119,7 +115,6 @@ export const createWalk = (cut: Cut, hot: Segment, cold: Segment, gates: () => G
     const rows = out.neurons[at]!;
     put(out.firstReads, out.firstBytes, at, gate ? (rest ? NO_READS : unitReads(cut, groups)) : rest ? gateReads(cut, groups) : wholeReads(cut, groups));
     out.firstCopied[at] = (gate ? 0 : rows * cut.gateRow) + (rest ? 0 : rows * cut.upDownRow);
-    out.homeless[at] = (gate || hasGate(layer, expert, cluster) ? 0 : rows * cut.gateRow) + (rest || hasUnit(layer, expert, cluster) ? 0 : rows * cut.upDownRow);
   };
 
   /** A whole tensor brings experts that nobody asked for, as far as they are not in memory. */
@@ -157,7 +152,6 @@ export const createWalk = (cut: Cut, hot: Segment, cold: Segment, gates: () => G
       out.beside += out.gatesMissed[at]!;
       if (!isBundled(out, at)) put(out.secondReads, out.secondBytes, at, cut.ownReads ? { count: 1, bytes: cut.upDownPart } : unitReads(cut, groupsOf(cut, unit, place)));
       out.secondCopied[at]! += unitBytes(place);
-      if (!hasUnit(layer, expert, place)) out.homeless[at]! += unitBytes(place);
     }
   };
 
@@ -168,7 +162,6 @@ export const createWalk = (cut: Cut, hot: Segment, cold: Segment, gates: () => G
       const at = route * clusters + Math.floor(place / perCluster);
       put(out.secondReads, out.secondBytes, at, unitReads(cut, groupsOf(cut, unit, place)));
       out.secondCopied[at]! += unitBytes(place);
-      if (!hasUnit(layer, expert, place)) out.homeless[at]! += unitBytes(place);
     }
   };
 
@@ -186,7 +179,6 @@ export const createWalk = (cut: Cut, hot: Segment, cold: Segment, gates: () => G
             put(out.firstReads, out.firstBytes, at, gateReads(cut, groupsOf(cut, cut.cluster, cluster), out.gates));
             out.gatesMissed[at] = 1;
             out.firstCopied[at] = out.neurons[at]! * cut.gateRow;
-            if (!hasGate(layer, expert, cluster)) out.homeless[at] = out.firstCopied[at]!;
           }
         }
       }

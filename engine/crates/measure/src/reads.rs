@@ -137,7 +137,7 @@ pub(crate) fn cells(depth: Depth, topology: &Topology, bytes: u64, served: &Serv
     // Depths and lanes: how the rate comes about.
     let (depths, lanes): (&[u32], &[u32]) = match depth {
         Depth::Full => (&[1, 2, 4, 8, 16, 32, 128], &[1, 2, 4, 8, 16]),
-        Depth::Quick => (&[1, 4, 16], &[1, 4]),
+        Depth::Quick => (&[1, 4, 16], &[1, 4, 8]),
         Depth::Trial => (&[1], &[1]),
     };
     let some: &[u64] = if is_full {

@@ -51,6 +51,7 @@ impl Offload {
             return Ok(());
         }
         self.settle();
+        self.lists.free_spare_buffers();
         let ground = &self.ground;
         ground.reader.limit_buffers(phase.division(&ground.options).reads);
         if phase == Phase::Decode {

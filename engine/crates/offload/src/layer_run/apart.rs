@@ -12,10 +12,11 @@ impl LayerRun<'_> {
         let first = route * self.units.units;
         let groups = positions.start / self.units.unit..positions.end.div_ceil(self.units.unit);
         state.requested_bytes += self.units.gates_in_flight;
+        let buffer = (!reserved).then(|| state.lists.buffer(self.units.gate_bytes()));
         let gate = &mut state.lists.gates[index as usize];
         gate.gate_reads = groups.len() as u32;
         gate.reserved = reserved;
-        gate.buffer = (!reserved).then(|| vec![0; self.units.gate_bytes()].into_boxed_slice());
+        gate.buffer = buffer;
         state
             .lists
             .wanted_gates

@@ -153,7 +153,7 @@ impl LayerRun<'_> {
         fill: impl FnOnce(&mut [u8]) -> Result<(), OffloadError>,
     ) -> Result<Place, OffloadError> {
         if !reserved {
-            let mut buffer = vec![0u8; bytes].into_boxed_slice();
+            let mut buffer = state.lists.buffer(bytes);
             fill(&mut buffer)?;
             let place = Place(buffer.as_ptr());
             state.lists.transient.push(buffer);

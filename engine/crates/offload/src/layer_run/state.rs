@@ -63,7 +63,10 @@ pub(crate) struct Lists {
     pub(super) ready_gates: VecDeque<u32>,
     pub(super) ready_blocks: VecDeque<u32>,
     pub(super) pinned: Vec<(usize, u32)>,
+    /// Rows of this layer that have no slot.
     pub(super) transient: Vec<Box<[u8]>>,
+    /// Buffers of earlier layers, for the next that need one: memory that the system gave once is not asked of it again and again.
+    pub(super) spare_buffers: Vec<Box<[u8]>>,
     pub(super) requests: Vec<Request>,
     /// Units whose pages are to be read, by tag, in their order.
     pub(super) wanted: VecDeque<u32>,
@@ -119,6 +122,19 @@ const NEW: Unit = Unit {
 };
 
 impl Lists {
+    /// A buffer of so many bytes, whatever is in them.
+    pub(super) fn buffer(&mut self, bytes: usize) -> Box<[u8]> {
+        match self.spare_buffers.iter().rposition(|spare| spare.len() == bytes) {
+            Some(place) => self.spare_buffers.swap_remove(place),
+            None => vec![0u8; bytes].into_boxed_slice(),
+        }
+    }
+
+    /// Gives the memory of buffers back that no layer uses now.
+    pub(crate) fn free_spare_buffers(&mut self) {
+        self.spare_buffers = Vec::new();
+    }
+
     /// The unit of gate rows as it is in this run.
     pub(super) fn gate_unit(&mut self, index: u32) -> &mut Unit {
         let unit = &mut self.gate_units[index as usize];
@@ -327,7 +343,7 @@ impl<'a> State<'a> {
             let unpinned = self.cache.segments_mut()[segment].unpin(key);
             error = error.or(unpinned.err().map(OffloadError::from));
         }
-        self.lists.transient.clear();
+        self.lists.spare_buffers.append(&mut self.lists.transient);
         for gate in &mut self.lists.gates {
             gate.buffer = None;
             gate.bundles = None;
