@@ -17,7 +17,7 @@ const software = (system: SystemSpec, changed: Partial<SystemSpec["software"]>):
 const CONSTANTS: ReadonlyArray<Constant> = [
   { id: "dense", what: "share of the device's dense rate that gates, attention and head reach", of: (s) => s.software.denseEfficiency, put: (s, fact) => software(s, { denseEfficiency: fact }), low: 0.2, high: 1.2 },
   { id: "sparse", what: "share of the device's sparse rate that up and down reach", of: (s) => s.software.sparseEfficiency, put: (s, fact) => software(s, { sparseEfficiency: fact }), low: 0.2, high: 1.2 },
-  { id: "reads", what: "share of the flash curve that a run's reads reach", of: (s) => s.software.streamEfficiency, put: (s, fact) => software(s, { streamEfficiency: fact }), low: 0.2, high: 1 },
+  { id: "reads", what: "speed of a run's reads, relative to the flash curve; above 1 where reads that lie next to each other, or fewer at a time, are faster than the probe's", of: (s) => s.software.streamEfficiency, put: (s, fact) => software(s, { streamEfficiency: fact }), low: 0.2, high: 1.5 },
   { id: "copy", what: "bytes/ns that a thread copies out of pages that were read", of: (s) => s.software.cacheUpkeep, put: (s, fact) => software(s, { cacheUpkeep: fact }), low: 0.5, high: 40 },
   { id: "own-read", what: "ns of a compute thread for one small read of its own, beside the read itself", of: (s) => s.software.readCost?.own ?? null, put: (s, own) => software(s, { readCost: { ...s.software.readCost!, own } }), low: 50, high: 40e3 },
   { id: "handed-read", what: "ns of processor time for one read that another thread makes, beside the read itself", of: (s) => s.software.readCost?.handed ?? null, put: (s, handed) => software(s, { readCost: { ...s.software.readCost!, handed } }), low: 1e3, high: 400e3 },
