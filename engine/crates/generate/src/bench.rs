@@ -12,6 +12,7 @@ use text::Random;
 
 use crate::loaded::{Facts, Loaded};
 use crate::report::{FlashUse, Phase};
+use crate::sound::naming_weights;
 use crate::{GenerateError, Options, resident};
 
 /// What is timed.
@@ -90,6 +91,14 @@ pub struct BenchReport {
 /// Loads the model that `options` name (prompt, tokens and sampler of them have no meaning here) and runs the tests. `told` may
 /// stop it between tokens, with [`GenerateError::Cancelled`].
 pub fn bench(
+    options: &Options,
+    what: &BenchOptions,
+    told: &mut dyn FnMut(BenchTold) -> ControlFlow<()>,
+) -> Result<BenchReport, GenerateError> {
+    naming_weights(&options.model, || measure(options, what, told))
+}
+
+fn measure(
     options: &Options,
     what: &BenchOptions,
     told: &mut dyn FnMut(BenchTold) -> ControlFlow<()>,

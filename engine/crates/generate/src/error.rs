@@ -151,7 +151,7 @@ pub fn blame_of_model(error: &ModelError) -> Blame {
         ModelError::Gguf(error) => blame_of_gguf(error),
         ModelError::Flash(error) => blame_of_flash(error),
         ModelError::Io { source, .. } => of_io(source),
-        ModelError::Config { .. } | ModelError::Tensor { .. } => Blame::Unsupported,
+        ModelError::Config { .. } | ModelError::Tensor { .. } | ModelError::NotFinite { .. } => Blame::Unsupported,
         ModelError::OutOfMemory { .. } => Blame::DoesNotFit,
         ModelError::Other(error) => match (error.downcast_ref(), error.downcast_ref()) {
             (Some(error), _) => of_offload(error),

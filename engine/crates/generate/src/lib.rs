@@ -24,6 +24,7 @@ mod place;
 mod reading;
 mod report;
 mod run;
+mod sound;
 mod timeline;
 mod watch;
 

@@ -70,6 +70,11 @@ pub enum ModelError {
         /// Positions that there are.
         capacity: usize,
     },
+    /// Numbers between layers, or logits, of which one is NaN or infinite.
+    NotFinite {
+        /// The position whose numbers they are.
+        position: usize,
+    },
     /// A call that makes no sense, such as a forward pass over no tokens.
     Misuse {
         /// What is wrong with it and what would be right.
@@ -126,6 +131,12 @@ impl fmt::Display for ModelError {
             }
             Self::ContextFull { wanted, capacity } => {
                 write!(out, "context too short: {wanted} positions wanted; there are {capacity}")
+            }
+            Self::NotFinite { position } => {
+                write!(
+                    out,
+                    "the numbers at position {position} are not finite: a weight is not, or sums of the model's weights overflow"
+                )
             }
             Self::Misuse { what } => out.write_str(what),
             Self::Other(error) => error.fmt(out),
