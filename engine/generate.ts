@@ -1,6 +1,7 @@
 /** A model and a prompt to a text. */
 import { TE, pipe, type TaskEither } from "../sim/base/fp.js";
 import type { AppError } from "../sim/base/errors.js";
+import type { ModelShape } from "../sim/domain/plan.js";
 import type { Part } from "./binding.js";
 import { call, present, type Hooks } from "./call.js";
 
@@ -49,8 +50,8 @@ export interface RunSetting {
   readonly planned: PlannedModel | null;
 }
 
-/** The shape of the model that a plan was made for. */
-export interface PlannedModel { readonly name: string; readonly layers: number; readonly hidden: number; readonly neurons: number; readonly experts: number }
+/** The shape of the model that a plan was made for; absent numbers are not known, and not compared. */
+export interface PlannedModel { readonly name: string; readonly layers: number; readonly hidden: number; readonly neurons: number; readonly experts: number; readonly used?: number; readonly vocabulary?: number }
 
 export interface GenerateRequest extends RunSetting {
   readonly prompt: string;
@@ -132,6 +133,7 @@ export interface MemoryPhases { readonly prefill: MemoryShare; readonly decode: 
 
 export interface GenerateReport {
   readonly architecture: string;
+  readonly shape: ModelShape;
   readonly file: "gguf" | "packed";
   readonly ffn: "dense in memory" | "sparse in memory" | "predicted in memory" | "from flash" | "predicted from flash";
   /** `lossless`, or what departs from the file's numbers. */

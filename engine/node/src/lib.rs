@@ -14,9 +14,12 @@ mod generate;
 mod memory;
 mod pack;
 mod perplexity;
+mod planned;
 mod probe;
 mod record;
+mod request;
 mod shape;
+mod spent;
 mod synth;
 mod timeline;
 mod train;
@@ -34,7 +37,7 @@ pub struct About {
 }
 
 /// Raised with every change of what crosses the border.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// What this module is.
 #[napi]

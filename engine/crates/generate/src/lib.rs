@@ -21,6 +21,7 @@ mod open;
 mod options;
 mod perplexity;
 mod place;
+mod planned;
 mod reading;
 mod report;
 mod run;
@@ -34,8 +35,9 @@ pub use error::{Blame, GenerateError, blame_of_flash, blame_of_gguf, blame_of_mo
 pub use loaded::{Facts, Loaded};
 pub use memory::{available, resident};
 pub use open::{ModelFile, Weights, activity};
-pub use options::{FfnChoice, Options, PlannedModel};
+pub use options::{FfnChoice, Options};
 pub use perplexity::{PerplexityOptions, PerplexityReport, PerplexityTold, perplexity};
+pub use planned::{ModelShape, PlannedModel};
 pub use reading::FlashShape;
 pub use report::{FlashUse, Phase, Predicted, Report};
 pub use run::{Told, run};

@@ -91,6 +91,7 @@ fn generate(options: &Options, told: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>
     let at_end = meter.now();
     Ok(Report {
         architecture: facts.architecture,
+        shape: facts.shape,
         file: facts.file,
         ffn: facts.ffn,
         labels: facts.labels,
