@@ -1,7 +1,6 @@
 /** A model and a prompt to a text. */
 import { TE, pipe, type TaskEither } from "../sim/base/fp.js";
 import type { AppError } from "../sim/base/errors.js";
-import type { ModelShape } from "../sim/domain/plan.js";
 import type { Part } from "./binding.js";
 import { call, present, type Hooks } from "./call.js";
 
@@ -130,6 +129,9 @@ export interface MemoryShare { readonly parts: ReadonlyArray<Part>; readonly hot
 
 /** Segments shrink while a prompt streams past, and have its buffers while tokens are generated. */
 export interface MemoryPhases { readonly prefill: MemoryShare; readonly decode: MemoryShare }
+
+/** Of the model in the file; as a plan says it. */
+export interface ModelShape { readonly layers: number; readonly hidden: number; readonly neurons: number; readonly experts: number; readonly used: number; readonly vocabulary: number }
 
 export interface GenerateReport {
   readonly architecture: string;

@@ -31,7 +31,10 @@ mod watch;
 
 pub use bench::{BenchOptions, BenchReport, BenchResult, BenchTest, BenchTold, bench};
 pub use budget::{Budget, Part, Share};
-pub use error::{Blame, GenerateError, blame_of_flash, blame_of_gguf, blame_of_model, blame_of_predictor};
+pub use error::{
+    Blame, GenerateError, blame_of_flash, blame_of_gguf, blame_of_model, blame_of_predictor, blame_of_writing,
+    blame_of_written_gguf,
+};
 pub use loaded::{Facts, Loaded};
 pub use memory::{available, resident};
 pub use open::{ModelFile, Weights, activity};

@@ -114,7 +114,7 @@ impl fmt::Display for ModelError {
             Self::Flash(error) => error.fmt(out),
             Self::Kernel(error) => error.fmt(out),
             Self::Pool(error) => error.fmt(out),
-            Self::Io { path, doing, source } => write!(out, "{doing} {}: {source}", path.display()),
+            Self::Io { path, doing, source } => write!(out, "{}: {doing} failed: {source}", path.display()),
             Self::Config { key, found, wanted } => write!(out, "unusable {key}: {found}; must be {wanted}"),
             Self::Tensor { name, found, wanted } => write!(out, "unusable tensor {name}: {found}; must be {wanted}"),
             Self::OutOfMemory { what, bytes } => {
