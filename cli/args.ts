@@ -20,8 +20,11 @@ export const inputFile = word("name a file");
 export const outputFolder = word("name a folder");
 
 /** A file that is written: stdout carries the answer, so "-" cannot mean it. */
+const NAMES_A_FOLDER = /(?:^|\/)\.{0,2}$/;
+
 export const outputFile: Codec<string> = once("output file", "name a file", (typed) =>
-  typed === "-" ? E.left("stdout is for the answer; name a file (/dev/stdout mixes both, ./- is a file of that name)") : E.right(typed));
+  typed === "-" ? E.left("stdout is for the answer; name a file (/dev/stdout mixes both, ./- is a file of that name)")
+  : NAMES_A_FOLDER.test(typed) ? E.left(`${typed} names a folder; name a file in it`) : E.right(typed));
 
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 

@@ -35,7 +35,7 @@ const wordsOf = (argv: Readonly<Record<string, unknown>>, command: Command | nul
 });
 
 /** Every flag here is text or a switch, so yargs' type column says nothing. */
-const withoutTypes = (help: string): string => help.replaceAll(/ +\[(?:string|boolean)\]$/gm, "").trimEnd();
+const withoutTypes = (help: string): string => help.replaceAll(/(?:\n +| *)\[(?:string|boolean)\]$/gm, "").trimEnd();
 
 /** yargs reads "--check=yes" as false; what stands behind a switch is kept, for the decoder to refuse. */
 const switchValues = (typed: ReadonlyArray<string>, command: Command): Readonly<Record<string, string>> => {

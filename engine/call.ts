@@ -8,8 +8,17 @@ export interface Hooks<Step> {
   readonly signal?: AbortSignal;
 }
 
-/** Messages of files begin with the file, and so do ours. */
-const withoutFile = (message: string, file: string): string => [`cannot pack ${file}: `, `${file}: `].reduce((rest, prefix) => (rest.startsWith(prefix) ? rest.slice(prefix.length) : rest), message);
+/** Messages of files begin with the file, and so do ours: which of these it is about, and what it says of it. */
+const aboutFile = (message: string, files: ReadonlyArray<string>): { readonly file: string; readonly said: string } | null => {
+  for (const file of files) for (const prefix of [`cannot pack ${file}: `, `${file}: `]) if (message.startsWith(prefix)) return { file, said: message.slice(prefix.length) };
+  return null;
+};
+
+/** A third file, such as a predictor's: what stands before the first colon. */
+const firstNamed = (message: string): { readonly file: string; readonly said: string } | null => {
+  const at = message.indexOf(": ");
+  return at < 0 ? null : { file: message.slice(0, at), said: message.slice(at + 2) };
+};
 
 const MEGABYTE = 1e6;
 
@@ -18,16 +27,20 @@ const enough = (bytes: number): string => `--memory ${Math.ceil(bytes / MEGABYTE
 
 const errorOf = (model: string, out: string, failure: Failure): AppError => {
   switch (failure.kind) {
-    case "input":
-      return badInput(model, [{ path: failure.argument ?? "(whole)", message: withoutFile(failure.message, model) }]);
+    case "input": {
+      const about = aboutFile(failure.message, [model, out]);
+      return badInput(about?.file ?? model, [{ path: failure.argument ?? "(whole)", message: about?.said ?? failure.message }]);
+    }
     case "doesNotFit":
       return failure.needed === undefined || failure.allowed === undefined
         ? unsupported(model, failure.message)
         : { _tag: "DoesNotFit", needed: failure.needed, allowed: failure.allowed, parts: failure.parts, hint: `${enough(failure.needed)}; ${failure.message}` };
     case "unsupported":
       return unsupported(model, failure.message);
-    case "disk":
-      return failure.message.includes(model) ? disk(model, withoutFile(failure.message, model)) : disk(out, withoutFile(failure.message, out));
+    case "disk": {
+      const about = aboutFile(failure.message, [model, out]) ?? firstNamed(failure.message);
+      return disk(about?.file ?? out, about?.said ?? failure.message);
+    }
     case "cancelled":
     case "fault":
       return fault(failure.message);

@@ -52,8 +52,8 @@ export interface RunSetting {
   readonly planned: PlannedModel | null;
 }
 
-/** The shape of the model that a plan was made for. */
-export interface PlannedModel { readonly name: string; readonly layers: number; readonly hidden: number; readonly neurons: number; readonly experts: number }
+/** The shape of the model that a plan was made for; absent numbers are not known, and not compared. */
+export interface PlannedModel { readonly name: string; readonly layers: number; readonly hidden: number; readonly neurons: number; readonly experts: number; readonly used?: number; readonly vocabulary?: number }
 
 export interface GenerateRequest extends RunSetting {
   readonly prompt: string;
@@ -137,8 +137,12 @@ export interface MemoryShare { readonly parts: ReadonlyArray<Part>; readonly hot
 /** Segments shrink while a prompt streams past, and have its buffers while tokens are generated. */
 export interface MemoryPhases { readonly prefill: MemoryShare; readonly decode: MemoryShare }
 
+/** Of the model in the file; as a plan says it. */
+export interface ModelShape { readonly layers: number; readonly hidden: number; readonly neurons: number; readonly experts: number; readonly used: number; readonly vocabulary: number }
+
 export interface GenerateReport {
   readonly architecture: string;
+  readonly shape: ModelShape;
   readonly file: "gguf" | "packed";
   readonly ffn: "dense in memory" | "sparse in memory" | "predicted in memory" | "from flash" | "predicted from flash";
   /** `lossless`, or what departs from the file's numbers. */

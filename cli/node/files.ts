@@ -247,7 +247,7 @@ export const writeFilesWith = (steps: WriteSteps) => (files: ReadonlyArray<Outpu
       return E.right(undefined);
     } catch (fault) {
       cleanUp();
-      return E.left(disk(at, writeReasonOf(fault)));
+      return E.left(codeOf(fault) === "EISDIR" ? badInput(at, [{ path: "(whole)", message: `${reasonOf(fault)}; name a file in it` }]) : disk(at, writeReasonOf(fault)));
     }
   });
 };

@@ -39,7 +39,10 @@ export const measuredPlan = (request: GenerateRequest, report: GenerateReport, g
   return {
     schema: "neuronlab/plan@1",
     note: "what a run of the engine had; hot is gate rows, or all FFNs where they were in memory, and cold is up and down",
-    ...on,
+    device: on.device,
+    model: on.model,
+    shape: report.shape,
+    system: on.system,
     memory: report.memory ?? fixed + kv + runtime + hot + cold,
     mechanisms: {
       computation: computationOf(report),

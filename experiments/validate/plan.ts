@@ -1,7 +1,7 @@
 /** A cell as a plan that the engine runs and the simulator predicts. */
 import type { ModelSpec } from "../../sim/domain/model.js";
 import { sizesOf } from "../../sim/domain/model.js";
-import type { Plan } from "../../sim/domain/plan.js";
+import { modelShapeOf, type Plan } from "../../sim/domain/plan.js";
 import { cutOf, wholeSegments } from "../../sim/inference/gated/cut.js";
 import type { Cell } from "./cells.js";
 
@@ -25,7 +25,7 @@ export const planOf = (cell: Cell, model: ModelSpec): Plan => {
   return {
     schema: "neuronlab/plan@1",
     note: `cell ${cell.id} of neuronlab validate host`,
-    device: "this-host", model: model.name, system: "neuronlab",
+    device: "this-host", model: model.name, shape: modelShapeOf(model), system: "neuronlab",
     memory: Math.ceil(sizes.nonFfnBytes + hot + cold + BESIDE),
     mechanisms,
     compute: { threads: { big: cell.threads, mid: 0, little: 0 }, ioCore: "none", attentionOn: "cpu", npuRows: [{ batch: 1, share: 0 }] },

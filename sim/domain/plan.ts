@@ -2,9 +2,10 @@
  * Everything the scheduler decides. One schema, one decoder: the simulator and the engine read the same file, and what
  * the tuner writes the engine runs.
  */
-import { exactly, list, number, oneOf, optional, text, custom, type TypeOf } from "../base/decode.js";
+import { exactly, list, nullable, number, oneOf, optional, text, custom, type TypeOf } from "../base/decode.js";
 import { E } from "../base/fp.js";
 import { parseQuantity } from "../base/units.js";
+import type { ModelSpec } from "./model.js";
 import { mechanismsCodec } from "./system.js";
 
 /** A size with a unit; not a fact, because a plan is a decision and not a measurement. */
@@ -17,11 +18,29 @@ export const sizeCodec = custom("size", (raw) => {
 export const GATE_READS = ["apart", "joined", "bundles"] as const;
 export type GateReads = (typeof GATE_READS)[number];
 
+/** What tells models of one name apart: sizes follow from it, and a plan is made of sizes. */
+const modelShapeCodec = exactly({
+  layers: number(1, 1000, true),
+  hidden: number(32, 65536, true),
+  /** Of an expert, or of the FFN where there is one. */
+  neurons: number(32, 1 << 20, true),
+  /** Of a layer; 1 in a dense model. */
+  experts: number(1, 1024, true),
+  /** Experts that a token uses. */
+  used: number(1, 1024, true),
+  vocabulary: number(2, 1 << 22, true),
+});
+export type ModelShape = TypeOf<typeof modelShapeCodec>;
+
+export const modelShapeOf = ({ layers, hidden, ffn, experts, vocabulary }: ModelSpec): ModelShape => ({ layers, hidden, neurons: ffn, experts: experts.count, used: experts.active, vocabulary });
+
 export const planCodec = exactly({
   schema: oneOf("neuronlab/plan@1"),
   note: optional(text, "-"),
   device: text,
   model: text,
+  /** Of that model; null in plans from before it was written, which are held to the name alone. */
+  shape: optional(nullable(modelShapeCodec), null),
   system: text,
   /** What the whole process may hold in DRAM. */
   memory: sizeCodec,
@@ -66,7 +85,12 @@ export const residentBytes = (plan: Plan): number => Object.values(plan.cache).r
 const sizeText = (bytes: number): string => `${BigInt(Math.floor(bytes))}B`;
 
 /** The plan as its file has it, for the decoder to read again. */
-export const encodePlan = (plan: Plan): unknown => ({
+export const encodePlan = ({ schema, note, device, model, shape, ...plan }: Plan): unknown => ({
+  schema,
+  note,
+  device,
+  model,
+  ...(shape === null ? {} : { shape }),
   ...plan,
   memory: sizeText(plan.memory),
   cache: Object.fromEntries(Object.entries(plan.cache).map(([part, bytes]) => [part, sizeText(bytes)])),

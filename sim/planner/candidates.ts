@@ -6,7 +6,7 @@ import { E, pipe, type Either } from "../base/fp.js";
 import { unsupported, type AppError } from "../base/errors.js";
 import type { DeviceProfile } from "../domain/device.js";
 import type { ModelSpec } from "../domain/model.js";
-import { npuShareAt, type Plan } from "../domain/plan.js";
+import { modelShapeOf, npuShareAt, type Plan } from "../domain/plan.js";
 import type { RunRequest } from "../domain/run.js";
 import type { Mechanisms, SystemSpec } from "../domain/system.js";
 import { pipelineBytes } from "./default-plan.js";
@@ -43,6 +43,7 @@ export const planAt = ({ device, model, system, request }: Cell, choice: Choice)
         note: "tuned",
         device: device.name,
         model: model.name,
+        shape: modelShapeOf(model),
         system: system.name,
         memory: whole(choice.keep < 1 ? fit.memory - (fit.ffn - allowed) : fit.memory),
         mechanisms,

@@ -6,7 +6,7 @@ import { E, pipe, type Either } from "../base/fp.js";
 import { unsupported, type AppError } from "../base/errors.js";
 import type { DeviceProfile } from "../domain/device.js";
 import type { ModelSpec } from "../domain/model.js";
-import type { Plan } from "../domain/plan.js";
+import { modelShapeOf, type Plan } from "../domain/plan.js";
 import type { RunRequest } from "../domain/run.js";
 import { streamsExperts, type Mechanisms, type SystemSpec } from "../domain/system.js";
 import { bestThreads, threadCount, type Threads } from "../hardware/kernels.js";
@@ -145,6 +145,7 @@ export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: Sys
         note: "default plan",
         device: device.name,
         model: model.name,
+        shape: modelShapeOf(model),
         system: system.name,
         memory: fit.memory,
         mechanisms,

@@ -56,8 +56,10 @@ describe("writing files", () => {
     symlinkSync("socket", at("link"));
     const server = createServer().listen(at("socket"));
     await new Promise((done) => server.once("listening", done));
-    for (const [name, reason] of [["folder", "is a folder, not a file"], ["socket", "is neither a file, nor a pipe, nor a character device"], ["link", "is neither a file, nor a pipe, nor a character device"]])
-      expect(await writeFiles([{ path: at("new", "a.txt"), text: "a" }, { path: at(name), text: "b" }])()).toEqual({ _tag: "Left", left: { _tag: "Disk", path: at(name), reason } });
+    const both = (name: string) => writeFiles([{ path: at("new", "a.txt"), text: "a" }, { path: at(name), text: "b" }])();
+    expect(await both("folder")).toEqual({ _tag: "Left", left: { _tag: "BadInput", where: at("folder"), mistakes: [{ path: "(whole)", message: "is a folder, not a file; name a file in it" }] } });
+    for (const [name, reason] of [["socket", "is neither a file, nor a pipe, nor a character device"], ["link", "is neither a file, nor a pipe, nor a character device"]])
+      expect(await both(name)).toEqual({ _tag: "Left", left: { _tag: "Disk", path: at(name), reason } });
     expect(readdirSync(folder).sort()).toEqual(["folder", "link", "socket"]);
     await new Promise((done) => server.close(done));
   });

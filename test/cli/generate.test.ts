@@ -10,7 +10,7 @@ import { aPlan, commandNamed, fake, given } from "../fakes/capabilities.js";
 
 const phase: PhaseReport = { ns: 100e6, ffnNs: 80e6, diskNs: 30e6, diskBytes: 40e6, gateLookUps: 50, gateMisses: 10, gatesAnnounced: 4, lookUps: 50, misses: 30 };
 const report: GenerateReport = {
-  architecture: "smallthinker", file: "packed", ffn: "from flash", labels: ["lossless"], kernels: "avx512", threads: 2, loadNs: 1.5e9,
+  architecture: "smallthinker", shape: { layers: 2, hidden: 64, neurons: 96, experts: 4, used: 2, vocabulary: 272 }, file: "packed", ffn: "from flash", labels: ["lossless"], kernels: "avx512", threads: 2, loadNs: 1.5e9,
   promptTokens: 10, promptRate: 100, prompt: phase, decodeRate: 20, decode: phase, tokens: [5, 6, 7], tokenNs: [1e6, 40e6, 60e6],
   text: " is here", stop: "length", fired: 0.125, reads: { backend: "pread, 4 lanes, direct", count: 99, p50Ns: 90e3, p99Ns: 2e6, peakBufferBytes: 4096 },
   memory: 9e8, fixed: [{ part: "weights", bytes: 3e8 }, { part: "KV cache", bytes: 1e8 }], ffnBytes: 5e8, hot: 4e8, cold: 1e8, phases: { prefill: { parts: [{ part: "blocks", bytes: 6e7 }], hot: 3.5e8, cold: 9e7 }, decode: { parts: [], hot: 4e8, cold: 1e8 } }, peakResident: 8.8e8, seed: 1,
@@ -108,16 +108,42 @@ describe("generate", () => {
 });
 
 describe("a plan on this machine", () => {
-  it("gives memory, segments, threads, lanes, depth, cluster, loading, cache and overlap; flags beside it win", async () => {
+  it("gives memory, threads, reads, depth, cluster, loading, cache and overlap; flags beside it win", async () => {
     const files = { "plan.json": JSON.stringify(encodePlan(aPlan)) };
     const { asked, stderr } = await start({ model: "m.flash", prompt: "Text", plan: "plan.json", depth: "9" }, { files });
-    expect(asked).toEqual([{ ...plain, memory: 4e9, segments: { hot: 1.5e9, cold: 5e8 }, threads: 4, io: { backend: "lanes", reads: 1 }, depth: 9, cluster: 64, planned: { name: "bamboo-7b", layers: 32, hidden: 4096, neurons: 14336, experts: 1 } }]);
+    expect(asked).toEqual([{ ...plain, memory: 4e9, threads: 4, io: { backend: "io_uring", reads: 64 }, depth: 9, cluster: 64, planned: { name: "bamboo-7b", layers: 32, hidden: 4096, neurons: 14336, experts: 1 } }]);
     expect(stderr).toMatch(/\nnot mapped from the plan:\n {2}compute\.ioCore: big; nobody knows here which cores are such; --pin-io binds the threads that read to one\n/);
   });
 
   it("reads as the plan says: by lanes of their own, or by the threads that compute", () => {
     const io = (submitters: "io-thread" | "compute-threads") => mapPlan({ ...aPlan, io: { ...aPlan.io, lanes: 4 }, mechanisms: { ...aPlan.mechanisms, submitters } }, 8, false).request.io;
     expect([io("io-thread"), io("compute-threads")]).toEqual([{ backend: "lanes", reads: 4 }, { backend: "io_uring", reads: 4 }]);
+  });
+
+  it("divides the memory anew for a system whose neurons lie whole in its segments, and says so", () => {
+    const nothing = mapPlan({ ...aPlan, cache: { ...aPlan.cache, hot: 0, cold: 0 } }, 8, false);
+    expect(nothing.request.segments).toBeUndefined();
+    expect(nothing.unmapped).toContain("cache.hot, cache.cold: whole neurons of powerinfer-2; here hot is gate rows and cold is up and down, so what the memory leaves is divided anew");
+    const own = mapPlan({ ...aPlan, system: "neuronlab", mechanisms: { ...aPlan.mechanisms, computation: "gated" } }, 8, false);
+    expect(own.request.segments).toEqual({ hot: 1.5e9, cold: 5e8 });
+    expect(own.unmapped).toContain("cache.hot, cache.cold: here hot is gate rows and cold is up and down; each is cut to what the memory leaves");
+  });
+
+  it("keeps a queue full where a plan has one reader, and lets --lanes win", async () => {
+    expect(mapPlan(aPlan, 8, false).unmapped).toContain("io.lanes: 1, which fills a queue by itself where the plan was made; here 64 reads are under way at once; --lanes or --io-uring says another number");
+    const own = mapPlan({ ...aPlan, mechanisms: { ...aPlan.mechanisms, computation: "gated" } }, 8, false);
+    expect(own.request.io).toEqual({ backend: "lanes", reads: 1 });
+    const files = { "plan.json": JSON.stringify(encodePlan(aPlan)) };
+    const { asked } = await start({ model: "m.flash", prompt: "Text", plan: "plan.json", lanes: "2" }, { files });
+    expect(asked[0]?.io).toEqual({ backend: "lanes", reads: 2 });
+  });
+
+  it("asks for a file of the shape that the plan says, whatever the name", async () => {
+    const shape = { layers: 4, hidden: 256, neurons: 768, experts: 8, used: 2, vocabulary: 512 };
+    const files = { "plan.json": JSON.stringify(encodePlan({ ...aPlan, model: "my-own", shape })) };
+    const { asked, stderr } = await start({ model: "m.flash", prompt: "Text", plan: "plan.json" }, { files });
+    expect(asked[0]?.planned).toEqual({ name: "my-own", ...shape });
+    expect(stderr).not.toContain("nothing checks");
   });
 
   it("asks for a file of the model that the plan names, where models/ has one of that name", async () => {
@@ -127,7 +153,7 @@ describe("a plan on this machine", () => {
     expect(known.stderr).not.toContain("nothing checks");
     const own = await start({ model: "m.flash", prompt: "Text", plan: "own.json" }, { files });
     expect(own.asked[0]?.planned).toBeNull();
-    expect(own.stderr).toContain("model: my-own; no model of that name is known, so nothing checks that the plan was made for this file's");
+    expect(own.stderr).toContain("model: my-own; the plan does not say its shape and no model of that name is known, so nothing checks that the plan was made for this file's");
   });
 
   it("never asks for more threads than there are cores, and says so", () => {

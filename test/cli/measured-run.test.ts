@@ -30,7 +30,7 @@ const timeline: TimelineReport = {
   spans: Float64Array.from([span(3, "stream", 100, 400, -1, 0), span(2, "attention", 500, 900, 0, 0), span(0, "gate", 900, 1000, 0, 0), span(3, "read gate", 850, 980, 0, 0), span(3, "read up+down", 900, 1200, 0, 0), span(1, "wait", 950, 1200, 0, 0), span(2, "head", 1300, 1500, 1, -1)].flat()),
 };
 const report: GenerateReport = {
-  architecture: "smallthinker", file: "packed", ffn: "from flash", labels: ["lossless"], kernels: "avx512", threads: 2, loadNs: 1e9, promptTokens: 10, promptRate: 100, prompt: phase, decodeRate: 100, decode: phase,
+  architecture: "smallthinker", shape: { layers: 2, hidden: 64, neurons: 96, experts: 4, used: 2, vocabulary: 272 }, file: "packed", ffn: "from flash", labels: ["lossless"], kernels: "avx512", threads: 2, loadNs: 1e9, promptTokens: 10, promptRate: 100, prompt: phase, decodeRate: 100, decode: phase,
   tokens: [5, 6, 7], tokenNs: [1e6, 12e6, 8e6], text: " is here", stop: "length", reads: { backend: "pread, 4 lanes, direct", count: 99, p50Ns: 90e3, p99Ns: 2e6, peakBufferBytes: 4096 },
   memory: 900e6, fixed: [{ part: "weights outside the FFNs", bytes: 3e8 }, { part: "KV cache", bytes: 1e8 }, { part: "the timeline", bytes: 2e7 }], ffnBytes: 4e8, hot: 3e8, cold: 1e8, seed: 1, timeline,
 };
@@ -109,6 +109,7 @@ describe("the plan of a real run", () => {
     expect(run.plan.mechanisms).toMatchObject({ computation: "gated", decodeOn: "cpu", loading: "two-phase", cache: "sieve", overlap: "cluster", submitters: "io-thread" });
     expect(run.plan.cache).toEqual({ fixed: 3e8, predictors: 0, scales: 0, kv: 1e8, runtime: 2e7, hot: 3e8, cold: 1e8 });
     expect(run.plan.compute.threads).toEqual({ big: 2, mid: 0, little: 0 });
+    expect(run.plan.shape).toEqual(report.shape);
   });
 
   it("keeps the kinds of cores and the system of a plan that was given, and nothing that was not done", () => {

@@ -165,6 +165,10 @@ describe.skipIf(!built)(`the engine${reason}`, () => {
     expect(exitCode(await failed({ ...asking(fixture("llama-f32")), ffn: "sparse" }))).toBe(3);
     const another = await failed({ ...asking(packed), planned: { name: "bamboo-7b", layers: 32, hidden: 4096, neurons: 14336, experts: 1 } });
     expect([another._tag, exitCode(another), describeError(another)]).toEqual(["BadInput", 2, expect.stringMatching(/plan: was made for bamboo-7b \(32 layers, hidden 4096, 14336 neurons, experts 1\), and the file holds another model \(\d+ layers, .*\); give that model's file/)]);
+    const { shape } = await generated({ ...asking(packed), tokens: 1 });
+    expect((await generated({ ...asking(packed), tokens: 1, planned: { name: "own", ...shape } })).shape).toEqual(shape);
+    const fewer = await failed({ ...asking(packed), planned: { name: "own", ...shape, used: shape.used - 1 } });
+    expect(describeError(fewer)).toMatch(new RegExp(`made for own \\(.*, used ${shape.used - 1}, vocabulary \\d+\\), and the file holds another model \\(.*, used ${shape.used}, vocabulary \\d+\\)`));
     const wrong = await failed({ ...asking(packed), tokens: "many" as unknown as number });
     expect([wrong._tag, exitCode(wrong)]).toEqual(["Fault", 70]);
     expect(await engine.pack(packing(absent, join(folder, "x.flash")), quiet)()).toEqual(E.left({ _tag: "BadInput", where: absent, mistakes: [{ path: "(whole)", message: "there is no such file" }] }));

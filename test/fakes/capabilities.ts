@@ -27,6 +27,7 @@ export const aPlan: Plan = {
   note: "-",
   device: "oneplus-12",
   model: "bamboo-7b",
+  shape: null,
   system: "powerinfer-2",
   memory: 4e9,
   mechanisms: { computation: "predicted", decodeOn: "cpu+npu", prefillOn: "npu", loading: "two-phase", cache: "segmented", overlap: "cluster", submitters: "io-thread", prefetchHot: "under-attention", prefillOverlap: "next-layer", scalesResident: "yes", offload: "yes" },

@@ -13,6 +13,7 @@ const planOf = (request: RunRequest): Plan => ({
   note: "-",
   device: request.device,
   model: request.model,
+  shape: null,
   system: request.system,
   memory: 4e9,
   mechanisms: { ...MECHANISMS, ...request.mechanisms },

@@ -10,8 +10,9 @@ use napi_derive::napi;
 
 use crate::cancel::Cancel;
 use crate::failure::{Failure, MemoryPart, parts, whole};
-use crate::generate::{GenerateRequest, PhaseDone, ReadsDone, choices, ns, phase, reads};
 use crate::memory::{MemoryPhases, phases};
+use crate::request::{GenerateRequest, choices};
+use crate::spent::{PhaseDone, ReadsDone, ns, phase, reads};
 
 /// What to measure.
 #[napi(object)]

@@ -1,103 +1,20 @@
 //! A model and a prompt to a text.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
-use std::time::Duration;
 
-use generate::{
-    BackendChoice, FfnChoice, FlashUse, GateReads, Granularity, Options, Overlap, PlannedModel, PolicyKind, Report,
-    SamplerOptions, Stop, Told,
-};
+use generate::{Report, Stop, Told};
 use napi::bindgen_prelude::AsyncTask;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
-use crate::adapting::{AdaptRequest, DecisionDone, SlowRequest, adapt, decision, slow};
+use crate::adapting::{DecisionDone, decision};
 use crate::cancel::Cancel;
-use crate::failure::{Failure, MemoryPart, among, parts, threads, whole};
+use crate::failure::{Failure, MemoryPart, parts};
 use crate::memory::{MemoryPhases, phases};
-use crate::shape::{ShapeRequest, ShapedDone, shape, shaped};
+use crate::planned::{ModelShapeDone, model_shape};
+use crate::request::{GenerateRequest, choices};
+use crate::spent::{PhaseDone, ReadsDone, ns, phase, reads};
 use crate::timeline::{TimelineDone, timeline};
-
-/// What to generate, and how. Sizes in bytes.
-#[napi(object)]
-pub struct GenerateRequest {
-    /// A GGUF file or a packed one.
-    pub model: String,
-    /// The text that is continued.
-    pub prompt: String,
-    /// At most so many tokens.
-    pub tokens: f64,
-    /// What the whole process may hold; absent: everything in memory.
-    pub memory: Option<f64>,
-    /// Sizes of the hot and the cold segment; absent: as much as there is.
-    pub hot: Option<f64>,
-    /// See `hot`.
-    pub cold: Option<f64>,
-    /// Compute threads; absent: one for each core.
-    pub threads: Option<f64>,
-    /// Cores to bind compute threads to, one for each; absent binds none.
-    pub cores: Option<Vec<f64>>,
-    /// The core of threads that only read.
-    pub io_core: Option<f64>,
-    /// Another device's flash; absent: this disk as it is.
-    pub shape: Option<ShapeRequest>,
-    /// `lanes` or `io_uring`.
-    pub backend: String,
-    /// Lanes, or reads in flight.
-    pub reads: f64,
-    /// Clusters in flight.
-    pub depth: f64,
-    /// Neurons of a cluster.
-    pub cluster: f64,
-    /// What leaves the cold segment first.
-    pub policy: String,
-    /// `tensor`, `expert`, `matrix`, `cluster` or `neuron`.
-    pub granularity: String,
-    /// `none`, `matrix` or `cluster`.
-    pub overlap: String,
-    /// `apart`, `joined` or `bundles`.
-    pub gates: String,
-    /// `auto`, `dense` or `sparse`.
-    pub ffn: String,
-    /// A predictor's file; absent: lossless.
-    pub predictor: Option<String>,
-    /// Whether what the predictor misses is counted.
-    pub audit: bool,
-    /// The modelled storage becomes slower; absent: it does not.
-    pub slow: Option<SlowRequest>,
-    /// What can change between tokens does; absent: nothing does.
-    pub adapt: Option<AdaptRequest>,
-    /// 0 takes the likeliest token.
-    pub temperature: f64,
-    /// 0 keeps all.
-    pub top_k: f64,
-    /// 1 keeps all.
-    pub top_p: f64,
-    /// Of all draws.
-    pub seed: f64,
-    /// Whether a token that ends a text ends generation.
-    pub stop_at_end: bool,
-    /// Whether the report has a timeline.
-    pub trace: bool,
-    /// The model that the plan was made for; absent: not known.
-    pub planned: Option<PlannedRequest>,
-}
-
-/// The shape of a model.
-#[napi(object)]
-pub struct PlannedRequest {
-    /// As the plan names it.
-    pub name: String,
-    /// How many.
-    pub layers: f64,
-    /// Width of the residual stream.
-    pub hidden: f64,
-    /// Of an expert, or of the FFN.
-    pub neurons: f64,
-    /// Of a layer; 1 in a dense model.
-    pub experts: f64,
-}
 
 /// What happened.
 #[napi(object)]
@@ -112,51 +29,13 @@ pub struct GenerateStep {
     pub text: String,
 }
 
-/// Reading the prompt, or generating. Times in nanoseconds.
-#[napi(object)]
-pub struct PhaseDone {
-    /// All of it.
-    pub ns: f64,
-    /// The part inside the FFNs.
-    pub ffn_ns: f64,
-    /// Time in reads, the mean over lanes.
-    pub disk_ns: f64,
-    /// Bytes read from the disk.
-    pub disk_bytes: f64,
-    /// Clusters of gate rows looked for and missed, units of up and down looked for and missed.
-    pub gate_look_ups: f64,
-    /// See `gate_look_ups`.
-    pub gate_misses: f64,
-    /// Of the gates missed, those on their way before attention.
-    pub gates_announced: f64,
-    /// See `gate_look_ups`.
-    pub look_ups: f64,
-    /// See `gate_look_ups`.
-    pub misses: f64,
-}
-
-/// How reads went. Times in nanoseconds.
-#[napi(object)]
-pub struct ReadsDone {
-    /// What served them.
-    pub backend: String,
-    /// How many.
-    pub count: f64,
-    /// Half took at most so long.
-    pub p50_ns: f64,
-    /// 99 % took at most so long.
-    pub p99_ns: f64,
-    /// The most bytes of buffers that reads held at once.
-    pub peak_buffer_bytes: f64,
-    /// What a modelled device did to them.
-    pub shaped: Option<ShapedDone>,
-}
-
 /// What a run was and what it cost.
 #[napi(object)]
 pub struct GenerateDone {
     /// Of the file.
     pub architecture: String,
+    /// Of its model.
+    pub shape: ModelShapeDone,
     /// `gguf` or `packed`.
     pub file: String,
     /// Where and how FFNs were computed.
@@ -236,118 +115,11 @@ pub struct GenerateTask {
     steps: Steps,
 }
 
-const LARGEST_SIZE: u64 = 1 << 52;
-const LARGEST_CORE: u64 = 1023;
-
-fn planned(request: &PlannedRequest) -> Result<PlannedModel, Failure> {
-    let count = |value: f64| Ok::<_, Failure>(whole("plan", value, 1, 1 << 24)? as usize);
-    Ok(PlannedModel {
-        name: request.name.clone(),
-        layers: count(request.layers)?,
-        hidden: count(request.hidden)?,
-        neurons: count(request.neurons)?,
-        experts: count(request.experts)?,
-    })
-}
-
-pub(crate) fn choices(request: &GenerateRequest) -> Result<Options, Failure> {
-    let size = |name: &str, value: Option<f64>| value.map(|bytes| whole(name, bytes, 0, LARGEST_SIZE)).transpose();
-    let count = |name: &str, value: f64, high: u64| whole(name, value, 1, high);
-    let reads = count("reads", request.reads, 1024)? as u32;
-    let overlaps = [Overlap::Nothing, Overlap::Matrix, Overlap::Cluster];
-    let ffns = [FfnChoice::Auto, FfnChoice::Dense, FfnChoice::Sparse];
-    // Belady's needs the future.
-    let policies: Vec<PolicyKind> = PolicyKind::ALL
-        .into_iter()
-        .filter(|&policy| policy != PolicyKind::Belady)
-        .collect();
-    Ok(Options {
-        tokens: count("tokens", request.tokens, 1 << 24)? as usize,
-        memory: size("memory", request.memory)?,
-        segments: size("hot", request.hot)?.zip(size("cold", request.cold)?),
-        threads: threads(request.threads)?,
-        cores: request
-            .cores
-            .iter()
-            .flatten()
-            .map(|&core| Ok(whole("pin", core, 0, LARGEST_CORE)? as usize))
-            .collect::<Result<_, Failure>>()?,
-        io_core: request
-            .io_core
-            .map(|core| whole("pin-io", core, 0, LARGEST_CORE))
-            .transpose()?
-            .map(|core| core as usize),
-        shape: request.shape.as_ref().map(shape).transpose()?,
-        backend: match request.backend.as_str() {
-            "lanes" => BackendChoice::Lanes(reads),
-            "io_uring" => BackendChoice::Uring(reads),
-            other => {
-                return Err(Failure::argument(
-                    "backend",
-                    format!("should be lanes or io_uring, got {other}"),
-                ));
-            }
-        },
-        slow: request.slow.as_ref().map(slow).transpose()?,
-        adapt: request.adapt.as_ref().map(adapt).transpose()?,
-        depth: count("depth", request.depth, 4096)? as u32,
-        cluster_neurons: count("cluster", request.cluster, 1 << 20)? as u32,
-        policy: among("policy", &request.policy, &policies, |policy| policy.name())?,
-        granularity: among("granularity", &request.granularity, &Granularity::ALL, |granularity| {
-            granularity.name()
-        })?,
-        overlap: among("overlap", &request.overlap, &overlaps, |overlap| overlap.name())?,
-        gates: among("gates", &request.gates, &GateReads::ALL, |gates| gates.name())?,
-        ffn: among("ffn", &request.ffn, &ffns, FfnChoice::name)?,
-        predictor: request.predictor.as_ref().map(PathBuf::from),
-        audit: request.audit,
-        sampler: SamplerOptions {
-            temperature: request.temperature as f32,
-            top_k: whole("top-k", request.top_k, 0, 1 << 24)? as usize,
-            top_p: request.top_p as f32,
-            seed: whole("seed", request.seed, 0, LARGEST_SIZE)?,
-            ..SamplerOptions::default()
-        },
-        stop_at_end: request.stop_at_end,
-        trace: request.trace,
-        planned: request.planned.as_ref().map(planned).transpose()?,
-        ..Options::new(&request.model, &request.prompt)
-    })
-}
-
-pub(crate) fn ns(time: Duration) -> f64 {
-    time.as_nanos() as f64
-}
-
-pub(crate) fn phase(of: &generate::Phase) -> PhaseDone {
-    PhaseDone {
-        ns: ns(of.took),
-        ffn_ns: ns(of.ffn),
-        disk_ns: ns(of.disk_busy),
-        disk_bytes: of.disk_bytes as f64,
-        gate_look_ups: of.counters.gate_look_ups as f64,
-        gate_misses: of.counters.gate_misses as f64,
-        gates_announced: of.counters.gates_announced as f64,
-        look_ups: of.counters.look_ups as f64,
-        misses: of.counters.misses as f64,
-    }
-}
-
-pub(crate) fn reads(of: FlashUse) -> ReadsDone {
-    ReadsDone {
-        backend: of.backend,
-        count: of.reads as f64,
-        p50_ns: ns(of.p50),
-        p99_ns: ns(of.p99),
-        peak_buffer_bytes: of.peak_buffer_bytes as f64,
-        shaped: of.shaped.map(shaped),
-    }
-}
-
 fn done(report: Report) -> GenerateDone {
     let text = str::to_owned;
     GenerateDone {
         architecture: text(report.architecture),
+        shape: model_shape(&report.shape),
         file: text(report.file),
         ffn: text(report.ffn),
         labels: report.labels.iter().map(|&label| text(label)).collect(),

@@ -9,7 +9,8 @@ use napi_derive::napi;
 
 use crate::cancel::Cancel;
 use crate::failure::{Failure, MemoryPart, parts, whole};
-use crate::generate::{GenerateRequest, PhaseDone, ReadsDone, choices, phase, reads};
+use crate::request::{GenerateRequest, choices};
+use crate::spent::{PhaseDone, ReadsDone, phase, reads};
 
 /// What to score.
 #[napi(object)]

@@ -1,6 +1,6 @@
 //! What fires in a model while it reads and continues a text.
 
-use generate::{Blame, SamplerOptions, available, blame_of_model};
+use generate::{Blame, SamplerOptions, available, blame_of_model, blame_of_writing};
 use napi::bindgen_prelude::AsyncTask;
 use napi_derive::napi;
 use trace::{RecordOptions, TraceError, record as run};
@@ -81,7 +81,7 @@ pub struct RecordOutcome {
 impl From<TraceError> for Failure {
     fn from(error: TraceError) -> Self {
         let blame = match &error {
-            TraceError::Io { .. } => Blame::Disk,
+            TraceError::Io { source, .. } => blame_of_writing(source),
             TraceError::Model(error) => blame_of_model(error),
             TraceError::Text(_) | TraceError::Input { .. } => Blame::Input,
             TraceError::DoesNotFit { .. } => Blame::DoesNotFit,

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use generate::{Blame, blame_of_gguf, blame_of_model};
+use generate::{Blame, blame_of_gguf, blame_of_model, blame_of_written_gguf};
 use model::{Activation, Architecture};
 use napi::bindgen_prelude::AsyncTask;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -121,7 +121,7 @@ impl From<SynthError> for Failure {
         let blame = match &error {
             SynthError::Spec { .. } | SynthError::NotMadeHere => Blame::Input,
             SynthError::Gguf(error) => blame_of_gguf(error),
-            SynthError::Writing(_) => Blame::Disk,
+            SynthError::Writing(error) => blame_of_written_gguf(error),
             SynthError::Model(error) => blame_of_model(error),
             SynthError::DoesNotFit { .. } => Blame::DoesNotFit,
             SynthError::Cancelled => Blame::Cancelled,
@@ -129,6 +129,10 @@ impl From<SynthError> for Failure {
         };
         let failure = Self::new(blame, error.to_string());
         match error {
+            SynthError::Writing(_) if blame == Blame::Input => Self {
+                argument: Some("out".to_owned()),
+                ..failure
+            },
             SynthError::DoesNotFit { needed, allowed } => Self {
                 needed: Some(needed as f64),
                 allowed: Some(allowed as f64),

@@ -4,7 +4,7 @@ use generate::{Activity, Lane, Spent, Timeline};
 use napi::bindgen_prelude::Float64Array;
 use napi_derive::napi;
 
-use crate::generate::ns;
+use crate::spent::ns;
 
 /// Where the time of some passes went. Nanoseconds.
 #[napi(object)]

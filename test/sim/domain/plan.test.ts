@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { decode } from "../../../sim/base/decode.js";
 import { describeError } from "../../../sim/base/errors.js";
 import { E } from "../../../sim/base/fp.js";
-import { npuShareAt, planCodec, residentBytes, type Plan } from "../../../sim/domain/plan.js";
+import { encodePlan, npuShareAt, planCodec, residentBytes, type Plan } from "../../../sim/domain/plan.js";
 import { edited } from "./edit.js";
 
 const raw = {
@@ -41,7 +41,15 @@ describe("a plan", () => {
     expect([1, 2, 3, 4, 100].map((batch) => npuShareAt(plan(), batch))).toEqual([0.5, 0.5, 0.7, 0.7, 0.7]);
   });
 
+  it("says the shape of its model, or not, and is written as it was read", () => {
+    const shape = { layers: 4, hidden: 256, neurons: 768, experts: 8, used: 2, vocabulary: 512 };
+    expect([plan().shape, plan({ ...raw, shape }).shape]).toEqual([null, shape]);
+    expect(encodePlan(plan())).not.toHaveProperty("shape");
+    expect(plan(encodePlan(plan({ ...raw, shape }))).shape).toEqual(shape);
+  });
+
   it.each([
+    ["a shape without layers", ["shape"], { layers: 0, hidden: 256, neurons: 768, experts: 8, used: 2, vocabulary: 512 }, "shape.layers: should be between 1 and 1000, got 0"],
     ["a bare size", ["memory"], 19, 'memory: has no unit: 19; write it like "19GB" or "19GiB"'],
     ["a negative size", ["cache", "cold"], "-1GB", "cache.cold: must not be negative: -1GB"],
     ["a share as a percentage text", ["compute", "npuRows", 0, "share"], "50%", 'compute.npuRows[0].share: should be a number, got "50%"'],

@@ -2,6 +2,8 @@
 //! read outside the file, never memory in proportion to a lie. Deterministic: the same seed tries the same inputs.
 //!
 //! `cargo run --release -p neuronlab-flash --example fuzz -- --seconds 60 [--seed 1]`
+//!
+//! With `--write-seeds FOLDER` it only writes the files that it begins with, as inputs of the target `flash` in engine/fuzz.
 
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -204,13 +206,26 @@ fn walk(path: &Path, read: bool) -> Result<(), FlashError> {
     Ok(())
 }
 
+/// The target takes a byte before the file: whether checksums are made to fit.
+fn write_seeds(folder: &Path, seeds: &[(Vec<u8>, Vec<Span>)]) -> Result<(), Box<dyn std::error::Error>> {
+    std::fs::create_dir_all(folder)?;
+    for (index, (bytes, _)) in seeds.iter().enumerate() {
+        for sealed in [0, 1] {
+            std::fs::write(
+                folder.join(format!("seed-{index}-{sealed}")),
+                [&[sealed], &bytes[..]].concat(),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn text_option(name: &str) -> Option<String> {
+    std::env::args().skip_while(|argument| argument != name).nth(1)
+}
+
 fn option(name: &str, default: u64) -> u64 {
-    let arguments: Vec<String> = std::env::args().collect();
-    let given = arguments
-        .iter()
-        .position(|argument| argument == name)
-        .and_then(|index| arguments.get(index + 1));
-    given.map_or(default, |value| {
+    text_option(name).map_or(default, |value| {
         value.parse().unwrap_or_else(|_| panic!("{name} {value}: not a whole number"))
     })
 }
@@ -224,6 +239,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         seed_file(&folder, Arrangement::Bundles, DownChoice::TransposedQ8)?,
         seed_file(&folder, Arrangement::Matrices, DownChoice::Exact)?,
     ];
+    if let Some(seeds_folder) = text_option("--write-seeds") {
+        let written = write_seeds(Path::new(&seeds_folder), &seeds);
+        std::fs::remove_dir_all(&folder)?;
+        return written;
+    }
     let path = folder.join("input");
     let file = File::create(&path)?;
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);

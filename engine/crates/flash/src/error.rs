@@ -125,7 +125,7 @@ impl fmt::Display for FlashError {
                 reason,
                 ..
             } if *offset == 0 => {
-                write!(f, "cannot {action} {}: {reason}", path.display())
+                write!(f, "{}: cannot {action}: {reason}", path.display())
             }
             Self::Io {
                 action,
@@ -137,7 +137,7 @@ impl fmt::Display for FlashError {
             } => {
                 write!(
                     f,
-                    "cannot {action} {bytes} bytes at offset {offset} of {}: {reason}",
+                    "{}: cannot {action} {bytes} bytes at offset {offset}: {reason}",
                     path.display()
                 )
             }
@@ -148,11 +148,11 @@ impl fmt::Display for FlashError {
                 got,
             } => write!(
                 f,
-                "short read of {}: {got} of {wanted} bytes at offset {offset}; the file is shorter than its index says",
+                "{}: short read: {got} of {wanted} bytes at offset {offset}; the file is shorter than its index says",
                 path.display()
             ),
             Self::Malformed { path, offset, what } => {
-                write!(f, "not a valid packed file: {}, at offset {offset}: {what}", path.display())
+                write!(f, "{}: not a valid packed file, at offset {offset}: {what}", path.display())
             }
             Self::Checksum {
                 path,
@@ -163,12 +163,12 @@ impl fmt::Display for FlashError {
                 got,
             } => write!(
                 f,
-                "checksum mismatch in {}: {what}, {bytes} bytes at offset {offset} are damaged ({got:x}; the index says {wanted:x}): pack the GGUF file again",
+                "{}: checksum mismatch: {what}, {bytes} bytes at offset {offset} are damaged ({got:x}; the index says {wanted:x}): pack the GGUF file again",
                 path.display()
             ),
             Self::Source { path, what } => write!(f, "cannot pack {}: {what}", path.display()),
             Self::NoSpace { path, bytes, reason } => {
-                write!(f, "no room for {}: {bytes} bytes are needed: {reason}", path.display())
+                write!(f, "{}: no room: {bytes} bytes are needed: {reason}", path.display())
             }
             Self::Input { what } => f.write_str(what),
             Self::Cancelled => f.write_str("cancelled"),

@@ -7,12 +7,13 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime};
 
-use model::BATCH;
+use model::{BATCH, ModelConfig};
 use text::Random;
 
 use crate::loaded::{Facts, Loaded};
 use crate::report::{FlashUse, Phase};
-use crate::{GenerateError, Options, resident};
+use crate::sound::naming_weights;
+use crate::{GenerateError, ModelFile, Options, resident};
 
 /// What is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +95,14 @@ pub fn bench(
     what: &BenchOptions,
     told: &mut dyn FnMut(BenchTold) -> ControlFlow<()>,
 ) -> Result<BenchReport, GenerateError> {
+    naming_weights(&options.model, || measure(options, what, told))
+}
+
+fn measure(
+    options: &Options,
+    what: &BenchOptions,
+    told: &mut dyn FnMut(BenchTold) -> ControlFlow<()>,
+) -> Result<BenchReport, GenerateError> {
     let wrong = |name, what: &str| {
         Err(GenerateError::Input {
             name,
@@ -107,11 +116,25 @@ pub fn bench(
         return wrong("tests", "should be at least one, of at least 1 token");
     }
     let positions = what.tests.iter().map(|test| test.tokens()).max().unwrap_or(1);
+    let file = ModelFile::open(&options.model)?;
+    let config = ModelConfig::from_gguf(file.source().gguf())?;
+    let context = config.context;
+    if let Some(test) = what.tests.iter().find(|test| test.tokens() > context) {
+        let (tokens, name) = match *test {
+            BenchTest::Prompt(tokens) => (tokens, "n-prompt"),
+            BenchTest::Generation(tokens) => (tokens, "n-gen"),
+        };
+        return wrong(
+            name,
+            &format!("{tokens} tokens are more than the model's context of {context}; give at most that"),
+        );
+    }
     let together = |test: &BenchTest| match *test {
         BenchTest::Prompt(tokens) => tokens.min(BATCH),
         BenchTest::Generation(_) => 1,
     };
-    let mut loaded = Loaded::open(options, positions, what.tests.iter().map(together).max().unwrap_or(1))?;
+    let most = what.tests.iter().map(together).max().unwrap_or(1);
+    let mut loaded = Loaded::load(&file, config, options, positions, (most, 1))?;
     tell(told, BenchTold::Loaded)?;
     let mut random = Random::new(what.seed);
     let vocabulary = loaded.vocabulary() as f64;

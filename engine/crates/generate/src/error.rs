@@ -88,7 +88,17 @@ pub enum Blame {
 
 fn of_io(error: &io::Error) -> Blame {
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => Blame::Input,
+        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput => {
+            Blame::Input
+        }
+        _ => Blame::Disk,
+    }
+}
+
+/// Whose an error of writing a result is: a name that is no file's is the caller's, all else the disk's.
+pub fn blame_of_writing(error: &io::Error) -> Blame {
+    match error.kind() {
+        io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory => Blame::Input,
         _ => Blame::Disk,
     }
 }
@@ -118,13 +128,20 @@ fn of_offload(error: &OffloadError) -> Blame {
     }
 }
 
+/// What the system said of a GGUF file, if it said something.
+fn said_of_gguf(error: &GgufError) -> Option<&io::Error> {
+    let causes = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
+    causes.last()?.downcast_ref()
+}
+
 /// Whose an error of reading a GGUF file is.
 pub fn blame_of_gguf(error: &GgufError) -> Blame {
-    let causes = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
-    causes
-        .last()
-        .and_then(|cause| cause.downcast_ref())
-        .map_or(Blame::Input, of_io)
+    said_of_gguf(error).map_or(Blame::Input, of_io)
+}
+
+/// Whose an error of writing one is.
+pub fn blame_of_written_gguf(error: &GgufError) -> Blame {
+    said_of_gguf(error).map_or(Blame::Disk, blame_of_writing)
 }
 
 /// Whose an error of reading or fitting a predictor is.
@@ -151,7 +168,7 @@ pub fn blame_of_model(error: &ModelError) -> Blame {
         ModelError::Gguf(error) => blame_of_gguf(error),
         ModelError::Flash(error) => blame_of_flash(error),
         ModelError::Io { source, .. } => of_io(source),
-        ModelError::Config { .. } | ModelError::Tensor { .. } => Blame::Unsupported,
+        ModelError::Config { .. } | ModelError::Tensor { .. } | ModelError::NotFinite { .. } => Blame::Unsupported,
         ModelError::OutOfMemory { .. } => Blame::DoesNotFit,
         ModelError::Other(error) => match (error.downcast_ref(), error.downcast_ref()) {
             (Some(error), _) => of_offload(error),
@@ -191,7 +208,7 @@ impl fmt::Display for GenerateError {
             Self::Io { path, source } if source.kind() == io::ErrorKind::NotFound => {
                 write!(out, "{}: there is no such file", path.display())
             }
-            Self::Io { path, source } => write!(out, "cannot read {}: {source}", path.display()),
+            Self::Io { path, source } => write!(out, "{}: reading failed: {source}", path.display()),
             Self::NotAModel { path } => write!(
                 out,
                 "{}: is no model; should be a GGUF file, or one that neuronlab pack made",

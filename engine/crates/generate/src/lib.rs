@@ -22,21 +22,27 @@ mod open;
 mod options;
 mod perplexity;
 mod place;
+mod planned;
 mod reading;
 mod report;
 mod run;
+mod sound;
 mod timeline;
 mod watch;
 
 pub use bench::{BenchOptions, BenchReport, BenchResult, BenchTest, BenchTold, bench};
 pub use between::{AdaptOptions, SlowStorage};
 pub use budget::{Budget, Part, Share};
-pub use error::{Blame, GenerateError, blame_of_flash, blame_of_gguf, blame_of_model, blame_of_predictor};
+pub use error::{
+    Blame, GenerateError, blame_of_flash, blame_of_gguf, blame_of_model, blame_of_predictor, blame_of_writing,
+    blame_of_written_gguf,
+};
 pub use loaded::{Facts, Loaded};
 pub use memory::{available, resident};
 pub use open::{ModelFile, Weights, activity};
-pub use options::{FfnChoice, Options, PlannedModel};
+pub use options::{FfnChoice, Options};
 pub use perplexity::{PerplexityOptions, PerplexityReport, PerplexityTold, perplexity};
+pub use planned::{ModelShape, PlannedModel};
 pub use reading::FlashShape;
 pub use report::{FlashUse, Phase, Predicted, Report};
 pub use run::{Told, run};

@@ -9,13 +9,15 @@ use crate::budget::Budget;
 use crate::meter::Meter;
 use crate::open::{Weights, weights};
 use crate::place::{Placed, Wish};
-use crate::{GenerateError, ModelFile, Options};
+use crate::{GenerateError, ModelFile, ModelShape, Options};
 
 /// What a loaded model is.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// What `general.architecture` says.
     pub architecture: &'static str,
+    /// Its sizes.
+    pub shape: ModelShape,
     /// `gguf` or `packed`.
     pub file: &'static str,
     /// The weights of the source file.
@@ -59,7 +61,7 @@ impl Loaded {
         together: (usize, usize),
     ) -> Result<Self, GenerateError> {
         if let Some(planned) = &options.planned {
-            planned.agrees(&config)?;
+            planned.agrees(ModelShape::of(&config))?;
         }
         let begun = Instant::now();
         let wish = Wish {
@@ -92,6 +94,7 @@ impl Loaded {
         Ok(Self {
             facts: Facts {
                 architecture: config.architecture.name(),
+                shape: ModelShape::of(&config),
                 file: match file {
                     ModelFile::Gguf(_) => "gguf",
                     ModelFile::Packed(_) => "packed",

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use cache::PolicyKind;
 use flash::BackendChoice;
-use model::ModelConfig;
 use offload::{Division, GateReads, Granularity, OffloadOptions, Overlap};
 use text::SamplerOptions;
 
-use crate::{AdaptOptions, FlashShape, GenerateError, SlowStorage};
+use crate::{AdaptOptions, FlashShape, PlannedModel, SlowStorage};
 
 /// How FFNs that are in memory are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,48 +85,6 @@ pub struct Options {
     pub trace: bool,
     /// The model that a plan was made for; another one is refused. `None`: nobody knows.
     pub planned: Option<PlannedModel>,
-}
-
-/// What a plan's segments, clusters and threads were chosen for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedModel {
-    /// As the plan names it.
-    pub name: String,
-    /// Layers.
-    pub layers: usize,
-    /// Width of the residual stream.
-    pub hidden: usize,
-    /// Neurons of an expert, or of the FFN where there is one.
-    pub neurons: usize,
-    /// Experts of a layer; 1 in a dense model.
-    pub experts: usize,
-}
-
-impl PlannedModel {
-    /// An error that names both where the model of a file is of another shape.
-    pub(crate) fn agrees(&self, config: &ModelConfig) -> Result<(), GenerateError> {
-        let Self {
-            name,
-            layers,
-            hidden,
-            neurons,
-            experts,
-        } = self;
-        let shape = |layers: usize, hidden: usize, neurons: usize, experts: usize| {
-            format!("{layers} layers, hidden {hidden}, {neurons} neurons, experts {experts}")
-        };
-        let planned = shape(*layers, *hidden, *neurons, *experts);
-        let found = shape(config.layers, config.hidden, config.neurons, config.experts);
-        if planned == found {
-            return Ok(());
-        }
-        Err(GenerateError::Input {
-            name: "plan",
-            what: format!(
-                "was made for {name} ({planned}), and the file holds another model ({found}); give that model's file, or a plan made for this one"
-            ),
-        })
-    }
 }
 
 impl Options {

@@ -13,6 +13,7 @@ use text::{EncodeOptions, Tokeniser};
 
 use crate::loaded::{Facts, Loaded};
 use crate::report::{FlashUse, Phase, Predicted};
+use crate::sound::naming_weights;
 use crate::{GenerateError, ModelFile, Options, resident};
 
 /// What is scored.
@@ -118,6 +119,14 @@ impl Surprise {
 /// Loads the model that `options` name (its prompt, tokens and sampler have no meaning here) and scores the text. `told` may stop it
 /// between passes, with [`GenerateError::Cancelled`].
 pub fn perplexity(
+    options: &Options,
+    what: &PerplexityOptions,
+    told: &mut dyn FnMut(PerplexityTold) -> ControlFlow<()>,
+) -> Result<PerplexityReport, GenerateError> {
+    naming_weights(&options.model, || score_all(options, what, told))
+}
+
+fn score_all(
     options: &Options,
     what: &PerplexityOptions,
     told: &mut dyn FnMut(PerplexityTold) -> ControlFlow<()>,

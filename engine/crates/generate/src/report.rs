@@ -6,6 +6,7 @@ use flash::ShaperReport;
 use model::{PredictedCounters, Stop, TokenRow};
 use offload::{Decision, LayerCounters};
 
+use crate::ModelShape;
 use crate::budget::Budget;
 use crate::timeline::Timeline;
 
@@ -14,6 +15,8 @@ use crate::timeline::Timeline;
 pub struct Report {
     /// What `general.architecture` says.
     pub architecture: &'static str,
+    /// Its sizes.
+    pub shape: ModelShape,
     /// `gguf` or `packed`.
     pub file: &'static str,
     /// Where and how FFNs were computed: `dense in memory`, `sparse in memory`, `predicted in memory` or `from flash`.

@@ -9,6 +9,7 @@ use text::{EncodeOptions, Sampler, Tokeniser};
 
 use crate::loaded::Loaded;
 use crate::report::{Predicted, Report};
+use crate::sound::naming_weights;
 use crate::timeline::Collector;
 use crate::{GenerateError, ModelFile, Options, resident};
 
@@ -31,6 +32,10 @@ pub enum Told<'a> {
 /// Generates as the options say. `told` hears of every token as soon as it is chosen; with `Break` the run ends there, and the
 /// report covers what was done.
 pub fn run(options: &Options, told: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>) -> Result<Report, GenerateError> {
+    naming_weights(&options.model, || generate(options, told))
+}
+
+fn generate(options: &Options, told: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>) -> Result<Report, GenerateError> {
     let begun = Instant::now();
     let file = ModelFile::open(&options.model)?;
     let gguf = file.source().gguf();
@@ -86,6 +91,7 @@ pub fn run(options: &Options, told: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>)
     let at_end = meter.now();
     Ok(Report {
         architecture: facts.architecture,
+        shape: facts.shape,
         file: facts.file,
         ffn: facts.ffn,
         labels: facts.labels,

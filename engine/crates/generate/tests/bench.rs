@@ -10,6 +10,29 @@ fn fixture() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../rivals/llama.cpp/fixtures/smallthinker-softmax-f32.gguf")
 }
 
+/// The fixture, said to be trained for twice as long texts, so that a prompt may have more tokens than are read at once. Removed at the end.
+struct Longer(PathBuf);
+
+impl Longer {
+    fn new(name: &str) -> Self {
+        const KEY: &[u8] = b"smallthinker.context_length";
+        let mut bytes = std::fs::read(fixture()).unwrap();
+        let key = bytes.windows(KEY.len()).position(|window| window == KEY).unwrap();
+        // Behind the key: four bytes of type, then the number.
+        let at = key + KEY.len() + 4;
+        bytes[at..at + 4].copy_from_slice(&1024u32.to_le_bytes());
+        let path = std::env::temp_dir().join(format!("neuronlab-bench-{}-{name}.gguf", std::process::id()));
+        std::fs::write(&path, bytes).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Longer {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
 fn what() -> BenchOptions {
     BenchOptions {
         tests: vec![BenchTest::Prompt(600), BenchTest::Generation(12)],
@@ -32,8 +55,8 @@ fn run(options: &Options, what: &BenchOptions) -> Result<BenchReport, GenerateEr
 
 #[test]
 fn every_repetition_is_a_sample_and_says_what_it_cost() {
-    let mut heard = Vec::new();
-    let report = bench(&options(fixture()), &what(), &mut |told| {
+    let (mut heard, longer) = (Vec::new(), Longer::new("all"));
+    let report = bench(&options(longer.0.clone()), &what(), &mut |told| {
         if told != BenchTold::Ran {
             heard.push(told);
         }
@@ -121,8 +144,9 @@ fn nothing_to_measure_is_refused_and_a_stop_is_the_callers() {
             "{error}"
         );
     }
+    let longer = Longer::new("stopped");
     let mut left = 4;
-    let stopped = bench(&options(fixture()), &what(), &mut |_| {
+    let stopped = bench(&options(longer.0.clone()), &what(), &mut |_| {
         left -= 1;
         match left {
             0 => ControlFlow::Break(()),
@@ -130,4 +154,24 @@ fn nothing_to_measure_is_refused_and_a_stop_is_the_callers() {
         }
     });
     assert!(matches!(stopped, Err(GenerateError::Cancelled)) && left == 0);
+}
+
+#[test]
+fn a_test_longer_than_the_models_context_is_refused_before_anything_is_loaded() {
+    for (test, name) in [(BenchTest::Prompt(8000), "n-prompt"), (BenchTest::Generation(513), "n-gen")] {
+        let what = BenchOptions {
+            tests: vec![BenchTest::Generation(2), test],
+            repetitions: 1,
+            warm_up: false,
+            seed: 1,
+        };
+        let error = bench(&options(fixture()), &what, &mut |_| panic!("nothing is loaded")).unwrap_err();
+        match error {
+            GenerateError::Input { name: found, what } => {
+                assert_eq!(found, name);
+                assert!(what.contains("more than the model's context of 512"), "{what}");
+            }
+            other => panic!("{other}"),
+        }
+    }
 }

@@ -102,6 +102,8 @@ pub enum GgufError {
     },
     /// A tensor type that the kernels do not compute with.
     NotComputable { name: String, kind: TensorType },
+    /// A weight, or the scale of some, that is NaN or infinite.
+    NotFinite { tensor: String, row: u64, found: &'static str },
     /// The writer was used in another order, or with other sizes, than was declared.
     Misuse { what: String },
 }
@@ -132,7 +134,7 @@ impl GgufError {
             UnknownTensorType { at, .. } | PartialBlock { at, .. } | TooLarge { at, .. } => Some(*at),
             Misaligned { at, .. } | OutsideFile { at, .. } | Overlap { at, .. } => Some(*at),
             BadAlignment { .. } | MissingKey { .. } | WrongType { .. } | OutOfRange { .. } => None,
-            MissingTensor { .. } | WrongShape { .. } | NotComputable { .. } | Misuse { .. } => None,
+            MissingTensor { .. } | WrongShape { .. } | NotComputable { .. } | NotFinite { .. } | Misuse { .. } => None,
         }
     }
 }
@@ -273,6 +275,10 @@ impl fmt::Display for Message<'_> {
                     kind.convert_to()
                 )
             }
+            NotFinite { tensor, row, found } => write!(
+                f,
+                "tensor {tensor} holds {found} in row {row}; expected finite numbers: convert the model again, or fetch it again"
+            ),
             Misuse { what } => f.write_str(what),
         }
     }

@@ -15,6 +15,7 @@ mod check;
 mod decode;
 mod error;
 mod file;
+mod finite;
 mod kind;
 mod metadata;
 mod source;

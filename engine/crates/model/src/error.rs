@@ -70,6 +70,11 @@ pub enum ModelError {
         /// Positions that there are.
         capacity: usize,
     },
+    /// Numbers between layers, or logits, of which one is NaN or infinite.
+    NotFinite {
+        /// The position whose numbers they are.
+        position: usize,
+    },
     /// A call that makes no sense, such as a forward pass over no tokens.
     Misuse {
         /// What is wrong with it and what would be right.
@@ -109,7 +114,7 @@ impl fmt::Display for ModelError {
             Self::Flash(error) => error.fmt(out),
             Self::Kernel(error) => error.fmt(out),
             Self::Pool(error) => error.fmt(out),
-            Self::Io { path, doing, source } => write!(out, "{doing} {}: {source}", path.display()),
+            Self::Io { path, doing, source } => write!(out, "{}: {doing} failed: {source}", path.display()),
             Self::Config { key, found, wanted } => write!(out, "unusable {key}: {found}; must be {wanted}"),
             Self::Tensor { name, found, wanted } => write!(out, "unusable tensor {name}: {found}; must be {wanted}"),
             Self::OutOfMemory { what, bytes } => {
@@ -126,6 +131,12 @@ impl fmt::Display for ModelError {
             }
             Self::ContextFull { wanted, capacity } => {
                 write!(out, "context too short: {wanted} positions wanted; there are {capacity}")
+            }
+            Self::NotFinite { position } => {
+                write!(
+                    out,
+                    "the numbers at position {position} are not finite: a weight is not, or sums of the model's weights overflow"
+                )
             }
             Self::Misuse { what } => out.write_str(what),
             Self::Other(error) => error.fmt(out),

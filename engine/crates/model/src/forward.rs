@@ -347,6 +347,9 @@ impl Session {
             &buffers.stream[(tokens - asked) * hidden..],
             &mut buffers.normed[..asked * hidden],
         );
+        // NaN may become the code 0 where activations are quantised, so the stream is asked and not only what comes of it.
+        let last = self.position + tokens;
+        refuse_not_finite(stream, hidden, last)?;
         norm(model, stream, &model.weights.output_norm, normed)?;
         model.kernels.quantise_batch(normed, asked, &mut buffers.activations)?;
         let lines = &mut buffers.logits[first_line * vocabulary..(first_line + asked) * vocabulary];
@@ -361,7 +364,21 @@ impl Session {
             }
         });
         self.tracer.together(begun, Activity::Head, None);
-        faults.result()
+        faults.result()?;
+        let lines = &buffers.logits[first_line * vocabulary..(first_line + asked) * vocabulary];
+        refuse_not_finite(lines, vocabulary, last)
+    }
+}
+
+/// Fails when a number of these lines is not finite; the last line is of the position before `end`.
+fn refuse_not_finite(lines: &[f32], width: usize, end: usize) -> Result<(), ModelError> {
+    let count = lines.len() / width.max(1);
+    let is_finite = |line: &[f32]| line.iter().fold(true, |finite, number| finite & number.is_finite());
+    match lines.chunks_exact(width).position(|line| !is_finite(line)) {
+        None => Ok(()),
+        Some(index) => Err(ModelError::NotFinite {
+            position: end - count + index,
+        }),
     }
 }
 

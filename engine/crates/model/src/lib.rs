@@ -29,7 +29,7 @@ pub use config::{Activation, Architecture, LayerAttention, ModelConfig, RopeConf
 pub use error::ModelError;
 pub use ffn::{
     Batches, DenseFfn, FeedForward, FfnBatch, FfnCounters, Lossless, LowRank, NeuronPredictor, PredictedCounters, PredictedFfn,
-    PredictorInput, Route, SparseFfn, SumExperts, add_partial,
+    PredictorInput, Route, SparseFfn, SumExperts, add_partial, check_packed,
 };
 pub use forward::{BATCH, Model, Session, Want};
 pub use generate::{Event, GenerateOptions, Generation, Perplexity, Stop, TokenRow, generate, log_probability, perplexity};

@@ -31,6 +31,9 @@ pub trait TensorSource {
 
     /// Reads `out.len()` bytes of a tensor, from byte `from` of it.
     fn read(&self, name: &str, from: u64, out: &mut [u8]) -> Result<(), ModelError>;
+
+    /// Where the file lies.
+    fn path(&self) -> &Path;
 }
 
 fn open(path: &Path) -> Result<File, ModelError> {
@@ -82,6 +85,10 @@ impl TensorSource for GgufSource {
         tensor
             .read_at(&self.file, from, out)
             .map_err(|error| error.in_file(&self.path).into())
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
     }
 }
 
@@ -177,5 +184,9 @@ impl TensorSource for FlashSource {
             return Err(ModelError::Misuse { what });
         }
         self.read_at(tensor.offset + from, out)
+    }
+
+    fn path(&self) -> &Path {
+        self.flash.path()
     }
 }

@@ -1,5 +1,6 @@
 //! One matrix of weights in memory.
 
+use gguf::TensorType;
 use neuron::{Format, Matrix};
 
 use crate::memory::PageBuffer;
@@ -17,6 +18,28 @@ pub struct Tensor {
 fn same_shape(found: &[u64], wanted: &[u64]) -> bool {
     let side = |shape: &[u64], i: usize| shape.get(i).copied().unwrap_or(1);
     (0..found.len().max(wanted.len())).all(|i| side(found, i) == side(wanted, i))
+}
+
+/// What is read before it is looked at: some hundred kilobytes, which are then still in the processor's cache, so that looking costs no
+/// memory traffic. Whole blocks, and whole pages of a packed file.
+const fn piece_bytes(format: Format) -> usize {
+    const MOST: usize = 1 << 19;
+    let pages = format.block_bytes() * flash::PAGE as usize;
+    if pages > MOST { pages } else { MOST / pages * pages }
+}
+
+/// Fails when a weight is no finite number: the whole blocks `bytes` are from byte `from` on of a tensor in that format, with so many
+/// weights in a row.
+pub(crate) fn check_finite(
+    source: &dyn TensorSource,
+    name: &dyn Fn() -> String,
+    (format, cols): (Format, usize),
+    from: u64,
+    bytes: &[u8],
+) -> Result<(), ModelError> {
+    let kind = TensorType::from_code(format.gguf_id()).expect("a format of the kernels is one of GGUF's");
+    kind.check_finite(name, cols as u64, from, bytes)
+        .map_err(|error| error.in_file(source.path()).into())
 }
 
 impl Tensor {
@@ -77,9 +100,9 @@ impl Tensor {
             return Err(ModelError::tensor(name, found, format!("of shape {shape:?}")));
         }
         let format = Format::from_gguf_id(entry.kind).ok_or_else(|| {
-            let kind = gguf::TensorType::from_code(entry.kind);
+            let kind = TensorType::from_code(entry.kind);
             let found = kind.map_or_else(|| format!("type {}", entry.kind), |kind| format!("type {kind}"));
-            let advice = kind.map_or("", gguf::TensorType::convert_to);
+            let advice = kind.map_or("", TensorType::convert_to);
             ModelError::tensor(name, found, format!("F32, F16, Q8_0, Q6_K or Q4_0: {advice}"))
         })?;
         let (cols, rows) = (shape[0] as usize, shape[1..].iter().product::<u64>() as usize);
@@ -88,7 +111,12 @@ impl Tensor {
             let found = format!("{} bytes", entry.bytes);
             return Err(ModelError::tensor(name, found, format!("{} bytes", tensor.data.len())));
         }
-        source.read(name, 0, &mut tensor.data)?;
+        let mut from = 0;
+        for piece in tensor.data.chunks_mut(piece_bytes(format)) {
+            source.read(name, from, piece)?;
+            check_finite(source, &|| name.to_owned(), (format, cols), from, piece)?;
+            from += piece.len() as u64;
+        }
         Ok(Some(tensor))
     }
 
@@ -99,9 +127,6 @@ impl Tensor {
         };
         let mut vector = vec![0.0; length];
         tensor.format.dequantise_row(&tensor.data, &mut vector)?;
-        if let Some(bad) = vector.iter().find(|value| !value.is_finite()) {
-            return Err(ModelError::tensor(name, bad, "finite numbers"));
-        }
         Ok(Some(vector))
     }
 

@@ -89,7 +89,7 @@ impl fmt::Display for PredictorError {
             Self::Kernel(error) => error.fmt(out),
             Self::Pool(error) => error.fmt(out),
             Self::Text(error) => error.fmt(out),
-            Self::Io { path, doing, source } => write!(out, "{doing} {}: {source}", path.display()),
+            Self::Io { path, doing, source } => write!(out, "{}: {doing} failed: {source}", path.display()),
             Self::OtherModel { path, found, wanted } => write!(
                 out,
                 "{}: is the predictor of another model: {found:016x}; must be of {wanted:016x}, so fit one with neuronlab train-predictor",

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use gguf::TensorInfo;
 
-use super::source::SourceLayer;
-use crate::file::read_exactly;
+use super::source::{SourceLayer, read_weights};
 use crate::{FlashError, LayerLayout};
 
 /// Down in its packed form, in the source's order.
@@ -46,17 +45,13 @@ impl Expert<'_> {
 
     /// Rows of a source tensor in packed order.
     pub fn rows(&self, tensor: &TensorInfo, row: usize, positions: std::ops::Range<u32>) -> Result<Vec<u8>, FlashError> {
-        let base = tensor.offset + u64::from(self.expert) * (tensor.bytes / u64::from(self.source.experts));
+        let base = u64::from(self.expert) * (tensor.bytes / u64::from(self.source.experts));
         let mut out = vec![0; positions.len() * row];
         let mut at = 0;
         for (neuron, count) in self.runs(positions) {
             let bytes = count as usize * row;
-            read_exactly(
-                self.path,
-                self.file,
-                base + u64::from(neuron) * row as u64,
-                &mut out[at..at + bytes],
-            )?;
+            let first = base + u64::from(neuron) * row as u64;
+            read_weights(self.path, self.file, tensor, first, &mut out[at..at + bytes])?;
             at += bytes;
         }
         Ok(out)

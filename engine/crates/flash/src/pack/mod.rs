@@ -58,7 +58,7 @@ fn refuse_same_file(source: &File, out_path: &Path) -> Result<(), FlashError> {
     let identity = |data: &std::fs::Metadata| (data.dev(), data.ino());
     match (source.metadata(), std::fs::metadata(out_path)) {
         (Ok(source), Ok(out)) if identity(&source) == identity(&out) => Err(FlashError::input(format!(
-            "packed file {}: it is the GGUF file itself",
+            "{}: is the GGUF file itself; give the packed file a name of its own",
             out_path.display()
         ))),
         _ => Ok(()),

@@ -29,14 +29,14 @@ impl Output {
     pub fn create(path: &Path, total: u64, start: u64) -> Result<Self, FlashError> {
         let Some(name) = path.file_name().filter(|_| !path.is_dir()) else {
             return Err(FlashError::input(format!(
-                "packed file {}: not the name of a file",
+                "{}: is a folder or names no file; give the packed file a name",
                 path.display()
             )));
         };
         // A device or a pipe would be replaced by a file of its name, to everybody's harm.
         if fs::metadata(path).is_ok_and(|kind| !kind.is_file()) {
             return Err(FlashError::input(format!(
-                "packed file {}: a device or a pipe; the name of a file",
+                "{}: is a device or a pipe; give the packed file a name of its own",
                 path.display()
             )));
         }

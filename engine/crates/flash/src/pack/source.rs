@@ -1,9 +1,11 @@
-//! Finds the FFN of every layer in a GGUF file; everything else is a dense tensor.
+//! Finds the FFN of every layer in a GGUF file, everything else being dense tensors; reads weights, and refuses those that are no numbers.
 
+use std::fs::File;
 use std::path::Path;
 
 use gguf::{Gguf, TensorInfo, TensorType};
 
+use crate::file::read_exactly;
 use crate::{FlashError, WeightFormat};
 
 /// A layer's FFN in the source.
@@ -35,6 +37,29 @@ pub(super) fn format_of(path: &Path, tensor: &TensorInfo) -> Result<WeightFormat
         FlashError::source(
             path,
             format!("{} is {}; f32, f16, q8_0 or q4_0: {advice}", tensor.name, tensor.kind.name()),
+        )
+    })
+}
+
+/// Reads whole blocks of a tensor, from byte `from` of it. Fails when a weight in them is no finite number: what is packed is computed with
+/// as it is, wherever and whenever it is read.
+pub(super) fn read_weights(path: &Path, file: &File, tensor: &TensorInfo, from: u64, out: &mut [u8]) -> Result<(), FlashError> {
+    read_exactly(path, file, tensor.offset + from, out)?;
+    tensor
+        .kind
+        .check_finite(&|| tensor.name.clone(), tensor.columns(), from, out)
+        .map_err(|error| FlashError::source(path, error.to_string()))
+}
+
+/// Fails when a weight of `tensor`, all of them finite, became none where it was written in another format.
+pub(super) fn refuse_overflow(path: &Path, tensor: &TensorInfo, to: WeightFormat, written: &[u8]) -> Result<(), FlashError> {
+    let kind = TensorType::from_code(to.code()).unwrap_or(tensor.kind);
+    let found = kind.check_finite(&|| tensor.name.clone(), kind.block_weights(), 0, written);
+    found.map_err(|_| {
+        let (name, to) = (&tensor.name, to.name());
+        FlashError::source(
+            path,
+            format!("{name} holds a weight that is too large for {to}; pack it with down exact"),
         )
     })
 }

@@ -6,8 +6,10 @@
 use std::fs::File;
 use std::path::Path;
 
+use gguf::TensorInfo;
+
 use super::quantise::{dequantise, quantise_block};
-use crate::file::read_exactly;
+use super::source::read_weights;
 use crate::{DownForm, FlashError, WeightFormat};
 
 /// Rows of the source taken together: as many as the largest block along `width` has weights.
@@ -19,8 +21,9 @@ const LINE: usize = 16;
 pub(super) struct DownSource<'a> {
     pub path: &'a Path,
     pub file: &'a File,
-    /// Where the expert's matrix begins.
-    pub offset: u64,
+    /// The matrices of all experts, and where this one's begins (bytes from the tensor's first).
+    pub tensor: &'a TensorInfo,
+    pub from_byte: u64,
     pub neurons: usize,
     pub width: usize,
     pub from: WeightFormat,
@@ -114,7 +117,8 @@ fn serve(source: &DownSource<'_>, target: Target, unit: usize, bands: std::ops::
         let first = band * ROWS;
         let rows = ROWS.min(source.width - first);
         let raw = &mut raw[..rows * row];
-        read_exactly(source.path, source.file, source.offset + (first * row) as u64, raw)?;
+        let from = source.from_byte + (first * row) as u64;
+        read_weights(source.path, source.file, source.tensor, from, raw)?;
         match source.form {
             DownForm::Tiles => tiles(source, target, unit, first, raw),
             DownForm::Rows => {

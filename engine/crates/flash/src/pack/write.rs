@@ -2,20 +2,21 @@
 
 use super::expert::{Down, Expert};
 use super::output::Output;
-use super::source::{SourceLayer, SourceModel, format_of};
+use super::source::{SourceLayer, SourceModel, format_of, read_weights, refuse_overflow};
 use super::transpose::{self, DownSource, down_units};
 use super::{PIECE, Packer, Phase, Progress, quantise};
-use crate::file::read_exactly;
 use crate::{Arrangement, FlashError, LayerLayout, WeightFormat};
 
 impl Packer<'_> {
     pub fn write_dense(&self, model: &SourceModel<'_>, output: &mut Output, progress: Progress<'_>) -> Result<(), FlashError> {
         for tensor in &model.dense {
-            let mut bytes = vec![0; PIECE.min(tensor.bytes) as usize];
+            let block = tensor.kind.block_bytes();
+            let piece = (PIECE / block * block).min(tensor.bytes);
+            let mut bytes = vec![0; piece as usize];
             let mut at = 0;
             while at < tensor.bytes {
-                bytes.truncate((tensor.bytes - at).min(PIECE) as usize);
-                read_exactly(self.path, self.file, tensor.offset + at, &mut bytes)?;
+                bytes.truncate((tensor.bytes - at).min(piece) as usize);
+                read_weights(self.path, self.file, tensor, at, &mut bytes)?;
                 output.append(&bytes)?;
                 at += bytes.len() as u64;
                 self.tell(output, Phase::Dense, progress)?;
@@ -63,7 +64,8 @@ impl Packer<'_> {
         let wanted = DownSource {
             path: self.path,
             file: self.file,
-            offset: source.down.offset + u64::from(expert) * bytes,
+            tensor: source.down,
+            from_byte: u64::from(expert) * bytes,
             neurons: shape.neurons as usize,
             width: shape.width as usize,
             from,
@@ -71,6 +73,7 @@ impl Packer<'_> {
             form: shape.down_form,
         };
         let (units, change) = down_units(&wanted, self.options.threads)?;
+        refuse_overflow(self.path, source.down, shape.down, &units)?;
         self.change.add(change);
         Ok(Down::Units(units))
     }
@@ -85,12 +88,8 @@ impl Packer<'_> {
     ) -> Result<Vec<u8>, FlashError> {
         let shape = layout.shape();
         let mut rows = vec![0; (source.down.bytes / u64::from(source.experts)) as usize];
-        read_exactly(
-            self.path,
-            self.file,
-            source.down.offset + u64::from(expert) * rows.len() as u64,
-            &mut rows,
-        )?;
+        let first = u64::from(expert) * rows.len() as u64;
+        read_weights(self.path, self.file, source.down, first, &mut rows)?;
         let row = rows.len() / shape.neurons as usize;
         let mut units = vec![0; (u64::from(shape.neurons) * layout.down_unit_bytes()) as usize];
         let mut numbers = vec![0f32; shape.width as usize];
@@ -107,6 +106,7 @@ impl Packer<'_> {
             quantise::dequantise(shape.down, unit, &mut back);
             self.change.add(transpose::change_of(&numbers, &back));
         }
+        refuse_overflow(self.path, source.down, shape.down, &units)?;
         Ok(units)
     }
 

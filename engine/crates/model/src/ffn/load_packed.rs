@@ -4,6 +4,7 @@ use flash::{DownForm, LayerLayout, Span};
 use neuron::Format;
 
 use super::sparse::SparseLayer;
+use crate::tensor::check_finite;
 use crate::{FlashSource, ModelConfig, ModelError, Tensor};
 
 fn format(of: flash::WeightFormat) -> Result<Format, ModelError> {
@@ -36,31 +37,72 @@ pub(crate) fn load_packed(source: &FlashSource, config: &ModelConfig, layer: usi
     })?;
     check(layout, config, layer)?;
     let shape = layout.shape();
-    let (experts, neurons) = (shape.experts as usize, shape.neurons as usize);
-    let tensor = |of| Tensor::zeroed(format(of)?, experts * neurons, config.hidden, "a packed ffn matrix");
+    let rows = shape.experts as usize * shape.neurons as usize;
+    let tensor = |of| Tensor::zeroed(format(of)?, rows, config.hidden, "a packed ffn matrix");
     let mut loaded = SparseLayer {
         gate: tensor(shape.gate)?,
         up: tensor(shape.up)?,
         down: tensor(shape.down)?,
     };
+    read_rows(source, layer, &mut |matrix, row, bytes| {
+        let into = match matrix {
+            "gate" => &mut loaded.gate,
+            "up" => &mut loaded.up,
+            _ => &mut loaded.down,
+        };
+        let at = row * bytes.len();
+        into.data_mut()[at..at + bytes.len()].copy_from_slice(bytes);
+    })?;
+    Ok(loaded)
+}
+
+/// Fails when a weight of the FFNs of a packed file is no finite number, and says where. Packing refuses such weights; a file that was
+/// packed before it did may hold some. Reads all of it, in the memory of an expert.
+pub fn check_packed(source: &FlashSource) -> Result<(), ModelError> {
+    (0..source.flash().layers().len()).try_for_each(|layer| read_rows(source, layer, &mut |_, _, _| {}))
+}
+
+/// Reads one layer, an expert at a time, and tells of every row: its matrix, its number in the order of the source (all experts' rows follow
+/// each other) and its bytes. Where down is in tiles its rows are these. Fails when a weight is no finite number.
+fn read_rows(source: &FlashSource, layer: usize, tell: &mut dyn FnMut(&str, usize, &[u8])) -> Result<(), ModelError> {
+    let flash = source.flash();
+    let layout = &flash.layers()[layer];
+    let shape = layout.shape();
+    let unit_neurons = layout.down_unit_neurons();
     let mut buffer = Vec::new();
     for expert in 0..shape.experts {
         let span = layout.expert_span(expert);
         buffer.resize(span.bytes as usize, 0);
         source.read_at(span.offset, &mut buffer)?;
-        let bytes = |row: Span| &buffer[(row.offset - span.offset) as usize..(row.end() - span.offset) as usize];
         for position in 0..shape.neurons {
-            let neuron = flash.order().neuron(layer as u32, expert, position) as usize;
-            let row = expert as usize * neurons + neuron;
-            put(&mut loaded.gate, row, bytes(layout.gate_row(expert, position)));
-            put(&mut loaded.up, row, bytes(layout.up_row(expert, position)));
-            put(&mut loaded.down, row, bytes(layout.down_unit(expert, position)));
+            let neuron = expert as usize * shape.neurons as usize + flash.order().neuron(layer as u32, expert, position) as usize;
+            let mut told = |matrix: &str, of: flash::WeightFormat, row: usize, place: Span| {
+                let bytes = &buffer[(place.offset - span.offset) as usize..(place.end() - span.offset) as usize];
+                let name = || format!("{matrix} of layer {layer}");
+                check_row(source, &name, of, row, bytes)?;
+                tell(matrix, row, bytes);
+                Ok::<_, ModelError>(())
+            };
+            told("gate", shape.gate, neuron, layout.gate_row(expert, position))?;
+            told("up", shape.up, neuron, layout.up_row(expert, position))?;
+            if position.is_multiple_of(unit_neurons) {
+                let unit = neuron / unit_neurons as usize;
+                told("down", shape.down, unit, layout.down_unit(expert, position))?;
+            }
         }
     }
-    Ok(loaded)
+    Ok(())
 }
 
-fn put(tensor: &mut Tensor, row: usize, bytes: &[u8]) {
-    let at = row * bytes.len();
-    tensor.data_mut()[at..at + bytes.len()].copy_from_slice(bytes);
+/// One row, just read and so in the processor's cache.
+fn check_row(
+    source: &FlashSource,
+    name: &dyn Fn() -> String,
+    of: flash::WeightFormat,
+    row: usize,
+    bytes: &[u8],
+) -> Result<(), ModelError> {
+    let of = format(of)?;
+    let cols = bytes.len() / of.block_bytes() * of.block_weights();
+    check_finite(source, name, (of, cols), (row * bytes.len()) as u64, bytes)
 }

@@ -20,6 +20,7 @@ mod weights;
 
 pub use counters::{FfnCounters, PredictedCounters};
 pub use dense::DenseFfn;
+pub use load_packed::check_packed;
 pub use low_rank::{LowRank, NeuronPredictor, PredictorInput};
 pub use predicted::{Batches, PredictedFfn};
 pub use sparse::SparseFfn;
