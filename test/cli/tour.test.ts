@@ -31,7 +31,7 @@ const phase: PhaseReport = { ns: 1e8, ffnNs: 5e7, diskNs: 3e7, diskBytes: 4e7, g
 const spent = (passes: number, ms: number): SpentReport => ({ passes, ns: passes * ms * 1e6, byActivity: [passes * 1e6], byThread: [passes * ms * 4e5, passes * ms * 4e5], together: 0, reading: passes * ms * 3e5, exposed: passes * ms * 1e5 });
 /** A run of the engine: `ms` a token. */
 const report = (request: GenerateRequest, ms: number, tokens: ReadonlyArray<number>): GenerateReport => ({
-  architecture: "smallthinker", file: "packed", ffn: request.segments === null ? "sparse in memory" : "from flash", labels: ["requantised"], kernels: "avx2", threads: 2, loadNs: 1e6, promptTokens: 7, promptRate: 100, prompt: phase,
+  architecture: "smallthinker", shape: { layers: 3, hidden: 64, neurons: 40, experts: 5, used: 2, vocabulary: 300 }, file: "packed", ffn: request.segments === null ? "sparse in memory" : "from flash", labels: ["requantised"], kernels: "avx2", threads: 2, loadNs: 1e6, promptTokens: 7, promptRate: 100, prompt: phase,
   decodeRate: 1e3 / ms, decode: phase, tokens, tokenNs: tokens.map(() => ms * 1e6), text: " was a fine morning", stop: "length", memory: 1e9, fixed: [], ffnBytes: 84000, hot: 21600, cold: 20400, peakResident: 3e8, seed: 1,
   timeline: { activities: ["gate"], prompt: spent(1, 1), decode: spent(tokens.length - 1, ms), rows: Float64Array.from(tokens.slice(1).flatMap(() => [ms * 1e6, 1000, 10, 4])), spans: new Float64Array(), forgotten: 0, lost: 0 },
 });
