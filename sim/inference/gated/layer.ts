@@ -49,10 +49,10 @@ export const buildLayer = (costs: GatedCosts, plan: Plan) => {
     /** Reads, with the processor time of making them beside, and then the copying of what they brought, or what others brought before. */
     const read = (what: number, reads: number, bytes: number, besideNs: number, copyNs: number, from: number): number => {
       const came = reads <= 0 ? from : chain(executor.fixed(FLASH, what, costs.deviceNs(reads, bytes), costs.latencyNs(bytes / reads), layer), from);
-      const end = copyNs > 0 ? chain(executor.fixed(THREADS, WHAT.cache, copyNs, 0, layer), came) : came;
-      if (reads <= 0 || besideNs <= 0) return end;
+      const copied = copyNs > 0 ? chain(executor.fixed(THREADS, WHAT.cache, copyNs, 0, layer), came) : came;
+      if (reads <= 0 || besideNs <= 0) return copied;
       const made = chain(executor.fixed(THREADS, WHAT.cache, besideNs, 0, layer), from);
-      if (end !== came) return chain(end, made);
+      if (copied !== came) return chain(copied, made);
       return chain(chain(executor.fixed(ANY_TIME, WHAT.cache, 0, 0, layer), came), made);
     };
 

@@ -105,7 +105,7 @@ describe("what follows the batch and the phase", () => {
     const steady = { ...plan, compute: { ...plan.compute, npuRows: plan.compute.npuRows.slice(0, 1) } };
     expect(npuShareAt(plan, 4)).toBeGreaterThan(npuShareAt(plan, 1));
     expect(npuShareAt(steady, 4)).toBe(npuShareAt(plan, 1));
-    const predicted = (of: typeof plan, batch: number): number => ran({ plan: of, batch }).predictor!.selected;
+    const predicted = (given: typeof plan, batch: number): number => ran({ plan: given, batch }).predictor!.selected;
     expect(predicted(plan, 1)).toBe(predicted(steady, 1));
     expect(predicted(plan, 4)).toBeLessThan(0.8 * predicted(steady, 4));
     const prefill = ran({ plan, phase: "prefill", prompt: 128, tokens: 1 });
