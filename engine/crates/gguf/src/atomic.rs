@@ -26,10 +26,16 @@ impl AtomicFile {
     pub fn create(target: impl AsRef<Path>) -> io::Result<Self> {
         let target = target.as_ref().to_path_buf();
         if target.file_name().is_none() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path names no file; give one a name"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the path names no file; give one a name",
+            ));
         }
         if target.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "the path is a folder; name a file in it"));
+            return Err(io::Error::new(
+                io::ErrorKind::IsADirectory,
+                "the path is a folder; name a file in it",
+            ));
         }
         // A device or a pipe would be replaced by a file of its name, to everybody's harm.
         if fs::metadata(&target).is_ok_and(|kind| !kind.is_file()) {
