@@ -151,7 +151,7 @@ fn the_error_says_what_is_damaged_where_and_what_to_do() {
         .to_string();
     let place = format!("4096 bytes at offset {} are damaged", span.offset);
     for wanted in [
-        "packed: up and down of layer 0 expert 1 group 5, ",
+        "packed: checksum mismatch: up and down of layer 0 expert 1 group 5, ",
         &place,
         ": pack the GGUF file again",
     ] {
