@@ -43,7 +43,7 @@ export const constants: ReadonlyArray<Constant> = [
   { id: "active-qwen2", what: "share of sparse Qwen2-7B's neurons that one token needs", unit: "", low: 0.03, high: 0.5, targets: models("activations.activeShare", ["qwen2-7b-sparse"]) },
   { id: "active-mixtral", what: "share of the neurons of TurboSparse-Mixtral-47B's chosen experts that one token needs", unit: "", low: 0.05, high: 0.15, targets: models("activations.activeShare", ["turbosparse-mixtral-47b"]) },
   { id: "active-silu", what: "share of Mistral(SiLU)-7B's neurons that one token needs", unit: "", low: 0.03, high: 0.9, targets: models("activations.activeShare", ["mistral-7b"]) },
-  { id: "token-variation", what: "spread of a token's activity (standard deviation of its logarithm)", unit: "", low: 0.01, high: 0.6, targets: models("activations.tokenVariation", [...SPARSE_MODELS, "llama-2-7b", "mixtral-8x7b", "qwen2-7b"]) },
+  { id: "token-variation", what: "spread of a token's activity (standard deviation of its logarithm)", unit: "", low: 0.01, high: 0.6, targets: models("activations.tokenVariation", [...SPARSE_MODELS, "llama-2-7b", "mixtral-8x7b", "qwen2-7b", "gemma-4-26b-a4b", "gpt-oss-120b"]) },
   { id: "ace2-npu", what: "integer rate of the OnePlus Ace 2's NPU over a prefill", unit: "TOPS", low: 1, high: 15, targets: everywhere("npu.prefillRate", "oneplus-ace-2") },
   { id: "ace2-random", what: "4 KiB random reads of the OnePlus Ace 2 over 128 MB, and with it its whole random grid", unit: "MB/s", low: 100, high: 1500,
     targets: [{ file: "devices/oneplus-ace-2", path: "flash.random.0.rate" }, ...BELOW_THE_CAP, { file: "devices/oneplus-ace-2", path: "cpu.clusters.*.flashRandom4k" }] },

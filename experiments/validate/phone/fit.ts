@@ -12,7 +12,7 @@ import type { PhoneOutcome } from "./predict.js";
 
 interface Constant { readonly id: string; readonly what: string; readonly key: "denseEfficiency" | "cacheUpkeep" | "readStart"; readonly low: number; readonly high: number }
 
-const CONSTANTS: ReadonlyArray<Constant> = [
+export const PHONE_CONSTANTS: ReadonlyArray<Constant> = [
   { id: "dense", what: "share of the device's bandwidth that the kernels reach", key: "denseEfficiency", low: 0.02, high: 1.2 },
   { id: "room", what: "bytes/ns for which room is made in the cache", key: "cacheUpkeep", low: 0.5, high: 100 },
   { id: "start", what: "ns from the router's word to the first byte of a layer's reads", key: "readStart", low: 1e3, high: 2e7 },
@@ -30,7 +30,7 @@ const residualsOf = (predicted: PhoneOutcome, measured: PhoneOutcome): ReadonlyA
 
 /** `predict` gives the outcomes of the calibration cells under each system, in their order. Without such cells the constants stay as they are. */
 export const fitPhone = (system: SystemSpec, measured: ReadonlyArray<PhoneOutcome>, predict: (systems: ReadonlyArray<SystemSpec>) => TaskEither<AppError, ReadonlyArray<ReadonlyArray<PhoneOutcome>>>, log: (line: string) => void): TaskEither<AppError, PhoneFit> => {
-  const free = CONSTANTS.flatMap((constant) => {
+  const free = PHONE_CONSTANTS.flatMap((constant) => {
     const fact = system.software[constant.key];
     return fact !== null && mayBeFitted(fact) ? [{ ...constant, fact }] : [];
   });
