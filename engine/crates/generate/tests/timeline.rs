@@ -155,7 +155,6 @@ fn a_traced_run_from_flash_has_every_stage_and_read_and_the_same_tokens() {
             for what in [
                 Activity::Gate,
                 Activity::UpDown,
-                Activity::Wait,
                 Activity::Cache,
                 Activity::ReadGate,
                 Activity::ReadUpDown,
@@ -177,6 +176,9 @@ fn a_traced_run_from_flash_has_every_stage_and_read_and_the_same_tokens() {
             assert_eq!(sum(|row| row.misses), report.decode.counters.misses);
         }
     }
+    // On a busy machine reads may be over before a thread comes to wait for them; not every time.
+    let waits = || spent_on(&traced(&from_flash(&packed.0)).1, Activity::Wait) > 0;
+    assert!((0..50).any(|_| waits()));
 }
 
 #[test]
