@@ -6,7 +6,7 @@
  *           base <- kernel <- hardware (also domain)
  *           domain, neurons, hardware/{kernels,flash} <- planner
  *           all of these but report <- inference;   domain <- report
- *   around: sim <- experiments <- cli <- test;   sim/base <- engine <- cli
+ *   around: sim <- experiments <- cli <- test;   sim/base <- engine <- cli;   sim, experiments <- site
  */
 
 /** Packages as they are resolved: node_modules/<name>/… */
@@ -85,6 +85,27 @@ module.exports = {
       to: { path: "^sim/", pathNot: "^sim/(base|domain|report)/" },
     },
     {
+      name: "site-runs-in-a-browser",
+      severity: "error",
+      comment: "pages have no files, no command line and no engine: they are made of the simulator, the plots and what is fetched. The settings of the bundler run in Node",
+      from: { path: "^site/", pathNot: "^site/build/" },
+      to: { pathNot: ["^site/", "^sim/", "^experiments/", packages("vite")] },
+    },
+    {
+      name: "stories-compute-nothing",
+      severity: "error",
+      comment: "a notebook shows results; the one page that runs the simulator is site/phone",
+      from: { path: "^site/", pathNot: "^site/(phone/|build/)" },
+      to: { path: "^sim/(inference|planner|sweep|kernel|hardware|neurons|policies)/" },
+    },
+    {
+      name: "site-is-an-edge",
+      severity: "error",
+      comment: "what a page is made of serves pages: nothing else can need it",
+      from: { pathNot: "^(site|test)/" },
+      to: { path: "^site/" },
+    },
+    {
       name: "cli-is-the-edge",
       severity: "error",
       comment: "the command line is the only composition root: nothing can depend on it but its tests",
@@ -95,14 +116,14 @@ module.exports = {
       name: "test-is-a-leaf",
       severity: "error",
       comment: "what ships does not need its tests",
-      from: { pathNot: "^(test/|[^/]+\\.config\\.ts$)" },
+      from: { pathNot: "^(test/|site/build/|[^/]+\\.config\\.ts$)" },
       to: { path: "^test/" },
     },
     {
       name: "effects-live-in-cli-node",
       severity: "error",
       comment: "files, processes and the machine are touched in cli/node only; programs get them handed in. node:path computes and touches nothing. engine/binding.ts loads native code, which is what it is for",
-      from: { pathNot: "^(cli/node/|test/|engine/binding\\.ts$)" },
+      from: { pathNot: "^(cli/node/|test/|engine/binding\\.ts$|site/build/)" },
       to: { dependencyTypes: ["core"], pathNot: "^(node:)?path$" },
     },
     {
@@ -148,20 +169,24 @@ module.exports = {
       name: "no-orphans",
       severity: "error",
       comment: "a file that nobody imports and that imports nobody is dead",
-      from: { orphan: true, pathNot: ["\\.d\\.ts$", "\\.test\\.ts$"] },
+      from: { orphan: true, pathNot: ["\\.d\\.ts$", "\\.test\\.ts$", "^site/libraries\\.ts$"] },
       to: {},
     },
     {
       name: "no-dead-files",
       severity: "error",
-      comment: "what ships is reached from the entry or from the worker, or it is a slow twin that tests compare with",
-      from: { path: "^cli/(main|node/worker)\\.ts$" },
+      comment: "what ships is reached from the entry, from the worker or from a page, or it is a slow twin that tests compare with",
+      from: { path: "^(cli/(main|node/worker)|site/phone/page|site/(figures|plan|pipeline)|site/build/vite\\.config)\\.ts$" },
       to: {
-        path: "^(cli|experiments|sim)/",
+        path: "^(cli|experiments|sim|site)/",
         pathNot: [
           "-slow\\.ts$",
           "\\.d\\.ts$",
           "^cli/(main|node/worker)\\.ts$",
+          // The bundler puts it where the notebook kit has its own list.
+          "^site/libraries\\.ts$",
+          // Notebooks import them.
+          "^site/(figures|plan|pipeline|phone/page|build/vite\\.config)\\.ts$",
           // bin/neuronlab.js calls it before anything else is loaded.
           "^cli/node/inlining\\.ts$",
           // A declaration is named on the command line and loaded then, as a user's own is.
@@ -184,8 +209,8 @@ module.exports = {
       name: "declared",
       severity: "error",
       comment: "what ships may import only what package.json lists under dependencies",
-      from: { pathNot: "^(test/|[^/]+\\.config\\.ts$)" },
-      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "npm-optional"], dependencyTypesNot: ["type-only"], pathNot: packages("@types") },
+      from: { pathNot: "^(test/|site/build/|[^/]+\\.config\\.ts$)" },
+      to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown", "npm-optional"], dependencyTypesNot: ["type-only"], pathNot: [packages("@types"), "node_modules/vite/client"] },
     },
   ],
   options: {

@@ -111,6 +111,15 @@ export interface FileFacts { readonly bytes: number; readonly modifiedMs: number
 /** Reads that the disk below a file gives: bytes a second of large direct reads in order, and 4 KiB direct reads a second at random places, 32 in flight. */
 export interface DiskFacts { readonly filesystem: string | null; readonly sequential: number | null; readonly random: number | null; readonly how: string }
 
+/**
+ * What is served below a path, which ends in a slash. Of several folders the first that has a file gives it. `must`: the user named the folder under
+ * this flag, so it has to be there.
+ */
+export interface Mount { readonly path: string; readonly folders: ReadonlyArray<{ readonly name: string; readonly folder: string; readonly must?: string }> }
+
+/** Files that are being served; `until` ends that when the signal comes. */
+export interface Serving { readonly url: string; readonly until: (signal: AbortSignal) => TaskEither<never, void> }
+
 export interface Capabilities {
   readonly profileNames: (kind: ProfileKind) => TaskEither<AppError, ReadonlyArray<string>>;
   /** By name, or by path to a user's own file. */
@@ -152,6 +161,8 @@ export interface Capabilities {
   readonly version: string;
   /** Work that Ctrl-C asks to end instead of cutting it off. */
   readonly interruptible: <A>(work: (signal: AbortSignal) => TaskEither<AppError, A>) => TaskEither<AppError, A>;
+  /** Files over HTTP, for this machine alone; mounts with longer paths come first, port 0 is any that is free. */
+  readonly serve: (mounts: ReadonlyArray<Mount>, port: number) => TaskEither<AppError, Serving>;
   /** A bar on a terminal's stderr; silent elsewhere. */
   readonly gauge: (total: number, unit: string) => { readonly at: (done: number) => void; readonly end: () => void };
   /** All files or, when one cannot be written, no half of one. */

@@ -22,5 +22,6 @@ import { traceCommand } from "./trace.js";
 import { trainPredictorCommand } from "./train-predictor.js";
 import { tuneCommand } from "./tune.js";
 import { validateCommand } from "./validate.js";
+import { viewCommand } from "./view.js";
 
-export const commands: ReadonlyArray<Command> = [tourCommand, simulateCommand, reproduceCommand, tuneCommand, sweepCommand, resultsCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, perplexityCommand, importCommand, recordCommand, probeCommand, validateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, doctorCommand];
+export const commands: ReadonlyArray<Command> = [tourCommand, simulateCommand, reproduceCommand, tuneCommand, sweepCommand, resultsCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, perplexityCommand, importCommand, recordCommand, probeCommand, validateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, viewCommand, doctorCommand];

@@ -14,6 +14,7 @@ import { runFeed, runMany } from "./pool.js";
 import { profileNames, readProfile, shippedModels, thisHost } from "./profiles.js";
 import { gaugeOf } from "./progress.js";
 import { memoryLimits, rival, runProgram, self } from "./rivals.js";
+import { serve } from "./serve.js";
 import { storeAt } from "./store/store.js";
 import { tolerant } from "./streams.js";
 
@@ -53,6 +54,7 @@ export const nodeCapabilities = (): Capabilities => {
     self: self(home),
     version: packageVersion(),
     interruptible,
+    serve,
     gauge: (total, unit) => gaugeOf(total, unit),
     write: writeFiles,
     print: toStdout,

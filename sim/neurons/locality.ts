@@ -138,6 +138,19 @@ export const lruMissOfLayers = (layers: ReadonlyArray<RateBins>, question: Omit<
   return laws.map((law) => ({ ...mixedMiss(law, windows), characteristicTokens: tokens }));
 };
 
+/**
+ * How the same misses lie over the neurons: for each layer and each of its bins, the share of a bin's uses that miss. The hottest `pinnedShare`
+ * is not looked up here; its bins are answered as if it were.
+ */
+export const lruMissByRate = (layers: ReadonlyArray<RateBins>, question: Omit<LruQuestion, "bins">): ReadonlyArray<Float64Array> => {
+  const { overlap, experts, pinnedShare, capacityShare, tokenVariation } = question;
+  const laws = layers.map((bins) => gapLaw(bins, pinnedShare, overlap, experts));
+  const tokens = characteristicTokens(laws, capacityShare);
+  if (tokens === Infinity) return layers.map(({ rate }) => new Float64Array(rate.length));
+  const windows = remembered(laws, tokens, capacityShare, tokenVariation * relativeResponse(laws, layers));
+  return layers.map(({ rate }) => rate.map((one) => mixedMiss(gapLaw({ share: Float64Array.of(1), rate: Float64Array.of(one) }, 0, overlap, experts), windows).missOfActive));
+};
+
 /** Misses of an LRU that gives this layer the room `capacityShare`. */
 export const lruMiss = (question: LruQuestion): LruMiss => lruMissOfLayers([question.bins], question)[0];
 

@@ -173,7 +173,8 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
       ...options.rivals,
       self: ["neuronlab"],
       version: "1.2.3",
-      interruptible: (work) => work(new AbortController().signal),
+      serve: () => TE.left(unsupported("nothing is served", "this is a test")),
+    interruptible: (work) => work(new AbortController().signal),
       gauge: () => ({ at: () => undefined, end: () => undefined }),
       write: (given) => () => {
         if (options.diskIsFull === true) return Promise.resolve(E.left(disk(given[0].path, "the disk is full")));

@@ -1,0 +1,132 @@
+/**
+ * Files of a folder over HTTP, for this machine only. Answers GET and HEAD on 127.0.0.1 to whoever names that address, so that no page from elsewhere
+ * can read them by a name of its own that leads here; leaves no folder that it was given; writes nothing.
+ */
+import { createReadStream } from "node:fs";
+import { readdir, realpath, stat } from "node:fs/promises";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { extname, join, relative, sep } from "node:path";
+import type { AddressInfo } from "node:net";
+import { E, type TaskEither } from "../../sim/base/fp.js";
+import { badInput, disk, type AppError } from "../../sim/base/errors.js";
+import type { Mount, Serving } from "../program.js";
+
+const TYPES: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".json": "application/json; charset=utf-8", ".csv": "text/csv; charset=utf-8",
+  ".md": "text/markdown; charset=utf-8", ".svg": "image/svg+xml", ".png": "image/png", ".txt": "text/plain; charset=utf-8",
+};
+
+const HEADERS = {
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  // Drawings carry their colours in style attributes; everything else comes from here.
+  "content-security-policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'",
+};
+
+/** The file's true place, if it lies in the folder. */
+const within = async (folder: string, path: string): Promise<string | null> => {
+  try {
+    const [top, file] = [await realpath(folder), await realpath(join(folder, path))];
+    const inside = relative(top, file);
+    return inside !== "" && !inside.startsWith(`..${sep}`) && inside !== ".." && (await stat(file)).isFile() ? file : null;
+  } catch {
+    return null;
+  }
+};
+
+const found = async (mounts: ReadonlyArray<Mount>, path: string): Promise<{ readonly file: string; readonly from: string } | null> => {
+  const mount = mounts.find((one) => path.startsWith(one.path));
+  if (mount === undefined) return null;
+  const rest = path.slice(mount.path.length);
+  for (const { name, folder } of mount.folders) {
+    const file = await within(folder, rest === "" ? "index.html" : rest);
+    if (file !== null) return { file, from: name };
+  }
+  return null;
+};
+
+/** The files of a mount, a path once, with the folder that gives it: `index.json`, where no folder has one by that name of its own. */
+const listed = async ({ folders }: Mount): Promise<string> => {
+  const from = new Map<string, string>();
+  for (const { name, folder } of folders) {
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+    for (const entry of entries) {
+      const path = relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/");
+      if (entry.isFile() && !from.has(path)) from.set(path, name);
+    }
+  }
+  return JSON.stringify({ schema: "neuronlab/files@1", files: [...from].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, name]) => ({ path, from: name })) });
+};
+
+const isLocal = (host: string | undefined, port: number): boolean => host === `127.0.0.1:${port}` || host === `localhost:${port}`;
+
+const answer = (mounts: ReadonlyArray<Mount>, port: number) => async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const refuse = (status: number, text: string): void => {
+    response.writeHead(status, { ...HEADERS, "content-type": TYPES[".txt"] });
+    response.end(`${text}\n`);
+  };
+  if (request.method !== "GET" && request.method !== "HEAD") return refuse(405, "only GET and HEAD are answered");
+  if (!isLocal(request.headers.host, port)) return refuse(403, "only 127.0.0.1 and localhost are answered");
+  let path: string;
+  try {
+    path = decodeURIComponent(new URL(request.url ?? "/", "http://127.0.0.1").pathname);
+  } catch {
+    return refuse(400, "the address cannot be read");
+  }
+  if (path.includes("\0")) return refuse(400, "the address cannot be read");
+  const asked = mounts.find((one) => one.path !== "/" && path === `${one.path}index.json`);
+  if (asked !== undefined) {
+    const text = await listed(asked);
+    response.writeHead(200, { ...HEADERS, "content-type": TYPES[".json"] });
+    response.end(request.method === "HEAD" ? undefined : text);
+    return;
+  }
+  const file = await found(mounts, path);
+  if (file === null) return refuse(404, "there is no such page");
+  response.writeHead(200, { ...HEADERS, "content-type": TYPES[extname(file.file)] ?? "application/octet-stream", "x-neuronlab-from": file.from });
+  if (request.method === "HEAD") response.end();
+  else createReadStream(file.file).on("error", () => response.destroy()).pipe(response);
+};
+
+const listening = (server: Server, port: number): Promise<void> =>
+  new Promise((done, fail) => {
+    server.once("error", fail);
+    server.listen(port, "127.0.0.1", () => done());
+  });
+
+const isFolder = (path: string): Promise<boolean> => stat(path).then((is) => is.isDirectory(), () => false);
+
+const absentFolder = async (mounts: ReadonlyArray<Mount>): Promise<AppError | null> => {
+  for (const { folder, must } of mounts.flatMap(({ folders }) => folders)) if (must !== undefined && !(await isFolder(folder))) return badInput("neuronlab view", [{ path: must, message: `there is no folder ${folder}` }]);
+  return null;
+};
+
+const unheard = (error: NodeJS.ErrnoException, port: number): AppError => {
+  if (error.code === "EADDRINUSE") return badInput("neuronlab view", [{ path: "--port", message: `${port} is in use; name another, or leave it out for one that is free` }]);
+  if (error.code === "EACCES") return badInput("neuronlab view", [{ path: "--port", message: `${port} is not yours to use; name one above 1023` }]);
+  return disk(`127.0.0.1:${port}`, error.message);
+};
+
+export const serve = (mounts: ReadonlyArray<Mount>, port: number): TaskEither<AppError, Serving> => async () => {
+  const absent = await absentFolder(mounts);
+  if (absent !== null) return E.left(absent);
+  const server: Server = createServer((request, response) => {
+    void answer(mounts, (server.address() as AddressInfo).port)(request, response).catch(() => response.destroy());
+  });
+  try {
+    await listening(server, port);
+  } catch (error) {
+    return E.left(unheard(error as NodeJS.ErrnoException, port));
+  }
+  const close = (): Promise<void> =>
+    new Promise((done) => {
+      server.close(() => done());
+      server.closeAllConnections();
+    });
+  const until = (signal: AbortSignal): TaskEither<never, void> => async () => {
+    if (!signal.aborted) await new Promise((done) => signal.addEventListener("abort", done, { once: true }));
+    return E.right(await close());
+  };
+  return E.right({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, until });
+};

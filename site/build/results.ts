@@ -1,0 +1,23 @@
+/** What the pages read, put beside them: stored results, and one token that the simulator makes now. The same list as `neuronlab view` gives of a folder. */
+import { readFileSync, readdirSync, statSync } from "node:fs";
+import { join, relative, sep } from "node:path";
+import type { Plugin } from "vite";
+import { simulatedToken } from "./token.js";
+
+/** Pictures of papers and tables of pages lie in points.json; what a user adds is read from the user's own folder. */
+const SHOWN = [/^paper\/[^/]+\/points\.json$/, /^sweeps\/[^/]+\/(figure\.svg|runs\.csv)$/, /^tuned\/.*\.json$/, /^phone\/cells\.json$/, /^host\/(validate|timeline|llama\.cpp)\/(.*\/)?(cells|comparison|measured|predicted|memory)[^/]*\.(json|svg)$/];
+/** A page that loads more than this is no page. */
+const MOST_BYTES = 4e6;
+
+const filesOf = (folder: string): ReadonlyArray<string> =>
+  readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/")).filter((path) => SHOWN.some((shown) => shown.test(path)) && statSync(join(folder, path)).size <= MOST_BYTES).sort();
+
+export const withResults = (home: string): Plugin => ({
+  name: "neuronlab-results",
+  generateBundle() {
+    const folder = join(home, "results");
+    const files: ReadonlyArray<readonly [string, string | Uint8Array]> = [...filesOf(folder).map((path) => [path, readFileSync(join(folder, path))] as const), ["site/token.json", simulatedToken(home)]];
+    for (const [path, source] of files) this.emitFile({ type: "asset", fileName: `results/${path}`, source });
+    this.emitFile({ type: "asset", fileName: "results/index.json", source: JSON.stringify({ schema: "neuronlab/files@1", files: files.map(([path]) => ({ path, from: "site" })) }) });
+  },
+});
