@@ -5,7 +5,7 @@ export const generateCommand: Command = {
   name: "generate",
   summary: "Text from a model on this machine, under a memory budget; then how fast it was and where the time went",
   flags: [
-    { name: "model", value: "FILE", help: "a GGUF file, or one that neuronlab pack made" },
+    { name: "model", value: "FILE", help: "a GGUF file, or one that neuronlab pack made (default: the model that comes with neuronlab, in models/novels)" },
     { name: "prompt", value: "TEXT", help: "the text that is continued" },
     { name: "tokens", value: "N", help: "at most so many tokens (default: 128)" },
     { name: "memory", value: "SIZE", help: "what the whole process may hold, such as 900MB; what does not fit stays in the packed file on flash (default: everything in memory)" },

@@ -5,7 +5,7 @@ export const perplexityCommand: Command = {
   name: "perplexity",
   summary: "How well a model predicts a text, counted as llama-perplexity counts it; with --vs llama.cpp beside that program's own result",
   flags: [
-    { name: "model", value: "FILE", help: "a GGUF file, or one that neuronlab pack made" },
+    { name: "model", value: "FILE", help: "a GGUF file, or one that neuronlab pack made (default: the model that comes with neuronlab, in models/novels)" },
     { name: "text", value: "FILE", help: "the text, UTF-8" },
     { name: "window", value: "N", help: "tokens that are read from an empty context, of which the second half is scored (default: 512)" },
     { name: "windows", value: "N", help: "at most so many windows, from the beginning (default: all)" },

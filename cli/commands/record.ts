@@ -4,7 +4,7 @@ export const recordCommand: Command = {
   name: "record",
   summary: "Which experts and neurons a text uses, token by token, to a trace that simulate --activations replays",
   flags: [
-    { name: "model", value: "FILE", help: "a GGUF file" },
+    { name: "model", value: "FILE", help: "a GGUF file (default: the model that comes with neuronlab, in models/novels)" },
     { name: "out", value: "FILE", help: "the trace; it appears whole or not at all" },
     { name: "prompt", value: "TEXT", help: "the text that is read and continued" },
     { name: "prompt-file", value: "FILE", help: "instead of --prompt: a file with the text" },

@@ -14,6 +14,7 @@ import { describeGeneration, summaryOfGeneration } from "./describe-generation.j
 import type { Mapped } from "./engine-plan.js";
 import { planAt, settingFields, predictorMistakes, settingMistakes, settingOf, shapeFor } from "./engine-setting.js";
 import { measuredRun, measuredSpans, type Ran } from "./measured-run.js";
+import { withShippedModel } from "./shipped-model.js";
 
 /** What happens without a word about it. Written in --help too. */
 const DEFAULTS = { tokens: 128, temperature: 0, topK: 0, topP: 1, seed: 1 } as const;
@@ -151,4 +152,4 @@ export const generation = (command: Command) => (given: Words): Program<Generate
 };
 
 export const generateProgram = (command: Command) => (given: Words): Program<Answer> =>
-  pipe(generation(command)(given), RTE.map(({ args, ran, unmapped }): Answer => (ran === null ? { stdout: "", notes: ["interrupted"] } : describe(args, ran, unmapped))));
+  pipe(withShippedModel(given), RTE.chain(generation(command)), RTE.map(({ args, ran, unmapped }): Answer => (ran === null ? { stdout: "", notes: ["interrupted"] } : describe(args, ran, unmapped))));

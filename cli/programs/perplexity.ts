@@ -11,6 +11,7 @@ import { asTyped } from "./as-typed.js";
 import type { Mapped } from "./engine-plan.js";
 import { planAt, settingFields, predictorMistakes, settingMistakes, settingOf, shapeFor } from "./engine-setting.js";
 import { locate, otherModel, run as runRival, type Program as RivalProgram, type RivalPerplexity } from "./perplexity-rival.js";
+import { withShippedModel } from "./shipped-model.js";
 
 /** What happens without a word about it. Written in --help too. */
 const DEFAULTS = { window: 512 } as const;
@@ -115,7 +116,9 @@ const describe = (args: Args, { text, ...request }: PerplexityRequest, report: P
 
 const INTERRUPTED: Answer = { stdout: "", notes: ["interrupted"] };
 
-export const perplexityProgram = (command: Command) => (given: Words): Program<Answer> => {
+export const perplexityProgram = (command: Command) => (given: Words): Program<Answer> => pipe(withShippedModel(given), RTE.chain(perplexityOf(command)));
+
+const perplexityOf = (command: Command) => (given: Words): Program<Answer> => {
   const reading = readWords(command, fields, contradictions)(given);
   const text = pipe(RTE.fromEither(argument(reading, "text")), RTE.chain(textIn));
   return pipe(

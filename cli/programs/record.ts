@@ -11,6 +11,7 @@ import type { Command, Words } from "../command.js";
 import { gather, inFormat, type Answer, type Program } from "../program.js";
 import { asTyped } from "./as-typed.js";
 import { recordedModel } from "./recorded-model.js";
+import { withShippedModel } from "./shipped-model.js";
 
 const DEFAULTS = { tokens: 128, temperature: 0, seed: 1 } as const;
 
@@ -109,7 +110,9 @@ const promptOf = (reading: Typed): E.Either<AppError, { readonly text: string | 
 /** What was written is read as the simulator reads it: a trace that it would refuse is our fault, now. */
 const readBack = (path: string): Program<ActivationTrace> => (capabilities) => pipe(capabilities.readBytes(path), TE.chain((bytes) => TE.fromEither(decodeTrace(path)(bytes))));
 
-export const recordProgram = (command: Command) => (given: Words): Program<Answer> => {
+export const recordProgram = (command: Command) => (given: Words): Program<Answer> => pipe(withShippedModel(given), RTE.chain(recordOf(command)));
+
+const recordOf = (command: Command) => (given: Words): Program<Answer> => {
   const where = `neuronlab ${command.name}`;
   const reading = readWords(command, fields, contradictions)(given);
   const prompt = pipe(

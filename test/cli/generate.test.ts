@@ -23,9 +23,9 @@ const streams: Engine["generate"] = (_, { onStep }) => () => {
   return Promise.resolve(E.right(report));
 };
 
-const start = async (named: Readonly<Record<string, unknown>>, options: { readonly generate?: Engine["generate"]; readonly files?: Readonly<Record<string, string>> } = {}) => {
+const start = async (named: Readonly<Record<string, unknown>>, options: { readonly generate?: Engine["generate"]; readonly files?: Readonly<Record<string, string>>; readonly shippedModels?: ReadonlyArray<string> } = {}) => {
   const asked: Array<GenerateRequest> = [];
-  const f = fake({ ...(options.files === undefined ? {} : { files: options.files }), engine: { generate: (request, hooks) => (asked.push(request), (options.generate ?? streams)(request, hooks)) } });
+  const f = fake({ ...(options.files === undefined ? {} : { files: options.files }), shippedModels: options.shippedModels ?? [], engine: { generate: (request, hooks) => (asked.push(request), (options.generate ?? streams)(request, hooks)) } });
   const code = await execute(generateProgram(commandNamed("generate"))(given(named)), f.capabilities);
   return { code, asked, stdout: f.stdout(), stderr: f.stderr() };
 };
@@ -42,6 +42,13 @@ describe("generate", () => {
     expect((await start(typed)).asked).toEqual([
       { model: "m.flash", prompt: "Text", tokens: 8, memory: 900e6, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 8, cluster: 512, policy: "sieve", granularity: "cluster", overlap: "matrix", gates: "joined", ffn: "sparse", predictor: "p.gguf", audit: true, slow: null, adapt: null, temperature: 0.8, topK: 40, topP: 0.95, seed: 7, stopAtEnd: false, trace: false },
     ]);
+  });
+
+  it("takes the model that comes along where none is named, and asks for one where none comes along", async () => {
+    expect((await start({ prompt: "Text" }, { shippedModels: ["/home/models/novels/n.gguf", "/home/models/novels/o.gguf"] })).asked).toEqual([{ ...plain, model: "/home/models/novels/n.gguf" }]);
+    const none = await start({ prompt: "Text" });
+    expect([none.code, none.asked]).toEqual([2, []]);
+    expect(none.stderr).toContain("--model");
   });
 
   it("streams the text to stdout, and says on stderr how fast it was and where the time went", async () => {
