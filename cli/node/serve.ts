@@ -46,14 +46,14 @@ const found = async (mounts: ReadonlyArray<Mount>, path: string): Promise<{ read
   return null;
 };
 
-/** The files of a mount, a path once, with the folder that gives it: `index.json`, where no folder has one by that name of its own. */
+/** The files of a mount, a path once, with the folder that gives it; `index.json` is this list. */
 const listed = async ({ folders }: Mount): Promise<string> => {
   const from = new Map<string, string>();
   for (const { name, folder } of folders) {
     const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
     for (const entry of entries) {
       const path = relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/");
-      if (entry.isFile() && !from.has(path)) from.set(path, name);
+      if (entry.isFile() && path !== "index.json" && !from.has(path)) from.set(path, name);
     }
   }
   return JSON.stringify({ schema: "neuronlab/files@1", files: [...from].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, name]) => ({ path, from: name })) });

@@ -1,0 +1,187 @@
+/** The built site in a real browser: no page says an error, none asks for anything beyond this machine, and a slider finds what the command line finds. */
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
+import { build } from "vite";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { E } from "../../sim/base/fp.js";
+import { serve } from "../../cli/node/serve.js";
+import { PAGES } from "../../site/pages.js";
+import { FLAGS, chromiumPath } from "./chromium.js";
+
+const program = existsSync("dist/cli/main.js");
+const reason = chromiumPath === null ? " (SKIPPED: no Chromium here; apt-get install chromium)" : !program ? " (SKIPPED: dist/ is absent; run npm run build)" : "";
+const folder = mkdtempSync(join(tmpdir(), "neuronlab-site-"));
+/** Kept for a look; git ignores it. */
+const PICTURES = resolve("results/scratch/site");
+const BIN = resolve("bin/neuronlab.js");
+
+const printed = async (...args: ReadonlyArray<string>): Promise<unknown> =>
+  JSON.parse(await new Promise<string>((done, fail) => execFile(process.execPath, [BIN, ...args, "--format", "json"], { cwd: folder, maxBuffer: 1 << 26 }, (error, stdout) => (error === null ? done(stdout) : fail(error))))) as unknown;
+
+interface Opened { readonly page: Page; readonly context: BrowserContext; readonly said: Array<string>; readonly asked: Array<string> }
+
+describe.skipIf(reason !== "")(`the site in Chromium${reason}`, () => {
+  let browser: Browser;
+  let url = "";
+  const ended = new AbortController();
+  let closed: Promise<unknown> = Promise.resolve();
+
+  beforeAll(async () => {
+    const site = join(folder, "site");
+    await build({ configFile: resolve("site/build/vite.config.ts"), logLevel: "silent", build: { outDir: site } });
+    // The user's own results: one figure that is theirs, a comparison, and one file that is broken.
+    const mine = join(folder, "mine");
+    for (const [path, text] of [["paper/t1/points.json", JSON.stringify({ points: [], curves: [], claims: [] })], ["paper/t4/points.json", "{"], ["host/llama.cpp/one/memory.svg", '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="100"><script>document.title="run"</script></svg>']] as const) {
+      mkdirSync(join(mine, path, ".."), { recursive: true });
+      writeFileSync(join(mine, path), text);
+    }
+    const serving = await serve([{ path: "/mine/results/", folders: [{ name: "yours", folder: mine }, { name: "site", folder: join(site, "results") }] }, { path: "/mine/", folders: [{ name: "site", folder: site }] }, { path: "/", folders: [{ name: "site", folder: site }] }], 0)();
+    if (E.isLeft(serving)) throw new Error(JSON.stringify(serving.left));
+    url = serving.right.url;
+    closed = serving.right.until(ended.signal)();
+    browser = await chromium.launch({ executablePath: chromiumPath!, args: FLAGS });
+    mkdirSync(PICTURES, { recursive: true });
+  }, 180_000);
+  afterAll(async () => {
+    await browser?.close();
+    ended.abort();
+    await closed;
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const open = async (path: string, how: { readonly width?: number; readonly dark?: boolean } = {}): Promise<Opened> => {
+    const context = await browser.newContext({ viewport: { width: how.width ?? 1280, height: 900 }, colorScheme: how.dark === true ? "dark" : "light" });
+    const page = await context.newPage();
+    const [said, asked]: [Array<string>, Array<string>] = [[], []];
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning") said.push(message.text());
+    });
+    page.on("pageerror", (error) => said.push(error.message));
+    page.on("request", (request) => asked.push(request.url()));
+    await page.goto(`${url}${path}`);
+    await page.waitForLoadState("networkidle");
+    return { page, context, said, asked };
+  };
+  const elsewhere = (asked: ReadonlyArray<string>): ReadonlyArray<string> => asked.filter((one) => !one.startsWith(url) && !one.startsWith("data:"));
+
+  it.each(PAGES.map(({ file }) => file))("%s opens without an error, asks nobody else, and fits a desktop, a phone and the dark", async (file) => {
+    for (const [name, how] of [["desktop", {}], ["phone", { width: 390 }], ["dark", { dark: true }]] as const) {
+      const { page, context, said, asked } = await open(file, how);
+      if (file === "phone.html") await page.waitForSelector("#speed[data-exact]");
+      expect(said, `${file}, ${name}`).toEqual([]);
+      expect(elsewhere(asked)).toEqual([]);
+      expect(await page.locator(".observablehq--error, .refusal:not(:empty)").count(), `${file}, ${name}`).toBe(0);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), `${file} is wider than a ${name}`).toBe(0);
+      expect(await page.evaluate(() => [...document.querySelectorAll("input, select")].filter((control) => (control as HTMLInputElement).labels?.length !== 1 && !control.hasAttribute("aria-label")).length)).toBe(0);
+      await page.screenshot({ path: join(PICTURES, `${file.replace(".html", "")}-${name}.png`), fullPage: true });
+      await context.close();
+    }
+  }, 120_000);
+
+  const speedOf = async (page: Page, state: string): Promise<number> => {
+    await page.waitForFunction((wanted) => document.documentElement.dataset["state"] === wanted && document.querySelector<HTMLElement>("#speed")?.dataset["exact"] !== undefined, state);
+    return Number(await page.locator("#speed").getAttribute("data-exact"));
+  };
+
+  it("begins with what neuronlab simulate prints, and a slider leads to what it prints for that memory", async () => {
+    const { page, context, said, asked } = await open("phone.html");
+    const begin = await speedOf(page, "");
+    expect(await page.locator("#command").textContent()).toBe("neuronlab simulate --tokens 32");
+    expect(begin).toBe(((await printed("simulate", "--tokens", "32")) as { tokensPerSec: number }).tokensPerSec);
+    // From the keyboard: twelve steps of a quarter of a GiB to the left.
+    await page.locator("#memory").focus();
+    for (let i = 0; i < 12; i++) await page.keyboard.press("ArrowLeft");
+    const less = await speedOf(page, "memory=16");
+    const words = (await page.locator("#command").textContent())!.split(" ").slice(1);
+    expect(words).toEqual(["simulate", "--memory", "16GiB", "--tokens", "32"]);
+    expect(less).toBe(((await printed(...words)) as { tokensPerSec: number }).tokensPerSec);
+    expect(less).toBeLessThan(begin);
+    expect(await page.locator("#memory").getAttribute("aria-valuetext")).toBe("16 GiB");
+    expect([said, elsewhere(asked)]).toEqual([[], []]);
+    await context.close();
+  }, 120_000);
+
+  it("a state of every slider lies in the address, and its file gives neuronlab sweep the same speed, its plan simulate --plan", async () => {
+    const state = "device=oneplus-13&model=bamboo-7b&memory=3&hot=0.6&cluster=256&depth=8&lanes=2&active=1.5&flash=2";
+    const { page, context } = await open(`phone.html#${state}`);
+    const speed = await speedOf(page, state);
+    expect(await page.locator("#command").textContent()).toBe("neuronlab sweep phone.json");
+    const saved = async (name: string): Promise<void> => {
+      const [file] = await Promise.all([page.waitForEvent("download"), page.locator(`a[download="${name}"]`).click()]);
+      await file.saveAs(join(folder, name));
+    };
+    await saved("phone.json");
+    const swept = (await printed("sweep", "phone.json", "--store", "none.duckdb")) as { readonly points: ReadonlyArray<{ readonly metrics: { readonly tokensPerSec: { readonly mean: number } } }> };
+    expect(swept.points.map(({ metrics }) => metrics.tokensPerSec.mean)).toEqual([speed]);
+    await page.locator('.slider:has(#active) .own').click();
+    await page.locator('.slider:has(#flash) .own').click();
+    const plain = await speedOf(page, state.replace("&active=1.5&flash=2", ""));
+    await saved("plan.json");
+    expect(((await printed("simulate", "--plan", "plan.json", "--tokens", "32")) as { tokensPerSec: number }).tokensPerSec).toBe(plain);
+    await context.close();
+  }, 120_000);
+
+  it("an answer of no is told in words, and an address from elsewhere that says nonsense too", async () => {
+    const { page, context, said } = await open("phone.html#memory=1&device=nokia&colour=red");
+    await page.waitForFunction(() => document.querySelector("#refusal")?.textContent !== "");
+    expect(await page.locator("#refusal").textContent()).toMatch(/does not fit/);
+    expect(await page.locator(".phone > .refusal").textContent()).toMatch(/^Left out of the address: device=nokia: known are .*; colour=red: the page knows /);
+    expect(said).toEqual([]);
+    await context.close();
+  });
+
+  it.each(["bamboo-7b", "turbosparse-mixtral-47b"])("%s: redraws at every change, warm, within a time that a person does not notice", async (model) => {
+    const state = model === "turbosparse-mixtral-47b" ? "memory=13" : `model=${model}&memory=3`;
+    const { page, context } = await open(`phone.html#${state}`);
+    await speedOf(page, state);
+    await page.locator("#depth").focus();
+    const times: Array<number> = [];
+    for (let i = 0; i < 36; i++) {
+      await page.keyboard.press(i % 8 < 4 ? "ArrowLeft" : "ArrowRight");
+      await page.waitForTimeout(30);
+      times.push(Number(await page.evaluate(() => document.documentElement.dataset["redrawnMs"])));
+    }
+    const sorted = times.sort((a, b) => a - b);
+    console.log(`      a change of a slider, ${model} at cluster fidelity: best ${sorted[0]!.toFixed(0)} ms, median ${sorted[18]!.toFixed(0)} ms, worst ${sorted[35]!.toFixed(0)} ms`);
+    // Of a machine that does other things too, the quickest third.
+    expect(sorted[12]!).toBeLessThan(100);
+    await context.close();
+  });
+
+  it("a timeline is gone into with keys and buttons", async () => {
+    const { page, context } = await open("pipeline.html");
+    const label = async (): Promise<string | null> => page.locator(".timeline svg").first().getAttribute("aria-label");
+    const whole = await label();
+    await page.locator(".timeline").focus();
+    await page.keyboard.press("+");
+    await page.keyboard.press("ArrowRight");
+    await expect.poll(label).not.toBe(whole);
+    await page.getByRole("button", { name: "show the whole token" }).click();
+    await expect.poll(label).toBe(whole);
+    // A record of one's own comes below the simulator's, in the same window.
+    await printed("simulate", "--model", "bamboo-7b", "--offload", "50%", "--tokens", "2", "--save", "own.json");
+    await page.locator("#record").setInputFiles(join(folder, "own.json"));
+    await expect.poll(() => page.locator(".timeline svg").count()).toBe(2);
+    writeFileSync(join(folder, "other.json"), "{}");
+    await page.locator("#record").setInputFiles(join(folder, "other.json"));
+    await expect.poll(() => page.getByRole("status").textContent()).toBe("other.json is not a run record, as simulate --save and generate --save write it");
+    expect(await page.locator(".timeline svg").count()).toBe(2);
+    await context.close();
+  });
+
+  it("shows the user's results over those that came along, and says so; a broken file is told; a picture's script does not run", async () => {
+    const { page, context, said } = await open("mine/why-flash-is-slow.html");
+    expect(await page.locator("figcaption code").allTextContents()).toContain("from your results: paper/t1/points.json");
+    expect(await page.locator("figcaption code").allTextContents()).toContain("results/paper/f3b/points.json");
+    expect(await page.locator(".refusal").allTextContents()).toEqual([expect.stringMatching(/^paper\/t4\/points\.json cannot be read: /)]);
+    await context.close();
+    const other = await open("mine/llama-cpp.html");
+    expect(await other.page.locator("figure img").count()).toBeGreaterThan(0);
+    expect(await other.page.title()).toBe("llama.cpp beside it");
+    expect([said, other.said]).toEqual([[], []]);
+    await other.context.close();
+  });
+});
