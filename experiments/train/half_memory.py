@@ -2,13 +2,15 @@
 
     python half_memory.py --packed model.flash --program bin/neuronlab.js
 
-The limit is what the process needs besides, and half of the FFNs. Exits with 1 where a token differs. Prints one JSON object.
+The plan is that of a run which holds all FFNs, with both segments halved. Exits with 1 where a token differs. Prints one JSON object.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 PROMPT = "It was a fine morning, and the whole party"
 TOKENS = 200
@@ -27,15 +29,19 @@ def main() -> None:
     parser.add_argument("--packed", required=True)
     parser.add_argument("--program", required=True)
     options = parser.parse_args()
-    whole = generate(options.program, options.packed, "--memory", "4GB")
-    memory = whole["memory"]
-    fixed = sum(part["bytes"] for part in memory["fixed"])
-    half = generate(options.program, options.packed, "--memory", f"{fixed + memory['ffnBytes'] // 2}B")
+    with tempfile.TemporaryDirectory() as folder:
+        record, plan = Path(folder) / "run.json", Path(folder) / "plan.json"
+        whole = generate(options.program, options.packed, "--memory", "4GB", "--save", str(record))
+        planned = json.loads(record.read_text(encoding="utf-8"))["plan"]
+        for segment in ("hot", "cold"):
+            planned["cache"][segment] = f"{whole['memory'][segment] // 2}B"
+        plan.write_text(json.dumps(planned), encoding="utf-8")
+        half = generate(options.program, options.packed, "--plan", str(plan))
+    memory = half["memory"]
     found = {
         "tokens": TOKENS,
-        "ffnBytes": memory["ffnBytes"],
-        "limit": fixed + memory["ffnBytes"] // 2,
-        "held": half["memory"]["ffnBytes"],
+        "ffnBytes": whole["memory"]["ffnBytes"],
+        "held": memory["hot"] + memory["cold"],
         "bytesReadPerToken": half["bytesReadPerToken"],
         "same": half["tokens"] == whole["tokens"],
         "labels": half["labels"],
