@@ -1,24 +1,9 @@
 /** One token of the simulator and one of the engine, one above the other in one window: stored records, or a file that the reader opens. */
-import type { RunRecord, SpanRow } from "../sim/domain/run.js";
 import { make } from "./dom.js";
 import { listed, originOf, stored } from "./stored.js";
 import { timelineView, type Track } from "./timeline-view.js";
 import { gap } from "./figures.js";
-
-/** Of a record as `--save` writes it, what is read here; anything else is not a run. */
-type Saved = Pick<RunRecord, "schema" | "origin" | "lanes" | "inputs"> & { readonly spans: ReadonlyArray<SpanRow> };
-
-const isSaved = (raw: unknown): raw is Saved =>
-  typeof raw === "object" && raw !== null && "schema" in raw && raw.schema === "neuronlab/run@1" && "spans" in raw && Array.isArray(raw.spans) && "lanes" in raw && Array.isArray(raw.lanes);
-
-/** The middle one of the tokens whose spans were kept: the first finds empty pipelines, the last may be cut. */
-const oneToken = (spans: ReadonlyArray<SpanRow>): ReadonlyArray<SpanRow> => {
-  const tokens = [...new Set(spans.map(({ token }) => token))].filter((token) => token >= 0).sort((a, b) => a - b);
-  const chosen = tokens[Math.floor(tokens.length / 2)];
-  const own = spans.filter(({ token }) => token === chosen);
-  const begin = own.reduce((least, { startNs }) => Math.min(least, startNs), Infinity);
-  return own.map((span) => ({ ...span, startNs: span.startNs - begin, endNs: span.endNs - begin }));
-};
+import { isSaved, middleToken } from "./token.js";
 
 const trackOf = (text: string): Track | string => {
   let raw: unknown;
@@ -28,7 +13,7 @@ const trackOf = (text: string): Track | string => {
     return "is not JSON";
   }
   if (!isSaved(raw)) return "is not a run record, as simulate --save and generate --save write it";
-  const spans = oneToken(raw.spans);
+  const spans = middleToken(raw.spans);
   if (spans.length === 0) return "has no spans: save the run with --trace, or with --save alone";
   const { inputs, origin } = raw;
   return { title: `${origin === "measured" ? "Engine, measured" : "Simulator"}: a token of ${inputs.model} on ${inputs.device}`, lanes: raw.lanes.map(({ lane }) => lane), spans };
@@ -45,7 +30,8 @@ export const pipelinePage = async (): Promise<HTMLElement> => {
   const tracks = files.map((file) => trackOf(file.text));
   let shown = tracks.filter((track) => typeof track !== "string");
   view.show(shown);
-  origins.textContent = files.map(originOf).join("; ");
+  // Without its own prediction a measured token stands below another model's on another machine.
+  origins.textContent = `${files.map(originOf).join("; ")}${measured !== null && predicted === null ? ". Two models on two machines: compare how they overlap, not how long they take." : ""}`;
   const add = (name: string, text: string): void => {
     const track = trackOf(text);
     told.textContent = typeof track === "string" ? `${name} ${track}` : "";

@@ -36,7 +36,7 @@ const planFigure = async (name: string): Promise<HTMLElement> => {
   const parts = [...MEMORY_PARTS.map(([key, part]) => ({ name: part, value: plan.cache[key] })), { name: "unused", value: unused }].filter(({ value }) => value > plan.memory / 2000).sort((a, b) => b.value - a.value);
   const bar = make("div");
   atItsWidth(bar, (width) => bar.replaceChildren(drawShares(document, { title: `memory of ${name}`, width, parts: parts.map(({ name: part, value }) => ({ name: part, value, label: showBytes(value), colour: MEMORY_COLOURS[part] ?? "#888888" })) })));
-  return make("figure", {}, make("h3", {}, `In ${showBytes(plan.memory)}`), bar, make("table", {}, make("tbody", {}, ...choices(plan).map(([what, is]) => make("tr", {}, make("th", { scope: "row" }, what), make("td", {}, is))))), make("figcaption", {}, `${plan.model} on ${plan.device} in ${showBytes(plan.memory)}. `, make("code", {}, originOf(file))));
+  return make("figure", {}, make("h3", {}, `In ${Number((plan.memory / 2 ** 30).toFixed(1))} GiB`), bar, make("table", {}, make("tbody", {}, ...choices(plan).map(([what, is]) => make("tr", {}, make("th", { scope: "row" }, what), make("td", {}, is))))), make("figcaption", {}, `${plan.model} on ${plan.device} in ${showBytes(plan.memory)}. `, make("code", {}, originOf(file))));
 };
 
 /** Plans side by side, to be compared. */

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { decode } from "../../sim/base/decode.js";
 import { sweepCodec } from "../../sim/sweep/declaration.js";
+import { cutToOneToken } from "../../site/build/one-token.js";
 import { SLIDERS } from "../../site/phone/controls.js";
 import { documents, names } from "../../site/phone/documents.js";
 import { TOKENS, declarationOf, runOf, tokenOf } from "../../site/phone/run.js";
@@ -51,6 +52,16 @@ describe("the state of the page", () => {
     for (const [kind, folder] of [["device", "devices"], ["model", "models"], ["system", "systems"]] as const)
       expect(names[kind]).toEqual(readdirSync(folder).filter((file) => file.endsWith(".json") && file !== "this-host.json").map((file) => file.slice(0, -5)).sort());
     expect(documents.device["oneplus-12"]).toEqual(JSON.parse(readFileSync("devices/oneplus-12.json", "utf8")));
+  });
+});
+
+describe("a record that is kept", () => {
+  it("is cut to its middle token, which then begins at zero; the rest of the record stays", () => {
+    const span = (token: number, startNs: number) => ({ lane: "npu", what: "head", startNs, endNs: startNs + 5, token, layer: 0, critical: null });
+    const record = { schema: "neuronlab/run@1", origin: "measured", tokensPerSec: 3, lanes: [], inputs: {}, tokens: [{}, {}], spans: [span(-1, 0), span(4, 10), span(5, 20), span(5, 26), span(6, 40)] };
+    const cut = JSON.parse(cutToOneToken(JSON.stringify(record))!) as typeof record;
+    expect(cut).toEqual({ ...record, tokens: [], spans: [span(5, 0), span(5, 6)] });
+    expect(cutToOneToken("{}")).toBeNull();
   });
 });
 
