@@ -24,8 +24,8 @@ export interface Prepared {
   readonly activations: Uint8Array;
 }
 
-/** The text that every run reads and continues, and how far it is recorded. */
-export interface Reading { readonly prompt: string; readonly tokens: number }
+/** The text that every run reads and continues, how far it is recorded, and how tokens are drawn (0: the likeliest), with seed 1. */
+export interface Reading { readonly prompt: string; readonly tokens: number; readonly temperature?: number }
 
 /** Where, what is read, and who watches. `fresh`: what lies there is made again. */
 export interface Preparation {
@@ -61,11 +61,11 @@ const stampOf = (text: string | null, request: string): ModelSpec | null => {
 export interface Ready extends Prepared { readonly made: boolean }
 
 const prepare = (capabilities: Capabilities, preparation: Preparation, name: string, request: string, gguf: string, make: TaskEither<AppError, unknown>): TaskEither<AppError, Ready> => {
-  const { folder, reading: { prompt, tokens }, fresh } = preparation;
+  const { folder, reading: { prompt, tokens, temperature = 0 }, fresh } = preparation;
   const at = (ending: string): string => join(folder, `${name}.${ending}`);
   const [flash, trace, stamp] = [at("flash"), at("trace"), at("json")];
   const { engine } = capabilities;
-  const recording: RecordRequest = { model: gguf, out: trace, prompt, tokens, stopAtEnd: false, temperature: 0, seed: 1, threads: null, window: null };
+  const recording: RecordRequest = { model: gguf, out: trace, prompt, tokens, stopAtEnd: false, temperature, seed: 1, threads: null, window: null };
   const done = (model: ModelSpec, isMade: boolean): TaskEither<AppError, Ready> => pipe(capabilities.readBytes(trace), TE.map((activations) => ({ name, file: flash, model, activations, made: isMade })));
   const made = pipe(
     // The first file that is written makes the folder.

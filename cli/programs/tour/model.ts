@@ -18,9 +18,9 @@ import { stoppable, type TourContext, type Work } from "./context.js";
 /** A mixture of experts as the paper's 47B, in small; larger than what a processor's caches hold. */
 export const MADE_UP: ModelShape = { name: "made-up-mixture", architecture: "smallthinker", activation: "relu", hidden: 2048, neurons: 1536, layers: 3, heads: 32, kvHeads: 8, experts: 8, expertsUsed: 2, share: 0.12, repeat: 0.5 };
 
-/** What is read and continued: of a made-up model any words of its tokeniser will do. */
+/** What is read and continued: of a made-up model any words of its tokeniser will do; a small trained one repeats itself unless its words are drawn. */
 const READINGS: Readonly<Record<"shipped" | "made up", Reading>> = {
-  "shipped": { prompt: "It was a fine morning, and the whole party", tokens: 64 },
+  "shipped": { prompt: "It was a fine morning, and the whole party", tokens: 64, temperature: 0.5 },
   "made up": { prompt: "the other one is that of the time and of those who were there when it was over and the others had gone", tokens: 48 },
 };
 

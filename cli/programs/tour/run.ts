@@ -43,6 +43,7 @@ export const wordsOf = ({ ready, reading }: TourModel, how: { readonly plan: str
   prompt: reading.prompt,
   tokens: String(reading.tokens + 1),
   "ignore-end": true,
+  ...(reading.temperature === undefined ? {} : { temperature: String(reading.temperature), seed: "1" }),
   ...("plan" in how ? { plan: how.plan } : { threads: String(how.threads) }),
 });
 
