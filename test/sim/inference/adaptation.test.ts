@@ -8,7 +8,7 @@ import { deviceNamed, modelNamed, systemNamed } from "../../arb/runs.js";
 
 const GIB = 2 ** 30;
 const device = deviceNamed("oneplus-12");
-const model = { ...modelNamed("prosparse-llama-2-7b"), layers: 8 };
+const model = { ...modelNamed("prosparse-llama-2-7b"), layers: 4 };
 const system = systemNamed("neuronlab");
 const request: RunRequest = { device: device.name, model: model.name, system: system.name, memory: { _tag: "OffloadFfn", share: 0.9 }, phase: "decode", prompt: 64, tokens: 48, batch: 1, seed: 1, fidelity: "cluster" };
 
