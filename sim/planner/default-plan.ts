@@ -132,8 +132,11 @@ export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: Sys
     E.map((fit): Plan => {
       const { threads, ioCore } = computeThreads(device, system, mechanisms, !fit.all && mechanisms.computation !== "dense");
       const usesNpu = mechanisms.decodeOn === "cpu+npu";
-      const inFlight = fit.all || mechanisms.overlap !== "cluster" || mechanisms.computation !== "predicted" ? 0 : pipelineBytes(model, mechanisms, CLUSTER_NEURONS, DEPTH);
-      const cacheBytes = Math.max(0, fit.ffn - inFlight);
+      // No cluster is larger than an expert.
+      const clusterNeurons = Math.min(CLUSTER_NEURONS, model.ffn);
+      // A model so small that its clusters under way would be more than the room for all of it has that room for them, and no cache.
+      const inFlight = fit.all || mechanisms.overlap !== "cluster" || mechanisms.computation !== "predicted" ? 0 : Math.min(fit.ffn, pipelineBytes(model, mechanisms, clusterNeurons, DEPTH));
+      const cacheBytes = fit.ffn - inFlight;
       const cachedShare = cacheBytes / fit.ffnAll;
       const hotFraction = mechanisms.computation === "gated" ? gatedHotFraction(model, cachedShare) : fit.all || mechanisms.cache === "static-hot" ? 1 : mechanisms.cache === "segmented" ? bestHotFraction(model, cachedShare) : 0;
       const keeps = fit.all || mechanisms.cache !== "none";
@@ -155,7 +158,7 @@ export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: Sys
           attentionOn: mechanisms.decodeOn,
           npuRows: usesNpu ? NPU_ROWS : [{ batch: 1, share: 0 }],
         },
-        cluster: { neurons: CLUSTER_NEURONS },
+        cluster: { neurons: clusterNeurons },
         cache: {
           fixed: mapped ? 0 : fit.fixed,
           predictors: fit.predictors,
