@@ -14,7 +14,7 @@ interface Constant { readonly id: string; readonly what: string; readonly of: (s
 
 const software = (system: SystemSpec, changed: Partial<SystemSpec["software"]>): SystemSpec => ({ ...system, software: { ...system.software, ...changed } });
 
-const CONSTANTS: ReadonlyArray<Constant> = [
+export const CONSTANTS: ReadonlyArray<Constant> = [
   { id: "dense", what: "share of the device's dense rate that gates, attention and head reach", of: (s) => s.software.denseEfficiency, put: (s, fact) => software(s, { denseEfficiency: fact }), low: 0.2, high: 1.2 },
   { id: "sparse", what: "share of the device's sparse rate that up and down reach", of: (s) => s.software.sparseEfficiency, put: (s, fact) => software(s, { sparseEfficiency: fact }), low: 0.2, high: 1.2 },
   { id: "reads", what: "speed of a run's reads, relative to the flash curve; above 1 where reads that lie next to each other, or fewer at a time, are faster than the probe's", of: (s) => s.software.streamEfficiency, put: (s, fact) => software(s, { streamEfficiency: fact }), low: 0.2, high: 1.5 },

@@ -56,8 +56,8 @@ export const systemCodec = exactly({
     gemmEfficiency: fact("ratio", 0.01, 1.5),
     /** Which NPU bandwidth its decode graphs get. */
     npuStream: oneOf("bulk", "matvec"),
-    /** Share of the flash's sequential rate when it streams whole layers. */
-    streamEfficiency: fact("ratio", 0.01, 1),
+    /** Share of the flash's sequential rate when it streams whole layers; above 1 where a run's reads lie better than those that the curve was measured with. */
+    streamEfficiency: fact("ratio", 0.01, 1.5),
     /** Tokens per forward pass in prefill. */
     prefillChunk: counted(1, 65536),
     runtimeBytes: fact("bytes"),

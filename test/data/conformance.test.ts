@@ -55,6 +55,16 @@ describe.each(paths)("$path", ({ path, load }) => {
 
 });
 
+describe.each([
+  { path: "results/host/profile.json", load: loadDevice },
+  { path: "results/host/validate/system.json", load: loadSystem },
+  { path: "results/phone/system.json", load: loadSystem },
+] as const)("$path, made by a command", ({ path, load }) => {
+  it("is one that the command line takes", () => {
+    expect(load(path).name).toMatch(/^[a-z0-9-]+$/);
+  });
+});
+
 describe.each([...devices, ...models])("$file", ({ file }) => {
   it("says of every calibrated number that a command fits it", () => {
     const adrift = factsOf(rawOf(file)).filter((fact) => fact.kind === "calibrated" && !/calibrat|fitted/.test(`${fact.source} ${fact.note}`));

@@ -4,9 +4,10 @@ import { describe, expect, it } from "vitest";
 import { E, TE } from "../../sim/base/fp.js";
 import { cellsOf, PER_MODEL, referenceOf, shapes, turnsOf, type Cell } from "../../experiments/validate/cells.js";
 import { compared, driftOf, kendallTau, middleOf, reasonOf, summaryOf, type Outcome } from "../../experiments/validate/compare.js";
-import { fitSystem } from "../../experiments/validate/fit.js";
+import { CONSTANTS, fitSystem } from "../../experiments/validate/fit.js";
 import { planOf } from "../../experiments/validate/plan.js";
 import { reportValidation } from "../../experiments/validate/report.js";
+import { written } from "../../experiments/validate/words.js";
 import { decode } from "../../sim/base/decode.js";
 import { encodePlan, planCodec } from "../../sim/domain/plan.js";
 import { systemCodec, type SystemSpec } from "../../sim/domain/system.js";
@@ -103,6 +104,16 @@ describe("the fit", () => {
     const held = await fitSystem(printed, measured, (systems) => TE.right(systems.map((s) => [1, 2, 3, 4, 5, 6].map((cell) => cost(s, cell)))), 2, () => undefined)();
     expect(E.isRight(held) && held.right.system.software.denseEfficiency).toEqual(printed.software.denseEfficiency);
     expect(E.isRight(held) && held.right.constants.map(({ id }) => id)).not.toContain("dense");
+  });
+});
+
+describe("constants that are fitted", () => {
+  it.each(CONSTANTS)("$id: a system with the least or the greatest value that a fit may give is one that the decoder takes", ({ of, put, low, high }) => {
+    const system = systemNamed("neuronlab");
+    for (const value of [low, high]) {
+      const fitted = put(system, { ...of(system)!, value });
+      expect(decode(systemCodec, "system.json")(written("", fitted))).toEqual(E.right(fitted));
+    }
   });
 });
 
