@@ -45,6 +45,8 @@ export const gridOf = (space: Space): Space => {
   const most = (ioCore: string): Space["driver"] => last(space.driver.filter((d) => d.ioCore === ioCore), 1);
   return {
     layout: hybrid ? space.layout.filter((l) => l.loading === "two-phase") : space.layout,
+    gates: space.gates,
+    cache: space.cache,
     hot: among(space.hot, hybrid ? [0.6, 0.8, 0.9, 0.95, 1] : [0.5, 0.7, 0.8, 0.9, 0.95, 1]),
     npuShare: among(space.npuShare, hybrid ? [0.2, 0.35, 0.5] : [0]),
     attentionOn: among(space.attentionOn, hybrid ? ["cpu+npu", "npu"] : ["cpu"]),

@@ -5,13 +5,13 @@
 import { E, pipe, type Either } from "../base/fp.js";
 import { unsupported, type AppError } from "../base/errors.js";
 import type { DeviceProfile } from "../domain/device.js";
-import type { ModelSpec } from "../domain/model.js";
+import { rowsOf, type ModelSpec } from "../domain/model.js";
 import { modelShapeOf, npuShareAt, type Plan } from "../domain/plan.js";
 import type { RunRequest } from "../domain/run.js";
 import type { Mechanisms, SystemSpec } from "../domain/system.js";
 import { pipelineBytes } from "./default-plan.js";
 import { fitMemory } from "./fit.js";
-import { hasCores, type Choice } from "./space.js";
+import { driverAt, hasCores, type Choice } from "./space.js";
 
 /** What a plan is sought for. The request's memory is the budget, and its tokens are what the KV cache must have room for. */
 export interface Cell { readonly device: DeviceProfile; readonly model: ModelSpec; readonly system: SystemSpec; readonly request: RunRequest }
@@ -26,6 +26,17 @@ const whole = Math.floor;
 /** Rows on the NPU: the share at the batch size in question, and what other batch sizes have already been given. */
 const rowsWith = (batch: number, share: number): Plan["compute"]["npuRows"] => (batch === 1 ? [{ batch: 1, share }] : [{ batch: 1, share }, { batch, share }]);
 
+/**
+ * Where the true gates decide, the hot segment is gate rows and the cold one up and down: neither is given more than there is of it, so that a
+ * hot share of 1 means gates first.
+ */
+const gatedSegments = (model: ModelSpec, ffnAll: number, cacheBytes: number, hotShare: number): { readonly hot: number; readonly cold: number } => {
+  const { gateRow, upDownRow } = rowsOf(model);
+  const gates = (ffnAll * gateRow) / (gateRow + upDownRow);
+  const hot = Math.min(gates, Math.max(cacheBytes * hotShare, cacheBytes - (ffnAll - gates)));
+  return { hot, cold: cacheBytes - hot };
+};
+
 export const planAt = ({ device, model, system, request }: Cell, choice: Choice): Either<AppError, Plan> => {
   const { driver, mid, little } = choice;
   if (!hasCores(device, choice)) return E.left(unsupported(`${mid} mid, ${driver.big} big and ${little} little threads with reads from ${driver.ioCore}`, `${device.title} has not so many cores`));
@@ -35,9 +46,10 @@ export const planAt = ({ device, model, system, request }: Cell, choice: Choice)
     E.map((fit): Plan => {
       const allowed = fit.ffn * choice.keep;
       const all = allowed >= fit.ffnAll * (1 - 1e-9);
-      const inFlight = all || choice.overlap !== "cluster" ? 0 : Math.min(allowed, pipelineBytes(model, mechanisms, choice.clusterNeurons, choice.depth));
+      const gated = mechanisms.computation === "gated";
+      const inFlight = all || gated || choice.overlap !== "cluster" ? 0 : Math.min(allowed, pipelineBytes(model, mechanisms, choice.clusterNeurons, choice.depth));
       const cacheBytes = allowed - inFlight;
-      const hot = all ? Math.ceil(fit.ffnAll) : whole(cacheBytes * choice.hot);
+      const { hot, cold } = gated ? gatedSegments(model, fit.ffnAll, cacheBytes, choice.hot) : all ? { hot: Math.ceil(fit.ffnAll), cold: 0 } : { hot: whole(cacheBytes * choice.hot), cold: cacheBytes - whole(cacheBytes * choice.hot) };
       return {
         schema: "neuronlab/plan@1",
         note: "tuned",
@@ -49,9 +61,9 @@ export const planAt = ({ device, model, system, request }: Cell, choice: Choice)
         mechanisms,
         compute: { threads: { big: driver.big, mid, little }, ioCore: driver.ioCore, attentionOn: choice.attentionOn, npuRows: rowsWith(request.batch, choice.npuShare) },
         cluster: { neurons: choice.clusterNeurons },
-        cache: { fixed: whole(fit.fixed), predictors: whole(fit.predictors), scales: whole(fit.scales), kv: whole(fit.kv), runtime: whole(fit.runtime + inFlight), hot, cold: all ? 0 : whole(cacheBytes - hot) },
+        cache: { fixed: whole(fit.fixed), predictors: whole(fit.predictors), scales: whole(fit.scales), kv: whole(fit.kv), runtime: whole(fit.runtime + inFlight), hot: whole(hot), cold: whole(cold) },
         pipeline: { depth: choice.depth },
-        io: { streamBlock: choice.streamBlock, lanes: choice.lanes, gates: "joined" },
+        io: { streamBlock: choice.streamBlock, lanes: choice.lanes, gates: choice.gates },
       };
     }),
   );
@@ -63,10 +75,12 @@ export const choiceOf = (plan: Plan, batch: number): Choice => {
   const cached = plan.cache.hot + plan.cache.cold;
   return {
     layout: { loading: plan.mechanisms.loading, scalesResident: plan.mechanisms.scalesResident },
+    gates: plan.io.gates,
+    cache: plan.mechanisms.cache,
     hot: cached > 0 ? plan.cache.hot / cached : 1,
     npuShare: npuShareAt(plan, batch),
     attentionOn,
-    driver: { ioCore, big: threads.big },
+    driver: plan.mechanisms.computation === "gated" ? { submitters: plan.mechanisms.submitters, ioCore, big: threads.big } : driverAt(ioCore, threads.big),
     mid: threads.mid,
     little: threads.little,
     clusterNeurons: plan.cluster.neurons,

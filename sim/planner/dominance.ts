@@ -12,11 +12,12 @@ export interface Settled { readonly axis: Axis; readonly index: number; readonly
 const largest = (values: ReadonlyArray<number>): number => values.reduce((best, value, i) => (value > values[best]! ? i : best), 0);
 
 export const settledAxes = (device: DeviceProfile, space: Space, objective: ObjectiveName): ReadonlyArray<Settled> => [
-  {
-    axis: "lanes",
+  // The engine's lanes are reads under way, of which more may be faster.
+  ...(space.lanes.includes(1) ? [{
+    axis: "lanes" as const,
     index: largest(space.lanes.map((lanes) => contentionRatio(device.flash, lanes))),
     why: "one reader keeps the flash's queue full, and further ones only contend for it: reads get slower with each, and nothing gets faster",
-  },
+  }] : []),
   {
     axis: "streamBlock",
     index: largest(space.streamBlock.map((bytes) => sequentialReadBandwidth(device.flash, bytes))),

@@ -8,7 +8,7 @@ import type { Searching, Trial, Trials } from "./trials.js";
 
 /** A decision as people say it. */
 export const AXIS_NAMES: Readonly<Record<Axis, string>> = {
-  layout: "layout", hot: "hot share of the FFN cache", npuShare: "rows on the NPU", attentionOn: "attention on", driver: "reader and big cores", mid: "mid threads", little: "little threads",
+  layout: "layout", gates: "missing gate rows", cache: "cold segment evicts", hot: "hot share of the FFN cache", npuShare: "rows on the NPU", attentionOn: "attention on", driver: "reader and big cores", mid: "mid threads", little: "little threads",
   clusterNeurons: "neurons of a cluster", depth: "clusters in flight", overlap: "overlap", prefetchHot: "prefetch of hot rows", lanes: "readers", streamBlock: "block of sequential reads", keep: "share of the allowed cache used",
 };
 
@@ -23,9 +23,11 @@ export const showChoice = (choice: Choice, axis: Axis): string => {
     case "keep":
       return percent(choice[axis]);
     case "driver":
-      return `${choice.driver.ioCore === "none" ? "threads that compute read" : `a ${choice.driver.ioCore} core reads`}, ${choice.driver.big} big ${choice.driver.big === 1 ? "thread" : "threads"}`;
+      return `${choice.driver.submitters === "compute-threads" ? "threads that compute read" : choice.driver.ioCore === "none" ? "threads beside them read" : `a ${choice.driver.ioCore} core reads`}, ${choice.driver.big} big ${choice.driver.big === 1 ? "thread" : "threads"}`;
     case "streamBlock":
       return showBytes(choice.streamBlock);
+    case "gates":
+    case "cache":
     case "attentionOn":
     case "mid":
     case "little":

@@ -18,7 +18,7 @@ import { planAt, type Cell } from "./candidates.js";
 import { bestHotFraction, defaultPlan, pipelineBytes } from "./default-plan.js";
 import { fitMemory } from "./fit.js";
 import { layerCosts } from "./layer-costs.js";
-import { coresOf, hasCores, shares, type Choice, type Driver } from "./space.js";
+import { coresOf, driverAt, hasCores, shares, type Choice, type Driver } from "./space.js";
 
 export const PAPER_PLANNERS = ["powerinfer-2-v1", "powerinfer-2"] as const;
 export type PaperPlanner = (typeof PAPER_PLANNERS)[number];
@@ -36,7 +36,7 @@ const teamsOf = ({ device }: Cell, reads: boolean): ReadonlyArray<Team> => {
   const upTo = (kind: CoreKind): ReadonlyArray<number> => Array.from({ length: coresOf(device, kind) + 1 }, (_, i) => i);
   const readers = reads ? (["big", "mid", "little"] as const).filter((kind) => coresOf(device, kind) > 0) : (["none"] as const);
   const hasFast = FAST.some((kind) => coresOf(device, kind) > 0);
-  return readers.flatMap((ioCore) => upTo("big").flatMap((big) => upTo("mid").flatMap((mid) => (hasFast ? [0] : upTo("little")).map((little): Team => ({ driver: { ioCore, big }, mid, little, threads: { big, mid, little } }))))).filter((team) => hasCores(device, team));
+  return readers.flatMap((ioCore) => upTo("big").flatMap((big) => upTo("mid").flatMap((mid) => (hasFast ? [0] : upTo("little")).map((little): Team => ({ driver: driverAt(ioCore, big), mid, little, threads: { big, mid, little } }))))).filter((team) => hasCores(device, team));
 };
 
 /** The least of a list by a cost; the first of equals. */
@@ -58,7 +58,7 @@ const baseOf = (cell: Cell): Either<AppError, Base> => {
             all: fit.all,
             cached: fit.all ? 1 : Math.max(0, fit.ffn - buffers) / fit.ffnAll,
             choice: ({ driver, mid, little }, more) => ({
-              layout: { loading: plan.mechanisms.loading, scalesResident: plan.mechanisms.scalesResident }, hot: 1, npuShare: 0, attentionOn: "cpu", driver, mid, little,
+              layout: { loading: plan.mechanisms.loading, scalesResident: plan.mechanisms.scalesResident }, gates: plan.io.gates, cache: plan.mechanisms.cache, hot: 1, npuShare: 0, attentionOn: "cpu", driver, mid, little,
               clusterNeurons: plan.cluster.neurons, depth: plan.pipeline.depth, overlap: plan.mechanisms.overlap, prefetchHot: plan.mechanisms.prefetchHot, lanes: 1, streamBlock: STREAM_BLOCK, keep: 1, ...more,
             }),
           };

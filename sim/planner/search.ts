@@ -39,7 +39,7 @@ const NEAR = 0.95;
 /** Runs by cluster as near as this to the best are told apart by runs by neuron. */
 const TIED = 0.997;
 /** Axes whose values differ in kind: a descent from one seldom finds the valley of another. */
-export const KINDS_OF_PLAN: ReadonlyArray<Axis> = ["layout", "overlap", "attentionOn", "driver"];
+export const KINDS_OF_PLAN: ReadonlyArray<Axis> = ["layout", "gates", "cache", "overlap", "attentionOn", "driver"];
 /** Axes along which the closed form errs by most: the best plan at each of their values is run, wherever it stands in the order. */
 const SPREAD: ReadonlyArray<Axis> = [...KINDS_OF_PLAN, "clusterNeurons", "depth"];
 /** Two axes that share one budget, the bytes in flight: a step on one alone can lose what both together gain. */

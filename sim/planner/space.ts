@@ -4,18 +4,24 @@
  */
 import type { CoreKind, DeviceProfile } from "../domain/device.js";
 import type { ModelSpec } from "../domain/model.js";
-import type { Plan } from "../domain/plan.js";
+import { GATE_READS, type GateReads, type Plan } from "../domain/plan.js";
 import type { Mechanisms, SystemSpec } from "../domain/system.js";
 
-/** Who submits reads, and how many big cores compute beside it: the two compete for the same few cores. */
-export interface Driver { readonly ioCore: Plan["compute"]["ioCore"]; readonly big: number }
+/** Who submits reads, from which core, and how many big cores compute beside it: the two compete for the same few cores. */
+export interface Driver { readonly submitters: Mechanisms["submitters"]; readonly ioCore: Plan["compute"]["ioCore"]; readonly big: number }
+/** Where a reader has a core of its own, nobody else reads; where there is none, those who compute do. */
+export const driverAt = (ioCore: Driver["ioCore"], big: number): Driver => ({ submitters: ioCore === "none" ? "compute-threads" : "io-thread", ioCore, big });
 /** How a neuron lies on flash and in memory. */
 export interface Layout { readonly loading: Mechanisms["loading"]; readonly scalesResident: Mechanisms["scalesResident"] }
 
 /** Everything that is decided, by axis. */
 export interface Choice {
   readonly layout: Layout;
-  /** Share of the FFN cache given to the hot segment. */
+  /** How gate rows that are missing are read, where the true gates decide. */
+  readonly gates: GateReads;
+  /** What the cold segment evicts. */
+  readonly cache: Mechanisms["cache"];
+  /** Share of the FFN cache given to the hot segment; where the true gates decide, as far as there are gate rows. */
   readonly hot: number;
   readonly attentionOn: Plan["compute"]["attentionOn"];
   /** Share of a layer's rows computed densely on the NPU at the batch size in question. */
@@ -38,7 +44,7 @@ export type Space = { readonly [A in Axis]: ReadonlyArray<Choice[A]> };
 export type Point = { readonly [A in Axis]: number };
 
 /** In the order in which a search looks at them: what moves most bytes first. */
-export const AXES: ReadonlyArray<Axis> = ["layout", "hot", "npuShare", "attentionOn", "driver", "mid", "little", "clusterNeurons", "depth", "overlap", "prefetchHot", "lanes", "streamBlock", "keep"];
+export const AXES: ReadonlyArray<Axis> = ["layout", "gates", "cache", "hot", "npuShare", "attentionOn", "driver", "mid", "little", "clusterNeurons", "depth", "overlap", "prefetchHot", "lanes", "streamBlock", "keep"];
 /** Axes whose values have an order, so that a search may begin coarse and halve its step. All others are looked at whole. */
 export const ORDERED: ReadonlySet<Axis> = new Set<Axis>(["hot", "npuShare", "mid", "little", "clusterNeurons", "depth", "lanes", "streamBlock", "keep"]);
 
@@ -53,21 +59,48 @@ const KINDS = ["big", "mid", "little"] as const satisfies ReadonlyArray<CoreKind
 /** Every reader that the device has, with every number of big cores that it leaves; the reader on a big core takes one of them. */
 const driversOf = (device: DeviceProfile): ReadonlyArray<Driver> =>
   [...KINDS.filter((kind) => coresOf(device, kind) > 0), "none" as const].flatMap((ioCore) =>
-    upTo(coresOf(device, "big") - (ioCore === "big" ? 1 : 0)).map((big) => ({ ioCore, big })));
+    upTo(coresOf(device, "big") - (ioCore === "big" ? 1 : 0)).map((big) => driverAt(ioCore, big)));
 
-/** The whole space of a device, a model and a system that runs predicted neurons from a segmented cache. */
+const CLUSTERS = [128, 256, 512, 1024, 2048, 4096, 8192];
+const DEPTHS = [2, 4, 8, 16, 32, 64];
+
+/** What the engine of this repository can be told: threads that compute submit to the system's queue, or hand reads to others that the system places. */
+const gatedSpaceOf = (device: DeviceProfile, model: ModelSpec, system: SystemSpec): Space => ({
+  layout: (["two-phase", "bundle", "rows", "expert", "stream"] as const).map((loading) => ({ loading, scalesResident: "no" as const })),
+  gates: GATE_READS,
+  cache: [...new Set<Mechanisms["cache"]>([system.mechanisms.cache, "segmented", "sieve", "lfu", "static-hot"])],
+  hot: shares(20),
+  npuShare: [0],
+  attentionOn: ["cpu"],
+  driver: (["compute-threads", "io-thread"] as const).flatMap((submitters) => upTo(coresOf(device, "big")).map((big): Driver => ({ submitters, ioCore: "none", big }))),
+  mid: upTo(coresOf(device, "mid")),
+  little: upTo(coresOf(device, "little")),
+  // The engine's clusters are whole numbers of 256 neurons.
+  clusterNeurons: CLUSTERS.filter((n) => n >= 256 && (n <= model.ffn || n === 256)),
+  depth: [1, ...DEPTHS],
+  overlap: ["cluster", "matrix", "none"],
+  prefetchHot: ["off"],
+  lanes: [2, 4, 8, 16, 32, 64],
+  streamBlock: [512 * 1024],
+  keep: shares(20).slice(1),
+});
+
+/** The whole space of a device, a model and a system that runs neurons from a segmented cache. */
 export const spaceOf = (device: DeviceProfile, model: ModelSpec, system: SystemSpec): Space => {
+  if (system.mechanisms.computation === "gated") return gatedSpaceOf(device, model, system);
   const hybrid = system.mechanisms.decodeOn === "cpu+npu" && device.npu !== null;
   return {
     layout: (["yes", "no"] as const).flatMap((scalesResident) => (["two-phase", "bundle"] as const).map((loading) => ({ loading, scalesResident }))),
+    gates: ["joined"],
+    cache: [system.mechanisms.cache],
     hot: shares(20),
     npuShare: hybrid ? shares(20) : [0],
     attentionOn: hybrid ? ["cpu+npu", "npu", "cpu"] : ["cpu"],
     driver: driversOf(device),
     mid: upTo(coresOf(device, "mid")),
     little: upTo(coresOf(device, "little")),
-    clusterNeurons: [128, 256, 512, 1024, 2048, 4096, 8192].filter((n) => n <= model.ffn),
-    depth: [2, 4, 8, 16, 32, 64],
+    clusterNeurons: CLUSTERS.filter((n) => n <= model.ffn),
+    depth: DEPTHS,
     overlap: ["cluster", "matrix", "none"],
     // With several experts nothing can be read ahead: the router speaks only after attention.
     prefetchHot: model.experts.count > 1 ? ["off"] : ["under-attention", "off"],

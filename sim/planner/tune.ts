@@ -74,20 +74,22 @@ const NONE: Counts = { analytic: 0, cluster: 0, neuron: 0 };
 const plainChoices = (space: Space, cell: Cell): ReadonlyArray<Choice> =>
   space.layout.map((layout): Choice => ({
     ...choiceAt(space, Object.fromEntries(AXES.map((axis) => [axis, space[axis].length - 1])) as unknown as Point),
-    layout, hot: 1, npuShare: 0.5, attentionOn: space.attentionOn[0]!, driver: space.driver.find((d) => d.ioCore === "big") ?? space.driver[0]!, little: 0,
+    layout, hot: 1, npuShare: 0.5, attentionOn: space.attentionOn[0]!, driver: space.driver.find((d) => d.ioCore === "big") ?? space.driver.find((d) => d.big > 0) ?? space.driver[0]!, little: 0,
     mid: Math.max(0, space.mid.length - 2), clusterNeurons: 1024, depth: 16, overlap: "cluster", prefetchHot: space.prefetchHot[0]!, lanes: 1, keep: 1,
   })).filter((choice) => E.isRight(planAt(cell, choice)));
 
-/** Only systems that compute predicted neurons from a segmented cache have these decisions to make. */
-const unfit = ({ system }: Cell): AppError | null =>
-  system.mechanisms.computation === "predicted" && system.mechanisms.cache === "segmented"
-    ? null
-    : unsupported(`tuning ${system.name}`, "its plan has nothing to tune: it computes or caches in another way than neuron clusters in segments; choose powerinfer-2, powerinfer-2-v1 or powerinfer-2-cpu-only");
+/** Only systems that compute neurons, predicted or gated, from a segmented cache have these decisions to make; the paper's planners know predicted ones. */
+const unfit = ({ system }: Cell, planner: PlannerName): AppError | null => {
+  const { computation, cache } = system.mechanisms;
+  if (cache !== "segmented" || (computation !== "predicted" && computation !== "gated"))
+    return unsupported(`tuning ${system.name}`, "its plan has nothing to tune: it computes or caches in another way than neuron clusters in segments; choose powerinfer-2, powerinfer-2-v1, powerinfer-2-cpu-only or neuronlab");
+  return computation === "gated" && planner !== "ours" ? unsupported(`planner ${planner} for ${system.name}`, "the paper's planners plan for neurons that a predictor names; choose planner ours") : null;
+};
 
 function* rivalsOf(cell: Cell, tokens: number): Searching<Either<AppError, ReadonlyArray<Rival>>> {
   const plans = [
     { planner: "default" as const, plan: defaultPlan(cell.device, cell.model, cell.system, cell.request) },
-    ...PAPER_PLANNERS.map((planner) => ({ planner, plan: paperPlan(planner, cell) })),
+    ...(cell.system.mechanisms.computation === "predicted" ? PAPER_PLANNERS : []).map((planner) => ({ planner, plan: paperPlan(planner, cell) })),
   ];
   const first = plans[0]!.plan;
   const made = plans.flatMap(({ planner, plan }) => (E.isRight(plan) ? [{ planner, plan: plan.right }] : []));
@@ -130,7 +132,7 @@ function* counted<A>(asked: Searching<A>, counts: { -readonly [F in keyof Counts
 export function* tune(tuning: Tuning): Searching<Either<AppError, Tuned>> {
   const { cell, planner } = tuning;
   const { device, model, system, request } = cell;
-  const wrong = unfit(cell);
+  const wrong = unfit(cell, planner);
   if (wrong !== null) return E.left(wrong);
   const effort = effortFor(tuning);
   const others = yield* rivalsOf(cell, request.tokens);

@@ -13,7 +13,7 @@ import type { Fidelity, MemoryRequest, Phase, RunRequest } from "../domain/run.j
 import { systemCodec, type Mechanisms, type SystemSpec } from "../domain/system.js";
 import { choiceOf, planAt } from "../planner/candidates.js";
 import { defaultPlan } from "../planner/default-plan.js";
-import type { Choice } from "../planner/space.js";
+import { driverAt, type Choice } from "../planner/space.js";
 import type { Axis } from "./axis.js";
 import type { Coordinates } from "./constraint.js";
 import { allAxes, type Declaration } from "./declaration.js";
@@ -112,10 +112,11 @@ const OF_MEMORY: ReadonlySet<PlanField> = new Set<PlanField>(["cluster.neurons",
 const choiceWith = (choice: Choice, fields: Draft["plan"]): Choice => {
   const of = (field: PlanField): number | string | undefined => fields.find(([name]) => name === field)?.[1];
   const either = <A>(field: PlanField, otherwise: A): A => (of(field) as A | undefined) ?? otherwise;
+  const driver = driverAt(either("compute.ioCore", choice.driver.ioCore), either("compute.threads.big", choice.driver.big));
   return {
     ...choice,
     hot: either("hotShare", choice.hot), npuShare: either("npuShare", choice.npuShare), attentionOn: either("compute.attentionOn", choice.attentionOn),
-    driver: { ioCore: either("compute.ioCore", choice.driver.ioCore), big: either("compute.threads.big", choice.driver.big) },
+    driver: of("compute.ioCore") === undefined ? { ...driver, submitters: choice.driver.submitters } : driver,
     mid: either("compute.threads.mid", choice.mid), little: either("compute.threads.little", choice.little),
     clusterNeurons: either("cluster.neurons", choice.clusterNeurons), depth: either("pipeline.depth", choice.depth),
     lanes: either("io.lanes", choice.lanes), streamBlock: either("io.streamBlock", choice.streamBlock), keep: either("keep", choice.keep),
@@ -130,7 +131,7 @@ const besideMemory = (plan: Plan, fields: Draft["plan"], batch: number): Plan =>
   const rows = fields.some(([name]) => name === "npuShare") ? (batch === 1 ? [{ batch: 1, share: choice.npuShare }] : [{ batch: 1, share: choice.npuShare }, { batch, share: choice.npuShare }]) : plan.compute.npuRows;
   return {
     ...plan, note: SWEPT,
-    mechanisms: { ...plan.mechanisms, submitters: choice.driver.ioCore === "none" ? "compute-threads" : "io-thread" },
+    mechanisms: { ...plan.mechanisms, submitters: choice.driver.submitters },
     compute: { threads: { big: choice.driver.big, mid: choice.mid, little: choice.little }, ioCore: choice.driver.ioCore, attentionOn: choice.attentionOn, npuRows: rows },
     io: { ...plan.io, streamBlock: choice.streamBlock, lanes: choice.lanes },
   };

@@ -1,11 +1,14 @@
 import { describe, expect, it, vi } from "vitest";
 import { E } from "../../../sim/base/fp.js";
 import { decode } from "../../../sim/base/decode.js";
+import { rowsOf, sizesOf } from "../../../sim/domain/model.js";
 import { encodePlan, planCodec, residentBytes } from "../../../sim/domain/plan.js";
 import { simulate } from "../../../sim/inference/simulate.js";
+import { choiceOf, planAt } from "../../../sim/planner/candidates.js";
+import { spaceOf } from "../../../sim/planner/space.js";
 import { tune } from "../../../sim/planner/tune.js";
 import { searchSerially } from "../../../sim/planner/trials.js";
-import { systemNamed } from "../../arb/runs.js";
+import { deviceNamed, systemNamed } from "../../arb/runs.js";
 import { cellOf, SMALL, simulated, tunedIn } from "../../arb/tuning.js";
 
 // Whole searches: seconds on a machine of its own, more beside others.
@@ -82,6 +85,48 @@ describe("other objectives", () => {
   it("p99: the slowest token is no slower than the fastest plan's by more than a percent", () => {
     const steady = tunedIn(cell, { objective: "p99" });
     expect(steady.worth.p99Ms).toBeLessThan(1.01 * tuned.worth.p99Ms);
+  });
+});
+
+describe("the engine of this repository, whose true gates decide", () => {
+  const host = cellOf("oneplus-12", "bamboo-7b", 3, { tokens: 16 });
+  const own = { ...host, system: systemNamed("neuronlab"), request: { ...host.request, system: "neuronlab" } };
+  const found = tunedIn(own, { explain: true });
+
+  it("is tuned within what the engine has, and beats the default plan; the paper's planners have nothing to say of it", () => {
+    expect(found.rivals.map((rival) => rival.planner)).toEqual(["default"]);
+    expect(found.record.tokensPerSec).toBeGreaterThan(1.02 * found.rivals[0]!.worth.tokensPerSec);
+    expect(found.plan.mechanisms.computation).toBe("gated");
+    expect(found.plan.compute).toMatchObject({ ioCore: "none", attentionOn: "cpu" });
+    expect(found.plan.cluster.neurons % 256).toBe(0);
+  });
+
+  it("its file, read again, runs exactly as fast as was said", () => {
+    const read = decode(planCodec, "plan")(JSON.parse(JSON.stringify(encodePlan(found.plan))));
+    if (E.isLeft(read)) throw new Error(JSON.stringify(read.left));
+    const again = simulate({ ...own, request: { ...own.request, memory: { _tag: "Bytes", bytes: read.right.memory }, plan: read.right } });
+    expect(E.isRight(again) && again.right.tokensPerSec).toBe(found.record.tokensPerSec);
+  });
+
+  it("gives no segment more than there is of it: a hot share of 1 is gates first", () => {
+    const space = spaceOf(own.device, own.model, own.system);
+    const { gateRow, upDownRow } = rowsOf(own.model);
+    const choice = choiceOf(found.plan, 1);
+    for (const [gib, hot] of [[2.5, 0], [2.5, 1], [4, 0], [4, 0.5], [4, 1], [40, 1]] as const) {
+      const plan = planAt({ ...own, device: deviceNamed("oneplus-12"), request: { ...own.request, memory: { _tag: "Bytes", bytes: Math.min(gib * 2 ** 30, own.device.dram.usable.value) } } }, { ...choice, hot });
+      if (E.isLeft(plan)) throw new Error(JSON.stringify(plan.left));
+      const { cache } = plan.right;
+      const all = sizesOf(own.model).neurons;
+      expect(cache.hot).toBeLessThanOrEqual(all * gateRow);
+      expect(cache.cold).toBeLessThanOrEqual(all * upDownRow);
+      if (hot === 1) expect(cache.hot === Math.floor(all * gateRow) || cache.cold === 0, `${gib} GiB`).toBe(true);
+    }
+    expect(space.gates).toContain(found.plan.io.gates);
+  });
+
+  it("is refused for a planner of the paper", () => {
+    const answer = searchSerially(simulated, tune({ cell: own, planner: "powerinfer-2", objective: "tokens/s", atLeast: null, effort: SMALL, explain: false }));
+    expect(E.isLeft(answer) && answer.left._tag).toBe("Unsupported");
   });
 });
 
