@@ -9,6 +9,7 @@ import type { SystemSpec } from "../../sim/domain/system.js";
 import { cellsOf, referenceOf, shapes, turnsOf, type Cell } from "../../experiments/validate/cells.js";
 import { compared, driftOf, middleOf, outcomeOf, type Outcome } from "../../experiments/validate/compare.js";
 import { fitSystem, type Fitted } from "../../experiments/validate/fit.js";
+import { planOf } from "../../experiments/validate/plan.js";
 import type { Validation, ValidationReport } from "../../experiments/validate/report.js";
 import { absent, argument, choice, nameOrFile, optional, outputFolder, readWords, shared, switchedOn, wholeNumber, words, type Sound } from "../args.js";
 import type { Command, Words } from "../command.js";
@@ -16,13 +17,13 @@ import { THIS_HOST, gather, inFormat, type Answer, type Capabilities, type Progr
 import { knownNames, loadDevice, loadSystem, type Names } from "./load.js";
 import { predictionOf, type Prepared } from "./prepared.js";
 import { validateFile, validateShape } from "./validate-models.js";
-import { planOfRun, runTurns, type KeptRun } from "./validate-runs.js";
+import { planOfRun, runTurns, type Contender, type KeptRun } from "./validate-runs.js";
 
 const DEFAULTS = { seed: 1, out: "results/host/validate", tokens: { full: 24, quick: 8 }, repetitions: { full: 2, quick: 1 }, fitRounds: { full: 4, quick: 3 } } as const;
 
 const fieldsWith = (names: Names) => ({
   ...shared,
-  what: choice("host", "phone"),
+  what: choice("host", "tuned", "phone"),
   device: optional(nameOrFile("device", names.device), THIS_HOST),
   quick: switchedOn,
   models: absent(words("name GGUF files")),
@@ -53,6 +54,12 @@ const prepared = ({ args, size, tokens }: Setting): Program<ReadonlyArray<Prepar
   const tasks = args.models === null ? shapes(args.quick).map((shape) => validateShape(capabilities, folder, shape, tokens)) : args.models.map((file) => validateFile(capabilities, folder, file, tokens));
   return TE.sequenceSeqArray(tasks);
 };
+
+const contendersOf = (cells: ReadonlyArray<Cell>, models: ReadonlyArray<Prepared>): ReadonlyArray<Contender> =>
+  cells.map((cell) => {
+    const model = models.find(({ name }) => name === cell.model)!;
+    return { id: cell.id, prepared: model, with: { plan: planOf(cell, model.model) } };
+  });
 
 /** The plan of a real run, predicted: the same text at fidelity `neuron`. */
 const inputsOf = ({ device, seed, tokens }: Setting, system: SystemSpec, models: ReadonlyArray<Prepared>, cell: Cell, run: KeptRun): E.Either<AppError, RunInputs> =>
@@ -106,7 +113,7 @@ export const validateHostProgram = (report: (validation: Validation) => Validati
             const repetitions = args.repetitions ?? DEFAULTS.repetitions[size];
             const key = `${capabilities.version} ${size} ${seed} ${setting.tokens} ${cores} ${checksum(JSON.stringify([cells, models.map(({ model }) => model)]))}`;
             return pipe(
-              runTurns(capabilities, args.out, key, turnsOf(cells, repetitions, seed), cells, models, setting.tokens),
+              runTurns(capabilities, args.out, key, turnsOf(cells, repetitions, seed), contendersOf(cells, models), setting.tokens),
               TE.chain((runs): TaskEither<AppError, Answer> => (runs === null
                 ? TE.right({ stdout: "", notes: [`interrupted: what was run is kept in ${join(args.out, "runs.json")}`] })
                 : pipe(judged(capabilities, setting, models, cells, runs), TE.map((validation): Answer => {

@@ -6,11 +6,13 @@ import { fault, unsupported, type AppError } from "../../sim/base/errors.js";
 import { encodePlan, planCodec, type Plan } from "../../sim/domain/plan.js";
 import type { MeasuredRun } from "../../sim/domain/run.js";
 import { outcomeOf, type Outcome } from "../../experiments/validate/compare.js";
-import type { Cell, Turn } from "../../experiments/validate/cells.js";
-import { planOf } from "../../experiments/validate/plan.js";
+import type { Turn } from "../../experiments/validate/cells.js";
 import type { Capabilities } from "../program.js";
 import type { Prepared } from "./prepared.js";
 import { PROMPT } from "./validate-models.js";
+
+/** What is run under an id: a packed model with a plan, or with so much memory and the engine's own choices. */
+export interface Contender { readonly id: string; readonly prepared: Prepared; readonly with: { readonly plan: Plan } | { readonly memory: number } }
 
 /** One run as it is kept. */
 export interface KeptRun extends Turn { readonly outcome: Outcome; readonly plan: unknown }
@@ -29,23 +31,24 @@ const keptIn = (text: string | null, key: string): ReadonlyArray<KeptRun> => {
 /** The plan that a run had, as the record says. */
 export const planOfRun = (run: KeptRun): E.Either<AppError, Plan> => decode(planCodec, `the plan of ${run.cell}`)(run.plan);
 
-const runTurn = (capabilities: Capabilities, folder: string, turn: Turn, cell: Cell, prepared: Prepared, tokens: number): TaskEither<AppError, KeptRun | null> => {
+const runTurn = (capabilities: Capabilities, folder: string, turn: Turn, { id, prepared, with: given }: Contender, tokens: number): TaskEither<AppError, KeptRun | null> => {
   const [plan, record] = [join(folder, "plan.json"), join(folder, "run.json")];
-  const words = ["generate", "--model", prepared.file, "--prompt", PROMPT, "--tokens", String(tokens + 1), "--plan", plan, "--save", record, "--ignore-end", "--format", "json"];
+  const chosen = "plan" in given ? ["--plan", plan] : ["--memory", `${given.memory}B`];
+  const words = ["generate", "--model", prepared.file, "--prompt", PROMPT, "--tokens", String(tokens + 1), ...chosen, "--save", record, "--ignore-end", "--format", "json"];
   return pipe(
-    capabilities.write([{ path: plan, text: `${JSON.stringify(encodePlan(planOf(cell, prepared.model)))}\n` }]),
+    capabilities.write("plan" in given ? [{ path: plan, text: `${JSON.stringify(encodePlan(given.plan))}\n` }] : []),
     TE.chain(() => capabilities.interruptible((signal) => pipe(
       capabilities.runProgram({ command: [...capabilities.self, ...words], memory: null, cold: [], warm: [], signal }),
       TE.map((ended) => ({ ended, stopped: signal.aborted })),
     ))),
     TE.chain(({ ended, stopped }): TaskEither<AppError, KeptRun | null> => {
       if (stopped) return TE.right(null);
-      if (ended.exit !== 0) return TE.left(unsupported(`cell ${cell.id} (${basename(prepared.file)})`, `its run ended with ${ended.exit === null ? (ended.signal ?? "no code") : `exit code ${ended.exit}`}: ${ended.stderr.trim().split("\n").slice(-3).join(" ")}`));
+      if (ended.exit !== 0) return TE.left(unsupported(`cell ${id} (${basename(prepared.file)})`, `its run ended with ${ended.exit === null ? (ended.signal ?? "no code") : `exit code ${ended.exit}`}: ${ended.stderr.trim().split("\n").slice(-3).join(" ")}`));
       return pipe(
         capabilities.readJson(record),
         TE.chain(({ raw }) => {
           const run = raw as MeasuredRun;
-          return run.origin === "measured" && run.tokens.length === tokens ? TE.right({ ...turn, outcome: outcomeOf(run), plan: run.plan }) : TE.left(fault(`the record of ${cell.id} has ${run.tokens.length} tokens; ${tokens} were asked for`));
+          return run.origin === "measured" && run.tokens.length === tokens ? TE.right({ ...turn, outcome: outcomeOf(run), plan: run.plan }) : TE.left(fault(`the record of ${id} has ${run.tokens.length} tokens; ${tokens} were asked for`));
         }),
       );
     }),
@@ -53,7 +56,7 @@ const runTurn = (capabilities: Capabilities, folder: string, turn: Turn, cell: C
 };
 
 /** All turns that are not kept yet; null when it was interrupted. */
-export const runTurns = (capabilities: Capabilities, out: string, key: string, turns: ReadonlyArray<Turn>, cells: ReadonlyArray<Cell>, models: ReadonlyArray<Prepared>, tokens: number): TaskEither<AppError, ReadonlyArray<KeptRun> | null> => async () => {
+export const runTurns = (capabilities: Capabilities, out: string, key: string, turns: ReadonlyArray<Turn>, contenders: ReadonlyArray<Contender>, tokens: number): TaskEither<AppError, ReadonlyArray<KeptRun> | null> => async () => {
   const path = join(out, "runs.json");
   const stored = await capabilities.readStored(path)();
   if (E.isLeft(stored)) return stored;
@@ -63,8 +66,8 @@ export const runTurns = (capabilities: Capabilities, out: string, key: string, t
   if (known.size > 0) capabilities.log(`${known.size} of ${turns.length} runs are kept in ${path}; ${left.length} are left`)();
   const gauge = capabilities.gauge(left.length, "runs");
   for (const [done, turn] of left.entries()) {
-    const cell = cells.find(({ id }) => id === turn.cell)!;
-    const run = await runTurn(capabilities, join(dirname(models[0]!.file), "run"), turn, cell, models.find(({ name }) => name === cell.model)!, tokens)();
+    const contender = contenders.find(({ id }) => id === turn.cell)!;
+    const run = await runTurn(capabilities, join(dirname(contender.prepared.file), "run"), turn, contender, tokens)();
     if (E.isLeft(run) || run.right === null) {
       gauge.end();
       return run as E.Either<AppError, null>;

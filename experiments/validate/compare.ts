@@ -1,5 +1,6 @@
 /** Predicted beside measured: signed errors by cell and by component, their summary, the order of the cells. Pure. */
 import type { RunRecord } from "../../sim/domain/run.js";
+import { median } from "../median-interval.js";
 import type { Cell, Role } from "./cells.js";
 
 /** Of a token, in ms: all of it; the mean thread computing; the flash with a read under way; waiting for it while nothing computes. */
@@ -80,12 +81,6 @@ export const kendallTau = (pairs: ReadonlyArray<readonly [number, number]>): num
 };
 
 export interface Summary { readonly cells: number; readonly medianAbsError: number; readonly meanAbsError: number; readonly worstAbsError: number; readonly kendallTau: number }
-
-const median = (values: ReadonlyArray<number>): number => {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length === 0 ? 0 : sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-};
 
 export const summaryOf = (cells: ReadonlyArray<Pick<CellResult, "signedError" | "predicted" | "measured">>): Summary => {
   const errors = cells.map(({ signedError }) => Math.abs(signedError));

@@ -24,7 +24,7 @@ const WORST = 5;
 /** What was aimed at, beside what came out. */
 const AIMS = [["median", 0.05], ["mean", 0.08]] as const;
 
-const settingOf = ({ cell }: CellResult): string => `${Math.round(100 * cell.budget)} % held, ${cell.loading}, ${cell.overlap}, ${cell.cache}, ${cell.submitters === "io-thread" ? `${cell.reads} lanes` : `ring of ${cell.reads}`}, ${cell.threads} ${cell.threads === 1 ? "thread" : "threads"}, depth ${cell.depth}, clusters of ${cell.cluster}`;
+export const settingOf = ({ cell }: Pick<CellResult, "cell">): string => `${Math.round(100 * cell.budget)} % held, ${cell.loading}, ${cell.overlap}, ${cell.cache}, ${cell.submitters === "io-thread" ? `${cell.reads} lanes` : `ring of ${cell.reads}`}, ${cell.threads} ${cell.threads === 1 ? "thread" : "threads"}, depth ${cell.depth}, clusters of ${cell.cluster}`;
 
 const rowOf = (result: CellResult): ReadonlyArray<string> => [
   result.id, result.role, settingOf(result), result.predicted.toFixed(2), result.measured.toFixed(2), percent(result.signedError), percent(result.unfitted),

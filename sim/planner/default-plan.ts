@@ -17,6 +17,8 @@ import { rowsOf, sizesOf } from "../domain/model.js";
 
 /** Cold neurons of a cluster: 512 × 4096 is the paper's example of a chunk (v3, section 4.1.2); two of them keep the queue's cost low. */
 const CLUSTER_NEURONS = 1024;
+/** Of the engine of this repository, unless told otherwise: its sums' block, the least that it computes at once. (cli/programs: DEFAULTS of its settings) */
+const GATED_CLUSTER_NEURONS = 256;
 /**
  * Clusters in flight: twice the eight per matrix that Figure 6 draws. Eight leave the flash waiting where resident clusters
  * hold the threads (v1 at 19 GiB runs 11 % slower), 32 take their buffers from a 7B's cache; the paper's planner finds it by profiling.
@@ -133,7 +135,7 @@ export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: Sys
       const { threads, ioCore } = computeThreads(device, system, mechanisms, !fit.all && mechanisms.computation !== "dense");
       const usesNpu = mechanisms.decodeOn === "cpu+npu";
       // No cluster is larger than an expert.
-      const clusterNeurons = Math.min(CLUSTER_NEURONS, model.ffn);
+      const clusterNeurons = Math.min(mechanisms.computation === "gated" ? GATED_CLUSTER_NEURONS : CLUSTER_NEURONS, model.ffn);
       // A model so small that its clusters under way would be more than the room for all of it has that room for them, and no cache.
       const inFlight = fit.all || mechanisms.overlap !== "cluster" || mechanisms.computation !== "predicted" ? 0 : Math.min(fit.ffn, pipelineBytes(model, mechanisms, clusterNeurons, DEPTH));
       const cacheBytes = fit.ffn - inFlight;

@@ -7,8 +7,9 @@ import type { Capabilities } from "../../cli/program.js";
 import { validateHostProgram } from "../../cli/programs/validate-host.js";
 import type { Prepared } from "../../cli/programs/prepared.js";
 import { validateFile } from "../../cli/programs/validate-models.js";
-import { runTurns, type Kept } from "../../cli/programs/validate-runs.js";
+import { runTurns, type Contender, type Kept } from "../../cli/programs/validate-runs.js";
 import { cellsOf, turnsOf } from "../../experiments/validate/cells.js";
+import { planOf } from "../../experiments/validate/plan.js";
 import { testModel } from "../arb/neurons.js";
 import { aPlan, commandNamed, fake, given } from "../fakes/capabilities.js";
 import { fakeRunRecord } from "../fakes/run-record.js";
@@ -17,6 +18,11 @@ const TOKENS = 4;
 const cells = cellsOf(["one", "two"], 1, true, 2);
 const turns = turnsOf(cells, 1, 1);
 const models = ["one", "two"].map((name): Prepared => ({ name, file: `/cache/${name}.flash`, model: { ...testModel({ layers: 2, ffn: 1024 }), name }, activations: new Uint8Array() }));
+
+const contenders = cells.map((cell): Contender => {
+  const prepared = models.find(({ name }) => name === cell.model)!;
+  return { id: cell.id, prepared, with: { plan: planOf(cell, prepared.model) } };
+});
 
 /** A machine on which each run takes its number of milliseconds a token; `fails` says at which run something else happens. */
 const machine = (files: Readonly<Record<string, string>> = {}, at: (run: number) => "runs" | "fails" | "is stopped" | "is short" = () => "runs") => {
@@ -38,7 +44,7 @@ const machine = (files: Readonly<Record<string, string>> = {}, at: (run: number)
       return TE.right({ exit: 0, signal: null, stdout: "{}", stderr: "", spent: null });
     },
   };
-  return { f, asked, go: (key = "a key") => runTurns(capabilities, "/out", key, turns, cells, models, TOKENS)() };
+  return { f, asked, go: (key = "a key") => runTurns(capabilities, "/out", key, turns, contenders, TOKENS)() };
 };
 
 const kept = (files: ReadonlyMap<string, string>): Kept => JSON.parse(files.get("/out/runs.json")!) as Kept;
@@ -96,8 +102,8 @@ const typed = async (named: Readonly<Record<string, unknown>>): Promise<{ readon
 
 describe("what is typed", () => {
   it.each([
-    [{}, /host \| phone DIR: is missing/],
-    [{ what: "telephone" }, /host \| phone DIR: should be one of host, phone, got "telephone"/],
+    [{}, /host \| tuned \| phone DIR: is missing/],
+    [{ what: "telephone" }, /host \| tuned \| phone DIR: should be one of host, tuned, phone, got "telephone"/],
     [{ what: "host", device: "oneplus-99" }, /--device: unknown device: oneplus-99; did you mean/],
     [{ what: "host", device: "oneplus-12", models: ["a.gguf", "a.gguf"] }, /--models: names a file twice/],
     [{ what: "host", device: "oneplus-12", repetitions: "0" }, /--repetitions: should be a whole number between 1 and 20/],
