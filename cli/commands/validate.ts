@@ -2,27 +2,29 @@ import { workersFlag, type Command } from "../command.js";
 
 export const validateCommand: Command = {
   name: "validate",
-  positional: { key: "what", shown: "host | phone DIR", many: true, help: "host: this machine; phone: the recorded runs of a phone in this folder" },
-  summary: "The simulator against a machine, cell by cell: plans that the engine runs here (host), or runs that were recorded on a phone (phone)",
+  positional: { key: "what", shown: "host | phone DIR | trace [FILE]", many: true, help: "host: this machine; phone: the recorded runs of a phone in this folder; trace: the simulator's picture of neurons against a recorded text (default: of the model that comes along)" },
+  summary: "The simulator against a machine, cell by cell: plans that the engine runs here (host), runs that were recorded on a phone (phone), or the neurons of a recorded text (trace)",
   flags: [
-    { name: "device", value: "NAME", help: "the profile that predicts, or a path to a .json (default: host: this-host, as neuronlab probe wrote it; phone: oneplus-15r)" },
+    { name: "device", value: "NAME", help: "the profile that predicts, or a path to a .json (default: host: this-host, as neuronlab probe wrote it; phone: oneplus-15r; trace: oneplus-12)" },
     { name: "quick", value: null, help: "host: 12 plans over smaller models, once each, in under two minutes; without it 48 plans, twice each" },
     { name: "models", value: "FILE", help: "host: GGUF files instead of the three models that are made up; may repeat" },
     { name: "repetitions", value: "N", help: "host: runs of each plan (default: 2, with --quick 1)" },
-    { name: "out", value: "DIR", help: "where the page, the picture and the cells are written (default: host: results/host/validate, where runs are kept while it goes on; phone: results/phone)" },
-    { ...workersFlag, help: `phone: ${workersFlag.help}` },
+    { name: "out", value: "DIR", help: "where the page, the picture and the cells are written (default: host: results/host/validate, where runs are kept while it goes on; phone: results/phone; trace: results/model)" },
+    { name: "check", value: null, help: "trace: write nothing; compare with what is stored, exit 70 where it differs" },
+    { ...workersFlag, help: `phone, trace: ${workersFlag.help}` },
   ],
   examples: [
     ["validate host --quick", "some plans, after neuronlab probe"],
     ["validate host --format json", "cells and summary for a program"],
     ["validate host --device laptop.json --seed 2 --out /tmp/validate", "other plans, another profile"],
     ["validate phone ../shared/data/bigmoe-oneplus15r", "runs of Helldez/BigMoeOnEdge on a OnePlus 15R, predicted"],
+    ["validate trace", "the statistics and assumptions of the simulator, against the model that comes along"],
   ],
   load: async () => {
-    const [{ validateProgram }, { validateHostProgram }, { validatePhoneProgram }, { reportValidation }, { reportPhone }, { drawingTools }] = await Promise.all([
-      import("../programs/validate.js"), import("../programs/validate-host.js"), import("../programs/validate-phone.js"), import("../../experiments/validate/report.js"), import("../../experiments/validate/phone/report.js"), import("../node/drawing.js"),
+    const [{ validateProgram }, { validateHostProgram }, { validatePhoneProgram }, { validateTraceProgram }, { reportValidation }, { reportPhone }, { reportTrace }, { drawingTools }] = await Promise.all([
+      import("../programs/validate.js"), import("../programs/validate-host.js"), import("../programs/validate-phone.js"), import("../programs/validate-trace.js"), import("../../experiments/validate/report.js"), import("../../experiments/validate/phone/report.js"), import("../../experiments/validate/trace/report.js"), import("../node/drawing.js"),
     ]);
     const tools = drawingTools();
-    return validateProgram({ host: validateHostProgram(reportValidation(tools)), phone: validatePhoneProgram(reportPhone(tools)) })(validateCommand);
+    return validateProgram({ host: validateHostProgram(reportValidation(tools)), phone: validatePhoneProgram(reportPhone(tools)), trace: validateTraceProgram(reportTrace(tools)) })(validateCommand);
   },
 };
