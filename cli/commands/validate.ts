@@ -6,8 +6,8 @@ export const validateCommand: Command = {
   summary: "The simulator against a machine, cell by cell: plans that the engine runs here (host), runs that were recorded on a phone (phone), or the neurons of a recorded text (trace)",
   flags: [
     { name: "device", value: "NAME", help: "the profile that predicts, or a path to a .json (default: host: this-host, as neuronlab probe wrote it; phone: oneplus-15r; trace: oneplus-12)" },
-    { name: "quick", value: null, help: "host: 12 plans over smaller models, once each, in under two minutes; without it 48 plans, twice each" },
-    { name: "models", value: "FILE", help: "host: GGUF files instead of the three models that are made up; may repeat" },
+    { name: "quick", value: null, help: "host: 16 plans over smaller models, once each, in some two minutes; without it 64 plans, twice each" },
+    { name: "models", value: "FILE", help: "host: GGUF files instead of the three models that are made up and the one that comes along; may repeat" },
     { name: "repetitions", value: "N", help: "host: runs of each plan (default: 2, with --quick 1)" },
     { name: "out", value: "DIR", help: "where the page, the picture and the cells are written (default: host: results/host/validate, where runs are kept while it goes on; phone: results/phone; trace: results/model)" },
     { name: "check", value: null, help: "trace: write nothing; compare with what is stored, exit 70 where it differs" },
