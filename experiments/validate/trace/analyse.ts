@@ -14,8 +14,8 @@ import { meanOverlaps, overlapsOf } from "./overlap.js";
 import { asTrace, countsOf, evenExpertsText, independentText, partOf, ratesOf, recordedText, shuffledText, simulatedText, type Rates, type Text } from "./text.js";
 import { togetherOf, type Together } from "./together.js";
 
-/** Neurons that the engine keeps and reads together: one, and as many as share pages where rows are as short as in a small model. */
-export const UNITS = [1, 8] as const;
+/** Neurons that the engine keeps and reads together: one, and four, as `pack` groups rows of some 270 bytes (hidden 256, Q8_0) into pages. */
+export const UNITS = [1, 4] as const;
 /** Turned texts of the test of independence: the least probability that it can tell is one in a hundred. */
 const TURNS = 99;
 const DRAWN = 5;

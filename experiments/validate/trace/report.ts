@@ -66,8 +66,8 @@ const likelihoodTable = ({ likelihood: { one, best, ...some } }: Stored): string
 };
 
 const cacheTable = (stored: Stored, unit: number): string =>
-  markdown(["policy", "budget", "replayed", "independent", "drawn", "closed form", "its error, points", "misses", "each layer's own rates"],
-    worstCells(stored, unit).map((c) => [c.policy, whole(c.budget), plain(c.replayed), plain(c.independent), plain(c.drawn), plain(c.closedForm), points(c.error), percent(missError(c.closedForm, c.replayed), 0), c.ownLayers === null ? "-" : plain(c.ownLayers)]));
+  markdown(["policy", "budget", "replayed", "independent", "drawn", "closed form", "its error, points", "misses", ...(unit === 1 ? ["each layer's own rates"] : [])],
+    worstCells(stored, unit).map((c) => [c.policy, whole(c.budget), plain(c.replayed), plain(c.independent), plain(c.drawn), plain(c.closedForm), points(c.error), percent(missError(c.closedForm, c.replayed), 0), ...(c.ownLayers === null ? [] : [plain(c.ownLayers)])]));
 
 const stepTable = ({ steps }: Stored): string =>
   markdown(["budget", "replayed", ...ASSUMPTIONS.map(({ key }) => ({ independence: "independent", evenExperts: "even experts", sharedRates: "shared rates", givenBack: "overlap, variation", closedForm: "Che" })[key]), "closed form", "(order of tokens alone)"],
@@ -81,7 +81,7 @@ const speedTable = (rows: Stored["speeds"]): string => {
 
 const togetherTable = ({ layers }: Stored): string =>
   markdown(["layer", "dispersion", "greatest of the turned texts", "p", "mean correlation of two neurons", "as the simulator draws"],
-    layers.map((l) => [String(l.layer), l.dispersion.toFixed(1), l.greatestTurned.toFixed(2), `${l.probability.toFixed(2)}`, l.correlation.toFixed(3), l.drawnDispersion.toFixed(1)]));
+    layers.map((l) => [String(l.layer), l.dispersion.toFixed(1), l.greatestTurned.toFixed(2), `${l.greatestTurned < l.dispersion ? "≤ " : ""}${l.probability.toFixed(2)}`, l.correlation.toFixed(3), l.drawnDispersion.toFixed(1)]));
 
 const overlapTable = ({ overlaps }: Stored): string =>
   markdown(["tokens later", "recorded", "as the simulator draws", "independent", "recorded, in deviations of independence"],
@@ -160,6 +160,8 @@ simulator's text at fidelity neuron. *Closed form*: what fidelities cluster and 
 waits for reads of missing neurons alone would be predicted too slow by as much. *Each layer's own rates*: the closed form with every layer's own share and curve instead of the model's. Worst first.
 
 ${cacheTable(stored, 1)}
+
+A fixed choice over all layers takes the hottest wherever they are, which the closed form (the same share of each layer) does not: with its own rates in it that shows more.
 
 Where short rows share pages, the engine keeps ${stored.cells.find(({ unit }) => unit > 1)?.unit ?? 1} neurons together:
 
