@@ -32,7 +32,7 @@ describe("validate trace", () => {
     const { code, f } = await typed({ what: ["trace", "/t/model.trace"], out: "/out" });
     expect(f.stderr()).not.toMatch(/mistake/);
     expect(code).toBe(0);
-    const written = Object.fromEntries([...f.files].filter(([path]) => path.startsWith("/out/")).map(([path, text]) => [path, String(text)]));
+    const written = Object.fromEntries([...f.files].filter(([path]) => path.startsWith("/out/")));
     expect(Object.keys(written).sort()).toEqual(["/out/README.md", "/out/figure.svg", "/out/statistics.json"]);
     const { steps, cells, layers } = JSON.parse(written["/out/statistics.json"]!) as { readonly steps: ReadonlyArray<Readonly<Record<string, number>>>; readonly cells: ReadonlyArray<{ readonly policy: string; readonly unit: number; readonly budget: number; readonly closedForm: number }>; readonly layers: ReadonlyArray<unknown> };
     expect(layers).toHaveLength(6);

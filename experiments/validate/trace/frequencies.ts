@@ -114,7 +114,7 @@ export const fitFrequencies = (model: ModelSpec, published: ModelSpec, known: Te
     return {
       layer, active: rateOfAll([counts]), modelActive: meanRate(bins), carried, modelCarried,
       distance: distance(carried, modelCarried), publishedDistance: distance(carried, publishedCurve), evenDistance: distance(carried, SHARES),
-      never: mean(counts.fired.map((count, place) => (count + before[layer]!.fired[place]! === 0 ? 1 : 0))),
+      never: mean(counts.fired.map((count, place) => (count > 0 || before[layer]!.fired[place]! > 0 ? 0 : 1))),
     };
   });
   return { layers, likelihood: bits };

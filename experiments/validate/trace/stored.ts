@@ -35,7 +35,7 @@ export const storedOf = ({ recorded, published, analysis, speeds, published47b, 
       experts: experts[layer]!,
     })),
     likelihood: frequencies.likelihood,
-    overlaps: overlaps.map(({ layers: _, ...row }) => row),
+    overlaps: overlaps.map(({ distance, recorded: found, drawn, independent, deviation }) => ({ distance, recorded: found, drawn, independent, deviation })),
     cells: rest.cells, best: rest.best, steps: rest.steps, speeds, published47b,
   };
   return JSON.parse(JSON.stringify(document, rounded)) as Plain<typeof document>;
