@@ -176,7 +176,7 @@ module.exports = {
       name: "no-dead-files",
       severity: "error",
       comment: "what ships is reached from the entry, from the worker or from a page, or it is a slow twin that tests compare with",
-      from: { path: "^(cli/(main|node/worker)|site/phone/page|site/(index|figures|plan|pipeline)|site/build/vite\\.config)\\.ts$" },
+      from: { path: "^(cli/(main|node/worker)|site/phone/page|site/(index|figures|activations|plan|pipeline)|site/build/vite\\.config)\\.ts$" },
       to: {
         path: "^(cli|experiments|sim|site)/",
         pathNot: [

@@ -9,12 +9,12 @@ import { addressOf, listed, originOf, stored, type Stored } from "./stored.js";
 /** Nothing to show, and what would make it. */
 export const gap = (what: string, command: string): HTMLElement => make("p", { class: "gap" }, `${what} `, make("code", {}, command), " makes it.");
 
-const unread = ({ path }: Stored, error: unknown): HTMLElement => make("p", { class: "refusal" }, `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+export const unread = ({ path }: Stored, error: unknown): HTMLElement => make("p", { class: "refusal" }, `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
 
 /** Drawn by our own functions from numbers and names; put in as the tree that it is. */
-const svgOf = (text: string): Node => document.importNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, true);
+export const svgOf = (text: string): Node => document.importNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, true);
 
-const framed = (picture: Node, caption: string, from: Parameters<typeof originOf>[0], ...more: ReadonlyArray<Node>): HTMLElement =>
+export const framed = (picture: Node, caption: string, from: Parameters<typeof originOf>[0], ...more: ReadonlyArray<Node>): HTMLElement =>
   make("figure", {}, make("div", { class: "drawn", tabindex: 0, role: "group", "aria-label": caption }, picture), make("figcaption", {}, caption, " ", make("code", {}, originOf(from))), ...more);
 
 interface Points { readonly points: ReadonlyArray<ResultPoint>; readonly curves: ReadonlyArray<{ readonly panel: string; readonly series: string; readonly x: number | string; readonly unit: string; readonly simulated: number | null }>; readonly claims: ReadonlyArray<ClaimResult> }

@@ -23,7 +23,7 @@ const DEFAULTS = { seed: 1, out: "results/host/validate", tokens: { full: 24, qu
 
 const fieldsWith = (names: Names) => ({
   ...shared,
-  what: choice("host", "tuned", "phone"),
+  what: choice("host", "tuned", "phone", "trace"),
   device: optional(nameOrFile("device", names.device), THIS_HOST),
   quick: switchedOn,
   models: absent(words("name GGUF files")),
@@ -51,8 +51,10 @@ const settingOf = ({ args, device, system }: { readonly args: Args; readonly dev
 
 const prepared = ({ args, size, tokens }: Setting): Program<ReadonlyArray<Prepared>> => (capabilities) => {
   const folder = join(dirname(dirname(capabilities.thisHost)), "validate", size);
-  const tasks = args.models === null ? shapes(args.quick).map((shape) => validateShape(capabilities, folder, shape, tokens)) : args.models.map((file) => validateFile(capabilities, folder, file, tokens));
-  return TE.sequenceSeqArray(tasks);
+  const files = (all: ReadonlyArray<string>): ReadonlyArray<TaskEither<AppError, Prepared>> => all.map((file) => validateFile(capabilities, folder, file, tokens));
+  if (args.models !== null) return TE.sequenceSeqArray(files(args.models));
+  // Those that are made up come first, so that their cells are the same with the trained one and without.
+  return pipe(capabilities.shippedModels, TE.chain((shipped) => TE.sequenceSeqArray([...shapes(args.quick).map((shape) => validateShape(capabilities, folder, shape, tokens)), ...files(shipped.slice(0, 1))])));
 };
 
 const contendersOf = (cells: ReadonlyArray<Cell>, models: ReadonlyArray<Prepared>): ReadonlyArray<Contender> =>

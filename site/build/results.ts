@@ -6,7 +6,7 @@ import { cutToOneToken } from "./one-token.js";
 import { simulatedToken } from "./simulated-token.js";
 
 /** Pictures of papers and tables of pages lie in points.json; what a user adds is read from the user's own folder. */
-const SHOWN = [/^paper\/[^/]+\/points\.json$/, /^sweeps\/[^/]+\/(figure\.svg|runs\.csv)$/, /^tuned\/.*\.json$/, /^phone\/cells\.json$/, /^host\/(validate|timeline|llama\.cpp)\/(.*\/)?(cells|comparison|measured|predicted|memory)[^/]*\.(json|svg)$/];
+const SHOWN = [/^paper\/[^/]+\/points\.json$/, /^sweeps\/[^/]+\/(figure\.svg|runs\.csv)$/, /^tuned\/.*\.json$/, /^phone\/cells\.json$/, /^model\/statistics\.json$/, /^host\/(validate|timeline|llama\.cpp)\/(.*\/)?(cells|comparison|measured|predicted|memory)[^/]*\.(json|svg)$/];
 /** A page that loads more than this is no page. */
 const MOST_BYTES = 4e6;
 

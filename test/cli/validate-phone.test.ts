@@ -34,7 +34,7 @@ const RECORDED = [
 const typed = async (named: Readonly<Record<string, unknown>>, files = RECORDED) => {
   const f = fake({ files: Object.fromEntries(files.map(({ path, text }) => [`/phone/${path}`, text])), simulate });
   const command = commandNamed("validate");
-  const code = await execute(validateProgram({ host: () => () => { throw new Error("not asked"); }, tuned: () => () => { throw new Error("not asked"); }, phone: validatePhoneProgram(report) })(command)(given({ format: "json", out: "/out", ...named })), f.capabilities);
+  const code = await execute(validateProgram({ host: () => () => { throw new Error("not asked"); }, tuned: () => () => { throw new Error("not asked"); }, phone: validatePhoneProgram(report), trace: () => () => { throw new Error("not asked"); } })(command)(given({ format: "json", out: "/out", ...named })), f.capabilities);
   return { code, f, json: !f.stdout().startsWith("{") ? null : (JSON.parse(f.stdout()) as Readonly<Record<string, never>>) };
 };
 

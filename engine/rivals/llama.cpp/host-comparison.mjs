@@ -8,9 +8,9 @@
 // to see that everything works; --large adds a sweep of a model of 7 billion parameters (15 GB more), which takes the longest.
 // Takes about an hour on two idle cores, a few minutes with --quick, two hours more with --large. Exit codes: 0, 2 wrong option, that of the command that failed, 128 + signal.
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { constants, homedir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -21,6 +21,9 @@ const SHAPES = {
   large: { hidden: 4096, neurons: 14336, layers: 32, heads: 32, "kv-heads": 8, "head-dim": 128, vocabulary: 32000, context: 8192 },
   quick: { hidden: 1024, neurons: 8192, layers: 12, heads: 8, "kv-heads": 4, "head-dim": 128, vocabulary: 8192, context: 2048 },
 };
+
+/** The first of the models in models/, as `generate` takes it. A checkout may have none. */
+const SHIPPED = readdirSync(join(ROOT, "models"), { recursive: true }).filter((file) => file.endsWith(".gguf") && !file.endsWith(".predictor.gguf")).sort().slice(0, 1).map((file) => join(ROOT, "models", file));
 
 /** Activations after Bamboo's: one neuron in ten fires. The dense SiLU model has the same shape, and is what llama.cpp is made for. */
 const modelsOf = (shape, large) => ({
@@ -34,6 +37,7 @@ const modelsOf = (shape, large) => ({
 /** What is asked, each in a folder of its own. `limits` runs over shares of the model's GGUF file. */
 const questionsOf = (quick, large) => [
   { name: "in-memory", about: "a dense ReLU model in memory, prompt and generation", model: "relu", pair: "silu", words: quick ? ["-p", "32", "-n", "4", "-r", "2"] : ["-p", "512", "-n", "64", "-r", "3"] },
+  ...SHIPPED.map((file) => ({ name: "shipped", about: `${basename(file, ".gguf")}, the trained model that comes along, in memory`, file, pair: null, words: quick ? ["-p", "32", "-n", "8", "-r", "2"] : ["-p", "512", "-n", "64", "-r", "3"] })),
   { name: "limits-dense", about: "the same model under limits of memory", model: "relu", pair: "silu", words: ["--memory", quick ? "100%..200%/2" : "10%..120%/8", "-p", "0", "-n", quick ? "4" : "8", "-r", "2"] },
   { name: "limits-experts", about: "a mixture of eight experts, two in use, under limits of memory", model: "experts", pair: null, words: ["--memory", quick ? "100%..200%/2" : "10%..120%/8", "-p", "0", "-n", quick ? "4" : "8", "-r", "2"] },
   ...(large ? [{ name: "limits-large", about: "a dense ReLU model of 7 billion parameters under limits of memory", model: "relu-large", pair: "silu-large", words: ["--memory", "10%..120%/8", "-p", "0", "-n", "8", "-r", "2"] }] : []),
@@ -80,8 +84,8 @@ const main = async () => {
   mkdirSync(folder, { recursive: true });
   const shapes = modelsOf(SHAPES[size], SHAPES.large);
   const questions = questionsOf(values.quick, values.large);
-  for (const { name, model, pair, words } of questions) {
-    const own = await made(folder, model, shapes[model], true);
+  for (const { name, model, file, pair, words } of questions) {
+    const own = file === undefined ? await made(folder, model, shapes[model], true) : { file };
     const best = pair === null ? null : await made(folder, pair, shapes[pair], false);
     say(`${name}: into ${join(out, name)}`);
     // A packed file and a GGUF file hold the same weights; in memory the engine takes the GGUF file, as llama.cpp does.

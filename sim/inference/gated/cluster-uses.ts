@@ -59,7 +59,8 @@ export const unitBins = (bins: RateBins, size: number, seed: number): RateBins =
 const missesOf = (model: ModelSpec, plan: Plan, cut: Cut, layers: ReadonlyArray<RateBins>): ReadonlyArray<GapMiss> => {
   const always = (share: number): ReadonlyArray<GapMiss> => layers.map(() => ({ missOfActive: share, missIfExpertRepeats: share, missIfExpertSwitches: share }));
   const capacityShare = cut.coldSlots / cut.unitKeys;
-  if (capacityShare >= 1) return always(0);
+  // A window drops what is too old, however much room there is.
+  if (capacityShare >= 1 && plan.mechanisms.cache !== "window") return always(0);
   if (capacityShare <= 0) return always(1);
   // A fixed choice by place knows nothing of who is hot.
   if (cut.fixedUnits) return always(1 - capacityShare);

@@ -33,7 +33,7 @@ export const demandOfLayer = (costs: GatedCosts, plan: Plan, use: LayerUse): Dem
   }
   return {
     ...NO_DEMAND,
-    active: fired, work: fired, missing: use.misses, clusters,
+    active: fired, work: fired, missing: use.misses, lookups: use.lookups, clusters,
     chainClusters: rounds, chainWork: rounds * mostNeurons * cut.gateRow, chainMissing: mostBlockNs,
     chainNs: rounds * (mostBeside + latencyNs) + 2 * (latencyNs + mostBeside),
     denseBytes: neurons * cut.gateRow, otherMissingBytes: bytesOf(use), readNs, aroundNs: around,

@@ -46,7 +46,7 @@ const recorded = (trace: ActivationTrace): Text => {
 const drawn = (model: ModelSpec, request: RunRequest): Text => {
   const process = createNeuronProcess(model, request.seed);
   const { ffn, experts: { count } } = model;
-  const places = Array.from({ length: model.layers }, (_, layer) => shuffled(ffn, request.seed, layer));
+  const places = Array.from({ length: model.layers }, (_, layer) => placesOf(ffn, request.seed, layer));
   const ids = new Int32Array(process.mostActive);
   return {
     nextToken: process.nextToken,
@@ -66,7 +66,8 @@ const drawn = (model: ModelSpec, request: RunRequest): Text => {
   };
 };
 
-const shuffled = (count: number, seed: number, layer: number): Int32Array => {
+/** Where in an expert of this layer the neuron of each rank lies. */
+export const placesOf = (count: number, seed: number, layer: number): Int32Array => {
   const random = stream(seed, `neurons/places/layer-${layer}`);
   const order = Int32Array.from({ length: count }, (_, i) => i);
   for (let i = count - 1; i > 0; i--) {

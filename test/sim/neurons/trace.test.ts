@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { E } from "../../../sim/base/fp.js";
-import { crc32 } from "../../../sim/base/checksum.js";
 import { describeError } from "../../../sim/base/errors.js";
 import { ranksOf, traceProcess } from "../../../sim/neurons/trace-process.js";
 import { asRecorded, traceStatistics } from "../../../sim/neurons/trace-statistics.js";
@@ -9,40 +8,13 @@ import { decodeTrace, type ActivationTrace } from "../../../sim/neurons/trace.js
 import { simulate } from "../../../sim/inference/simulate.js";
 import { stream } from "../../../sim/base/random.js";
 import { loadDevice, loadModel, loadSystem } from "../../data/profiles.js";
-
-/** Tokens by layers: each expert in use (ascending) with its active neurons (ascending). */
-type Text = ReadonlyArray<ReadonlyArray<ReadonlyArray<readonly [number, ReadonlyArray<number>]>>>;
-interface Shape { readonly layers: number; readonly experts: number; readonly active: number; readonly ffn: number }
-
-const number = (value: number): ReadonlyArray<number> => (value < 128 ? [value] : [(value % 128) + 128, ...number(Math.floor(value / 128))]);
-const word = (value: number): ReadonlyArray<number> => [...new Uint8Array(Uint32Array.of(value).buffer)];
-
-/** The obvious writer: neurons as distances, all tokens in one chunk, fired neurons recorded. The engine's own is held to the same vectors. */
-const writeSlow = ({ layers, experts, active, ffn }: Shape, text: Text, prompt = 0): Uint8Array => {
-  const header = [...new TextEncoder().encode("NLABTRCE"), ...[1, layers, experts, active, ffn, 1, 0].flatMap(word)];
-  const set = (neurons: ReadonlyArray<number>): ReadonlyArray<number> => [...number(2 * neurons.length), ...neurons.flatMap((neuron, i) => number(i === 0 ? neuron : neuron - neurons[i - 1]! - 1))];
-  const body = [...text.flatMap((_, token) => word(token)), ...Array.from({ length: layers }, (_, layer) => text.flatMap((token) => (token[layer] ?? []).flatMap(([expert, neurons]) => [...number(expert), ...set(neurons)]))).flat()];
-  const end = [...word(text.length), ...word(0), ...word(prompt)];
-  const sum = (bytes: ReadonlyArray<number>): ReadonlyArray<number> => word(crc32(Uint8Array.from(bytes)));
-  const chunk = text.length === 0 ? [] : [...word(text.length), ...word(body.length), ...sum(body), ...body];
-  return Uint8Array.from([...header, ...sum(header), ...chunk, ...word(0), ...end, ...sum(end)]);
-};
+import { told, writeSlow, type Shape, type Text } from "../../fakes/trace-writer.js";
 
 const read = (bytes: Uint8Array): ActivationTrace => {
   const decoded = decodeTrace("x.trace")(bytes);
   if (E.isLeft(decoded)) throw new Error(describeError(decoded.left));
   return decoded.right;
 };
-
-/** Everything a trace says, token by token. */
-const told = (trace: ActivationTrace): Text =>
-  Array.from({ length: trace.tokens }, (_, token) =>
-    Array.from({ length: trace.layers }, (__, layer) => {
-      const [experts, neurons] = [new Int32Array(trace.active), new Int32Array(trace.active * trace.ffn)];
-      trace.expertsInto(token, layer, experts);
-      const found = trace.neuronsInto(token, layer, neurons);
-      return [...experts].map((expert) => [expert, [...neurons.subarray(0, found)].filter((neuron) => Math.floor(neuron / trace.ffn) === expert).map((neuron) => neuron % trace.ffn)] as const);
-    }));
 
 describe("an activation trace", () => {
   const vector = new Uint8Array(readFileSync("test/vectors/activation-trace.bin"));
