@@ -52,8 +52,8 @@ export interface RunSetting {
   readonly planned: PlannedModel | null;
 }
 
-/** The shape of the model that a plan was made for; absent numbers are not known, and not compared. */
-export interface PlannedModel { readonly name: string; readonly layers: number; readonly hidden: number; readonly neurons: number; readonly experts: number; readonly used?: number; readonly vocabulary?: number }
+/** The shape of the model that a plan was made for, as far as sizes in a plan follow from it: files of one model pad the vocabulary in different ways. An absent number is not known, and not compared. */
+export interface PlannedModel { readonly name: string; readonly layers: number; readonly hidden: number; readonly neurons: number; readonly experts: number; readonly used?: number }
 
 export interface GenerateRequest extends RunSetting {
   readonly prompt: string;

@@ -61,7 +61,7 @@ export const settingOf = (args: SettingArgs, plan: Mapped["request"], shape: Fla
   granularity: args.granularity ?? plan.granularity ?? DEFAULTS.granularity,
   overlap: args.overlap ?? plan.overlap ?? DEFAULTS.overlap,
   gates: args.gates ?? plan.gates ?? DEFAULTS.gates,
-  ffn: args.ffn,
+  ffn: args.ffn === "auto" ? (plan.ffn ?? args.ffn) : args.ffn,
   planned: plan.planned ?? null,
 });
 

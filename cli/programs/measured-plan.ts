@@ -18,8 +18,20 @@ const LARGEST_READ = 512 * 1024;
 const WEIGHTS = "weights outside the FFNs";
 const KV = "KV cache";
 
+/** What a process holds when it begins is counted in such steps, and the next run may begin one higher. (PROCESS_STEP, engine/crates/generate/src/place.rs) */
+const PROCESS_STEP = 64 * 1024 * 1024;
+
+const bytesIn = (parts: GenerateReport["fixed"]): number => parts.reduce((sum, { bytes }) => sum + bytes, 0);
+
+/** Of a run without a limit: what the phase that needs more held, and room for the same run to come about again. */
+const heldBy = (report: GenerateReport): number => {
+  const { phases } = report;
+  const inPhases = phases === undefined ? report.ffnBytes : Math.max(...[phases.prefill, phases.decode].map(({ parts, hot, cold }) => bytesIn(parts) + hot + cold));
+  return bytesIn(report.fixed) + inPhases + PROCESS_STEP;
+};
+
 /** While tokens are generated: a plan has one division, and decoding is what it is for. */
-const bytesOf = (report: GenerateReport, is: (part: string) => boolean): number => [...report.fixed, ...(report.phases?.decode.parts ?? [])].filter(({ part }) => is(part)).reduce((sum, { bytes }) => sum + bytes, 0);
+const bytesOf = (report: GenerateReport, is: (part: string) => boolean): number => bytesIn([...report.fixed, ...(report.phases?.decode.parts ?? [])].filter(({ part }) => is(part)));
 
 /** All of the plan's kind where the number of threads is the plan's, else cores of one kind: here nobody knows kinds. */
 const threadsOf = (threads: number, given: Plan | null): Plan["compute"]["threads"] => {
@@ -30,11 +42,12 @@ const threadsOf = (threads: number, given: Plan | null): Plan["compute"]["thread
 export interface MeasuredOn { readonly device: string; readonly model: string; readonly system: string }
 
 export const measuredPlan = (request: GenerateRequest, report: GenerateReport, given: Plan | null, on: MeasuredOn): Plan => {
-  const fromFlash = report.ffn === "from flash";
-  const lanes = report.reads === undefined || report.reads.backend.startsWith("pread");
+  const fromFlash = report.ffn === "from flash" || report.ffn === "predicted from flash";
+  const lanes = report.reads === undefined ? request.io.backend === "lanes" : report.reads.backend.startsWith("pread");
   const fixed = bytesOf(report, (part) => part === WEIGHTS);
   const kv = bytesOf(report, (part) => part === KV);
   const runtime = bytesOf(report, (part) => part !== WEIGHTS && part !== KV);
+  // A hot segment with room for up and down too is how the engine and the simulator know FFNs that are in memory whole.
   const [hot, cold] = fromFlash ? [report.hot, report.cold] : [report.ffnBytes, 0];
   return {
     schema: "neuronlab/plan@1",
@@ -43,7 +56,7 @@ export const measuredPlan = (request: GenerateRequest, report: GenerateReport, g
     model: on.model,
     shape: report.shape,
     system: on.system,
-    memory: report.memory ?? fixed + kv + runtime + hot + cold,
+    memory: report.memory ?? heldBy(report),
     mechanisms: {
       computation: computationOf(report),
       decodeOn: "cpu",

@@ -20,8 +20,6 @@ pub struct PlannedRequest {
     pub experts: f64,
     /// Experts that a token uses; absent: not known.
     pub used: Option<f64>,
-    /// Tokens in the vocabulary; absent: not known.
-    pub vocabulary: Option<f64>,
 }
 
 /// The shape of the model that a file holds.
@@ -61,6 +59,5 @@ pub(crate) fn planned(request: &PlannedRequest) -> Result<PlannedModel, Failure>
         neurons: count(request.neurons)?,
         experts: count(request.experts)?,
         used: request.used.map(count).transpose()?,
-        vocabulary: request.vocabulary.map(count).transpose()?,
     })
 }

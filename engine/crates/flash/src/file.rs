@@ -193,6 +193,11 @@ impl FlashFile {
         &self.layers
     }
 
+    /// Bytes of the FFNs' weights without padding: what they take in memory.
+    pub fn ffn_weight_bytes(&self) -> u64 {
+        self.layers.iter().map(LayerLayout::weight_bytes).sum()
+    }
+
     /// Order of neurons in every layer.
     pub fn order(&self) -> &NeuronOrder {
         &self.order

@@ -256,6 +256,11 @@ impl LayerLayout {
         u64::from(self.shape.neurons) * (self.gate_row + self.up_row) + units * self.down_row
     }
 
+    /// Bytes of weights in all experts, without padding.
+    pub fn weight_bytes(&self) -> u64 {
+        u64::from(self.shape.experts) * self.payload_bytes()
+    }
+
     /// Parts of an expert that carry a checksum each: the gate part and the up-and-down part of every group, or three matrices.
     pub fn parts_of_expert(&self) -> u64 {
         match self.arrangement {

@@ -69,14 +69,18 @@ const STREAMED_NEURONS: u64 = 1024;
 const HEAP: u64 = 36 << 20;
 const HEAP_OF_THREAD: u64 = 3 << 20;
 
-/// Threads of a run: those that compute, and those that read when there is a limit of memory.
-pub(crate) fn threads(options: &Options) -> u64 {
-    let reading = match (options.memory, options.backend) {
-        (None, _) => 0,
-        (Some(_), BackendChoice::Lanes(lanes)) => u64::from(lanes),
-        (Some(_), BackendChoice::Uring(_)) => 1,
-    };
-    options.threads as u64 + reading
+/// Threads that read beside those that compute, where FFNs are on flash.
+pub(crate) fn reading_threads(options: &Options) -> u64 {
+    match options.backend {
+        BackendChoice::Lanes(lanes) => u64::from(lanes),
+        BackendChoice::Uring(_) => 1,
+    }
+}
+
+/// Whether segments of these sizes (hot, cold; bytes) are those of FFNs that are in memory whole: what a run in memory says of itself,
+/// since it has no segments, is a hot one with room for up and down too.
+pub(crate) fn is_whole(file: &FlashFile, segments: Option<(u64, u64)>) -> bool {
+    segments.is_some_and(|(hot, _)| hot >= file.ffn_weight_bytes())
 }
 
 /// The record of what happens when, where one is kept.
@@ -206,11 +210,17 @@ fn of_decode(config: &ModelConfig, needs: &Needs) -> Share {
     }
 }
 
-/// Divides what is left beside `fixed` and the share's own parts between the share's segments. Where nothing is left, the answer is what
+/// Divides what is left of the memory beside `fixed` and the share's own parts between the share's segments, none larger than wanted. Where nothing is left, the answer is what
 /// suffices for both phases: `least`, the parts beside `fixed` of the one that needs more.
-fn segments(fixed: &[Part], share: &mut Share, options: &Options, needs: &Needs, least: &[Part]) -> Result<(), GenerateError> {
+fn segments(
+    fixed: &[Part],
+    share: &mut Share,
+    (memory, wanted): (Option<u64>, Option<(u64, u64)>),
+    needs: &Needs,
+    least: &[Part],
+) -> Result<(), GenerateError> {
     let held = sum(fixed) + sum(&share.parts);
-    let left = match options.memory {
+    let left = match memory {
         None => u64::MAX,
         Some(allowed) if allowed >= held => allowed - held,
         Some(allowed) => {
@@ -223,7 +233,7 @@ fn segments(fixed: &[Part], share: &mut Share, options: &Options, needs: &Needs,
         }
     };
     let whole = |bytes: u64, slot: usize| bytes / slot.max(1) as u64 * slot as u64;
-    let wanted = options.segments.unwrap_or((u64::MAX, u64::MAX));
+    let wanted = wanted.unwrap_or((u64::MAX, u64::MAX));
     let for_hot = if needs.hot_first {
         left
     } else {
@@ -263,13 +273,15 @@ pub(crate) fn divide(
             decode
         }
     };
+    // All in memory was wanted and has no room, or not in this form: then as much of it as there is room for.
+    let limits = (options.memory, options.segments.filter(|_| !is_whole(file, options.segments)));
     for share in [&mut prefill, &mut decode] {
-        segments(&fixed, share, options, &needs, &least)?;
+        segments(&fixed, share, limits, &needs, &least)?;
     }
     let holds = |bytes: u64, slot: usize, wanted: usize| bytes / slot.max(1) as u64 >= wanted as u64;
     if !holds(decode.hot, needs.hot_slot, needs.layer_hot) || !holds(decode.cold, needs.cold_slot, needs.layer_cold) {
         decode.parts.push(without_slots);
-        segments(&fixed, &mut decode, options, &needs, &least)?;
+        segments(&fixed, &mut decode, limits, &needs, &least)?;
     }
     Ok(Budget {
         limit: options.memory,
@@ -327,9 +339,10 @@ mod tests {
         let file = FlashFile::open(&packed).unwrap();
         let config = ModelConfig::from_gguf(ModelFile::open(&gguf).unwrap().source().gguf()).unwrap();
         let held = 1_000_000;
-        let divided = |memory: u64, prompt: usize| {
+        let with = |memory: u64, prompt: usize, segments: Option<(u64, u64)>| {
             let options = Options {
                 memory: Some(memory),
+                segments,
                 ..Options::new(&packed, "")
             };
             let fixed = vec![Part {
@@ -338,6 +351,8 @@ mod tests {
             }];
             divide(&file, &config, &options.offload(), &options, fixed, prompt)
         };
+        let divided = |memory, prompt| with(memory, prompt, None);
+        let all = file.ffn_weight_bytes();
         for prompt in [1, 2, 40, 500] {
             let Err(GenerateError::DoesNotFit { needed, parts, .. }) = divided(1, prompt) else {
                 panic!("ran in a byte");
@@ -350,6 +365,13 @@ mod tests {
                     "prompt {prompt}"
                 );
             }
+            // Sizes of FFNs in memory whole are no sizes of segments; a byte less is one of a hot segment, and none of the cold one.
+            for memory in [needed, needed + all / 2, needed + 2 * all] {
+                let free = divided(memory, prompt).unwrap();
+                assert_eq!(with(memory, prompt, Some((all, 0))).unwrap(), free);
+                assert_eq!(with(memory, prompt, Some((all - 1, 0))).unwrap().decode.cold, 0);
+            }
+            assert!(divided(needed + 2 * all, prompt).unwrap().decode.cold > 0);
             for less in (held..needed).rev().step_by(100_000) {
                 match divided(less, prompt) {
                     // What the segments hold themselves needs no memory beside them.

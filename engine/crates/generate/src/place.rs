@@ -48,37 +48,27 @@ const PROCESS_STEP: u64 = 64 << 20;
 impl Wish<'_> {
     /// Divides the memory, then loads. Nothing large is loaded before it is known to fit.
     pub fn place(&self, file: &ModelFile) -> Result<Placed, GenerateError> {
-        self.check_predictor(file)?;
+        self.check_predictor()?;
         match file {
             ModelFile::Gguf(source) => self.of_gguf(file, source),
-            ModelFile::Packed(source) if self.options.memory.is_none() && self.config.activation.is_sparse() => {
-                self.of_packed(file, source)
-            }
-            ModelFile::Packed(source) => self.on_flash(file, source),
+            ModelFile::Packed(source) => self.of_packed(file, source),
         }
     }
 
     /// Refuses what cannot be predicted before anything is loaded.
-    fn check_predictor(&self, file: &ModelFile) -> Result<(), GenerateError> {
-        let (what, wanted) = match (&self.options.predictor, file, self.options.ffn) {
-            (None, _, _) => return Ok(()),
-            (Some(_), ModelFile::Packed(_), _) if self.options.memory.is_some() && self.options.audit => (
-                "what a predictor misses can be counted only where every gate is in memory",
-                "leave out --audit, or --memory",
-            ),
-            (Some(_), _, FfnChoice::Dense) => (
+    fn check_predictor(&self) -> Result<(), GenerateError> {
+        let (what, wanted) = match (&self.options.predictor, self.options.ffn) {
+            (None, _) => return Ok(()),
+            (Some(_), FfnChoice::Dense) => (
                 "FFNs computed densely have no use for a predictor",
                 "leave out --predictor, or --ffn dense",
             ),
-            (Some(_), _, _) if !self.config.activation.is_sparse() => {
+            (Some(_), _) if !self.config.activation.is_sparse() => {
                 return Err(self.not_sparse("has nothing to predict", "leave out --predictor"));
             }
-            (Some(_), _, _) => return Ok(()),
+            (Some(_), _) => return Ok(()),
         };
-        Err(GenerateError::Unsupported {
-            what: what.to_owned(),
-            wanted: wanted.to_owned(),
-        })
+        Err(unsupported(what, wanted))
     }
 
     /// The predictor that was asked for. Adds what it holds to `fixed`.
@@ -112,19 +102,19 @@ impl Wish<'_> {
         Ok(placed(model, ffn, None, "predicted in memory", budget, None))
     }
 
-    /// What is held in any case.
-    fn common(&self, file: &ModelFile) -> Vec<Part> {
+    /// What is held in any case. `reading`: threads that read while tokens are computed.
+    fn common(&self, file: &ModelFile, reading: u64) -> Vec<Part> {
         let (_, dense) = tensor_bytes(file);
         // In whole steps: it differs by some pages from run to run, and the same run should get the same segments.
         let process = resident().map_or(0, |(now, _)| now.next_multiple_of(PROCESS_STEP));
-        let threads = budget::threads(self.options);
+        let threads = self.options.threads as u64 + reading;
         let mut parts = budget::common(self.config, process, dense, self.positions, self.lines, threads);
         parts.extend(budget::of_timeline(self.options));
         parts
     }
 
     fn in_memory(&self, file: &ModelFile) -> Vec<Part> {
-        let mut fixed = self.common(file);
+        let mut fixed = self.common(file, 0);
         fixed.push(budget::pass(self.config, self.prompt));
         let bytes = budget::in_memory_pass(self.config, self.prompt);
         fixed.push(Part {
@@ -141,11 +131,18 @@ impl Wish<'_> {
             (FfnChoice::Sparse, true) => true,
             (FfnChoice::Sparse, false) => return Err(self.not_sparse("cannot compute its FFNs sparsely", "leave out --ffn")),
         };
-        let (ffn, _) = tensor_bytes(file);
-        // A transposed down of Q4_0 has 34 bytes where it had 18; down is a third of an FFN.
-        let ffn = if sparse { ffn + ffn / 3 } else { ffn };
         let advice = "in less memory only a packed file runs: make one with neuronlab pack";
         let mut fixed = self.in_memory(file);
+        let ffn = if sparse {
+            let (ffn, besides) = SparseFfn::bytes_of(source, self.config)?;
+            fixed.push(Part {
+                name: "a layer's down while it is transposed",
+                bytes: besides,
+            });
+            ffn
+        } else {
+            tensor_bytes(file).0
+        };
         let predictor = self.predictor(file, &mut fixed)?;
         let budget = budget::whole(self.options.memory, fixed, ffn, advice)?;
         let model = self.load(file)?;
@@ -158,23 +155,45 @@ impl Wish<'_> {
         self.in_memory_ffn(model, exact, predictor, budget)
     }
 
+    /// From flash, unless all of it is wanted in memory and has room there.
     fn of_packed(&self, file: &ModelFile, source: &FlashSource) -> Result<Placed, GenerateError> {
-        if self.options.ffn == FfnChoice::Dense {
-            return Err(GenerateError::Unsupported {
-                what: "a packed file holds neurons and not matrices: it cannot be computed densely".to_owned(),
-                wanted: "take the GGUF file for --ffn dense".to_owned(),
-            });
+        if self.options.ffn == FfnChoice::Dense && self.config.activation.is_sparse() {
+            return Err(unsupported(
+                "a packed file holds neurons and not matrices: it cannot be computed densely",
+                "take the GGUF file for --ffn dense",
+            ));
         }
-        let ffn = source.flash().layers().iter().map(|layer| layer.payload_bytes()).sum();
+        let all = self.options.memory.is_none() || budget::is_whole(source.flash(), self.options.segments);
+        if !(all && self.config.activation.is_sparse()) {
+            return self.on_flash(file, source);
+        }
+        match self.packed_in_memory(file, source) {
+            Err(GenerateError::DoesNotFit { .. }) => self.on_flash(file, source),
+            placed => placed,
+        }
+    }
+
+    fn packed_in_memory(&self, file: &ModelFile, source: &FlashSource) -> Result<Placed, GenerateError> {
         let mut fixed = self.in_memory(file);
+        let (ffn, besides) = SparseFfn::bytes_of_packed(source);
+        fixed.push(Part {
+            name: "bundles whose rows are put in their order",
+            bytes: besides,
+        });
         let predictor = self.predictor(file, &mut fixed)?;
-        let budget = budget::whole(None, fixed, ffn, "")?;
+        let budget = budget::whole(self.options.memory, fixed, ffn, "")?;
         let model = self.load(file)?;
         let exact = SparseFfn::load_packed(source, self.config, *model.kernels())?;
         self.in_memory_ffn(model, exact, predictor, budget)
     }
 
     fn on_flash(&self, file: &ModelFile, source: &FlashSource) -> Result<Placed, GenerateError> {
+        if self.options.predictor.is_some() && self.options.audit {
+            return Err(unsupported(
+                "what a predictor misses can be counted only where every gate is in memory",
+                "leave out --audit, or --memory",
+            ));
+        }
         let gating = match self.config.activation {
             Activation::Relu => Gating::Relu,
             Activation::DoubleRelu => Gating::DoubleRelu,
@@ -186,7 +205,7 @@ impl Wish<'_> {
             // All neurons are wanted: nothing is gained by asking for each.
             offload.granularity = Granularity::Cluster;
         }
-        let mut fixed = self.common(file);
+        let mut fixed = self.common(file, budget::reading_threads(self.options));
         let predictor = self.predictor(file, &mut fixed)?;
         offload.predicted = predictor.is_some();
         let budget = budget::divide(source.flash(), self.config, &offload, self.options, fixed, self.prompt)?;
@@ -222,6 +241,13 @@ impl Wish<'_> {
             ),
             wanted: instead.to_owned(),
         }
+    }
+}
+
+fn unsupported(what: &str, wanted: &str) -> GenerateError {
+    GenerateError::Unsupported {
+        what: what.to_owned(),
+        wanted: wanted.to_owned(),
     }
 }
 

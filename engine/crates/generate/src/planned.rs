@@ -34,7 +34,8 @@ impl ModelShape {
     }
 }
 
-/// What a plan's segments, clusters and threads were chosen for.
+/// What a plan's segments, clusters and threads were chosen for: what decides how large an FFN is and how it is cut. The vocabulary is no
+/// part of it. No size in a plan follows from it, and files differ in it for one model: many pad the embedding to a round number of rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedModel {
     /// As the plan names it.
@@ -49,8 +50,6 @@ pub struct PlannedModel {
     pub experts: usize,
     /// Experts that a token uses; `None`: not known, and not compared.
     pub used: Option<usize>,
-    /// Tokens in the vocabulary; `None`: not known, and not compared.
-    pub vocabulary: Option<usize>,
 }
 
 impl PlannedModel {
@@ -62,7 +61,7 @@ impl PlannedModel {
             neurons: self.neurons,
             experts: self.experts,
             used: self.used.unwrap_or(found.used),
-            vocabulary: self.vocabulary.unwrap_or(found.vocabulary),
+            vocabulary: found.vocabulary,
         };
         if planned == found {
             return Ok(());
@@ -85,13 +84,10 @@ impl PlannedModel {
             neurons,
             experts,
             used,
-            vocabulary,
+            ..
         } = of;
         let used = self.used.map_or(String::new(), |_| format!(", used {used}"));
-        let vocabulary = self
-            .vocabulary
-            .map_or(String::new(), |_| format!(", vocabulary {vocabulary}"));
-        format!("{layers} layers, hidden {hidden}, {neurons} neurons, experts {experts}{used}{vocabulary}")
+        format!("{layers} layers, hidden {hidden}, {neurons} neurons, experts {experts}{used}")
     }
 }
 
@@ -116,7 +112,6 @@ mod tests {
             neurons: FOUND.neurons,
             experts: FOUND.experts,
             used: Some(FOUND.used),
-            vocabulary: Some(FOUND.vocabulary),
         }
     }
 
@@ -124,13 +119,12 @@ mod tests {
     fn each_number_that_differs_is_refused_with_both_shapes_named() {
         assert!(planned().agrees(FOUND).is_ok());
         type Change = fn(&mut PlannedModel);
-        let changes: [Change; 6] = [
+        let changes: [Change; 5] = [
             |plan| plan.layers += 1,
             |plan| plan.hidden += 1,
             |plan| plan.neurons += 1,
             |plan| plan.experts += 1,
             |plan| plan.used = Some(3),
-            |plan| plan.vocabulary = Some(273),
         ];
         for change in changes {
             let mut plan = planned();
@@ -138,19 +132,25 @@ mod tests {
             let text = plan.agrees(FOUND).unwrap_err().to_string();
             assert!(text.contains("was made for mine ("), "{text}");
             assert!(
-                text.contains("(4 layers, hidden 64, 96 neurons, experts 8, used 2, vocabulary 272)"),
+                text.contains("(4 layers, hidden 64, 96 neurons, experts 8, used 2); give"),
                 "{text}"
             );
         }
     }
 
     #[test]
-    fn what_a_plan_does_not_know_is_not_compared() {
-        let plan = PlannedModel {
-            used: None,
-            vocabulary: None,
-            ..planned()
+    fn a_padded_vocabulary_is_no_other_model() {
+        let padded = ModelShape {
+            vocabulary: FOUND.vocabulary.next_multiple_of(64),
+            ..FOUND
         };
+        assert_ne!(padded, FOUND);
+        assert!(planned().agrees(padded).is_ok());
+    }
+
+    #[test]
+    fn what_a_plan_does_not_know_is_not_compared() {
+        let plan = PlannedModel { used: None, ..planned() };
         assert!(plan.agrees(FOUND).is_ok());
         let other = PlannedModel { layers: 5, ..plan };
         let text = other.agrees(FOUND).unwrap_err().to_string();

@@ -1,49 +1,24 @@
 //! Adapting while generating: a storage that becomes slower in mid-run is noticed, what reads gate rows changes, and the text does not.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::{Path, PathBuf};
 
-use flash::{DownChoice, GroupChoice, PackOptions, pack};
+use flash::{GroupChoice, PackOptions};
 use generate::{
     AdaptOptions, BackendChoice, Decision, FlashCurve, FlashShape, GateReads, GenerateError, Options, RandomPoint, Rates,
     ReadCost, Report, SequentialPoint, SlowStorage, Slowdown, run,
 };
 
-const MODEL: &str = "smallthinker-softmax-f32";
+mod common;
+use common::{Folder, MODEL, exact, fixture, report, tokens};
 
-fn fixture() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../rivals/llama.cpp/fixtures")
-        .join(format!("{MODEL}.gguf"))
-}
-
-struct Packed(PathBuf);
-
-impl Packed {
-    fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "neuronlab-adapt-{}-{}.flash",
-            std::process::id(),
-            NUMBER.fetch_add(1, Ordering::Relaxed)
-        );
-        let path = std::env::temp_dir().join(name);
-        // One neuron a page, so that a run over its neighbours' up and down reads several times as much.
-        let options = PackOptions {
-            down: DownChoice::Exact,
-            group: GroupChoice::Fixed(1),
-            ..PackOptions::default()
-        };
-        pack(&fixture(), &path, &options, &mut |_| ControlFlow::Continue(())).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Packed {
-    fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.0));
-    }
+/// One neuron a page, so that a run over its neighbours' up and down reads several times as much.
+fn packed(folder: &Folder) -> PathBuf {
+    let options = PackOptions {
+        group: GroupChoice::Fixed(1),
+        ..exact()
+    };
+    folder.packed(&fixture(MODEL), &options)
 }
 
 /// A link of 40 MB/s, and 20 microseconds a command: slow enough for any disk and any machine that is busy with other tests.
@@ -76,7 +51,7 @@ fn shape() -> FlashShape {
 }
 
 /// Nothing is kept: every gate is read for every token.
-fn options(packed: &Packed) -> Options {
+fn options(packed: &Path) -> Options {
     Options {
         tokens: 41,
         threads: 2,
@@ -86,7 +61,7 @@ fn options(packed: &Packed) -> Options {
         shape: Some(shape()),
         gates: GateReads::Bundles,
         backend: BackendChoice::Uring(64),
-        ..Options::new(&packed.0, "one of the")
+        ..Options::new(packed, "one of the")
     }
 }
 
@@ -109,14 +84,6 @@ const SLOW: Option<SlowStorage> = Some(SlowStorage {
     slowdown: Slowdown::Bytes(6.0),
 });
 
-fn report(options: &Options) -> Report {
-    run(options, &mut |_| ControlFlow::Continue(())).unwrap()
-}
-
-fn tokens(report: &Report) -> Vec<u32> {
-    report.rows.iter().map(|row| row.token).collect()
-}
-
 fn milliseconds(report: &Report, rows: std::ops::Range<usize>) -> f64 {
     let rows = &report.rows[rows];
     rows.iter().map(|row| row.took.as_secs_f64() * 1e3).sum::<f64>() / rows.len() as f64
@@ -124,7 +91,8 @@ fn milliseconds(report: &Report, rows: std::ops::Range<usize>) -> f64 {
 
 #[test]
 fn a_storage_whose_link_slows_down_is_noticed_and_read_apart_and_the_text_stays_the_same() {
-    let packed = Packed::new();
+    let folder = Folder::new();
+    let packed = packed(&folder);
     let wanted = report(&Options {
         memory: None,
         segments: None,
@@ -164,7 +132,8 @@ fn a_storage_whose_link_slows_down_is_noticed_and_read_apart_and_the_text_stays_
 
 #[test]
 fn every_way_of_reading_gates_gives_the_same_text_and_so_does_adapting_without_a_change_of_storage() {
-    let packed = Packed::new();
+    let folder = Folder::new();
+    let packed = packed(&folder);
     let wanted = report(&Options {
         memory: None,
         segments: None,
@@ -192,7 +161,8 @@ fn every_way_of_reading_gates_gives_the_same_text_and_so_does_adapting_without_a
 
 #[test]
 fn a_slower_storage_needs_a_modelled_one() {
-    let packed = Packed::new();
+    let folder = Folder::new();
+    let packed = packed(&folder);
     let refused = Options {
         slow: SLOW,
         shape: None,

@@ -4,51 +4,17 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use flash::{PackOptions, pack};
+use flash::PackOptions;
 use generate::{BenchOptions, BenchTest, BenchTold, GenerateError, Options, bench, resident};
-use model::{Activation, Architecture};
-use neuron::Format;
-use synth::{Shape, Skew, Statistics, SynthSpec};
+use model::Activation;
 
-struct Folder(PathBuf);
+mod common;
+use common::{Folder, LARGE};
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
-
-/// Some 100 MB of neurons, of which a prompt of 512 tokens wants as much again in buffers.
+/// Some 100 MB of neurons.
 fn packed(folder: &Folder) -> PathBuf {
-    let spec = SynthSpec {
-        name: "peak".to_owned(),
-        architecture: Architecture::SmallThinker,
-        activation: Activation::Relu,
-        format: Format::Q4_0,
-        shape: Shape {
-            hidden: 2048,
-            neurons: 4096,
-            layers: 5,
-            heads: 16,
-            kv_heads: 4,
-            head_dim: 128,
-            experts: 1,
-            experts_used: 1,
-            vocabulary: 2048,
-            context: 1024,
-        },
-        statistics: Statistics {
-            share: 0.1,
-            skew: Skew::bamboo(),
-            overlap: 0.3,
-            repeat: None,
-            up_share: 0.8,
-        },
-        seed: 5,
-    };
-    let (source, out) = (folder.0.join("m.gguf"), folder.0.join("m.flash"));
-    synth::write(&spec, &source, 2).unwrap();
-    pack(&source, &out, &PackOptions::default(), &mut |_| ControlFlow::Continue(())).unwrap();
+    let source = folder.planted(Activation::Relu, LARGE);
+    let out = folder.packed(&source, &PackOptions::default());
     std::fs::remove_file(source).unwrap();
     out
 }
@@ -60,8 +26,7 @@ fn forget_peak() {
 
 #[test]
 fn a_prompt_after_generating_finds_room_for_its_buffers_and_gives_it_back() {
-    let folder = Folder(std::env::temp_dir().join(format!("neuronlab-peak-{}", std::process::id())));
-    std::fs::create_dir_all(&folder.0).unwrap();
+    let folder = Folder::new();
     let options = Options {
         memory: Some(1),
         threads: 2,

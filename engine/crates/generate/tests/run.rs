@@ -2,50 +2,21 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use flash::{DownChoice, PackOptions, pack};
+use flash::{DownChoice, PackOptions};
 use generate::{
-    BackendChoice, Blame, FfnChoice, GenerateError, Granularity, Options, Overlap, PolicyKind, Report, SamplerOptions, Stop,
-    Told, run,
+    BackendChoice, Blame, FfnChoice, GenerateError, Granularity, Options, Overlap, PolicyKind, SamplerOptions, Stop, Told, run,
 };
 
-fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../rivals/llama.cpp/fixtures")
-        .join(format!("{name}.gguf"))
-}
+mod common;
+use common::{Folder, MODEL, fixture, report, tokens};
 
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "neuronlab-generate-{}-{}",
-            std::process::id(),
-            NUMBER.fetch_add(1, Ordering::Relaxed)
-        );
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn packed(&self, name: &str, down: DownChoice) -> PathBuf {
-        let out = self.0.join(format!("{name}.flash"));
-        let options = PackOptions {
-            down,
-            ..PackOptions::default()
-        };
-        pack(&fixture(name), &out, &options, &mut |_| ControlFlow::Continue(())).unwrap();
-        out
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
+fn packed(folder: &Folder, name: &str, down: DownChoice) -> PathBuf {
+    let options = PackOptions {
+        down,
+        ..PackOptions::default()
+    };
+    folder.packed(&fixture(name), &options)
 }
 
 fn options(model: PathBuf) -> Options {
@@ -57,20 +28,10 @@ fn options(model: PathBuf) -> Options {
     }
 }
 
-fn report(options: &Options) -> Report {
-    run(options, &mut |_| ControlFlow::Continue(())).unwrap()
-}
-
-fn tokens(report: &Report) -> Vec<u32> {
-    report.rows.iter().map(|row| row.token).collect()
-}
-
-const MODEL: &str = "smallthinker-softmax-f32";
-
 #[test]
 fn memory_threads_reads_and_policies_change_the_cost_and_never_the_text() {
     let folder = Folder::new();
-    let packed = folder.packed(MODEL, DownChoice::Exact);
+    let packed = packed(&folder, MODEL, DownChoice::Exact);
     let wanted = report(&Options {
         ffn: FfnChoice::Sparse,
         ..options(fixture(MODEL))
@@ -121,7 +82,7 @@ fn memory_threads_reads_and_policies_change_the_cost_and_never_the_text() {
 #[test]
 fn no_cache_reads_for_every_token_and_a_full_one_stops_reading() {
     let folder = Folder::new();
-    let packed = folder.packed(MODEL, DownChoice::Exact);
+    let packed = packed(&folder, MODEL, DownChoice::Exact);
     let with = |segments| {
         report(&Options {
             memory: Some(1 << 30),
@@ -149,7 +110,7 @@ fn no_cache_reads_for_every_token_and_a_full_one_stops_reading() {
 #[test]
 fn too_little_memory_names_the_least_that_works_and_that_works() {
     let folder = Folder::new();
-    let packed = folder.packed(MODEL, DownChoice::Exact);
+    let packed = packed(&folder, MODEL, DownChoice::Exact);
     for model in [packed, fixture("llama-q4_0")] {
         let Err(error) = run(
             &Options {
@@ -223,7 +184,7 @@ fn a_seed_fixes_what_is_sampled() {
 #[test]
 fn a_requantised_file_says_so() {
     let folder = Folder::new();
-    let packed = folder.packed("smallthinker-dense-q4_0", DownChoice::Auto);
+    let packed = packed(&folder, "smallthinker-dense-q4_0", DownChoice::Auto);
     assert_eq!(report(&options(packed)).labels, ["requantised"]);
 }
 
@@ -231,10 +192,10 @@ fn a_requantised_file_says_so() {
 fn failures_say_whose_they_are() {
     let folder = Folder::new();
     let of = |options: &Options| run(options, &mut |_| ControlFlow::Continue(())).map(|_| ()).unwrap_err();
-    let absent = of(&options(folder.0.join("absent")));
+    let absent = of(&options(folder.file("absent")));
     assert_eq!(absent.blame(), Blame::Input);
     assert!(absent.to_string().ends_with("absent: there is no such file"), "{absent}");
-    let text = folder.0.join("text");
+    let text = folder.file("text");
     std::fs::write(&text, "GGU").unwrap();
     assert_eq!(of(&options(text)).blame(), Blame::Input);
     let error = of(&Options {
@@ -248,7 +209,7 @@ fn failures_say_whose_they_are() {
         ..options(fixture("llama-f32"))
     });
     assert!(matches!(long, GenerateError::Input { name: "tokens", .. }), "{long}");
-    let damaged = folder.packed(MODEL, DownChoice::Exact);
+    let damaged = packed(&folder, MODEL, DownChoice::Exact);
     let bytes = std::fs::read(&damaged).unwrap();
     std::fs::write(&damaged, &bytes[..bytes.len() / 2]).unwrap();
     assert!(matches!(of(&options(damaged)).blame(), Blame::Input | Blame::Disk));
@@ -257,7 +218,7 @@ fn failures_say_whose_they_are() {
 #[test]
 fn a_damaged_packed_file_is_the_disks_to_mend_wherever_it_is_damaged() {
     let folder = Folder::new();
-    let packed = folder.packed(MODEL, DownChoice::Exact);
+    let packed = packed(&folder, MODEL, DownChoice::Exact);
     let sound = std::fs::read(&packed).unwrap();
     let file = flash::FlashFile::open(&packed).unwrap();
     let wanted = tokens(&report(&options(packed.clone())));

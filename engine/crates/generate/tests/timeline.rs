@@ -3,40 +3,19 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use flash::{DownChoice, PackOptions, pack};
 use generate::{
     Activity, BackendChoice, Blame, FfnChoice, FlashCurve, FlashShape, GenerateError, Granularity, Lane, Options, Overlap,
     RandomPoint, Report, SequentialPoint, Span, Timeline, run,
 };
 
-const MODEL: &str = "smallthinker-softmax-f32";
+mod common;
+use common::{Folder, MODEL, exact, fixture, report, tokens};
+
 /// Layers of that model.
 const LAYERS: u16 = 2;
 
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../rivals/llama.cpp/fixtures")
-        .join(format!("{MODEL}.gguf"))
-}
-
-struct Packed(PathBuf);
-
-impl Packed {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("neuronlab-timeline-{}-{name}.flash", std::process::id()));
-        let options = PackOptions {
-            down: DownChoice::Exact,
-            ..PackOptions::default()
-        };
-        pack(&fixture(), &path, &options, &mut |_| ControlFlow::Continue(())).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Packed {
-    fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.0));
-    }
+fn packed(folder: &Folder) -> PathBuf {
+    folder.packed(&fixture(MODEL), &exact())
 }
 
 fn options(model: &Path) -> Options {
@@ -58,10 +37,6 @@ fn from_flash(model: &Path) -> Options {
     }
 }
 
-fn report(options: &Options) -> Report {
-    run(options, &mut |_| ControlFlow::Continue(())).unwrap()
-}
-
 fn traced(options: &Options) -> (Report, Timeline) {
     let report = report(&Options {
         trace: true,
@@ -69,10 +44,6 @@ fn traced(options: &Options) -> (Report, Timeline) {
     });
     let timeline = report.timeline.clone().unwrap();
     (report, timeline)
-}
-
-fn tokens(report: &Report) -> Vec<u32> {
-    report.rows.iter().map(|row| row.token).collect()
 }
 
 fn spans(timeline: &Timeline) -> Vec<Span> {
@@ -136,8 +107,9 @@ fn check(report: &Report, timeline: &Timeline, threads: u64) {
 
 #[test]
 fn a_traced_run_from_flash_has_every_stage_and_read_and_the_same_tokens() {
-    let packed = Packed::new("stages");
-    let plain = report(&from_flash(&packed.0));
+    let folder = Folder::new();
+    let packed = packed(&folder);
+    let plain = report(&from_flash(&packed));
     assert!(plain.timeline.is_none());
     for backend in [BackendChoice::Lanes(3), BackendChoice::Uring(16)] {
         for (granularity, overlap) in [
@@ -148,7 +120,7 @@ fn a_traced_run_from_flash_has_every_stage_and_read_and_the_same_tokens() {
                 backend,
                 granularity,
                 overlap,
-                ..from_flash(&packed.0)
+                ..from_flash(&packed)
             });
             assert_eq!(tokens(&report), tokens(&plain));
             check(&report, &timeline, 2);
@@ -177,7 +149,7 @@ fn a_traced_run_from_flash_has_every_stage_and_read_and_the_same_tokens() {
         }
     }
     // On a busy machine reads may be over before a thread comes to wait for them; not every time.
-    let waits = || spent_on(&traced(&from_flash(&packed.0)).1, Activity::Wait) > 0;
+    let waits = || spent_on(&traced(&from_flash(&packed)).1, Activity::Wait) > 0;
     assert!((0..50).any(|_| waits()));
 }
 
@@ -189,7 +161,7 @@ fn ffns_in_memory_are_recorded_as_what_they_are() {
     ] {
         let (report, timeline) = traced(&Options {
             ffn,
-            ..options(&fixture())
+            ..options(&fixture(MODEL))
         });
         check(&report, &timeline, 2);
         assert!(spent_on(&timeline, seen) > 0, "{ffn:?}");
@@ -204,7 +176,7 @@ fn the_timeline_is_a_part_of_the_budget() {
     let held = |trace| {
         let report = report(&Options {
             trace,
-            ..options(&fixture())
+            ..options(&fixture(MODEL))
         });
         report.budget.fixed.iter().any(|part| part.name == "the timeline")
     };
@@ -230,8 +202,9 @@ fn curve(rate: f64) -> FlashCurve {
 
 #[test]
 fn a_slower_flash_slows_the_reads_down_and_says_how_many_it_could_not() {
-    let packed = Packed::new("shape");
-    let plain = report(&from_flash(&packed.0));
+    let folder = Folder::new();
+    let packed = packed(&folder);
+    let plain = report(&from_flash(&packed));
     let shaped = |rate| {
         report(&Options {
             backend: BackendChoice::Uring(16),
@@ -239,7 +212,7 @@ fn a_slower_flash_slows_the_reads_down_and_says_how_many_it_could_not() {
                 curve: curve(rate),
                 core_ratio: 1.0,
             }),
-            ..from_flash(&packed.0)
+            ..from_flash(&packed)
         })
     };
     let slow = shaped(20e6);
@@ -261,7 +234,8 @@ fn a_slower_flash_slows_the_reads_down_and_says_how_many_it_could_not() {
 
 #[test]
 fn a_core_or_a_curve_that_cannot_be_is_the_argument_that_is_wrong() {
-    let packed = Packed::new("wrong");
+    let folder = Folder::new();
+    let packed = packed(&folder);
     let wrong = |options: Options| match run(&options, &mut |_| ControlFlow::Continue(())).unwrap_err() {
         error @ GenerateError::Input { name, .. } => {
             assert_eq!(error.blame(), Blame::Input);
@@ -269,7 +243,7 @@ fn a_core_or_a_curve_that_cannot_be_is_the_argument_that_is_wrong() {
         }
         other => panic!("{other}"),
     };
-    let base = || from_flash(&packed.0);
+    let base = || from_flash(&packed);
     let (name, said) = wrong(Options {
         cores: vec![0],
         ..base()
@@ -311,7 +285,8 @@ fn a_core_or_a_curve_that_cannot_be_is_the_argument_that_is_wrong() {
 
 #[test]
 fn bound_threads_make_the_same_text_and_the_caller_is_free_again() {
-    let packed = Packed::new("bound");
+    let folder = Folder::new();
+    let packed = packed(&folder);
     let allowed = || {
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         let line = status.lines().find(|line| line.starts_with("Cpus_allowed_list:")).unwrap();
@@ -321,8 +296,8 @@ fn bound_threads_make_the_same_text_and_the_caller_is_free_again() {
     let bound = report(&Options {
         cores: vec![0, 0],
         io_core: Some(0),
-        ..from_flash(&packed.0)
+        ..from_flash(&packed)
     });
-    assert_eq!(tokens(&bound), tokens(&report(&from_flash(&packed.0))));
+    assert_eq!(tokens(&bound), tokens(&report(&from_flash(&packed))));
     assert_eq!(allowed(), before);
 }

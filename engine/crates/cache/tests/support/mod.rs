@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod json;
+pub mod segments;
 pub mod situation;
 
 /// A small seeded generator (Steele, Lea and Flood, SplitMix, 2014): the same numbers on every machine.

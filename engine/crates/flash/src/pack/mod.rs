@@ -117,11 +117,7 @@ impl Packer<'_> {
 
     fn report(self, fingerprint: u64, options: &PackOptions) -> PackReport {
         let shape = *self.layers[0].shape();
-        let payload_bytes = self
-            .layers
-            .iter()
-            .map(|layer| layer.payload_bytes() * u64::from(layer.shape().experts))
-            .sum();
+        let payload_bytes = self.layers.iter().map(LayerLayout::weight_bytes).sum();
         let ffn_bytes = self.header.section(Section::FfnData).bytes;
         let requantised = self.layers.iter().any(|layer| layer.shape().down_requantised);
         let source = requantised.then_some(self.change);

@@ -12,13 +12,13 @@ const TYPICAL_SHARE: f64 = 0.1;
 /// Rows and weights of a row of the matrix whose rate stands for the dense kernel.
 const TYPICAL_SIDE: usize = 4096;
 /// A read that the flash's behaviour under several cores is told by.
-const SMALL: u64 = 4096;
+pub(super) const SMALL: u64 = 4096;
 
 /// All that a profile needs is there.
-struct Complete<'a> {
-    measured: &'a Measured,
-    facts: Facts<'a>,
-    flash: &'a FlashFacts,
+pub(super) struct Complete<'a> {
+    pub(super) measured: &'a Measured,
+    pub(super) facts: Facts<'a>,
+    pub(super) flash: &'a FlashFacts,
 }
 
 /// A profile (`sim/domain/device.ts`) with this name; or, where not every part was measured, the tables alone.
@@ -51,7 +51,7 @@ impl Complete<'_> {
         Some(self.kernel(Kernel::Read, cores, |_| true)?.rate)
     }
 
-    fn cost(&self, cost: Cost) -> Option<Spread> {
+    pub(super) fn cost(&self, cost: Cost) -> Option<Spread> {
         // The last is of the most cores.
         let mut rows = self.measured.costs.iter().rev();
         Some(rows.find(|row| row.cost == cost)?.time)
@@ -66,7 +66,7 @@ impl Complete<'_> {
     }
 
     /// Whether a cell was read as the engine reads where a plan says nothing else.
-    fn is_usual(&self, cell: &ReadCell) -> bool {
+    pub(super) fn is_usual(&self, cell: &ReadCell) -> bool {
         let flash = self.flash;
         (cell.uring, cell.in_flight, cell.direct) == (flash.uring, flash.in_flight, flash.direct)
     }
@@ -262,143 +262,6 @@ impl Complete<'_> {
         let mut parts = vec![format!("Measured by {}; energy and heat are estimates", self.measured.source)];
         parts.extend(self.measured.notes.iter().cloned());
         parts.join("; ")
-    }
-
-    /// The rows of the curve: what the engine's own depth gives on the best core.
-    fn curve(&self, random: bool) -> Vec<&ReadRow> {
-        let best = self.measured.topology.clusters[0].cores[0];
-        let is_curve = |row: &&ReadRow| self.is_usual(&row.cell) && (row.cell.random, row.cell.core) == (random, best);
-        let mut rows: Vec<&ReadRow> = self.measured.reads.iter().filter(is_curve).collect();
-        rows.sort_by_key(|row| (row.cell.block, row.cell.range));
-        rows.dedup_by_key(|row| (row.cell.block, row.cell.range));
-        rows
-    }
-
-    fn flash(&self) -> Option<Json> {
-        let (facts, flash) = (&self.facts, self.flash);
-        let point = |row: &ReadRow| {
-            let backend = if flash.uring { "io_uring" } else { "pread" };
-            let how = format!("{} in flight by {backend}", row.cell.in_flight);
-            let pattern = if row.cell.random { "random" } else { "sequential" };
-            (
-                facts.told(Json::Text(bytes(row.cell.block)), "chosen"),
-                facts.told(Json::Text(bytes(row.cell.range)), "chosen"),
-                facts.spread(Unit::Bandwidth, row.rate, &format!("{pattern} reads, {how}")),
-            )
-        };
-        let sequential = self.curve(false).into_iter().map(|row| {
-            let (block, _, rate) = point(row);
-            Json::Object(vec![("block", block), ("rate", rate)])
-        });
-        let random = self.curve(true);
-        // Rows of other tables may add a block to one range alone; the curve has every block over every range.
-        let ranges = {
-            let mut all: Vec<u64> = random.iter().map(|row| row.cell.range).collect();
-            all.sort_unstable();
-            all.dedup();
-            all.len()
-        };
-        let is_whole = |block: u64| random.iter().filter(|row| row.cell.block == block).count() == ranges;
-        let random = random.iter().filter(|row| is_whole(row.cell.block)).map(|row| {
-            let (block, range, rate) = point(row);
-            Json::Object(vec![("block", block), ("range", range), ("rate", rate)])
-        });
-        let best = self.measured.topology.clusters[0].cores[0];
-        let is_alone = |cell: &ReadCell| (cell.uring, cell.direct, cell.in_flight) == (flash.uring, flash.direct, 1);
-        let mut reads = self.measured.reads.iter();
-        let alone =
-            reads.find(|row| is_alone(&row.cell) && row.cell.random && (row.cell.block, row.cell.core) == (SMALL, best))?;
-        let device = &flash.device;
-        let told = |value: Option<u64>, otherwise: u64, what: &str| match value {
-            Some(value) => facts.told(Json::Number(value.min(65536) as f64), what),
-            None => Facts::estimated(Json::Number(otherwise as f64), "the system does not say"),
-        };
-        // More than one core's rate is no contention.
-        let contention = match flash.together {
-            Some(ratio) => facts.measured(
-                Unit::Plain,
-                ratio.median.clamp(0.05, 1.0),
-                &format!(
-                    "4 KiB random reads of {} cores with a queue each, {:.2} times one core's (quartiles {:.2} to {:.2}); 1 at most",
-                    flash.submitters, ratio.median, ratio.low, ratio.high
-                ),
-            ),
-            None => Facts::estimated(Json::Number(1.0), "a single core"),
-        };
-        let second = Spread {
-            median: flash.second_phase.median.clamp(0.01, 1.5),
-            ..flash.second_phase
-        };
-        Some(Json::Object(vec![
-            ("name", Json::text(device.name.as_deref().unwrap_or("storage"))),
-            (
-                "queues",
-                told(device.queues.map(|queues| queues.min(64)), 1, "hardware queues, from /sys"),
-            ),
-            ("depth", told(device.requests, 64, "requests of a queue, from /sys")),
-            ("sequential", Json::List(sequential.collect())),
-            ("random", Json::List(random.collect())),
-            (
-                "latency",
-                facts.spread(
-                    Unit::Time,
-                    alone.latency,
-                    "one 4 KiB random read at a time, submission to completion",
-                ),
-            ),
-            ("contentionFloor", contention),
-            (
-                "contentionSubmitters",
-                facts.told(
-                    Json::Number(flash.submitters.clamp(2, 64) as f64),
-                    "the cores that read at once",
-                ),
-            ),
-            (
-                "secondPhaseRatio",
-                facts.spread(
-                    Unit::Plain,
-                    second,
-                    "8 KiB right behind 4 KiB just read, beside 8 KiB anywhere",
-                ),
-            ),
-            ("hotRatio", Facts::estimated(Json::Number(1.0), "not driven to heat here")),
-            (
-                "hotAt",
-                Facts::estimated(Json::text("85C"), "not driven to heat here; a common limit of storage"),
-            ),
-            (
-                "energy",
-                Facts::estimated(
-                    Json::text("0.42nJ/B"),
-                    "no meter here: that of a UFS 4.0 device (devices/oneplus-12.json)",
-                ),
-            ),
-        ]))
-    }
-
-    fn page_cache(&self) -> Option<Json> {
-        let window = match self.flash.device.read_ahead {
-            Some(window) => self
-                .facts
-                .told(Json::Text(bytes(window)), "read_ahead_kb of the device, from /sys"),
-            None => Facts::estimated(
-                Json::Text(bytes(crate::READ_AHEAD)),
-                "the system does not say: Linux's default",
-            ),
-        };
-        let cost = self.cost(Cost::FaultMapped)?;
-        Some(Json::Object(vec![
-            ("readAhead", window),
-            (
-                "faultCost",
-                self.facts.spread(
-                    Unit::Time,
-                    cost,
-                    "touching every page of a window of a mapped file that the page cache holds",
-                ),
-            ),
-        ]))
     }
 }
 

@@ -3,6 +3,7 @@
 mod device;
 mod facts;
 mod json;
+mod storage;
 mod tables;
 
 pub use device::profile;

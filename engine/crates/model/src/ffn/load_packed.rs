@@ -1,6 +1,6 @@
 //! FFN weights in memory, from a packed file.
 
-use flash::{DownForm, LayerLayout, Span};
+use flash::{Arrangement, DownForm, LayerLayout, Span};
 use neuron::Format;
 
 use super::sparse::SparseLayer;
@@ -57,24 +57,61 @@ pub(crate) fn load_packed(source: &FlashSource, config: &ModelConfig, layer: usi
 }
 
 /// Fails when a weight of the FFNs of a packed file is no finite number, and says where. Packing refuses such weights; a file that was
-/// packed before it did may hold some. Reads all of it, in the memory of an expert.
+/// packed before it did may hold some. Reads all of it, in the memory of a piece.
 pub fn check_packed(source: &FlashSource) -> Result<(), ModelError> {
     (0..source.flash().layers().len()).try_for_each(|layer| read_rows(source, layer, &mut |_, _, _| {}))
 }
 
-/// Reads one layer, an expert at a time, and tells of every row: its matrix, its number in the order of the source (all experts' rows follow
+/// Neurons whose bundles are read at once: some megabytes.
+const PIECE_NEURONS: u32 = 1024;
+
+/// Neurons that are read at once: whole groups, or an expert whose matrices lie one behind the other.
+fn piece_neurons(layout: &LayerLayout) -> u32 {
+    let shape = layout.shape();
+    match layout.arrangement() {
+        // Both are powers of two.
+        Arrangement::Bundles => PIECE_NEURONS.max(shape.group).min(shape.neurons),
+        Arrangement::Matrices => shape.neurons,
+    }
+}
+
+/// Where the rows of neurons `first..last` of an expert lie; `first` begins a piece, and `last` ends one.
+fn piece(layout: &LayerLayout, expert: u32, first: u32, last: u32) -> Span {
+    match layout.arrangement() {
+        Arrangement::Bundles => {
+            let part = |of: u32, which: u64| layout.part_span(expert, 2 * u64::from(of / layout.shape().group) + which);
+            let offset = part(first, 0).offset;
+            Span {
+                offset,
+                bytes: part(last - 1, 1).end() - offset,
+            }
+        }
+        Arrangement::Matrices => layout.expert_span(expert),
+    }
+}
+
+/// What loading a layer holds besides the layer (bytes).
+pub(crate) fn piece_bytes(layout: &LayerLayout) -> u64 {
+    piece(layout, 0, 0, piece_neurons(layout)).bytes
+}
+
+/// Reads one layer piece by piece, and tells of every row: its matrix, its number in the order of the source (all experts' rows follow
 /// each other) and its bytes. Where down is in tiles its rows are these. Fails when a weight is no finite number.
 fn read_rows(source: &FlashSource, layer: usize, tell: &mut dyn FnMut(&str, usize, &[u8])) -> Result<(), ModelError> {
     let flash = source.flash();
     let layout = &flash.layers()[layer];
     let shape = layout.shape();
     let unit_neurons = layout.down_unit_neurons();
+    let step = piece_neurons(layout);
     let mut buffer = Vec::new();
     for expert in 0..shape.experts {
-        let span = layout.expert_span(expert);
-        buffer.resize(span.bytes as usize, 0);
-        source.read_at(span.offset, &mut buffer)?;
+        let mut span = Span { offset: 0, bytes: 0 };
         for position in 0..shape.neurons {
+            if position.is_multiple_of(step) {
+                span = piece(layout, expert, position, shape.neurons.min(position.saturating_add(step)));
+                buffer.resize(span.bytes as usize, 0);
+                source.read_at(span.offset, &mut buffer)?;
+            }
             let neuron = expert as usize * shape.neurons as usize + flash.order().neuron(layer as u32, expert, position) as usize;
             let mut told = |matrix: &str, of: flash::WeightFormat, row: usize, place: Span| {
                 let bytes = &buffer[(place.offset - span.offset) as usize..(place.end() - span.offset) as usize];

@@ -7,7 +7,7 @@ use pool::{Pool, Worker};
 use spans::{Activity, Tracer, Track};
 
 use super::batched::Batched;
-use super::load_packed::load_packed;
+use super::load_packed::{load_packed, piece_bytes};
 use super::shape::Shape;
 use super::sum::sum_blocks;
 use super::transpose::transpose;
@@ -71,6 +71,21 @@ impl SparseFfn {
             layers.push(SparseLayer { gate, up, down });
         }
         Ok(Self::new(config, kernels, gating, layers, requantised))
+    }
+
+    /// What [`Self::load`] takes (bytes): the weights, and what it holds besides while it transposes a layer's down.
+    pub fn bytes_of(source: &dyn TensorSource, config: &ModelConfig) -> Result<(u64, u64), ModelError> {
+        (0..config.layers).try_fold((0, 0), |(held, besides), layer| {
+            let (more, down) = FfnFiles::new(source, config, layer).bytes_in_rows()?;
+            Ok((held + more, down.max(besides)))
+        })
+    }
+
+    /// What [`Self::load_packed`] takes (bytes): the weights, and what it holds besides while it reads them.
+    pub fn bytes_of_packed(source: &FlashSource) -> (u64, u64) {
+        let flash = source.flash();
+        let besides = flash.layers().iter().map(piece_bytes).max();
+        (flash.ffn_weight_bytes(), besides.unwrap_or(0))
     }
 
     /// Loads the FFNs of all layers from a packed file whose down is in rows; neurons are put back into the source's order.

@@ -7,16 +7,21 @@ use crate::{ModelError, Tensor};
 /// Rows transposed at a time: their f32 copy stays in the second-level cache. A whole block at least.
 const TILE: usize = 32;
 
+/// The format of rows that are made from columns of another. Scales run along a matrix's rows and cannot follow.
+pub(crate) fn transposed_format(format: Format) -> Format {
+    match format {
+        Format::F32 => Format::F32,
+        Format::F16 => Format::F16,
+        Format::Q8_0 | Format::Q6_K | Format::Q4_0 => Format::Q8_0,
+    }
+}
+
 /// Transposes the down matrix of every expert: from `experts` times hidden rows by neurons to `experts` times neurons rows by
 /// hidden. F32 and F16 keep their bits. The scales of the others run along neurons and cannot follow: these become Q8_0
 /// with scales along the row, which is numerically another matrix (`requantised`).
 pub(crate) fn transpose(down: &Tensor, experts: usize) -> Result<Tensor, ModelError> {
     let (hidden, neurons) = (down.rows() / experts, down.cols());
-    let format = match down.format() {
-        Format::F32 => Format::F32,
-        Format::F16 => Format::F16,
-        Format::Q8_0 | Format::Q6_K | Format::Q4_0 => Format::Q8_0,
-    };
+    let format = transposed_format(down.format());
     let source = down.matrix()?;
     let mut out = Tensor::zeroed(format, experts * neurons, hidden, "the transposed down matrix")?;
     let row_bytes = format.row_bytes(hidden)?;

@@ -1,5 +1,9 @@
 //! FFN weights in memory, from a GGUF file.
 
+use gguf::TensorInfo;
+use neuron::Format;
+
+use super::transpose::transposed_format;
 use crate::{ModelConfig, ModelError, Tensor, TensorSource};
 
 /// The FFN of one layer. Rows of all experts follow each other: expert `e` has rows `e * n..(e + 1) * n`, where `n` is the
@@ -33,6 +37,28 @@ impl<'a> FfnFiles<'a> {
     fn inputs_first(&self) -> [u64; 3] {
         let config = self.config;
         [config.hidden as u64, config.neurons as u64, config.experts as u64]
+    }
+
+    /// What the file says of a matrix.
+    fn info(&self, part: &str) -> Option<&TensorInfo> {
+        self.source.gguf().tensor(&self.name(part))
+    }
+
+    /// Memory of the layer with down in rows, and of the down that these are made from (bytes).
+    pub(crate) fn bytes_in_rows(&self) -> Result<(u64, u64), ModelError> {
+        let bytes = |part| self.info(part).map_or(0, |matrix| matrix.bytes);
+        let source = self.info("down").filter(|_| self.info("down_t").is_none());
+        let transposed = match source.map(|down| Format::from_gguf_id(down.kind as u32)) {
+            Some(Some(format)) => {
+                let weights = source.map_or(0, |down| down.columns() * down.rows());
+                let rows = weights / self.config.hidden.max(1) as u64;
+                rows.saturating_mul(transposed_format(format).row_bytes(self.config.hidden)? as u64)
+            }
+            // A format that there are no kernels for is refused by who loads it.
+            Some(None) => bytes("down"),
+            None => bytes("down_t"),
+        };
+        Ok((bytes("gate") + bytes("up") + transposed, source.map_or(0, |down| down.bytes)))
     }
 
     pub(crate) fn gate(&self) -> Result<Tensor, ModelError> {
