@@ -61,7 +61,7 @@ export const plansOf = (root: string, commands: ReadonlyArray<Command>, apart: R
         only += 1;
         if ("run" in entry.instead) runs.push({ shown, line: entry.instead.run, note: `  (for ${text}: ${entry.why})` });
         if ("step" in entry.instead && !script.includes(entry.instead.step)) mistakes.push({ where, what: `.ci/run has no step with "${entry.instead.step}", which was to stand for ${text}` });
-        if ("files" in entry.instead) for (const file of entry.instead.files(text).filter((one) => !existsSync(join(root, one)))) mistakes.push({ where, what: `names ${file}, which is not there: ${text}` });
+        if ("files" in entry.instead) for (const file of entry.instead.files(text).filter((one) => !existsSync(join(root, one)) && !existsSync(join(root, one.replace(/\.rs$/, "/main.rs"))))) mistakes.push({ where, what: `names ${file}, which is not there: ${text}` });
       }
     }
     return { path, runs, forms, apart: only, fixtures: (folder) => MADE_UP.map((name) => join(folder, name)).filter((file) => existsSync(file)) };

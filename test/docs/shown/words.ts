@@ -34,10 +34,12 @@ export const neuronlabParts = (text: string): ReadonlyArray<ReadonlyArray<string
 const PLACEHOLDER = /^[A-Z]{1,}(?:[._][A-Za-z]+)*$|…|<[a-z]+>|^\.\.\.$|^\[/;
 
 /** Whether it is the form of a command and no command: a word stands for another (`FILE`, `…`), or a flag has not got its value. */
-export const isForm = (commands: ReadonlyArray<Command>) => (text: string): boolean => {
-  const values = new Set(commands.flatMap(({ flags }) => [...flags, ...sharedFlags].flatMap(({ name, value }) => (value === null ? [] : [`--${name}`]))));
-  return wordsOf(text).some((word) => PLACEHOLDER.test(word)) || neuronlabParts(text).some((words) => words.some((word, i) => values.has(word) && (words[i + 1] === undefined || /^--?[a-z]/.test(words[i + 1]!))));
-};
+export const isForm = (commands: ReadonlyArray<Command>) => (text: string): boolean =>
+  wordsOf(text).some((word) => PLACEHOLDER.test(word)) ||
+  neuronlabParts(text).some(([name, ...words]) => {
+    const values = [...(commands.find((one) => one.name === name)?.flags ?? []), ...sharedFlags].flatMap((flag) => (flag.value === null ? [] : [`--${flag.name}`]));
+    return words.some((word, i) => values.includes(word) && (words[i + 1] === undefined || /^--?[a-z]/.test(words[i + 1]!)));
+  });
 
 /** What the program does not know of a command line: the command, or a flag of it. */
 export const unknownWords = (commands: ReadonlyArray<Command>) => (text: string): ReadonlyArray<string> =>
