@@ -42,7 +42,7 @@ export const APART: ReadonlyArray<Apart> = [
   { shows: /^cargo build --release -p neuronlab-measure$/, why: "builds with optimisation for minutes; clippy compiles it", instead: { files: exampleOf } },
   nothing(/^cargo (?:\+nightly|install)/, "needs a nightly compiler and a registry, which CI does not ask for"),
   nothing(/^apt-get install /, "installs into the system"),
-  nothing(/^(?:python3 -m venv|PYTHON=\S+|\(cd experiments\/train)/, "trains a model for hours, with PyTorch, a project of its own"),
+  nothing(/^(?:python3 -m venv|PYTHON=\S+|\(cd experiments\/train|experiments\/train\/)/, "trains a model for hours, with PyTorch, a project of its own"),
   nothing(/^fio /, "measures a disk with a program that CI need not have, on a file of gigabytes"),
   nothing(/^(?:adb |rustup target|CARGO_TARGET_AARCH64|PROFILE=|NDK=)/, ANOTHER_MACHINE),
   step(/^engine\/aarch64-(?:tests|measure)\.sh$/, "fetches a compiler and an emulator; a step of .ci/run where they are", "engine/aarch64-measure.sh"),
@@ -58,5 +58,7 @@ export const APART: ReadonlyArray<Apart> = [
   run(/^neuronlab probe --dir (\S+) --out laptop\.json$/, "minutes", "neuronlab probe --quick --dir /mnt/models --out laptop.json"),
   run(/^neuronlab validate host(?: --device laptop\.json --seed 2 --out \S+| --format json| --repetitions 1)?$/, "a quarter of an hour", "neuronlab validate host --quick --models model.gguf --out validated"),
   run(/^(?:npx )?neuronlab validate host --quick$/, "makes its models for two minutes", "neuronlab validate host --quick --models model.gguf --out validated"),
+  run(/^neuronlab reproduce (?:f|t|ts-t)\d+[ab]?$/, "each is a part of all", "neuronlab reproduce"),
+  { shows: /^neuronlab tune --(?:regret|adaptation|published)(?: --check)?$/, why: "searches for minutes to an hour, and writes into results", instead: { files: () => ["experiments/planner-regret/study.ts", "experiments/tuned/published.ts"] } },
   run("neuronlab calibrate", "writes into the profiles", "neuronlab calibrate --dry-run"),
 ];
