@@ -19,9 +19,13 @@ const path = join(folder, "store.duckdb");
 const declared = (id: string, batches: ReadonlyArray<number>): object => ({ schema: "neuronlab/sweep@1", id, title: `Batches of ${id}`, base: { model: "bamboo-7b", offload: "50%", tokens: 4 }, axes: [{ over: "batch", values: batches }], repetitions: 2, metrics: ["tokensPerSec"] });
 const simulate = ({ request }: RunInputs): Outcome => (request.batch === 3 ? E.left(fault("broken here")) : request.batch === 4 ? E.left({ _tag: "DoesNotFit", needed: 4e9, allowed: 1e9, parts: [], hint: "" }) : E.right(aRecord(request)));
 
+/** The hour of the day moves on from one call to the next. */
+let hour = 0;
 const fill = async (id: string, batches: ReadonlyArray<number>, hash: string): Promise<void> => {
   const world = fake({ files: { "a.json": JSON.stringify(declared(id, batches)) }, simulate, store: storeAt });
-  await execute(sweepProgram(() => [])(commandNamed("sweep"))(given({ file: "a.json", store: path, format: "json" })), { ...world.capabilities, code: TE.right({ hash, commit: null, dirty: null }) });
+  hour += 1;
+  const clock = (): Date => new Date(Date.UTC(2026, 10, 21, hour));
+  await execute(sweepProgram(() => [])(commandNamed("sweep"))(given({ file: "a.json", store: path, format: "json" })), { ...world.capabilities, clock, code: TE.right({ hash, commit: null, dirty: null }) });
 };
 
 const results = async (words: ReadonlyArray<string>, flags: Readonly<Record<string, unknown>> = {}) => {
