@@ -49,7 +49,7 @@ beforeAll(async () => {
 describe("results list", () => {
   it("counts each sweep's runs by what became of them, by the code that made them", async () => {
     const listed: ReadonlyArray<Readonly<Record<string, unknown>>> = await json("list");
-    expect(listed.map(({ id, code, runs, done, refused, failed }) => [id, code, runs, done, refused, failed]).sort()).toEqual([["first", "c0de0001", 8, 4, 2, 2], ["first", "c0de0002", 8, 4, 2, 2], ["second", "c0de0001", 4, 4, 0, 0]]);
+    expect(listed.map(({ id, code, runs, done, refused, failed }) => [id, code, runs, done, refused, failed].join(" ")).sort((a, b) => (a < b ? -1 : 1))).toEqual(["first c0de0001 8 4 2 2", "first c0de0002 8 4 2 2", "second c0de0001 4 4 0 0"]);
   });
 
   it("is what no word means, and says so of an empty store", async () => {

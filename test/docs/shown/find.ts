@@ -30,8 +30,8 @@ export const withoutComment = (line: string): string => {
 };
 
 const ofBlock = (lines: ReadonlyArray<{ readonly where: string; readonly text: string }>): ReadonlyArray<Shown> => {
-  const shown: Shown[] = [];
-  const before: string[] = [];
+  const shown: Array<Shown> = [];
+  const before: Array<string> = [];
   let kept = "";
   for (const { where, text } of lines) {
     const line = withoutComment(text);
@@ -57,10 +57,10 @@ const subcommand = (commands: ReadonlyArray<string>) => (code: string): boolean 
 /** All that a Markdown text shows, in its order; and blocks that should say that they are commands. */
 export const shownIn = (path: string, markdown: string, commands: ReadonlyArray<string>): { readonly shown: ReadonlyArray<Shown>; readonly unmarked: ReadonlyArray<Unmarked> } => {
   const isSubcommand = subcommand(commands);
-  const shown: Shown[] = [];
-  const unmarked: Unmarked[] = [];
-  let prose: { readonly from: number; readonly lines: string[] } = { from: 1, lines: [] };
-  let block: { readonly language: string; readonly lines: { readonly where: string; readonly text: string }[] } | null = null;
+  const shown: Array<Shown> = [];
+  const unmarked: Array<Unmarked> = [];
+  let prose: { readonly from: number; readonly lines: Array<string> } = { from: 1, lines: [] };
+  let block: { readonly language: string; readonly lines: Array<{ readonly where: string; readonly text: string }> } | null = null;
   const endProse = (): void => {
     // Code may go over the end of a line, but not over that of a paragraph.
     const text = prose.lines.join("\n");

@@ -23,6 +23,14 @@ const here = (place: Place, text: string): string => place.paths.reduce((line, [
 /** `view` serves until it is ended: once it has printed an address that answers, it is ended as Ctrl-C ends it. */
 const SERVES = /neuronlab view\b/;
 
+const answers = async (address: string): Promise<boolean> => {
+  try {
+    return (await (await fetch(address)).text()).includes("neuronlab");
+  } catch {
+    return false;
+  }
+};
+
 const start = async (place: Place, folder: string, line: string): Promise<Omit<Ended, "again">> => {
   const began = performance.now();
   const child = spawn("bash", ["-c", `${SERVES.test(line) ? "exec " : ""}${line}`], { cwd: folder, env: place.environment, stdio: ["ignore", "pipe", "pipe"], detached: true });
@@ -41,9 +49,10 @@ const start = async (place: Place, folder: string, line: string): Promise<Omit<E
       const address = SERVES.test(line) && !asked ? /http:\/\/\S+/.exec(said)?.[0] : undefined;
       if (address === undefined) return;
       asked = true;
-      void fetch(address).then(async (answer) => (await answer.text()).includes("neuronlab"), () => false).then((answers) => {
-        if (!answers) said += "\nits address does not answer with a page\n";
-        end(answers ? "SIGINT" : "SIGKILL");
+      void answers(address).then((yes) => {
+        if (!yes) said += "\nits address does not answer with a page\n";
+        end(yes ? "SIGINT" : "SIGKILL");
+        return yes;
       });
     });
   const timer = setTimeout(() => end("SIGKILL"), LIMIT_MS);

@@ -40,13 +40,13 @@ const matches = ({ shows }: Apart, text: string): boolean => (typeof shows === "
 
 /** What becomes of each: run, run in another form, looked at only; and what is wrong with the texts themselves. */
 export const plansOf = (root: string, commands: ReadonlyArray<Command>, apart: ReadonlyArray<Apart>): { readonly plans: ReadonlyArray<Plan>; readonly mistakes: ReadonlyArray<Mistake> } => {
-  const mistakes: Mistake[] = [];
+  const mistakes: Array<Mistake> = [];
   const used = new Set<Apart>();
   const script = readFileSync(join(root, ".ci/run"), "utf8");
   const form = isForm(commands);
   const unknown = unknownWords(commands);
   const plan = (path: string, all: ReadonlyArray<Shown>): Plan => {
-    const runs: Run[] = [];
+    const runs: Array<Run> = [];
     let forms = 0;
     let only = 0;
     for (const shown of all) {

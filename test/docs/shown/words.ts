@@ -4,7 +4,7 @@ import { sharedFlags } from "../../../cli/command.js";
 
 /** Words as a shell splits them: blanks, quotes; nothing is expanded. */
 export const wordsOf = (text: string): ReadonlyArray<string> => {
-  const found: string[] = [];
+  const found: Array<string> = [];
   let word: string | null = null;
   let quote = "";
   for (const sign of text) {
