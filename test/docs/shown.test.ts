@@ -14,9 +14,9 @@ describe("commands in a text", () => {
   it("are lines of blocks that say sh, without comments, put together over line ends, with what the block set up", () => {
     const { shown } = shownIn("x.md", "a\n```sh\nB=\"--layers 1\"   # all\nneuronlab synth \\\n  --out x.gguf $B  # small\n\ncp 'a # b' c\nneuronlab simulate --memory 1GB   # exits 3: too little\n```\n", names);
     expect(shown).toEqual([
-      { where: "x.md:5", text: "neuronlab synth --out x.gguf $B", before: ['B="--layers 1"'], exit: 0 },
-      { where: "x.md:7", text: "cp 'a # b' c", before: ['B="--layers 1"'], exit: 0 },
-      { where: "x.md:8", text: "neuronlab simulate --memory 1GB", before: ['B="--layers 1"'], exit: 3 },
+      { where: "x.md:5", text: "neuronlab synth --out x.gguf $B", before: ['B="--layers 1"'], exit: 0, as: "line" },
+      { where: "x.md:7", text: "cp 'a # b' c", before: ['B="--layers 1"'], exit: 0, as: "line" },
+      { where: "x.md:8", text: "neuronlab simulate --memory 1GB", before: ['B="--layers 1"'], exit: 3, as: "line" },
     ]);
   });
 

@@ -7,6 +7,8 @@ export interface Shown {
   readonly before: ReadonlyArray<string>;
   /** 0, or what the comment behind it says: `# exits 3, because …`. */
   readonly exit: number;
+  /** `line`: of a block. `words`: inline, typed whole. `short`: inline, without the program's name. */
+  readonly as: "line" | "words" | "short";
 }
 
 /** A block whose lines look like commands and that does not say so: its reader cannot tell, and neither can this. */
@@ -43,7 +45,7 @@ const ofBlock = (lines: ReadonlyArray<{ readonly where: string; readonly text: s
     kept = "";
     if (whole === "") continue;
     if (/^(?:\w+=(?:"[^"]*"|\S*)|cd \S+|export \w+=\S*)$/.test(whole)) before.push(whole);
-    else shown.push({ where, text: whole, before: [...before], exit: Number(/#.*\bexits (\d+)/.exec(text)?.[1] ?? 0) });
+    else shown.push({ where, text: whole, before: [...before], exit: Number(/#.*\bexits (\d+)/.exec(text)?.[1] ?? 0), as: "line" });
   }
   return shown;
 };
@@ -67,8 +69,8 @@ export const shownIn = (path: string, markdown: string, commands: ReadonlyArray<
     for (const match of text.matchAll(/(?<!`)`((?:[^`\n]|\n(?!\s*\n))+)`(?!`)/g)) {
       const code = match[1]!.replace(/\s+/g, " ").trim();
       const where = `${path}:${prose.from + text.slice(0, match.index).split("\n").length - 1}`;
-      if (INLINE.test(code)) shown.push({ where, text: code, before: [], exit: 0 });
-      else if (isSubcommand(code)) shown.push({ where, text: `neuronlab ${code}`, before: [], exit: 0 });
+      if (INLINE.test(code)) shown.push({ where, text: code, before: [], exit: 0, as: "words" });
+      else if (isSubcommand(code)) shown.push({ where, text: `neuronlab ${code}`, before: [], exit: 0, as: "short" });
     }
   };
   markdown.split("\n").forEach((line, i) => {

@@ -23,10 +23,11 @@ export const placeFixtures = (root: string, folder: string): void => {
   mkdirSync(join(folder, "my-results"), { recursive: true });
   for (const name of ["novel.txt", "book.txt"]) cpSync(join(root, "LICENSE"), join(folder, name));
   writeFileSync(join(folder, "text.txt"), readFileSync(join(root, "LICENSE"), "utf8").slice(0, 800));
-  for (const name of ["report.json", "phone.json"]) writeFileSync(join(folder, name), `${reportOf(root, LLAMA_2_7B)}\n`);
+  writeFileSync(join(folder, "report.json"), `${reportOf(root, LLAMA_2_7B)}\n`);
   for (const name of ["a.jsonl", "b.jsonl"]) writeFileSync(join(folder, name), `${reportOf(root, QWEN2_7B)}\n`);
   for (const name of ["laptop.json", "my-phone.json"]) cpSync(join(root, "results/host/profile.json"), join(folder, name));
-  writeFileSync(join(folder, "depth.json"), JSON.stringify({ schema: "neuronlab/sweep@1", id: "phone", base: { device: "oneplus-12", model: "bamboo-7b", offload: "50%", tokens: 8 }, axes: [{ over: "seed", values: [1] }] }));
+  // What the phone in the browser hands out where flags do not say it all.
+  writeFileSync(join(folder, "phone.json"), JSON.stringify({ schema: "neuronlab/sweep@1", id: "phone", title: "one point", base: { device: "oneplus-12", model: "bamboo-7b", offload: "50%", tokens: 8 }, axes: [{ over: "seed", values: [1] }] }));
 };
 
 /** What else the made files are called. */

@@ -34,7 +34,7 @@ export const textsIn = (root: string): ReadonlyArray<string> => [
 
 const MADE_UP = ["model.gguf", "model.flash", "model.predictor.gguf", "m.gguf", "m.flash", "silu.gguf", "model.json", "once.trace", "text.trace", "novel.txt", "book.txt", "text.txt", "report.json", "phone.json", "a.jsonl", "b.jsonl", "laptop.json", "my-phone.json", "my-results"];
 
-const examples = (commands: ReadonlyArray<Command>): ReadonlyArray<Shown> => commands.flatMap(({ name, examples: all }) => all.map(([text]) => ({ where: `${name} --help`, text: `neuronlab ${text}`, before: [], exit: 0 })));
+const examples = (commands: ReadonlyArray<Command>): ReadonlyArray<Shown> => commands.flatMap(({ name, examples: all }) => all.map(([text]) => ({ where: `${name} --help`, text: `neuronlab ${text}`, before: [], exit: 0, as: "line" as const })));
 
 const matches = ({ shows }: Apart, text: string): boolean => (typeof shows === "string" ? shows === text : shows.test(text));
 
@@ -54,12 +54,14 @@ export const plansOf = (root: string, commands: ReadonlyArray<Command>, apart: R
       for (const what of unknown(text)) mistakes.push({ where, what: `${what}: ${text}` });
       const entry = apart.find((one) => matches(one, text));
       if (entry === undefined && form(text)) forms += 1;
-      else if (entry === undefined && /^(?:npx )?neuronlab$/.test(text)) runs.push({ shown, line: `${text} --help`, note: "" });
+      // Of a command in a sentence nothing but switches, or its name: what it is called, not what to type.
+      else if (entry === undefined && shown.as === "short" && /^neuronlab [a-z-]+(?: --[a-z-]+)*$/.test(text)) forms += 1;
+      else if (entry === undefined && shown.as === "words" && /^(?:npx neuronlab|neuronlab(?: [a-z-]+)?)$/.test(text)) runs.push({ shown, line: `${text} --help`, note: "" });
       else if (entry === undefined) runs.push({ shown, line: text, note: "" });
       else {
         used.add(entry);
         only += 1;
-        if ("run" in entry.instead) runs.push({ shown, line: entry.instead.run, note: `  (for ${text}: ${entry.why})` });
+        if ("run" in entry.instead) runs.push({ shown, line: typeof entry.instead.run === "string" ? entry.instead.run : entry.instead.run(text), note: `  (for ${text}: ${entry.why})` });
         if ("step" in entry.instead && !script.includes(entry.instead.step)) mistakes.push({ where, what: `.ci/run has no step with "${entry.instead.step}", which was to stand for ${text}` });
         if ("files" in entry.instead) for (const file of entry.instead.files(text).filter((one) => !existsSync(join(root, one)) && !existsSync(join(root, one.replace(/\.rs$/, "/main.rs"))))) mistakes.push({ where, what: `names ${file}, which is not there: ${text}` });
       }
