@@ -2,6 +2,7 @@
 import type { Command } from "../command.js";
 import { benchCommand } from "./bench.js";
 import { calibrateCommand } from "./calibrate.js";
+import { claimsCommand } from "./claims.js";
 import { devicesCommand } from "./devices.js";
 import { doctorCommand } from "./doctor.js";
 import { generateCommand } from "./generate.js";
@@ -24,4 +25,4 @@ import { tuneCommand } from "./tune.js";
 import { validateCommand } from "./validate.js";
 import { viewCommand } from "./view.js";
 
-export const commands: ReadonlyArray<Command> = [tourCommand, simulateCommand, reproduceCommand, tuneCommand, sweepCommand, resultsCommand, calibrateCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, perplexityCommand, importCommand, recordCommand, probeCommand, validateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, viewCommand, doctorCommand];
+export const commands: ReadonlyArray<Command> = [tourCommand, simulateCommand, reproduceCommand, tuneCommand, sweepCommand, resultsCommand, calibrateCommand, claimsCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, perplexityCommand, importCommand, recordCommand, probeCommand, validateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, viewCommand, doctorCommand];

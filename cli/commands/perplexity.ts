@@ -22,7 +22,8 @@ export const perplexityCommand: Command = {
   examples: [
     ["perplexity --model model.gguf --text novel.txt", "all of the text"],
     ["perplexity --model model.gguf --text novel.txt --windows 20 --vs llama.cpp", "its first 20 windows, and what llama.cpp says of them"],
-    ["perplexity --model model.flash --memory 900MB --text novel.txt --predictor model.predictor.gguf --audit", "what predicting costs, from flash"],
+    ["perplexity --model model.gguf --text novel.txt --predictor model.predictor.gguf --audit", "what predicting costs, and what it misses"],
+    ["perplexity --model model.flash --memory 900MB --text novel.txt --predictor model.predictor.gguf", "the same cost, from flash"],
   ],
   load: async () => (await import("../programs/perplexity.js")).perplexityProgram(perplexityCommand),
 };

@@ -1,0 +1,96 @@
+/** What README and docs say of this project's own parts, from the files that the commands wrote. */
+import { atLeast, atMost, percent, type Documents, type Row } from "./row.js";
+
+interface Errors { readonly cells: number; readonly medianAbsError: number; readonly meanAbsError: number; readonly worstAbsError: number; readonly kendallTau: number }
+export interface PhoneCells { readonly streamed: { readonly mean: Errors }; readonly residency: ReadonlyArray<{ readonly path: string; readonly lookups: number; readonly differing: number }>; readonly cells: ReadonlyArray<{ readonly id: string; readonly predicted: number; readonly measured: number; readonly signedError: number }> }
+interface HostCells { readonly summary: Errors; readonly exactCells: number; readonly cells: ReadonlyArray<unknown>; readonly device: string }
+interface Regret { readonly summary: { readonly median: number; readonly worst: number; readonly largestShare: number } }
+interface Adaptation { readonly cells: ReadonlyArray<{ readonly id: string; readonly slower: string; readonly fixedMs: number; readonly oracleMs: number; readonly adaptiveMs: number; readonly recovered: number | null }> }
+export interface Figure {
+  readonly group: string;
+  readonly claim: string;
+  readonly value: number | string;
+  readonly unit: string;
+  readonly interval: readonly [number, number] | null;
+  readonly aim: { readonly atLeast: number } | { readonly atMost: number } | null;
+  readonly command: string;
+  readonly takes: string;
+  readonly date: string;
+  readonly machine: string;
+  readonly document: string;
+}
+
+export const PHONE = "results/phone/cells.json";
+export const HOST = "results/host/validate/cells.json";
+export const REGRET = "results/tuned/regret.json";
+export const ADAPTATION = "results/tuned/adaptation.json";
+export const FIGURES = "results/host/figures.json";
+
+const phoneRows = ({ streamed: { mean }, residency }: PhoneCells): ReadonlyArray<Row> => {
+  const shared = { group: "Recorded runs of a phone (OnePlus 15R), predicted", command: "neuronlab validate phone DIR", takes: "a minute", measured: "recorded by others, in July 2026" };
+  const differing = residency.reduce((sum, one) => sum + one.differing, 0);
+  return [
+    { ...shared, claim: `The ${mean.cells} overlapped runs, fitted to none of them: median error`, tolerance: "", found: `${percent(mean.medianAbsError)}, mean ${percent(mean.meanAbsError)}, worst ${percent(mean.worstAbsError)}, Kendall's tau ${mean.kendallTau.toFixed(2)}`, holds: null },
+    { ...shared, claim: "Which experts are found in memory is exact where the routing was recorded", tolerance: "every look-up", found: `${residency.reduce((sum, one) => sum + one.lookups, 0)} look-ups, ${differing} differ`, holds: differing === 0 },
+  ];
+};
+
+const hostRows = ({ summary, exactCells, cells, device }: HostCells): ReadonlyArray<Row> => {
+  const shared = { group: "This engine on a machine, predicted", command: "neuronlab validate host", takes: "a quarter of an hour", measured: `2026-11-21, ${device}, two cores` };
+  return [
+    { ...shared, claim: "Median error of the check cells", ...atMost(summary.medianAbsError, 0.05) },
+    { ...shared, claim: "Mean error of the check cells", ...atMost(summary.meanAbsError, 0.08) },
+    { ...shared, claim: "The order of the cells (Kendall's tau)", ...atLeast(summary.kendallTau, 0.9) },
+    { ...shared, claim: "Misses and bytes are equal", tolerance: "all cells", found: `${exactCells} of ${cells.length}`, holds: exactCells === cells.length },
+  ];
+};
+
+const plannerRows = ({ summary }: Regret): ReadonlyArray<Row> => {
+  const shared = { group: "The planner against an exhaustive sweep", command: "neuronlab tune --regret", takes: "half an hour", measured: "" };
+  return [
+    { ...shared, claim: "Median regret", ...atMost(summary.median, 0.01, 2) },
+    { ...shared, claim: "Worst regret", ...atMost(summary.worst, 0.03, 2) },
+    { ...shared, claim: "Looks, of the sweep's runs", ...atMost(summary.largestShare, 0.05, 2) },
+  ];
+};
+
+const adaptationRows = ({ cells }: Adaptation): ReadonlyArray<Row> => {
+  const recovered = cells.flatMap((cell) => (cell.recovered === null ? [] : [cell.recovered]));
+  const costs = cells.filter((cell) => cell.recovered === null).map(({ adaptiveMs, fixedMs }) => adaptiveMs / fixedMs - 1);
+  const shared = { group: "Adapting while running, simulated", command: "neuronlab tune --adaptation", takes: "minutes", measured: "" };
+  return [
+    { ...shared, claim: "Recovered of what the best fixed plan, chosen knowing the change, would gain", tolerance: "", found: `${percent(Math.min(...recovered), 0)} to ${percent(Math.max(...recovered), 0)} in the ${recovered.length} cells that have something to recover`, holds: null },
+    { ...shared, claim: "What it costs where nothing is to be recovered", tolerance: "", found: `at most ${percent(Math.max(...costs))} in ${costs.length} cells`, holds: null },
+  ];
+};
+
+const value = ({ value: of, unit, interval }: Figure): string => `${of}${unit === "" ? "" : ` ${unit}`}${interval === null ? "" : ` (${interval[0]} to ${interval[1]})`}`;
+
+/** A figure that was measured by hand: shown with its date and machine, and not measured again. */
+const figureRow = (figure: Figure): Row => ({
+  group: figure.group,
+  claim: `${figure.claim} ([${figure.document}](${figure.document.replace(/^docs\//, "").replace(/^(?!\w+[\w-]*\.md)/, "../")}))`,
+  command: figure.command,
+  takes: figure.takes,
+  tolerance: figure.aim === null ? "" : "atLeast" in figure.aim ? `at least ${figure.aim.atLeast}` : `at most ${figure.aim.atMost}`,
+  found: value(figure),
+  holds: figure.aim === null || typeof figure.value === "string" ? null : "atLeast" in figure.aim ? figure.value >= figure.aim.atLeast : figure.value <= figure.aim.atMost,
+  measured: `${figure.date}, ${figure.machine}`,
+});
+
+/** What CI holds to the byte at every change: no figure, so nothing that could go stale. */
+const HELD: ReadonlyArray<Row> = [
+  ["A sweep's answer, table and exports are the same bytes for one worker or two, killed and gone on with or not", "neuronlab sweep experiments/sweeps/io-lanes/sweep.ts --workers 2", "5 s"],
+  ["The stored points and pictures of the paper are what comes out now", "neuronlab reproduce --check", "6 s"],
+  ["Text is the same with a limit of memory and without; tokens and logits for any threads, lanes, depth, policy and granularity", "cargo test", "minutes"],
+  ["A recorded text's hits, misses and bytes are the engine's, token by token, in the simulator", "npx vitest run test/engine/replay.test.ts", "a minute"],
+].map(([claim, command, takes]) => ({ group: "Held in CI, to the byte", claim: claim!, command: command!, takes: takes!, tolerance: "equal", found: "equal, or CI fails", holds: true, measured: "" }));
+
+export const ownRows = (documents: Documents): ReadonlyArray<Row> => [
+  ...HELD,
+  ...plannerRows(documents[REGRET] as Regret),
+  ...adaptationRows(documents[ADAPTATION] as Adaptation),
+  ...hostRows(documents[HOST] as HostCells),
+  ...phoneRows(documents[PHONE] as PhoneCells),
+  ...(documents[FIGURES] as { readonly figures: ReadonlyArray<Figure> }).figures.map(figureRow),
+];

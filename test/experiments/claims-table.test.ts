@@ -1,0 +1,88 @@
+/** The table of claims says what the results say, and README's figures are theirs. */
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { claimsProgram } from "../../cli/programs/claims.js";
+import { execute } from "../../cli/run.js";
+import { CLAIM_SOURCES, claimRows, claimsPage, verdictOf } from "../../experiments/claims-table/page.js";
+import { HOST, PHONE, type PhoneCells } from "../../experiments/claims-table/own.js";
+import { checkErrors, headline, storedPoints } from "../../experiments/claims-table/paper.js";
+import { commandNamed, fake, given } from "../fakes/capabilities.js";
+
+const read = (path: string): unknown => JSON.parse(readFileSync(path, "utf8"));
+const documents = Object.fromEntries(CLAIM_SOURCES.map((path) => [path, read(path)]));
+const rows = claimRows(documents);
+const program = claimsProgram({ sources: CLAIM_SOURCES, rows: claimRows, page: claimsPage });
+
+describe("the table of claims", () => {
+  it("as it is stored is what the results say", () => {
+    expect(claimsPage(rows)).toBe(readFileSync("docs/claims.md", "utf8"));
+  });
+
+  it("has every experiment, and names each claim of the paper that is missed", () => {
+    const page = claimsPage(rows);
+    for (const { paper, claims } of storedPoints(documents)) {
+      expect(rows.some(({ claim }) => claim.startsWith(`[${paper}]`))).toBe(true);
+      for (const { text, holds } of claims) expect([text, page.includes(`${text.replace(/ \(holds.*\)$/, "")}: `)]).toEqual([text, !holds]);
+    }
+  });
+
+  it("calls a miss a miss: a figure beyond its aim does not hold", () => {
+    const file = "results/host/figures.json";
+    const figures = (documents[file] as { readonly figures: ReadonlyArray<{ readonly aim: { readonly atLeast?: number } | null; readonly value: unknown }> }).figures;
+    const spoilt = { ...documents, [file]: { figures: figures.map((one) => (one.aim?.atLeast === undefined ? one : { ...one, value: one.aim.atLeast / 2 })) } };
+    const missed = (all: typeof rows): number => all.filter((row) => verdictOf(row).includes("missed")).length;
+    const held = figures.filter(({ aim, value }) => aim?.atLeast !== undefined && Number(value) >= aim.atLeast).length;
+    expect(held).toBeGreaterThan(0);
+    expect(missed(claimRows(spoilt)) - missed(rows)).toBe(held);
+  });
+});
+
+describe("neuronlab claims", () => {
+  const run = async (named: Readonly<Record<string, unknown>>, change: (path: string, text: string) => string | null = (_, text) => text) => {
+    const world = fake({});
+    const capabilities = { ...world.capabilities, home: "", readStored: (path: string) => async () => ({ _tag: "Right" as const, right: change(path, readFileSync(path, "utf8")) }) };
+    return { code: await execute(program(commandNamed("claims"))(given(named)), capabilities), stdout: world.stdout(), stderr: world.stderr() };
+  };
+
+  it("--check passes on the stored page, and exits 70 when a result has moved", async () => {
+    expect((await run({ check: true })).code).toBe(0);
+    const moved = await run({ check: true }, (path, text) => (path === "results/paper/f10/points.json" ? text.replace('"holds": true', '"holds": false') : text));
+    expect([moved.code, moved.stdout]).toEqual([70, expect.stringContaining("run neuronlab claims")]);
+  });
+
+  it("without a result says which is missing", async () => {
+    const { code, stderr } = await run({}, (path, text) => (path === HOST ? null : text));
+    expect([code, stderr]).toEqual([2, expect.stringContaining(HOST)]);
+  });
+});
+
+describe("README's figures", () => {
+  const readme = readFileSync("README.md", "utf8").split("## How far to trust it")[1]!.split("\n## ")[0]!.replace(/\s+/g, " ");
+  const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`;
+
+  it("of the paper are those of results/paper", () => {
+    const all = storedPoints(documents);
+    const errors = checkErrors(all);
+    expect(readme).toContain(`Over the ${errors.points} points that nothing was fitted to, the median error is ${percent(errors.medianAbsError!)} and the mean ${percent(errors.meanAbsError!)}`);
+    const top = headline(all);
+    expect(readme).toContain(`47B at 19 GB: ${top.simulated!.toFixed(1)} tokens/s, printed ${top.reported}`);
+    const over = all.find(({ id }) => id === "f10")!.points.filter(({ id }) => /f10\.(powerinfer-2|llama\.cpp)\.19GB/.test(id));
+    const ratio = (of: "simulated" | "reported"): string => (over.find(({ id }) => id.includes("powerinfer"))![of]! / over.find(({ id }) => id.includes("llama"))![of]!).toFixed(0);
+    expect(readme).toContain(`at 19 GB ours is ${ratio("simulated")} times faster where the paper has ${ratio("reported")}`);
+  });
+
+  it("of this machine are those of results/host", () => {
+    const { summary, exactCells, cells } = documents[HOST] as { readonly summary: { readonly medianAbsError: number; readonly meanAbsError: number; readonly worstAbsError: number }; readonly exactCells: number; readonly cells: ReadonlyArray<unknown> };
+    expect(readme).toContain(`median error ${percent(summary.medianAbsError)}, mean ${percent(summary.meanAbsError)}, worst ${percent(summary.worstAbsError)}`);
+    expect([exactCells, readme.includes(`equal in all ${cells.length} runs`)]).toEqual([cells.length, true]);
+  });
+
+  it("of the recorded phone are those of results/phone", () => {
+    const { streamed: { mean }, cells } = documents[PHONE] as PhoneCells;
+    expect(mean.cells).toBe(9);
+    expect(readme).toContain(`the nine overlapped ones with a median error of ${percent(mean.medianAbsError, 0)} and a worst of ${percent(mean.worstAbsError, 0)}`);
+    const mapped = cells.find(({ id }) => id.endsWith("gemma_mmap"))!;
+    expect(mapped.predicted / mapped.measured).toBeGreaterThan(6.5);
+    expect(mapped.predicted / mapped.measured).toBeLessThan(7);
+  });
+});
