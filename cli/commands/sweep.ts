@@ -19,12 +19,12 @@ export const sweepCommand: Command = {
     ["sweep experiments/sweeps/io-lanes/sweep.ts --store /tmp/mine.duckdb --out /tmp/io-lanes", "kept elsewhere, with table and picture"],
   ],
   load: async () => {
-    const [{ sweepProgram }, { pictureOf }, { drawSweep }, { drawingTools }] = await Promise.all([
+    const [{ sweepProgram }, { pictureOf }, { drawDeclared }, { drawingTools }] = await Promise.all([
       import("../programs/sweep/program.js"),
       import("../programs/sweep/picture.js"),
-      import("../../experiments/plots/sweep.js"),
+      import("../../experiments/plots/declared.js"),
       import("../node/drawing.js"),
     ]);
-    return sweepProgram(pictureOf({ draw: (figure) => drawSweep(drawingTools().document, figure), png: (svg) => drawingTools().png(svg) }))(sweepCommand);
+    return sweepProgram(pictureOf({ draw: (figure) => drawDeclared(drawingTools().document, figure), png: (svg) => drawingTools().png(svg) }))(sweepCommand);
   },
 };

@@ -2,16 +2,19 @@
 import { METRICS } from "../../../sim/report/metrics.js";
 import { allAxes } from "../../../sim/sweep/declaration.js";
 import { showNumber, showShare, table } from "../../../sim/report/table.js";
+import { sensitivities, type Sensitivity } from "../../../sim/sweep/sensitivity/analysis.js";
 import type { OutputFile } from "../../program.js";
 import type { RunState } from "../../store.js";
 import type { Declared } from "./load.js";
 import type { Made } from "./make.js";
+import { sectionText, sensitivitySections, type Section } from "./sections.js";
 import { frontOf, pointRows, shownMetrics, type Front, type PointRow } from "./summary.js";
 
 /** Rows beyond this are looked at in the store or in a file, not on a terminal. */
 const SHOWN = 40;
+const SHOWN_OF_A_DESIGN = 6;
 
-export interface Described { readonly text: string; readonly json: unknown; readonly rows: ReadonlyArray<PointRow>; readonly front: Front | null }
+export interface Described { readonly text: string; readonly json: unknown; readonly rows: ReadonlyArray<PointRow>; readonly front: Front | null; readonly sensitivity: ReadonlyArray<Sensitivity>; readonly sections: ReadonlyArray<Section> }
 
 const interval = (row: PointRow, name: string): string => {
   const found = row.metrics[name] ?? null;
@@ -33,7 +36,10 @@ export const describeSweep = (declared: Declared, made: Made): Described => {
   const rows = pointRows(declared, made.settled);
   const front = frontOf(declared, rows);
   const [names, metrics] = [Object.keys(points.kept[0]!), shownMetrics(declaration)];
-  const first = rows.slice(0, SHOWN);
+  const sensitivity = sensitivities(declaration, points, metrics, (point, metric) => rows[point]!.metrics[metric]?.mean ?? null);
+  const sections = sensitivitySections(sensitivity);
+  // Points of a design are looked at by what they say together.
+  const first = rows.slice(0, sensitivity.length > 0 ? SHOWN_OF_A_DESIGN : SHOWN);
   const text = [
     declaration.title,
     ...whatIfs(declared).map((what) => `what if: ${what}`),
@@ -44,6 +50,7 @@ export const describeSweep = (declared: Declared, made: Made): Described => {
     ),
     ...(rows.length > first.length ? [`and ${rows.length - first.length} more points: neuronlab results show ${declaration.id}`] : []),
     "",
+    ...sections.flatMap((section) => [sectionText(section), ""]),
     `${points.kept.length} points${points.ruledOut > 0 ? ` (${points.ruledOut} more ruled out)` : ""}, ${made.settled.length} runs: ${counted(made)}`,
     ...(front === null ? [] : [`front: ${front.points.length} of ${rows.length} points are beaten by no other in ${declaration.aims.map(({ metric }) => metric).join(" and ")}; they cover ${showShare(front.hypervolume)} of what one point could that is the best in all`]),
   ].join("\n");
@@ -52,9 +59,10 @@ export const describeSweep = (declared: Declared, made: Made): Described => {
     id: declaration.id, key: declared.key, title: declaration.title, whatIf: whatIfs(declared),
     points: rows.map(({ point, coordinates, state, runs, reason, limit, metrics: means }) => ({ point, coordinates, state, runs, reason, limit, metrics: means })),
     runs: made.settled.map(({ place, run }) => ({ ...place, run: run.key, state: run.state, reason: run.reason, metrics: run.metrics })),
+    ...(sensitivity.length === 0 ? {} : { sensitivity }),
     front, ruledOut: points.ruledOut, left: made.left,
   };
-  return { text, json, rows, front };
+  return { text, json, rows, front, sensitivity, sections };
 };
 
 const quoted = (cell: string): string => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);

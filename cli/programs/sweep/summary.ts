@@ -25,7 +25,7 @@ export const shownMetrics = ({ metrics, aims, picture, stop }: Declaration): Rea
     ...metrics,
     ...aims.map(({ metric }) => metric),
     ...(stop === null ? [] : [stop.metric]),
-    ...(picture === null ? [] : picture.kind === "lines" ? [picture.y] : picture.kind === "heat" ? [picture.colour] : [picture.x, picture.y]),
+    ...(picture === null ? [] : picture.kind === "lines" ? [picture.y] : picture.kind === "heat" ? [picture.colour] : picture.kind === "indices" ? [picture.metric] : [picture.x, picture.y]),
   ]),
 ];
 
