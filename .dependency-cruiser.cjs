@@ -176,7 +176,7 @@ module.exports = {
       name: "no-dead-files",
       severity: "error",
       comment: "what ships is reached from the entry, from the worker or from a page, or it is a slow twin that tests compare with",
-      from: { path: "^(cli/(main|node/worker)|site/phone/page|site/(index|figures|activations|plan|pipeline)|site/build/vite\\.config)\\.ts$" },
+      from: { path: "^(cli/(main|node/worker)|site/phone/page|site/(index|figures|activations|plan|pipeline|sweeps)|site/build/vite\\.config)\\.ts$" },
       to: {
         path: "^(cli|experiments|sim|site)/",
         pathNot: [
@@ -188,7 +188,7 @@ module.exports = {
           // The bundler puts it where the notebook kit has its own list.
           "^site/libraries\\.ts$",
           // Notebooks import them.
-          "^site/(index|figures|plan|pipeline|phone/page|build/vite\\.config)\\.ts$",
+          "^site/(index|figures|plan|pipeline|sweeps|phone/page|build/vite\\.config)\\.ts$",
           // bin/neuronlab.js calls it before anything else is loaded.
           "^cli/node/inlining\\.ts$",
           // A declaration is named on the command line and loaded then, as a user's own is.

@@ -117,6 +117,9 @@ export interface DiskFacts { readonly filesystem: string | null; readonly sequen
  */
 export interface Mount { readonly path: string; readonly folders: ReadonlyArray<{ readonly name: string; readonly folder: string; readonly must?: string }> }
 
+/** JSON that is made when somebody asks for it, by the rest of the path; null where there is none. */
+export interface Asking { readonly path: string; readonly json: (rest: string) => TaskEither<AppError, unknown> }
+
 /** Files that are being served; `until` ends that when the signal comes. */
 export interface Serving { readonly url: string; readonly until: (signal: AbortSignal) => TaskEither<never, void> }
 
@@ -161,8 +164,8 @@ export interface Capabilities {
   readonly version: string;
   /** Work that Ctrl-C asks to end instead of cutting it off. */
   readonly interruptible: <A>(work: (signal: AbortSignal) => TaskEither<AppError, A>) => TaskEither<AppError, A>;
-  /** Files over HTTP, for this machine alone; mounts with longer paths come first, port 0 is any that is free. */
-  readonly serve: (mounts: ReadonlyArray<Mount>, port: number) => TaskEither<AppError, Serving>;
+  /** Files and answers over HTTP, for this machine alone; mounts with longer paths come first, port 0 is any that is free. `flag` is where the user said it. */
+  readonly serve: (mounts: ReadonlyArray<Mount | Asking>, port: number, flag?: string) => TaskEither<AppError, Serving>;
   /** A bar on a terminal's stderr; silent elsewhere. */
   readonly gauge: (total: number, unit: string) => { readonly at: (done: number) => void; readonly end: () => void };
   /** All files or, when one cannot be written, no half of one. */

@@ -12,4 +12,5 @@ export const PAGES: ReadonlyArray<Page> = [
   { file: "planning.html", name: "Planning for 19 GB", about: "What a model of 26 GB does with 7, 13 and 19 GB, and how a plan divides them." },
   { file: "this-machine.html", name: "This machine", about: "Predicted and measured, run by run: how far the simulator can be trusted." },
   { file: "llama-cpp.html", name: "llama.cpp beside it", about: "The same models under the same limits of memory, in llama.cpp and in our engine." },
+  { file: "sweeps.html", name: "Sweeps", about: "What varies and what comes of it: a sweep while it runs, or those of your own store." },
 ];

@@ -8,6 +8,7 @@ export const sweepCommand: Command = {
     { name: "store", value: "FILE", help: "keep results there (default: results/neuronlab.duckdb)" },
     { name: "out", value: "DIR", help: "also write a table of all runs and the declared picture there" },
     { name: "dry-run", value: null, help: "run nothing that is kept: what would be run, and about how long it would take" },
+    { name: "live", value: "PORT", help: "a page on 127.0.0.1 that shows it while it runs, at this port or, without a number, at any that is free" },
     { name: "retry-failed", value: null, help: "make the failed runs again, and nothing else" },
     { name: "fail-fast", value: null, help: "stop at the first run that fails" },
     { name: "keep-going", value: null, help: "go on after a run that fails; the default, said aloud" },
@@ -19,12 +20,12 @@ export const sweepCommand: Command = {
     ["sweep experiments/sweeps/io-lanes/sweep.ts --store /tmp/mine.duckdb --out /tmp/io-lanes", "kept elsewhere, with table and picture"],
   ],
   load: async () => {
-    const [{ sweepProgram }, { pictureOf }, { drawSweep }, { drawingTools }] = await Promise.all([
+    const [{ sweepProgram }, { pictureOf }, { drawDeclared }, { drawingTools }] = await Promise.all([
       import("../programs/sweep/program.js"),
       import("../programs/sweep/picture.js"),
-      import("../../experiments/plots/sweep.js"),
+      import("../../experiments/plots/declared.js"),
       import("../node/drawing.js"),
     ]);
-    return sweepProgram(pictureOf({ draw: (figure) => drawSweep(drawingTools().document, figure), png: (svg) => drawingTools().png(svg) }))(sweepCommand);
+    return sweepProgram(pictureOf({ draw: (figure) => drawDeclared(drawingTools().document, figure), png: (svg) => drawingTools().png(svg) }))(sweepCommand);
   },
 };

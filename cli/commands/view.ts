@@ -6,6 +6,7 @@ export const viewCommand: Command = {
   flags: [
     { name: "port", value: "N", help: "where to listen on 127.0.0.1 (default: any port that is free)" },
     { name: "results", value: "DIR", help: "your results: what lies there is shown in the place of what came along (default: results)" },
+    { name: "store", value: "FILE", help: "the sweeps of this store are shown (default: results/neuronlab.duckdb)" },
   ],
   examples: [
     ["view", "then open the address that it prints"],

@@ -8,8 +8,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { extname, join, relative, sep } from "node:path";
 import type { AddressInfo } from "node:net";
 import { E, type TaskEither } from "../../sim/base/fp.js";
-import { badInput, disk, type AppError } from "../../sim/base/errors.js";
-import type { Mount, Serving } from "../program.js";
+import { badInput, describeError, disk, type AppError } from "../../sim/base/errors.js";
+import type { Asking, Mount, Serving } from "../program.js";
 
 const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".json": "application/json; charset=utf-8", ".csv": "text/csv; charset=utf-8",
@@ -35,9 +35,10 @@ const within = async (folder: string, path: string): Promise<string | null> => {
   }
 };
 
-const found = async (mounts: ReadonlyArray<Mount>, path: string): Promise<{ readonly file: string; readonly from: string } | null> => {
-  const mount = mounts.find((one) => path.startsWith(one.path));
-  if (mount === undefined) return null;
+type Served = Mount | Asking;
+const isMount = (one: Served): one is Mount => "folders" in one;
+
+const found = async (mount: Mount, path: string): Promise<{ readonly file: string; readonly from: string } | null> => {
   const rest = path.slice(mount.path.length);
   for (const { name, folder } of mount.folders) {
     const file = await within(folder, rest === "" ? "index.html" : rest);
@@ -61,7 +62,7 @@ const listed = async ({ folders }: Mount): Promise<string> => {
 
 const isLocal = (host: string | undefined, port: number): boolean => host === `127.0.0.1:${port}` || host === `localhost:${port}`;
 
-const answer = (mounts: ReadonlyArray<Mount>, port: number) => async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+const answer = (mounts: ReadonlyArray<Served>, port: number) => async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
   const refuse = (status: number, text: string): void => {
     response.writeHead(status, { ...HEADERS, "content-type": TYPES[".txt"] });
     response.end(`${text}\n`);
@@ -75,14 +76,19 @@ const answer = (mounts: ReadonlyArray<Mount>, port: number) => async (request: I
     return refuse(400, "the address cannot be read");
   }
   if (path.includes("\0")) return refuse(400, "the address cannot be read");
-  const asked = mounts.find((one) => one.path !== "/" && path === `${one.path}index.json`);
-  if (asked !== undefined) {
-    const text = await listed(asked);
+  const send = (text: string): void => {
     response.writeHead(200, { ...HEADERS, "content-type": TYPES[".json"] });
     response.end(request.method === "HEAD" ? undefined : text);
-    return;
+  };
+  const mount = mounts.find((one) => path.startsWith(one.path));
+  if (mount === undefined) return refuse(404, "there is no such page");
+  if (!isMount(mount)) {
+    const made = await mount.json(path.slice(mount.path.length))();
+    if (E.isLeft(made)) return refuse(503, describeError(made.left));
+    return made.right === null ? refuse(404, "there is no such page") : send(JSON.stringify(made.right));
   }
-  const file = await found(mounts, path);
+  if (mount.path !== "/" && path === `${mount.path}index.json`) return send(await listed(mount));
+  const file = await found(mount, path);
   if (file === null) return refuse(404, "there is no such page");
   response.writeHead(200, { ...HEADERS, "content-type": TYPES[extname(file.file)] ?? "application/octet-stream", "x-neuronlab-from": file.from });
   if (request.method === "HEAD") response.end();
@@ -97,18 +103,18 @@ const listening = (server: Server, port: number): Promise<void> =>
 
 const isFolder = (path: string): Promise<boolean> => stat(path).then((is) => is.isDirectory(), () => false);
 
-const absentFolder = async (mounts: ReadonlyArray<Mount>): Promise<AppError | null> => {
-  for (const { folder, must } of mounts.flatMap(({ folders }) => folders)) if (must !== undefined && !(await isFolder(folder))) return badInput("neuronlab view", [{ path: must, message: `there is no folder ${folder}` }]);
+const absentFolder = async (mounts: ReadonlyArray<Served>): Promise<AppError | null> => {
+  for (const { folder, must } of mounts.filter(isMount).flatMap(({ folders }) => folders)) if (must !== undefined && !(await isFolder(folder))) return badInput("neuronlab view", [{ path: must, message: `there is no folder ${folder}` }]);
   return null;
 };
 
-const unheard = (error: NodeJS.ErrnoException, port: number): AppError => {
-  if (error.code === "EADDRINUSE") return badInput("neuronlab view", [{ path: "--port", message: `${port} is in use; name another, or leave it out for one that is free` }]);
-  if (error.code === "EACCES") return badInput("neuronlab view", [{ path: "--port", message: `${port} is not yours to use; name one above 1023` }]);
+const unheard = (error: NodeJS.ErrnoException, port: number, flag: string): AppError => {
+  if (error.code === "EADDRINUSE") return badInput("neuronlab", [{ path: flag, message: `${port} is in use; name another, or leave it out for one that is free` }]);
+  if (error.code === "EACCES") return badInput("neuronlab", [{ path: flag, message: `${port} is not yours to use; name one above 1023` }]);
   return disk(`127.0.0.1:${port}`, error.message);
 };
 
-export const serve = (mounts: ReadonlyArray<Mount>, port: number): TaskEither<AppError, Serving> => async () => {
+export const serve = (mounts: ReadonlyArray<Served>, port: number, flag = "--port"): TaskEither<AppError, Serving> => async () => {
   const absent = await absentFolder(mounts);
   if (absent !== null) return E.left(absent);
   const server: Server = createServer((request, response) => {
@@ -117,7 +123,7 @@ export const serve = (mounts: ReadonlyArray<Mount>, port: number): TaskEither<Ap
   try {
     await listening(server, port);
   } catch (error) {
-    return E.left(unheard(error as NodeJS.ErrnoException, port));
+    return E.left(unheard(error as NodeJS.ErrnoException, port, flag));
   }
   const close = (): Promise<void> =>
     new Promise((done) => {

@@ -1,23 +1,15 @@
 /** Serves the built site on loopback until it is interrupted; the user's results lie over those that came along, file by file. */
 import { join } from "node:path";
 import { RTE, TE, pipe, type TaskEither } from "../../sim/base/fp.js";
-import { unsupported, type AppError } from "../../sim/base/errors.js";
-import { absent, decodeWords, outputFolder, shared, wholeNumber } from "../args.js";
+import type { AppError } from "../../sim/base/errors.js";
+import { absent, decodeWords, outputFile, outputFolder, shared, wholeNumber } from "../args.js";
 import { inFormat, type Answer, type Mount, type Program } from "../program.js";
 import type { Command, Words } from "../command.js";
+import { builtSite } from "./built-site.js";
+import { servedSweeps } from "./results/served.js";
+import { DEFAULT_STORE } from "./sweep/program.js";
 
-const SITE = ["dist", "site"] as const;
-
-const fields = { ...shared, port: absent(wholeNumber(1, 65535)), results: absent(outputFolder) };
-
-/** Its start page is there once it is built. */
-const built: Program<string> = (capabilities) => {
-  const site = join(capabilities.home, ...SITE);
-  return pipe(
-    capabilities.readStored(join(site, "index.html")),
-    TE.chain((page) => (page === null ? TE.left(unsupported("view", "the site is not built here; npm run site builds it")) : TE.right(site))),
-  );
-};
+const fields = { ...shared, port: absent(wholeNumber(1, 65535)), results: absent(outputFolder), store: absent(outputFile) };
 
 /** Without a word, results/ of this folder, if there is one. */
 const mountsOf = (site: string, results: string | null): ReadonlyArray<Mount> => [
@@ -29,11 +21,11 @@ export const viewProgram = (command: Command) => (given: Words): Program<Answer>
   pipe(
     RTE.fromEither(decodeWords(command, fields)(given)),
     RTE.bindTo("args"),
-    RTE.bind("site", () => built),
+    RTE.bind("site", () => builtSite("view")),
     RTE.chain(({ args, site }) => (capabilities) =>
       capabilities.interruptible((signal) =>
         pipe(
-          capabilities.serve(mountsOf(site, args.results), args.port ?? 0),
+          capabilities.serve([servedSweeps(capabilities.store(args.store ?? DEFAULT_STORE)), ...mountsOf(site, args.results)], args.port ?? 0, "--port"),
           TE.chainFirstIOK(({ url }) => capabilities.print(`${inFormat(args.format, { text: `${url}   (Ctrl-C ends it)`, json: { schema: "neuronlab/view@1", url } })}\n`)),
           TE.chain(({ until }): TaskEither<AppError, void> => until(signal)),
           TE.map((): Answer => ({ stdout: "" })),

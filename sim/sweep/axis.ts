@@ -3,6 +3,8 @@ import { E } from "../base/fp.js";
 import { custom, exactly, formed, list, mapped, nullable, number, oneOf, optional, refined, text, type Codec } from "../base/decode.js";
 import type { Mistake } from "../base/errors.js";
 import { METHODS, type Method } from "./sampling.js";
+import type { Design } from "./sensitivity/design.js";
+import { MOST_AXES } from "./sensitivity/sobol-indices.js";
 import { accepts, isWhole, targetOf, type Target } from "./targets.js";
 import { between, numberOf, rangeOf, type Range, type Value } from "./values.js";
 
@@ -22,7 +24,9 @@ export type Dimension =
   | { readonly _tag: "Single"; readonly axis: Axis }
   /** Value by value beside each other. */
   | { readonly _tag: "Zipped"; readonly axes: ReadonlyArray<Axis> }
-  | { readonly _tag: "Sampled"; readonly method: Method; readonly points: number; readonly axes: ReadonlyArray<Axis> };
+  | { readonly _tag: "Sampled"; readonly method: Method; readonly points: number; readonly axes: ReadonlyArray<Axis> }
+  /** Points by which each axis' worth is found. */
+  | { readonly _tag: "Designed"; readonly design: Design; readonly axes: ReadonlyArray<Axis> };
 
 export const axesOf = (dimension: Dimension): ReadonlyArray<Axis> => (dimension._tag === "Single" ? [dimension.axis] : dimension.axes);
 
@@ -96,6 +100,24 @@ const zipped = refined(exactly({ zip: list(axisCodec, 2) }), ({ zip }) => {
 });
 const sampled = exactly({ sample: oneOf(...METHODS), points: number(1, 1e6, true), axes: list(axisCodec, 1) });
 
+/** Names have no order, but a list of them has: its equal parts are places as good as any. An axis needs two values to have an effect. */
+const constants = (axes: ReadonlyArray<Axis>): ReadonlyArray<Mistake> =>
+  axes.flatMap(({ spread, name }, i) => (spread._tag === "Listed" && spread.values.length < 2 ? [{ path: `axes[${i}].values`, message: `has one value, so ${name} can have no effect` }] : []));
+const morris = refined(exactly({ sensitivity: oneOf("morris"), trajectories: optional(number(2, 1e5, true), 10), levels: optional(number(2, 100, true), 4), axes: list(axisCodec, 1) }), ({ levels, axes }) => [
+  ...(levels % 2 === 0 ? [] : [{ path: "levels", message: `should be even, so that each level is equally likely to be visited, got ${levels}` }]),
+  ...constants(axes),
+]);
+const sobol = refined(exactly({ sensitivity: oneOf("sobol"), points: optional(number(8, 1e6, true), 256), axes: list(axisCodec, 1) }), ({ axes }) => [
+  ...(axes.length <= MOST_AXES ? [] : [{ path: "axes", message: `has ${axes.length} axes, and both samples need a column for each; the sequence is known for ${MOST_AXES}` }]),
+  ...constants(axes),
+]);
+const designs: Codec<Dimension> = formed((raw) => {
+  const method = (raw as { readonly sensitivity: unknown }).sensitivity;
+  if (method === "morris") return mapped(morris, ({ trajectories, levels, axes }): Dimension => ({ _tag: "Designed", design: { _tag: "Morris", trajectories, levels }, axes }));
+  if (method === "sobol") return mapped(sobol, ({ points, axes }): Dimension => ({ _tag: "Designed", design: { _tag: "Sobol", points }, axes }));
+  return custom("sensitivity", () => E.left(`should say sensitivity: morris or sobol, got ${JSON.stringify(method)}`));
+});
+
 const stepped = (axis: Axis): ReadonlyArray<Mistake> => (axis.spread._tag === "Ranged" && axis.spread.steps === null ? [{ path: "range.steps", message: "is missing: how many values, the ends included" }] : []);
 const single: Codec<Dimension> = mapped(refined(axisCodec, stepped), (axis): Dimension => ({ _tag: "Single", axis }));
 
@@ -104,4 +126,5 @@ const has = (raw: unknown, key: string): boolean => typeof raw === "object" && r
 export const dimensionCodec: Codec<Dimension> = formed((raw) =>
   has(raw, "zip") ? mapped(zipped, ({ zip }): Dimension => ({ _tag: "Zipped", axes: zip }))
   : has(raw, "sample") ? mapped(sampled, ({ sample, points, axes }): Dimension => ({ _tag: "Sampled", method: sample, points, axes }))
+  : has(raw, "sensitivity") ? designs
   : single);

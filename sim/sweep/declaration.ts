@@ -26,12 +26,15 @@ export interface DeclaredAxis {
   readonly range?: { readonly from: Value; readonly to: Value; readonly steps?: number; readonly scale?: "linear" | "log" };
   readonly whatIf?: string;
 }
-export type DeclaredDimension = DeclaredAxis | { readonly zip: ReadonlyArray<DeclaredAxis> } | { readonly sample: "random" | "latin-hypercube" | "sobol"; readonly points: number; readonly axes: ReadonlyArray<DeclaredAxis> };
+export type DeclaredDimension = DeclaredAxis | { readonly zip: ReadonlyArray<DeclaredAxis> } | { readonly sample: "random" | "latin-hypercube" | "sobol"; readonly points: number; readonly axes: ReadonlyArray<DeclaredAxis> }
+  | { readonly sensitivity: "morris"; readonly trajectories?: number; readonly levels?: number; readonly axes: ReadonlyArray<DeclaredAxis> } | { readonly sensitivity: "sobol"; readonly points?: number; readonly axes: ReadonlyArray<DeclaredAxis> };
 
 export type DeclaredPicture =
   | { readonly kind: "lines"; readonly title: string; readonly x: string; readonly y: MetricName; readonly series?: string; readonly panel?: string; readonly log?: boolean }
   | { readonly kind: "heat"; readonly title: string; readonly x: string; readonly y: string; readonly colour: MetricName; readonly panel?: string }
-  | { readonly kind: "scatter"; readonly title: string; readonly x: MetricName; readonly y: MetricName; readonly series?: string };
+  | { readonly kind: "scatter"; readonly title: string; readonly x: MetricName; readonly y: MetricName; readonly series?: string }
+  /** What a design finds of one metric: mu* against sigma, or indices with their intervals. */
+  | { readonly kind: "indices"; readonly title: string; readonly metric: MetricName };
 
 /** What a TypeScript file exports as `sweep`. */
 export interface Sweep {
@@ -96,12 +99,13 @@ const PICTURES = {
   lines: exactly({ kind: oneOf("lines"), title: text, x: text, y: metricName, series: optional(nullable(text), null), panel: optional(nullable(text), null), log: optional(flag, false) }),
   heat: exactly({ kind: oneOf("heat"), title: text, x: text, y: text, colour: metricName, panel: optional(nullable(text), null) }),
   scatter: exactly({ kind: oneOf("scatter"), title: text, x: metricName, y: metricName, series: optional(nullable(text), null) }),
+  indices: exactly({ kind: oneOf("indices"), title: text, metric: metricName }),
 } as const;
 export type Picture = TypeOf<(typeof PICTURES)[keyof typeof PICTURES]>;
 
 const picture: Codec<Picture> = formed((raw): Codec<Picture> => {
   const kind = typeof raw === "object" && raw !== null ? (raw as { readonly kind?: unknown }).kind : undefined;
-  return (kind === "lines" || kind === "heat" || kind === "scatter" ? PICTURES[kind] : exactly({ kind: oneOf("lines", "heat", "scatter") })) as unknown as Codec<Picture>;
+  return (typeof kind === "string" && Object.hasOwn(PICTURES, kind) ? PICTURES[kind as keyof typeof PICTURES] : exactly({ kind: oneOf("lines", "heat", "scatter", "indices") })) as unknown as Codec<Picture>;
 });
 
 const fields = exactly({
@@ -129,6 +133,7 @@ const repeated = (words: ReadonlyArray<string>): ReadonlyArray<string> => [...ne
 
 /** Where a picture shows an axis, there must be one of that name. */
 const pictureMistakes = (names: ReadonlyArray<string>, shown: Picture): ReadonlyArray<Mistake> => {
+  if (shown.kind === "indices") return [];
   const axes = shown.kind === "lines" ? { x: shown.x, series: shown.series, panel: shown.panel } : shown.kind === "heat" ? { x: shown.x, y: shown.y, panel: shown.panel } : { series: shown.series };
   return Object.entries(axes).filter(([, name]) => name !== null && !names.includes(name)).map(([key, name]) => ({ path: `picture.${key}`, message: `there is no axis ${name}; known: ${names.join(", ")}` }));
 };
@@ -139,6 +144,7 @@ const contradictions = (d: Declaration): ReadonlyArray<Mistake> => {
   const names = axes.map((axis) => axis.name);
   const several = Number(d.base.memory !== null || moved(axes, "Memory")) + Number(d.base.offload !== null || moved(axes, "Offload")) > 1;
   const planned = d.base.plan !== null;
+  const designs = d.axes.filter(({ _tag }) => _tag === "Designed").length;
   return [
     ...repeated(names).map((name) => ({ path: "axes", message: `two axes have the name ${name}; give one a name of its own` })),
     ...repeated(axes.flatMap((axis) => axis.over.map(({ word }) => word))).map((word) => ({ path: "axes", message: `${word} is varied by two axes` })),
@@ -149,6 +155,8 @@ const contradictions = (d: Declaration): ReadonlyArray<Mistake> => {
     ...d.where.flatMap((one, i) => axesIn(one).filter((name) => !names.includes(name)).map((name) => ({ path: `where[${i}]`, message: `there is no axis ${name}; known: ${names.join(", ")}` }))),
     ...(d.stop !== null && d.stop.atMost < d.repetitions ? [{ path: "stop.atMost", message: `is below repetitions, ${d.repetitions}` }] : []),
     ...d.axes.flatMap((dimension, i) => (dimension._tag === "Sampled" && dimension.method === "sobol" && dimension.axes.length > MOST_DIMENSIONS ? [{ path: `axes[${i}].axes`, message: `has ${dimension.axes.length} axes; the sequence is known for ${MOST_DIMENSIONS}` }] : [])),
+    ...(designs > 1 ? [{ path: "axes", message: `have ${designs} designs of sensitivity; a sweep has one, and may cross it with other axes` }] : []),
+    ...(d.picture?.kind === "indices" && designs === 0 ? [{ path: "picture.kind", message: "shows a design of sensitivity, and the axes have none" }] : []),
     ...(d.picture === null ? [] : pictureMistakes(names, d.picture)),
   ];
 };

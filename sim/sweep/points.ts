@@ -2,9 +2,15 @@
 import { axesOf, stepsOf, valueAt, type Dimension } from "./axis.js";
 import { holds, type Coordinates } from "./constraint.js";
 import type { Declaration } from "./declaration.js";
+import { stream } from "../base/random.js";
+import { placesOf, rowsOf } from "./sensitivity/design.js";
 import { sampled } from "./sampling.js";
 
 export type { Coordinates };
+
+/** The places of a design in the unit cube of its axes. */
+export const designed = ({ design, axes }: Extract<Dimension, { readonly _tag: "Designed" }>, seed: number, name: string): ReadonlyArray<ReadonlyArray<number>> =>
+  placesOf(design, axes.length, stream(seed, `sweep/sensitivity/${name}`));
 
 const coordinatesOf = (dimension: Dimension, seed: number, name: string): ReadonlyArray<Coordinates> => {
   const axes = axesOf(dimension);
@@ -15,11 +21,15 @@ const coordinatesOf = (dimension: Dimension, seed: number, name: string): Readon
       return stepsOf(axes[0]!).map((_, i) => Object.fromEntries(axes.map((axis) => [axis.name, stepsOf(axis)[i]!])));
     case "Sampled":
       return sampled(dimension.method, dimension.points, axes.length, seed, name).map((place) => Object.fromEntries(axes.map((axis, i) => [axis.name, valueAt(axis, place[i]!)])));
+    case "Designed":
+      return designed(dimension, seed, name).map((place) => Object.fromEntries(axes.map((axis, i) => [axis.name, valueAt(axis, place[i]!)])));
   }
 };
 
 export interface Points {
   readonly kept: ReadonlyArray<Coordinates>;
+  /** The number of each kept point among all, those ruled out included. */
+  readonly numbers: ReadonlyArray<number>;
   /** Points that a condition of `where` rules out. */
   readonly ruledOut: number;
 }
@@ -27,8 +37,19 @@ export interface Points {
 /** Points beyond this are a slip of the pen and not a sweep. */
 export const MOST_POINTS = 1e6;
 
-export const countOf = (declaration: Declaration): number =>
-  declaration.axes.reduce((product, dimension) => product * (dimension._tag === "Sampled" ? dimension.points : stepsOf(axesOf(dimension)[0]!).length), 1);
+export const sizeOf = (dimension: Dimension): number => {
+  switch (dimension._tag) {
+    case "Sampled":
+      return dimension.points;
+    case "Designed":
+      return rowsOf(dimension.design, dimension.axes.length);
+    case "Single":
+    case "Zipped":
+      return stepsOf(axesOf(dimension)[0]!).length;
+  }
+};
+
+export const countOf = (declaration: Declaration): number => declaration.axes.reduce((product, dimension) => product * sizeOf(dimension), 1);
 
 export const pointsOf = (declaration: Declaration): Points => {
   let points: ReadonlyArray<Coordinates> = [{}];
@@ -36,6 +57,6 @@ export const pointsOf = (declaration: Declaration): Points => {
     const along = coordinatesOf(dimension, declaration.seed, String(i));
     points = points.flatMap((before) => along.map((more) => ({ ...before, ...more })));
   });
-  const kept = points.filter((at) => declaration.where.every((constraint) => holds(constraint, at)));
-  return { kept, ruledOut: points.length - kept.length };
+  const numbers = points.flatMap((at, number) => (declaration.where.every((constraint) => holds(constraint, at)) ? [number] : []));
+  return { kept: numbers.map((number) => points[number]!), numbers, ruledOut: points.length - numbers.length };
 };

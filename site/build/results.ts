@@ -27,6 +27,8 @@ export const withResults = (home: string): Plugin => ({
     const folder = join(home, "results");
     const files: ReadonlyArray<readonly [string, string | Uint8Array]> = [...filesOf(folder).map((path) => [path, sourceOf(folder, path)] as const), ["site/token.json", simulatedToken(home)]];
     for (const [path, source] of files) this.emitFile({ type: "asset", fileName: `results/${path}`, source });
+    // A static server has no store; a command puts its own list over this one.
+    this.emitFile({ type: "asset", fileName: "sweeps/index.json", source: JSON.stringify({ schema: "neuronlab/sweep-list@1", live: false, note: "", sweeps: [] }) });
     this.emitFile({ type: "asset", fileName: "results/index.json", source: JSON.stringify({ schema: "neuronlab/files@1", files: files.map(([path]) => ({ path, from: "site" })) }) });
   },
 });

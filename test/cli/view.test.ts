@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { E, TE } from "../../sim/base/fp.js";
 import { serve } from "../../cli/node/serve.js";
 import { viewProgram } from "../../cli/programs/view.js";
-import type { Mount } from "../../cli/program.js";
+import type { Asking, Mount } from "../../cli/program.js";
 import { execute } from "../../cli/run.js";
 import { commandNamed, fake, given } from "../fakes/capabilities.js";
 
@@ -112,8 +112,8 @@ describe("neuronlab view", () => {
     const capabilities = {
       ...f.capabilities,
       readStored: () => TE.right(built ? "<p>start</p>" : null),
-      serve: (served: ReadonlyArray<Mount>, port: number) => {
-        asked.push([served, port]);
+      serve: (served: ReadonlyArray<Mount | Asking>, port: number) => {
+        asked.push([served.filter((one) => "folders" in one), port]);
         return TE.right({ url: "http://127.0.0.1:4/", until: () => TE.right(undefined) });
       },
     };

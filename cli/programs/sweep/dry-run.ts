@@ -3,6 +3,7 @@ import { E, TE, pipe } from "../../../sim/base/fp.js";
 import { METRICS } from "../../../sim/report/metrics.js";
 import { table } from "../../../sim/report/table.js";
 import { axesOf, stepsOf, type Axis } from "../../../sim/sweep/axis.js";
+import { designShown } from "../../../sim/sweep/sensitivity/analysis.js";
 import type { Place } from "../../../sim/sweep/schedule.js";
 import type { Outcome, Program, RunInputs } from "../../program.js";
 import { jobsOf } from "./jobs.js";
@@ -21,7 +22,7 @@ const spreadOf = (axis: Axis): string => {
 const axisRows = ({ declaration }: Declared): ReadonlyArray<ReadonlyArray<string>> =>
   declaration.axes.flatMap((dimension) => axesOf(dimension).map((axis) => [
     axis.name, axis.over.map(({ word }) => word).join(", "), spreadOf(axis),
-    dimension._tag === "Single" ? "crossed" : dimension._tag === "Zipped" ? "zipped" : `${dimension.points} points, ${dimension.method}`, axis.whatIf ?? "",
+    dimension._tag === "Single" ? "crossed" : dimension._tag === "Zipped" ? "zipped" : dimension._tag === "Designed" ? designShown(dimension.design, dimension.axes.length) : `${dimension.points} points, ${dimension.method}`, axis.whatIf ?? "",
   ]));
 
 const showSeconds = (seconds: number): string => (seconds < 90 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s` : seconds < 5400 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3600).toFixed(1)} h`);

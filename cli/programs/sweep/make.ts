@@ -7,10 +7,13 @@ import type { Journal, Line, Manifest, Store, StoredRun } from "../../store.js";
 import { jobsOf, linesOf, type Jobs } from "./jobs.js";
 import type { Declared } from "./load.js";
 
-export interface Wishes { readonly workers: number | null; readonly failFast: boolean; readonly retryFailed: boolean; readonly command: string; readonly store: Store }
+export interface Wishes { readonly workers: number | null; readonly failFast: boolean; readonly retryFailed: boolean; readonly command: string; readonly store: Store; readonly watch?: (seen: Seen) => void }
 
 /** A run at its place; runs of one point in the order of repetitions. */
 export interface Settled { readonly place: Place; readonly run: StoredRun }
+
+/** Where a sweep stands, for whoever looks on; `settled` goes on growing. */
+export interface Seen { readonly settled: ReadonlyArray<Settled>; readonly fresh: number; readonly wanted: number; readonly ended: boolean }
 
 export interface Made {
   readonly settled: ReadonlyArray<Settled>;
@@ -79,6 +82,7 @@ const made = (declared: Declared, wishes: Wishes, manifest: Manifest, jobs: Jobs
     return { value: valueOf(run) };
   });
   const begunWith = settled.length;
+  const watch = (ended: boolean): void => wishes.watch?.({ settled, fresh, wanted: schedule.wanted(), ended });
   let broken: AppError | null = null;
   let [fresh, stopped] = [0, false];
 
@@ -94,6 +98,7 @@ const made = (declared: Declared, wishes: Wishes, manifest: Manifest, jobs: Jobs
     fresh++;
     schedule.settle(place, valueOf(stored.run));
     gauge.at(fresh);
+    watch(false);
     stopped = wishes.failFast && stored.run.state === "failed";
     return !stopped;
   };
@@ -114,8 +119,10 @@ const made = (declared: Declared, wishes: Wishes, manifest: Manifest, jobs: Jobs
   unwritten = null;
   const fed: TaskEither<AppError, void> = E.isLeft(begun) ? TE.left(begun.left) : capabilities.interruptible((signal) => capabilities.runFeed({ next, settled: keep }, { workers: wishes.workers, signal }));
   return async () => {
+    watch(false);
     const ran = await fed();
     gauge.end();
+    watch(true);
     const closed = await journal.close();
     if (broken !== null) return E.left(broken);
     if (E.isLeft(ran)) return ran;

@@ -1,13 +1,17 @@
 /** The picture that a declaration asks for, from the rows of its points. */
-import type { SweepFigure, SweepMark } from "../../../experiments/plots/sweep.js";
+import type { DeclaredFigure } from "../../../experiments/plots/declared.js";
+import type { IndicesFigure } from "../../../experiments/plots/indices.js";
+import type { SweepMark } from "../../../experiments/plots/sweep.js";
 import { METRICS } from "../../../sim/report/metrics.js";
 import { allAxes, type MetricName } from "../../../sim/sweep/declaration.js";
+import type { Sensitivity } from "../../../sim/sweep/sensitivity/analysis.js";
 import type { OutputFile } from "../../program.js";
 import type { Described } from "./describe.js";
 import type { Declared } from "./load.js";
+import { coordinatesShown } from "./sections.js";
 import type { PointRow } from "./summary.js";
 
-export interface Drawing { readonly draw: (figure: SweepFigure) => string; readonly png: (svg: string) => Uint8Array }
+export interface Drawing { readonly draw: (figure: DeclaredFigure) => string; readonly png: (svg: string) => Uint8Array }
 
 const labelOf = (metric: MetricName): string => `${metric}, ${METRICS[metric].unit}`;
 
@@ -19,26 +23,39 @@ const valueOf = (row: PointRow, metric: MetricName): Pick<SweepMark, "y" | "low"
 
 const named = (axis: string | null, row: PointRow): string => (axis === null ? "" : String(row.coordinates[axis]));
 
-export const figureOf = ({ declaration }: Declared, { rows, front }: Described): SweepFigure | null => {
+/** One panel for each combination of the axes beside the design. */
+const indicesFigure = (found: ReadonlyArray<Sensitivity>, common: Pick<IndicesFigure, "title" | "notes" | "metric">): IndicesFigure => ({
+  ...common,
+  kind: found[0]?.method ?? "morris",
+  panels: found.map((one) => ({
+    title: coordinatesShown(one.group),
+    marks: one.method === "morris"
+      ? one.axes.map(({ axis, muStar, muStarInterval, sigma }) => ({ axis, one: muStar, oneSpread: muStarInterval, other: sigma, otherSpread: null }))
+      : one.axes.map(({ axis, first, firstInterval, total, totalInterval }) => ({ axis, one: first, oneSpread: firstInterval, other: total, otherSpread: totalInterval })),
+  })),
+});
+
+export const figureOf = ({ declaration }: Pick<Declared, "declaration">, { rows, front, sensitivity }: Pick<Described, "rows" | "front" | "sensitivity">): DeclaredFigure | null => {
   const shown = declaration.picture;
   if (shown === null) return null;
   const notes = [...new Set(allAxes(declaration).flatMap(({ whatIf }) => (whatIf === null ? [] : [`What if: ${whatIf}.`])))];
-  const common = { kind: shown.kind, title: shown.title, notes, log: false };
+  if (shown.kind === "indices") return indicesFigure(sensitivity.filter(({ metric }) => metric === shown.metric), { title: shown.title, notes, metric: labelOf(shown.metric) });
+  const common = { title: shown.title, notes, log: false };
   const isFront = (row: PointRow): boolean => front?.points.includes(row.point) ?? false;
   switch (shown.kind) {
     case "lines":
       return {
-        ...common, x: shown.x, row: "", y: labelOf(shown.y), series: shown.series ?? "", log: shown.log,
+        ...common, kind: shown.kind, x: shown.x, row: "", y: labelOf(shown.y), series: shown.series ?? "", log: shown.log,
         marks: rows.map((row) => ({ panel: shown.panel === null ? "" : `${shown.panel}: ${named(shown.panel, row)}`, series: named(shown.series, row), x: row.coordinates[shown.x]!, row: "", ...valueOf(row, shown.y), front: isFront(row) })),
       };
     case "heat":
       return {
-        ...common, x: shown.x, row: shown.y, y: labelOf(shown.colour), series: "",
+        ...common, kind: shown.kind, x: shown.x, row: shown.y, y: labelOf(shown.colour), series: "",
         marks: rows.map((row) => ({ panel: shown.panel === null ? "" : `${shown.panel}: ${named(shown.panel, row)}`, series: "", x: row.coordinates[shown.x]!, row: row.coordinates[shown.y]!, ...valueOf(row, shown.colour), front: false })),
       };
     case "scatter":
       return {
-        ...common, x: labelOf(shown.x), row: "", y: labelOf(shown.y), series: shown.series ?? "",
+        ...common, kind: shown.kind, x: labelOf(shown.x), row: "", y: labelOf(shown.y), series: shown.series ?? "",
         marks: rows.flatMap((row) => {
           const across = row.metrics[shown.x] ?? null;
           return across === null ? [] : [{ panel: "", series: named(shown.series, row), x: across.mean, row: "", ...valueOf(row, shown.y), front: isFront(row) }];

@@ -3,9 +3,12 @@ import type { Declaration, MetricName } from "../../../sim/sweep/declaration.js"
 import { coveredShare, paretoFront, turned } from "../../../sim/sweep/front.js";
 import { intervalOf, type Interval } from "../../../sim/sweep/interval.js";
 import type { Coordinates } from "../../../sim/sweep/constraint.js";
-import type { RunState } from "../../store.js";
+import type { RunState, StoredRun } from "../../store.js";
 import type { Declared } from "./load.js";
-import type { Settled } from "./make.js";
+import type { Place } from "../../../sim/sweep/schedule.js";
+
+/** A finished run at its place, as far as it is shown: just made, or from a store. */
+export interface Finished { readonly place: Place; readonly run: Pick<StoredRun, "key" | "state" | "reason" | "metrics" | "limit"> }
 
 export interface PointRow {
   readonly point: number;
@@ -25,14 +28,14 @@ export const shownMetrics = ({ metrics, aims, picture, stop }: Declaration): Rea
     ...metrics,
     ...aims.map(({ metric }) => metric),
     ...(stop === null ? [] : [stop.metric]),
-    ...(picture === null ? [] : picture.kind === "lines" ? [picture.y] : picture.kind === "heat" ? [picture.colour] : [picture.x, picture.y]),
+    ...(picture === null ? [] : picture.kind === "lines" ? [picture.y] : picture.kind === "heat" ? [picture.colour] : picture.kind === "indices" ? [picture.metric] : [picture.x, picture.y]),
   ]),
 ];
 
 const WORST: ReadonlyArray<RunState> = ["failed", "refused", "done"];
 
-export const pointRows = ({ declaration, points }: Declared, settled: ReadonlyArray<Settled>): ReadonlyArray<PointRow> => {
-  const byPoint = new Map<number, Array<Settled>>();
+export const pointRows = ({ declaration, points }: Pick<Declared, "declaration" | "points">, settled: ReadonlyArray<Finished>): ReadonlyArray<PointRow> => {
+  const byPoint = new Map<number, Array<Finished>>();
   for (const one of settled) {
     const before = byPoint.get(one.place.point);
     if (before === undefined) byPoint.set(one.place.point, [one]);
@@ -53,7 +56,7 @@ export const pointRows = ({ declaration, points }: Declared, settled: ReadonlyAr
 export interface Front { readonly points: ReadonlyArray<number>; readonly hypervolume: number }
 
 /** The points that no other beats in all aims, and the share of the box between the worst and the best that they cover. */
-export const frontOf = ({ declaration: { aims } }: Declared, rows: ReadonlyArray<PointRow>): Front | null => {
+export const frontOf = ({ declaration: { aims } }: Pick<Declared, "declaration">, rows: ReadonlyArray<PointRow>): Front | null => {
   const judged = rows.filter(({ metrics }) => aims.every(({ metric }) => metrics[metric] !== null && metrics[metric] !== undefined));
   if (aims.length < 2 || judged.length === 0) return null;
   const values = judged.map(({ metrics }) => turned(aims.map(({ metric }) => metrics[metric]!.mean), aims));

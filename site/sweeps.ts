@@ -1,0 +1,118 @@
+/** Sweeps as pages: one that is running, redrawn as its runs end, or those of the user's store. Numbers and pictures come as the command made them; nothing is computed here. */
+import { drawDeclared, type DeclaredFigure } from "../experiments/plots/declared.js";
+import { make } from "./dom.js";
+import { sweepFigure } from "./figures.js";
+import { listed } from "./stored.js";
+
+interface Cells { readonly title: string; readonly columns: ReadonlyArray<{ readonly title: string; readonly number: boolean }>; readonly rows: ReadonlyArray<ReadonlyArray<string>>; readonly more: number; readonly notes: ReadonlyArray<string> }
+interface SweepPage {
+  readonly id: string; readonly title: string; readonly declared: string; readonly whatIf: ReadonlyArray<string>; readonly counts: ReadonlyArray<string>;
+  readonly points: Cells; readonly sections: ReadonlyArray<Cells>; readonly failures: ReadonlyArray<{ readonly at: string; readonly state: string; readonly reason: string }>; readonly figure: DeclaredFigure | null;
+}
+interface Progress { readonly version: number; readonly ended: boolean; readonly done: number; readonly wanted: number; readonly reused: number; readonly failed: number; readonly refused: number; readonly secondsGone: number; readonly secondsLeft: number | null }
+interface List { readonly live: boolean; readonly note: string; readonly sweeps: ReadonlyArray<{ readonly name: string; readonly id: string; readonly title: string; readonly runs: number; readonly done: number; readonly refused: number; readonly failed: number; readonly last: string; readonly declared: string; readonly code: string }> }
+
+const POLL_MS = 500;
+
+const fetched = async <A>(path: string): Promise<A> => {
+  const answer = await fetch(`./sweeps/${path}`);
+  if (!answer.ok) throw new Error((await answer.text()).trim());
+  return (await answer.json()) as A;
+};
+const said = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const tableOf = ({ columns, rows, more }: Cells): HTMLElement =>
+  make("div", {},
+    make("div", { class: "scrolled", tabindex: 0, role: "group", "aria-label": "table" }, make("table", {},
+      make("thead", {}, make("tr", {}, ...columns.map(({ title, number }) => make("th", number ? { class: "number", scope: "col" } : { scope: "col" }, title)))),
+      make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell, i) => make("td", columns[i]?.number === true ? { class: "number" } : {}, cell)))))),
+    ),
+    more > 0 ? make("p", { class: "note" }, `and ${more} more rows in the store`) : null);
+
+/** Drawn by our own functions; names in it are text. */
+const pictureOf = (figure: DeclaredFigure): Node => document.importNode(new DOMParser().parseFromString(drawDeclared(document, figure), "image/svg+xml").documentElement, true);
+
+const parts = (page: SweepPage): ReadonlyArray<HTMLElement> => [
+  ...page.whatIf.map((what) => make("p", { class: "note" }, `what if: ${what}`)),
+  make("p", { class: "counts" }, page.counts.join("; ")),
+  ...(page.figure === null ? [] : [make("figure", {}, make("div", { class: "drawn", tabindex: 0, role: "group", "aria-label": page.figure.title }, pictureOf(page.figure)), make("figcaption", {}, page.figure.title))]),
+  ...page.sections.map((section) => make("section", {}, make("h3", {}, section.title), tableOf(section), ...section.notes.map((note) => make("p", { class: "note" }, note)))),
+  make("section", { class: "points" }, make("h3", {}, "Points"), tableOf(page.points)),
+  ...(page.failures.length === 0 ? [] : [make("section", { class: "failures" }, make("h3", {}, "Refused and failed"), make("ul", {}, ...page.failures.map(({ at, state, reason }) => make("li", {}, make("strong", {}, `${state}: `), `${at}: ${reason}`))))]),
+];
+
+const showSeconds = (seconds: number): string => (seconds < 90 ? `${seconds.toFixed(0)} s` : seconds < 5400 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3600).toFixed(1)} h`);
+
+const progressText = ({ done, wanted, reused, failed, refused, ended, secondsGone, secondsLeft }: Progress): string => [
+  `${done} of ${wanted} runs${reused > 0 ? `, ${reused} of them known before` : ""}`,
+  ...(failed > 0 ? [`${failed} failed`] : []), ...(refused > 0 ? [`${refused} refused`] : []),
+  ended ? `ended after ${showSeconds(secondsGone)}` : `${showSeconds(secondsGone)} gone, ${secondsLeft === null ? "no estimate yet" : `about ${showSeconds(secondsLeft)} left`}`,
+].join("; ");
+
+/** Asks how far it is, twice a second, and for all of it when something has come. Ends with the command. */
+const running = (): HTMLElement => {
+  const heading = make("h2", {}, "A running sweep");
+  const bar = make("progress", { "aria-label": "runs made", max: 1, value: 0 });
+  const line = make("p", { class: "progress", role: "status" }, "");
+  const held = make("div", {});
+  const root = make("section", { class: "sweep live", "data-version": -1 }, heading, bar, line, held);
+  const step = async (): Promise<boolean> => {
+    const progress = await fetched<Progress>("progress.json");
+    bar.max = Math.max(1, progress.wanted);
+    bar.value = progress.done;
+    line.textContent = progressText(progress);
+    if (String(progress.version) !== root.dataset["version"]) {
+      const page = await fetched<SweepPage & { readonly version: number }>("live.json");
+      heading.textContent = page.title;
+      // Whoever reads with keys or scrolls a table keeps the place: only what is under the focus stays until it leaves.
+      const opened = held.contains(document.activeElement) ? [...held.querySelectorAll("[tabindex]")].indexOf(document.activeElement as Element) : -1;
+      const scrolls = [...held.querySelectorAll(".scrolled, .drawn")].map(({ scrollTop, scrollLeft }) => [scrollTop, scrollLeft] as const);
+      held.replaceChildren(...parts(page));
+      held.querySelectorAll(".scrolled, .drawn").forEach((one, i) => one.scrollTo(scrolls[i]?.[1] ?? 0, scrolls[i]?.[0] ?? 0));
+      if (opened >= 0) (held.querySelectorAll("[tabindex]")[opened] as HTMLElement | undefined)?.focus({ preventScroll: true });
+      root.dataset["version"] = String(page.version);
+    }
+    root.dataset["ended"] = String(progress.ended);
+    return !progress.ended;
+  };
+  const again = (): void => {
+    step().then((more) => more && setTimeout(again, POLL_MS), () => {
+      line.textContent = `${line.textContent ?? ""}; the command has ended or cannot be reached, this is the last that was seen`;
+      root.dataset["ended"] = "true";
+    });
+  };
+  again();
+  return root;
+};
+
+const storedOnes = ({ sweeps, note }: List): HTMLElement => {
+  if (sweeps.length === 0) return make("p", { class: "gap" }, note === "" ? "No sweeps are kept here. " : `${note} `, make("code", {}, "neuronlab sweep FILE"), " makes one; ", make("code", {}, "neuronlab view"), " shows it.");
+  return make("div", {}, ...sweeps.map((one) => {
+    const held = make("div", {});
+    const opened = make("details", { class: "sweep", id: `sweep-${one.name}` }, make("summary", {}, make("strong", {}, one.id), `: ${one.title} (${one.runs} runs, ${one.done} done${one.refused > 0 ? `, ${one.refused} refused` : ""}${one.failed > 0 ? `, ${one.failed} failed` : ""}; ${one.last.slice(0, 16).replace("T", " ")}; declared ${one.declared}, code ${one.code})`), held);
+    let asked = false;
+    opened.addEventListener("toggle", () => {
+      if (asked || !opened.open) return;
+      asked = true;
+      fetched<SweepPage>(`${one.name}.json`).then((page) => {
+        held.replaceChildren(...parts(page));
+        opened.dataset["shown"] = "true";
+      }, (error: unknown) => {
+        asked = false;
+        held.replaceChildren(make("p", { class: "refusal" }, `cannot be shown: ${said(error)}`));
+      });
+    });
+    return opened;
+  }));
+};
+
+export const sweepsHere = async (): Promise<HTMLElement> => {
+  const list = await fetched<List>("index.json");
+  return list.live ? running() : storedOnes(list);
+};
+
+/** Pictures of sweeps that lie as files: those that came along, or the user's own. */
+export const keptPictures = async (): Promise<HTMLElement> => {
+  const ids = (await listed()).flatMap(({ path }) => /^sweeps\/([^/]+)\/figure\.svg$/.exec(path)?.[1] ?? []);
+  return make("div", {}, ...(await Promise.all(ids.map((id) => sweepFigure(id, id)))));
+};
