@@ -1,13 +1,13 @@
 /** What a sweep would do: its axes, its runs, what is known already, and how long the rest would take, by timing a few. Nothing is kept. */
-import { E, TE, pipe } from "../../../sim/base/fp.js";
+import { E, TE, pipe, type Either } from "../../../sim/base/fp.js";
+import type { AppError } from "../../../sim/base/errors.js";
 import { METRICS } from "../../../sim/report/metrics.js";
 import { table } from "../../../sim/report/table.js";
 import { axesOf, stepsOf, type Axis } from "../../../sim/sweep/axis.js";
 import type { Place } from "../../../sim/sweep/schedule.js";
-import type { Outcome, Program, RunInputs } from "../../program.js";
-import { jobsOf } from "./jobs.js";
+import type { Program } from "../../program.js";
 import type { Declared } from "./load.js";
-import type { Wishes } from "./make.js";
+import type { Way, Wishes } from "./make.js";
 import { shownMetrics } from "./summary.js";
 
 /** Runs are timed until they have taken so many seconds on each worker, and at most so many. Runs of one sweep can differ tenfold, so a few are too few. */
@@ -34,39 +34,44 @@ const axisRows = ({ declaration }: Declared): ReadonlyArray<ReadonlyArray<string
 const showSeconds = (seconds: number): string => (seconds < 90 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s` : seconds < 5400 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3600).toFixed(1)} h`);
 
 /** Seconds of single runs beside as many others as there will be; the first of each worker warms it up and is left out. */
-const timed = (inputs: ReadonlyArray<RunInputs>, workers: number): Program<ReadonlyArray<number>> => (capabilities) => {
+const timed = <I, O extends Either<AppError, unknown>>(way: Way<I, O>, inputs: ReadonlyArray<{ readonly place: Place; readonly inputs: I }>, workers: number): Program<ReadonlyArray<number>> => (capabilities) => {
   const warming = inputs.slice(0, workers);
   const all = [...warming, ...inputs];
   let [at, spent] = [0, 0];
   const seconds: Array<number> = [];
-  const settled = (place: number, _: Outcome, took: number): boolean => {
-    if (place < warming.length) return true;
+  let settledSoFar = 0;
+  const settled = (_: Place, __: O, took: number): boolean => {
+    if (settledSoFar++ < warming.length) return true;
     seconds.push(took);
     spent += took;
     return spent < TIMED.seconds * workers;
   };
-  const next = (): { readonly of: number; readonly inputs: RunInputs } | null => (at < all.length ? { of: at, inputs: all[at++]! } : null);
-  return pipe(capabilities.interruptible((signal) => capabilities.runFeed({ next, settled }, { workers, signal })), TE.map(() => seconds));
+  const next = (): { readonly of: Place; readonly inputs: I } | null => {
+    const one = all[at++];
+    return one === undefined ? null : { of: one.place, inputs: one.inputs };
+  };
+  return pipe(capabilities.interruptible((signal) => way.run({ next, settled }, { workers, signal })), TE.map(() => seconds));
 };
 
 export interface Outlook { readonly text: string; readonly json: unknown }
 
-export const dryRun = (declared: Declared, wishes: Wishes): Program<Outlook> => (capabilities) =>
+export const dryRun = <I, O extends Either<AppError, unknown>>(declared: Declared, wishes: Wishes, way: Way<I, O>): Program<Outlook> => (capabilities) =>
   pipe(
-    capabilities.code,
+    way.code,
     TE.chain((code) => {
       const { declaration, points } = declared;
-      const jobs = jobsOf(declared, { digest: capabilities.digest, code: code.hash, manifest: "dry run", now: capabilities.clock });
+      const jobs = way.jobs({ digest: capabilities.digest, code: code.hash, manifest: "dry run", now: capabilities.clock });
       const places = points.kept.flatMap((_, point) => Array.from({ length: declaration.repetitions }, (__, repetition): Place => ({ point, repetition })));
-      const workers = wishes.workers ?? capabilities.machine.cores;
+      const workers = way.measuring !== null ? 1 : (wishes.workers ?? capabilities.machine.cores);
       const few = spreadOver(points.kept.length, TIMED.atMost).flatMap((point) => {
-        const inputs = jobs.inputsOf({ point, repetition: 0 });
-        return E.isRight(inputs) ? [inputs.right] : [];
+        const place = { point, repetition: 0 };
+        const inputs = jobs.inputsOf(place);
+        return E.isRight(inputs) ? [{ place, inputs: inputs.right }] : [];
       });
       return pipe(
         TE.Do,
         TE.bind("known", () => wishes.store.peek([...new Set(places.map(jobs.keyOf))])),
-        TE.bind("seconds", () => timed(few, workers)(capabilities)),
+        TE.bind("seconds", () => timed(way, few, workers)(capabilities)),
         TE.map(({ known, seconds }): Outlook => {
           const fresh = places.filter((place) => !known.has(jobs.keyOf(place))).length;
           const mean = seconds.length === 0 ? 0 : seconds.reduce((sum, s) => sum + s, 0) / seconds.length;

@@ -16,7 +16,7 @@ export interface Jobs<I = RunInputs, O = Outcome> {
   readonly keyOf: (place: Place) => string;
   readonly inputsOf: (place: Place) => Either<AppError, I>;
   /** What is kept of an outcome, and the documents that it refers to. A place without inputs has their error as its outcome. */
-  readonly stored: (place: Place, outcome: O | E.Either<AppError, never>, seconds: number) => { readonly run: StoredRun; readonly documents: ReadonlyArray<StoredDocument> };
+  readonly stored: (place: Place, outcome: O | Either<AppError, never>, seconds: number) => { readonly run: StoredRun; readonly documents: ReadonlyArray<StoredDocument> };
 }
 
 /** Points beyond these are resolved anew whenever they are asked for: a resolved point holds its plan, some kilobytes. */
