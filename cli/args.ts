@@ -118,13 +118,16 @@ export { optional };
 const spelt = (flag: string): string => (flag.length === 1 ? `-${flag}` : `--${flag}`);
 
 /** The path of a mistake as the user typed it: "--memory", or what --help calls the positional. */
-const shownPath = (command: Command) => (found: string): string => {
+/** What is said of a command where its words are wrong. */
+type Spoken = Pick<Command, "name" | "flags" | "positional">;
+
+const shownPath = (command: Spoken) => (found: string): string => {
   const positional = command.positional;
   const [head] = found.split(/[.[]/);
   return positional !== undefined && head === positional.key ? positional.shown.replaceAll(/[[\]…]/g, "") : spelt(found);
 };
 
-const unknownFlags = (command: Command, given: Words, fields: Fields): ReadonlyArray<Mistake> => {
+const unknownFlags = (command: Spoken, given: Words, fields: Fields): ReadonlyArray<Mistake> => {
   const known = [...command.flags, ...sharedFlags].map((flag) => flag.name);
   return Object.keys(given.named).filter((key) => !Object.hasOwn(fields, key)).map((key) => {
     const near = nearest(key, known);
@@ -146,7 +149,7 @@ export const argument = <F extends Fields, K extends keyof F>({ args, sound }: R
   key in sound ? E.right(sound[key] as Exact<F>[K]) : pipe(args, E.map((all) => all[key]));
 
 /** `check` sees what is right by itself and is quiet about the rest; unknown flags and stray words are mistakes like all others. */
-export const readWords = <F extends Fields>(command: Command, fields: F, check: (sound: Sound<F>) => ReadonlyArray<Mistake> = () => []) => (given: Words): Reading<F> => {
+export const readWords = <F extends Fields>(command: Spoken, fields: F, check: (sound: Sound<F>) => ReadonlyArray<Mistake> = () => []) => (given: Words): Reading<F> => {
   const where = `neuronlab ${command.name}`;
   const asked = Object.fromEntries(Object.entries(given.named).filter(([key]) => Object.hasOwn(fields, key)));
   const whole = decode(exactly(fields), where)(asked);

@@ -100,10 +100,22 @@ export interface Rival {
 export interface CodeFacts { readonly hash: string; readonly commit: string | null; readonly dirty: boolean | null }
 
 /** Runs made as they are asked for. `next` gives one, or null while there is none to be made; it is asked again whenever a run has settled. */
-export interface Feed<K> {
-  readonly next: () => { readonly of: K; readonly inputs: RunInputs } | null;
+export interface Feed<K, I = RunInputs, O = Outcome> {
+  readonly next: () => { readonly of: K; readonly inputs: I } | null;
   /** A fault of ours in one run is that run's outcome. False ends the feed: what is under way is given up. */
-  readonly settled: (of: K, outcome: Outcome, seconds: number) => boolean;
+  readonly settled: (of: K, outcome: O, seconds: number) => boolean;
+}
+
+/** What a measurement of this machine is known by, and what it needs. */
+export interface Measuring {
+  /** The engine's compiled code. None: the honest answer is no. */
+  readonly nativeModule: TaskEither<AppError, { readonly path: string; readonly hash: string }>;
+  /** Of what a file holds: whole up to 16 MiB, beyond that its length and 256 blocks of 64 KiB from its beginning to its end. */
+  readonly contentHash: (path: string) => TaskEither<AppError, string>;
+  /** Processes that wanted to run, mean over one, five and fifteen minutes. */
+  readonly load: IO<ReadonlyArray<number>>;
+  /** While nobody else on this machine does such work; refused where somebody does. */
+  readonly alone: <A>(work: TaskEither<AppError, A>) => TaskEither<AppError, A>;
 }
 
 export interface FileFacts { readonly bytes: number; readonly modifiedMs: number }
@@ -153,6 +165,7 @@ export interface Capabilities {
   readonly nodeVersion: string;
   /** The native engine, loaded when it is first called. */
   readonly engine: Engine;
+  readonly measuring: Measuring;
   readonly runProgram: (asked: Asked) => TaskEither<AppError, Ended>;
   /** Whether this system can hold a program to a limit of memory; found by trying. */
   readonly memoryLimits: TaskEither<AppError, MemoryLimits>;

@@ -18,6 +18,8 @@ export interface Manifest {
   readonly node: string;
   readonly host: { readonly name: string; readonly cpu: string; readonly cores: number; readonly memoryBytes: number; readonly kernel: string };
   readonly workers: number;
+  /** Where runs are measured on this machine: the engine's compiled code, and what else kept it busy when they began. */
+  readonly measuring?: { readonly native: string; readonly load: ReadonlyArray<number> };
   readonly seed: number;
   readonly startedAt: string;
 }
@@ -42,6 +44,8 @@ export interface StoredRun {
   readonly model: string;
   readonly system: string;
   readonly plan: string | null;
+  /** Where a text was written, the document that has it. */
+  readonly text?: string | null;
   readonly metrics: Readonly<Record<string, number | null>>;
   /** What holds most of the critical path. */
   readonly limit: string | null;
@@ -52,7 +56,7 @@ export interface StoredRun {
 /** A run's place in a sweep; a run may have a place in several. */
 export interface Member { readonly sweep: string; readonly point: number; readonly repetition: number; readonly coordinates: Coordinates; readonly run: string }
 
-export interface StoredDocument { readonly hash: string; readonly kind: "device" | "model" | "system" | "plan"; readonly name: string; readonly content: unknown }
+export interface StoredDocument { readonly hash: string; readonly kind: "device" | "model" | "system" | "plan" | "text"; readonly name: string; readonly content: unknown }
 
 export type Line =
   | ({ readonly line: "manifest" } & Manifest)

@@ -2,6 +2,7 @@
 import { hostname } from "node:os";
 import { engine } from "../../engine/index.js";
 import type { Capabilities } from "../program.js";
+import { measuring } from "./measuring.js";
 import { now } from "./clock.js";
 import { codeFacts, digest } from "./code-version.js";
 import { readDeclaration } from "./declaration.js";
@@ -48,6 +49,7 @@ export const nodeCapabilities = (): Capabilities => {
     processId: process.pid,
     nodeVersion: process.versions.node,
     engine,
+    measuring: measuring(thisHost()),
     runProgram: runProgram(home),
     memoryLimits: memoryLimits(home),
     rival: rival(home),

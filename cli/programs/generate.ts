@@ -1,7 +1,7 @@
 /** A model and a prompt to a text: decode the words, read the plan, generate while it is printed, describe. */
-import { RTE, TE, pipe } from "../../sim/base/fp.js";
+import { RTE, TE, pipe, type Either } from "../../sim/base/fp.js";
 import type { Exact } from "../../sim/base/decode.js";
-import type { Mistake } from "../../sim/base/errors.js";
+import type { AppError, Mistake } from "../../sim/base/errors.js";
 import { encodeRecord, titleOf } from "../../sim/domain/run.js";
 import { timeline, timelineText } from "../../sim/report/timeline.js";
 import type { FlashShape, GenerateReport, GenerateRequest, GenerateStep } from "../../engine/index.js";
@@ -133,6 +133,9 @@ const endLine = (args: Args): Program<void> => (capabilities) => TE.fromIO(args.
 
 /** What words asked for and what came of it; null where it was interrupted before there was a report. */
 export interface Generated { readonly args: Args; readonly ran: Ran | null; readonly unmapped: ReadonlyArray<string> }
+
+/** The words of one call as it would decode them, or all that is wrong with them; no file is looked at. */
+export const generationArgs = (given: Words): Either<AppError, Args> => readWords({ name: "generate", flags: [] }, fields, contradictions)(given).args;
 
 /** The text goes to stdout as it comes, where a table is asked for. */
 export const generation = (command: Command) => (given: Words): Program<Generated> => {

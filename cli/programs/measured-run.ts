@@ -133,6 +133,7 @@ export const measuredRun = ({ request, report, given, shapedTo }: Ran): Measured
       cores: request.cores,
       spansBegin: firstToken(spans),
       spansLost: timeline.lost,
+      peakResident: report.peakResident ?? null,
     },
     missOfComputed: null,
     dramBytesPerToken: null,

@@ -128,6 +128,8 @@ export interface EngineFacts {
   /** Tokens before the first whose spans were kept, and spans that had no room where they were recorded. */
   readonly spansBegin: number;
   readonly spansLost: number;
+  /** Most bytes that the process held in memory; null where the system does not say. */
+  readonly peakResident: number | null;
 }
 
 /** What a machine does not measure is null. */

@@ -31,6 +31,7 @@ export const METRICS = {
   joulesPerToken: metric("E", "J/token", "Energy of all parts, idle power included, over tokens made.", "Counts every token of the batch, unlike L, R and D.", (r) => r.energy?.joulesPerToken ?? null),
   meanWatts: metric("P", "W", "Energy over wall time.", "Includes idle power.", (r) => r.energy?.meanWatts ?? null),
   peakWatts: metric("Pmax", "W", "Largest power of any forward pass.", "Parts that never work at once are not added.", (r) => r.energy?.peakWatts ?? null),
+  peakResident: metric("M", "bytes", "Most bytes that the process held in memory.", "Of the whole process, the prompt included. Measured runs only: the simulator divides the memory that it is given.", (r) => (r.origin === "measured" ? (r.engine.peakResident ?? null) : null)),
   upperBound: metric("v+", "tokens/s", "Speed if every part overlapped every other perfectly: set by the busiest part alone.", "From what the run's own tokens asked for; a run above it is a fault of the model.", (r) => r.bound?.upper ?? null),
   lowerBound: metric("v-", "tokens/s", "Speed if nothing overlapped: all parts' work one after the other.", "From what the run's own tokens asked for; a run below it is a fault of the model.", (r) => r.bound?.lower ?? null),
 } as const satisfies Readonly<Record<string, Metric>>;

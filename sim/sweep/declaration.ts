@@ -8,8 +8,9 @@ import type { Mistake } from "../base/errors.js";
 import { nearest } from "../base/nearest.js";
 import type { Mechanisms } from "../domain/system.js";
 import { METRICS } from "../report/metrics.js";
-import { axesOf, dimensionCodec, type Axis } from "./axis.js";
+import { axesOf, dimensionCodec, engineDimensionCodec, type Axis } from "./axis.js";
 import { axesIn, constraintCodec } from "./constraint.js";
+import { acceptsWord, engineWordOf, type EngineBase, type EngineWord } from "./engine-words.js";
 import { MOST_DIMENSIONS } from "./sobol.js";
 import { decodeMechanism, decodeMemory, decodeOffload, type Target } from "./targets.js";
 import type { Value } from "./values.js";
@@ -36,12 +37,23 @@ export type DeclaredPicture =
   /** What a design finds of one metric: mu* against sigma, or indices with their intervals. */
   | { readonly kind: "indices"; readonly title: string; readonly metric: MetricName };
 
-/** What a TypeScript file exports as `sweep`. */
-export interface Sweep {
+interface AnySweep {
   readonly schema: "neuronlab/sweep@1";
   readonly id: string;
   readonly title: string;
   readonly seed?: number;
+  readonly axes: ReadonlyArray<DeclaredDimension>;
+  readonly where?: ReadonlyArray<unknown>;
+  readonly repetitions?: number;
+  readonly stop?: { readonly metric: MetricName; readonly halfWidth: number; readonly atMost: number };
+  readonly metrics?: ReadonlyArray<MetricName>;
+  readonly aims?: ReadonlyArray<{ readonly metric: MetricName; readonly better: "larger" | "smaller" }>;
+  readonly picture?: DeclaredPicture;
+}
+
+/** What a TypeScript file exports as `sweep`, where the points are runs of the simulator. */
+export interface Sweep extends AnySweep {
+  readonly program?: "simulator";
   readonly base?: {
     readonly device?: string; readonly model?: string; readonly system?: string;
     readonly memory?: string; readonly offload?: Value;
@@ -51,13 +63,14 @@ export interface Sweep {
     /** A plan's file, relative to where the command is typed. */
     readonly plan?: string;
   };
-  readonly axes: ReadonlyArray<DeclaredDimension>;
-  readonly where?: ReadonlyArray<unknown>;
-  readonly repetitions?: number;
-  readonly stop?: { readonly metric: MetricName; readonly halfWidth: number; readonly atMost: number };
-  readonly metrics?: ReadonlyArray<MetricName>;
-  readonly aims?: ReadonlyArray<{ readonly metric: MetricName; readonly better: "larger" | "smaller" }>;
-  readonly picture?: DeclaredPicture;
+}
+
+/** The same where they are real runs of the engine on this machine. */
+export interface EngineSweep extends AnySweep {
+  readonly program: "engine";
+  /** GGUF files are packed first, into the cache folder, so that weights can stay on flash. */
+  readonly pack?: boolean;
+  readonly base?: Partial<Record<EngineWord, Value | boolean>>;
 }
 
 const metricName: Codec<MetricName> = custom("metric", (raw) => {
@@ -108,21 +121,41 @@ const picture: Codec<Picture> = formed((raw): Codec<Picture> => {
   return (typeof kind === "string" && Object.hasOwn(PICTURES, kind) ? PICTURES[kind as keyof typeof PICTURES] : exactly({ kind: oneOf("lines", "heat", "scatter", "indices") })) as unknown as Codec<Picture>;
 });
 
-const fields = exactly({
+const engineBase: Codec<EngineBase> = custom("base", (raw) => {
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return E.left(`should be an object such as {"memory": "900MB"}, got ${JSON.stringify(raw)}`);
+  const read: Partial<Record<EngineWord, Value>> = {};
+  const wrong: Array<string> = [];
+  for (const [name, given] of Object.entries(raw as Readonly<Record<string, unknown>>)) {
+    const word = engineWordOf(name);
+    const value = given === true ? "on" : given === false ? "off" : given;
+    if (E.isLeft(word)) wrong.push(word.left);
+    else if (typeof value !== "string" && typeof value !== "number") wrong.push(`${name}: should be a number or a text, got ${JSON.stringify(given)}`);
+    else {
+      const taken = acceptsWord(word.right, value);
+      if (E.isLeft(taken)) wrong.push(`${name}: ${taken.left}`);
+      else read[word.right] = taken.right;
+    }
+  }
+  return wrong.length > 0 ? E.left(wrong.join("; ")) : E.right(read);
+});
+
+const common = {
   schema: oneOf("neuronlab/sweep@1"),
   id: identifier,
   title: text,
   seed: optional(number(0, 2 ** 32 - 1, true), 1),
-  base: optional(base, NOTHING_SAID),
-  axes: list(dimensionCodec, 1),
   where: optional(list(constraintCodec), []),
   repetitions: optional(number(1, 1e4, true), 1),
   stop: optional(nullable(exactly({ metric: metricName, halfWidth: number(1e-6, 1), atMost: number(2, 1e4, true) })), null),
   metrics: optional(list(metricName, 1), ["tokensPerSec"] as ReadonlyArray<MetricName>),
   aims: optional(list(exactly({ metric: metricName, better: oneOf("larger", "smaller") })), []),
   picture: optional(nullable(picture), null),
-});
-export type Declaration = TypeOf<typeof fields>;
+};
+const fields = exactly({ ...common, program: optional(oneOf("simulator"), "simulator" as const), base: optional(base, NOTHING_SAID), axes: list(dimensionCodec, 1) });
+const engineFields = exactly({ ...common, program: oneOf("engine"), pack: optional(flag, false), base: optional(engineBase, {} as EngineBase), axes: list(engineDimensionCodec, 1) });
+
+/** `engine`: what all points say, where these are runs of the engine; `base` is the simulator's. */
+export type Declaration = Omit<TypeOf<typeof fields>, "program"> & { readonly engine: { readonly base: EngineBase; readonly pack: boolean } | null };
 
 export const allAxes = (declaration: Pick<Declaration, "axes">): ReadonlyArray<Axis> => declaration.axes.flatMap(axesOf);
 
@@ -138,20 +171,17 @@ const pictureMistakes = (names: ReadonlyArray<string>, shown: Picture): Readonly
   return Object.entries(axes).filter(([, name]) => name !== null && !names.includes(name)).map(([key, name]) => ({ path: `picture.${key}`, message: `there is no axis ${name}; known: ${names.join(", ")}` }));
 };
 
-/** What single fields cannot see of each other. */
-const contradictions = (d: Declaration): ReadonlyArray<Mistake> => {
+/** By what an axis moves and not by how it is written: a word of the engine may have two names. */
+const movedBy = (axis: Axis): ReadonlyArray<string> => axis.over.map(({ word, target }) => (target._tag === "Engine" ? target.word : word));
+
+/** What single fields cannot see of each other, whatever the points are. */
+const contradictions = (d: Omit<Declaration, "base" | "engine">): ReadonlyArray<Mistake> => {
   const axes = allAxes(d);
   const names = axes.map((axis) => axis.name);
-  const several = Number(d.base.memory !== null || moved(axes, "Memory")) + Number(d.base.offload !== null || moved(axes, "Offload")) > 1;
-  const planned = d.base.plan !== null;
   const designs = d.axes.filter(({ _tag }) => _tag === "Designed").length;
   return [
     ...repeated(names).map((name) => ({ path: "axes", message: `two axes have the name ${name}; give one a name of its own` })),
-    ...repeated(axes.flatMap((axis) => axis.over.map(({ word }) => word))).map((word) => ({ path: "axes", message: `${word} is varied by two axes` })),
-    ...(several ? [{ path: "base.offload", message: "says how much memory there is, and so does memory; give one of them" }] : []),
-    ...(planned && (several || d.base.memory !== null || d.base.offload !== null || moved(axes, "Memory") || moved(axes, "Offload")) ? [{ path: "base.plan", message: "fixes the memory; leave memory and offload out" }] : []),
-    ...(planned && moved(axes, "Name") ? [{ path: "base.plan", message: "is for one device, model and system; leave it out where these are varied" }] : []),
-    ...(movedField(axes, "seed") && (d.repetitions > 1 || d.stop !== null) ? [{ path: "repetitions", message: "an axis sets the seed, so a repetition would be the same run" }] : []),
+    ...repeated(axes.flatMap(movedBy)).map((word) => ({ path: "axes", message: `${word} is varied by two axes` })),
     ...d.where.flatMap((one, i) => axesIn(one).filter((name) => !names.includes(name)).map((name) => ({ path: `where[${i}]`, message: `there is no axis ${name}; known: ${names.join(", ")}` }))),
     ...(d.stop !== null && d.stop.atMost < d.repetitions ? [{ path: "stop.atMost", message: `is below repetitions, ${d.repetitions}` }] : []),
     ...d.axes.flatMap((dimension, i) => (dimension._tag === "Sampled" && dimension.method === "sobol" && dimension.axes.length > MOST_DIMENSIONS ? [{ path: `axes[${i}].axes`, message: `has ${dimension.axes.length} axes; the sequence is known for ${MOST_DIMENSIONS}` }] : [])),
@@ -161,7 +191,27 @@ const contradictions = (d: Declaration): ReadonlyArray<Mistake> => {
   ];
 };
 
-/** Repetitions to begin with: an interval needs three. */
-const withLeast = (d: Declaration): Declaration => ({ ...d, repetitions: d.stop === null ? d.repetitions : Math.max(Math.min(3, d.stop.atMost), d.repetitions) });
+const simulated = (d: Omit<Declaration, "engine">): ReadonlyArray<Mistake> => {
+  const axes = allAxes(d);
+  const several = Number(d.base.memory !== null || moved(axes, "Memory")) + Number(d.base.offload !== null || moved(axes, "Offload")) > 1;
+  const planned = d.base.plan !== null;
+  return [
+    ...contradictions(d),
+    ...(several ? [{ path: "base.offload", message: "says how much memory there is, and so does memory; give one of them" }] : []),
+    ...(planned && (several || d.base.memory !== null || d.base.offload !== null || moved(axes, "Memory") || moved(axes, "Offload")) ? [{ path: "base.plan", message: "fixes the memory; leave memory and offload out" }] : []),
+    ...(planned && moved(axes, "Name") ? [{ path: "base.plan", message: "is for one device, model and system; leave it out where these are varied" }] : []),
+    ...(movedField(axes, "seed") && (d.repetitions > 1 || d.stop !== null) ? [{ path: "repetitions", message: "an axis sets the seed, so a repetition would be the same run" }] : []),
+  ];
+};
 
-export const sweepCodec: Codec<Declaration> = mapped(refined(fields, contradictions), withLeast);
+/** Repetitions to begin with: an interval needs three. */
+const atLeast = ({ stop, repetitions }: Pick<Declaration, "stop" | "repetitions">): number => (stop === null ? repetitions : Math.max(Math.min(3, stop.atMost), repetitions));
+
+const simulatorSweep: Codec<Declaration> = mapped(refined(fields, simulated), ({ program: _, ...d }): Declaration => ({ ...d, repetitions: atLeast(d), engine: null }));
+const engineSweep: Codec<Declaration> = mapped(refined(engineFields, contradictions), ({ program: _, pack, base: said, ...d }): Declaration => ({ ...d, repetitions: atLeast(d), base: NOTHING_SAID, engine: { base: said, pack } }));
+const neither = exactly({ program: oneOf("simulator", "engine") }) as unknown as Codec<Declaration>;
+
+export const sweepCodec: Codec<Declaration> = formed((raw) => {
+  const program = typeof raw === "object" && raw !== null ? (raw as { readonly program?: unknown }).program : undefined;
+  return program === undefined || program === "simulator" ? simulatorSweep : program === "engine" ? engineSweep : neither;
+});

@@ -89,6 +89,9 @@ const move = (draft: Draft, target: Target, as: Axis["as"], value: Value): void 
       return;
     case "Fact":
       draft.edits[target.profile].push({ path: target.path, as, value });
+      return;
+    case "Engine":
+      // Points of the engine have no profiles and no request.
   }
 };
 

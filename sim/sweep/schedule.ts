@@ -3,6 +3,12 @@ import { wantsMore, type StoppingRule } from "./interval.js";
 
 export interface Place { readonly point: number; readonly repetition: number }
 
+/**
+ * `points`: a point's repetitions together. `rounds`: each point once, then each once more and backwards, and so on, so that what drifts while runs
+ * are made is seen in all points alike.
+ */
+export type Order = "points" | "rounds";
+
 export interface Schedule {
   /** A run to be made; null while there is none, which may change when another settles. */
   readonly next: () => Place | null;
@@ -12,8 +18,10 @@ export interface Schedule {
   readonly wanted: () => number;
 }
 
+const isBefore = (a: Place, b: Place): boolean => (a.repetition !== b.repetition ? a.repetition < b.repetition : a.repetition % 2 === 0 ? a.point < b.point : a.point > b.point);
+
 /** `known` is what an earlier call found out; undefined where a run is still to be made. */
-export const scheduleOf = (points: number, repetitions: number, rule: StoppingRule | null, known: (place: Place) => { readonly value: number | null } | undefined): Schedule => {
+export const scheduleOf = (points: number, repetitions: number, rule: StoppingRule | null, known: (place: Place) => { readonly value: number | null } | undefined, order: Order = "points"): Schedule => {
   const values: Array<Array<number | null | undefined>> = Array.from({ length: points }, () => []);
   const waiting: Array<Place> = [];
   let head = 0;
@@ -31,8 +39,14 @@ export const scheduleOf = (points: number, repetitions: number, rule: StoppingRu
     }
   };
   for (let point = 0; point < points; point++) grow(point);
+  /** The next of the earliest round: upwards in even ones, downwards in odd ones. */
+  const nextOfRound = (): Place | null => {
+    let first = -1;
+    for (let i = 0; i < waiting.length; i++) if (first < 0 || isBefore(waiting[i]!, waiting[first]!)) first = i;
+    return first < 0 ? null : waiting.splice(first, 1)[0]!;
+  };
   return {
-    next: () => waiting[head] === undefined ? null : waiting[head++]!,
+    next: () => order === "rounds" ? nextOfRound() : waiting[head] === undefined ? null : waiting[head++]!,
     settle: ({ point, repetition }, value) => {
       values[point]![repetition] = value;
       grow(point);

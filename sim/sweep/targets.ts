@@ -9,6 +9,7 @@ import { parseQuantity } from "../base/units.js";
 import type { MemoryRequest } from "../domain/run.js";
 import { mechanismsCodec, type Mechanisms } from "../domain/system.js";
 import { CORE_KINDS } from "../domain/core-kind.js";
+import { acceptsWord, isWholeWord, type EngineWord } from "./engine-words.js";
 import { numberOf, type Value } from "./values.js";
 
 export type Profile = "device" | "model" | "system";
@@ -32,7 +33,9 @@ export type Target =
   | { readonly _tag: "Mechanism"; readonly name: keyof Mechanisms }
   | { readonly _tag: "Plan"; readonly field: PlanField }
   /** A number of a profile's document, by its path in the file. */
-  | { readonly _tag: "Fact"; readonly profile: Profile; readonly path: string };
+  | { readonly _tag: "Fact"; readonly profile: Profile; readonly path: string }
+  /** A word of `generate`, where the points are runs of the engine. */
+  | { readonly _tag: "Engine"; readonly word: EngineWord };
 
 const MECHANISMS = ["computation", "decodeOn", "prefillOn", "loading", "cache", "overlap", "submitters", "prefetchHot", "prefillOverlap", "scalesResident", "offload"] as const satisfies ReadonlyArray<keyof Mechanisms>;
 
@@ -57,6 +60,7 @@ export const targetOf = (word: string): Either<string, Target> => {
 
 /** Whether only whole numbers make sense: what lies between two values of a range is rounded. */
 export const isWhole = (target: Target): boolean => {
+  if (target._tag === "Engine") return isWholeWord(target.word);
   if (target._tag === "Request") return target.field !== "phase" && target.field !== "fidelity";
   return target._tag === "Plan" && !["npuShare", "hotShare", "keep", "io.streamBlock", "compute.ioCore", "compute.attentionOn"].includes(target.field);
 };
@@ -150,6 +154,8 @@ export const accepts = (target: Target, as: "value" | "factor", value: Value): E
       return decodeMechanism(target.name, value);
     case "Plan":
       return decodePlanField(target.field, value);
+    case "Engine":
+      return acceptsWord(target.word, value);
     case "Fact":
       if (as === "factor") return typeof value === "number" && value >= 0 ? E.right(value) : E.left(`a factor is a number that is not negative, got ${JSON.stringify(value)}`);
       return numberOf(value) === null ? E.left(`should be a quantity as the profile writes it, got ${JSON.stringify(value)}`) : E.right(value);

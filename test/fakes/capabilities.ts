@@ -11,7 +11,7 @@ import { commands } from "../../cli/commands/index.js";
 import type { Words } from "../../cli/command.js";
 import type { Engine } from "../../engine/index.js";
 import type { Line, Store, StoredRun } from "../../cli/store.js";
-import { THIS_HOST, contentOf, type Capabilities, type HostFacts, type Loaded, type Outcome, type ProfileKind, type RunInputs } from "../../cli/program.js";
+import { THIS_HOST, contentOf, type Capabilities, type HostFacts, type Loaded, type Measuring, type Outcome, type ProfileKind, type RunInputs } from "../../cli/program.js";
 
 const FOLDER = { device: "devices", model: "models", system: "systems" } as const;
 
@@ -97,7 +97,7 @@ export interface Fake {
   readonly stderr: () => string;
 }
 
-export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly shippedModels?: ReadonlyArray<string>; readonly host?: HostFacts; readonly engine?: Partial<Engine>; readonly store?: Capabilities["store"]; readonly rivals?: Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">> } = {}): Fake => {
+export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly shippedModels?: ReadonlyArray<string>; readonly host?: HostFacts; readonly engine?: Partial<Engine>; readonly measuring?: Partial<Measuring>; readonly store?: Capabilities["store"]; readonly rivals?: Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">> } = {}): Fake => {
   const files = new Map(Object.entries(options.files ?? {}));
   const ran: Array<RunInputs> = [];
   const workers: Array<number | null> = [];
@@ -164,6 +164,13 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
         synth: notBuilt,
         verify: notBuilt,
         ...options.engine,
+      },
+      measuring: {
+        nativeModule: TE.right({ path: "engine.node", hash: "native" }),
+        contentHash: (path) => (path.startsWith("none") ? TE.left(badInput(path, [{ path: "(whole)", message: "there is no such file" }])) : TE.right(`content of ${path}`)),
+        load: () => [0.5, 0.25, 0.125],
+        alone: (work) => work,
+        ...options.measuring,
       },
       runProgram: () => TE.left(unsupported("no programs are run", "this is a test")),
       memoryLimits: TE.right({ kind: "none", reason: "this is a test" }),

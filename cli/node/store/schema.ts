@@ -21,6 +21,8 @@ export const MIGRATIONS: ReadonlyArray<ReadonlyArray<string>> = [
     "UPDATE runs SET exit = CASE state WHEN 'done' THEN 0 WHEN 'refused' THEN 3 ELSE 70 END",
     "UPDATE store SET version = 2",
   ],
+  // Runs of the engine write a text, kept as a document.
+  ["ALTER TABLE runs ADD COLUMN text VARCHAR", "UPDATE store SET version = 3"],
 ];
 
 export const VERSION = MIGRATIONS.length;
@@ -35,7 +37,7 @@ export const COLUMNS = {
   manifests: ["id", "sweep", "startedAt", "content"],
   sweeps: ["key", "id", "title", "declaration"],
   documents: ["hash", "kind", "name", "content"],
-  runs: ["key", "manifest", "state", "reason", "request", "device", "model", "system", "plan", "metrics", "bound", "seconds", "finishedAt", "exit"],
+  runs: ["key", "manifest", "state", "reason", "request", "device", "model", "system", "plan", "metrics", "bound", "seconds", "finishedAt", "exit", "text"],
   members: ["sweep", "point", "repetition", "coordinates", "run"],
 } as const;
 export type Table = keyof typeof COLUMNS;

@@ -25,7 +25,7 @@ const rowOf = (line: Line): { readonly table: Table; readonly key: string; reado
     case "run":
       return {
         table: "runs", key: line.key,
-        row: [line.key, line.manifest, line.state, line.reason, JSON.stringify(line.request), line.device, line.model, line.system, line.plan, JSON.stringify(line.metrics), line.limit, line.seconds, line.finishedAt, line.exit],
+        row: [line.key, line.manifest, line.state, line.reason, JSON.stringify(line.request), line.device, line.model, line.system, line.plan, JSON.stringify(line.metrics), line.limit, line.seconds, line.finishedAt, line.exit, line.text ?? null],
       };
     case "member":
       return { table: "members", key: `${line.sweep}/${line.point}/${line.repetition}/${line.run}`, row: [line.sweep, line.point, line.repetition, JSON.stringify(line.coordinates), line.run] };
@@ -89,7 +89,7 @@ const storedRun = (row: ReadonlyArray<unknown>): StoredRun => {
   return {
     key: of("key") as string, manifest: of("manifest") as string, state: of("state") as StoredRun["state"], reason: of("reason") as string | null, exit: of("exit") as number,
     request: JSON.parse(of("request") as string) as unknown, device: of("device") as string, model: of("model") as string, system: of("system") as string, plan: of("plan") as string | null,
-    metrics: JSON.parse(of("metrics") as string) as StoredRun["metrics"], limit: of("bound") as string | null, seconds: of("seconds") as number, finishedAt: of("finishedAt") as string,
+    metrics: JSON.parse(of("metrics") as string) as StoredRun["metrics"], limit: of("bound") as string | null, seconds: of("seconds") as number, finishedAt: of("finishedAt") as string, text: of("text") as string | null,
   };
 };
 

@@ -1,18 +1,25 @@
 /** What a sweep would do: its axes, its runs, what is known already, and how long the rest would take, by timing a few. Nothing is kept. */
-import { E, TE, pipe } from "../../../sim/base/fp.js";
+import { E, TE, pipe, type Either } from "../../../sim/base/fp.js";
+import type { AppError } from "../../../sim/base/errors.js";
 import { METRICS } from "../../../sim/report/metrics.js";
 import { table } from "../../../sim/report/table.js";
 import { axesOf, stepsOf, type Axis } from "../../../sim/sweep/axis.js";
 import { designShown } from "../../../sim/sweep/sensitivity/analysis.js";
 import type { Place } from "../../../sim/sweep/schedule.js";
-import type { Outcome, Program, RunInputs } from "../../program.js";
-import { jobsOf } from "./jobs.js";
+import type { Program } from "../../program.js";
 import type { Declared } from "./load.js";
-import type { Wishes } from "./make.js";
+import type { Way, Wishes } from "./make.js";
 import { shownMetrics } from "./summary.js";
 
-/** Runs that are timed, spread over the points; one before them warms up. */
-const TIMED = 6;
+/** Runs are timed until they have taken so many seconds on each worker, and at most so many. Runs of one sweep can differ tenfold, so a few are too few. */
+const TIMED = { seconds: 3, atMost: 60 } as const;
+
+/** Part of the golden ratio: steps of it, folded into the points, lie spread over them wherever one stops. */
+const GOLDEN = 0.6180339887498949;
+
+/** Different points, as evenly spread as they can be, however many of them are taken. */
+export const spreadOver = (points: number, atMost: number): ReadonlyArray<number> =>
+  [...new Set(Array.from({ length: 4 * atMost }, (_, i) => Math.floor((((i + 0.5) * GOLDEN) % 1) * points)))].slice(0, atMost);
 
 const spreadOf = (axis: Axis): string => {
   const values = axis.spread._tag === "Ranged" && axis.spread.steps === null ? [axis.spread.range.from, axis.spread.range.to].map(({ amount, unit }) => `${amount}${unit}`).join(" … ") : stepsOf(axis).join(", ");
@@ -27,37 +34,48 @@ const axisRows = ({ declaration }: Declared): ReadonlyArray<ReadonlyArray<string
 
 const showSeconds = (seconds: number): string => (seconds < 90 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s` : seconds < 5400 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3600).toFixed(1)} h`);
 
-/** Seconds of single runs, one after the other, the first left out. */
-const timed = (inputs: ReadonlyArray<RunInputs>): Program<ReadonlyArray<number>> => (capabilities) => {
-  let at = 0;
+/** Seconds of single runs beside as many others as there will be; the first of each worker warms it up and is left out. */
+const timed = <I, O extends Either<AppError, unknown>>(way: Way<I, O>, inputs: ReadonlyArray<{ readonly place: Place; readonly inputs: I }>, workers: number): Program<ReadonlyArray<number>> => (capabilities) => {
+  const warming = inputs.slice(0, workers);
+  const all = [...warming, ...inputs];
+  let [at, spent] = [0, 0];
   const seconds: Array<number> = [];
-  const settled = (_: number, __: Outcome, took: number): boolean => seconds.push(took) > 0;
-  const next = (): { readonly of: number; readonly inputs: RunInputs } | null => (at < inputs.length ? { of: at, inputs: inputs[at++]! } : null);
-  return pipe(capabilities.interruptible((signal) => capabilities.runFeed({ next, settled }, { workers: 1, signal })), TE.map(() => seconds.slice(1)));
+  let settledSoFar = 0;
+  const settled = (_: Place, __: O, took: number): boolean => {
+    if (settledSoFar++ < warming.length) return true;
+    seconds.push(took);
+    spent += took;
+    return spent < TIMED.seconds * workers;
+  };
+  const next = (): { readonly of: Place; readonly inputs: I } | null => {
+    const one = all[at++];
+    return one === undefined ? null : { of: one.place, inputs: one.inputs };
+  };
+  return pipe(capabilities.interruptible((signal) => way.run({ next, settled }, { workers, signal })), TE.map(() => seconds));
 };
 
 export interface Outlook { readonly text: string; readonly json: unknown }
 
-export const dryRun = (declared: Declared, wishes: Wishes): Program<Outlook> => (capabilities) =>
+export const dryRun = <I, O extends Either<AppError, unknown>>(declared: Declared, wishes: Wishes, way: Way<I, O>): Program<Outlook> => (capabilities) =>
   pipe(
-    capabilities.code,
+    way.code,
     TE.chain((code) => {
       const { declaration, points } = declared;
-      const jobs = jobsOf(declared, { digest: capabilities.digest, code: code.hash, manifest: "dry run", now: capabilities.clock });
+      const jobs = way.jobs({ digest: capabilities.digest, code: code.hash, manifest: "dry run", now: capabilities.clock });
       const places = points.kept.flatMap((_, point) => Array.from({ length: declaration.repetitions }, (__, repetition): Place => ({ point, repetition })));
-      const stride = Math.max(1, Math.floor(points.kept.length / TIMED));
-      const few = Array.from({ length: Math.min(TIMED, points.kept.length) }, (_, i) => ({ point: Math.min(points.kept.length - 1, i * stride), repetition: 0 })).flatMap((place) => {
+      const workers = way.measuring !== null ? 1 : (wishes.workers ?? capabilities.machine.cores);
+      const few = spreadOver(points.kept.length, TIMED.atMost).flatMap((point) => {
+        const place = { point, repetition: 0 };
         const inputs = jobs.inputsOf(place);
-        return E.isRight(inputs) ? [inputs.right] : [];
+        return E.isRight(inputs) ? [{ place, inputs: inputs.right }] : [];
       });
       return pipe(
         TE.Do,
         TE.bind("known", () => wishes.store.peek([...new Set(places.map(jobs.keyOf))])),
-        TE.bind("seconds", () => timed(few.length === 0 ? [] : [few[0]!, ...few])(capabilities)),
+        TE.bind("seconds", () => timed(way, few, workers)(capabilities)),
         TE.map(({ known, seconds }): Outlook => {
           const fresh = places.filter((place) => !known.has(jobs.keyOf(place))).length;
           const mean = seconds.length === 0 ? 0 : seconds.reduce((sum, s) => sum + s, 0) / seconds.length;
-          const workers = wishes.workers ?? capabilities.machine.cores;
           const estimate = (fresh * mean) / Math.min(workers, Math.max(1, fresh));
           const more = declaration.stop === null ? "" : `, and up to ${declaration.stop.atMost - declaration.repetitions} more of each until ${declaration.stop.metric} is known to ${100 * declaration.stop.halfWidth}%`;
           const text = [

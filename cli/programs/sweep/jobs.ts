@@ -12,12 +12,15 @@ import type { Outcome, RunInputs } from "../../program.js";
 import type { Line, RunState, StoredDocument, StoredRun } from "../../store.js";
 import type { Declared } from "./load.js";
 
-export interface Jobs {
+export interface Jobs<I = RunInputs, O = Outcome> {
   readonly keyOf: (place: Place) => string;
-  readonly inputsOf: (place: Place) => Either<AppError, RunInputs>;
-  /** What is kept of an outcome, and the documents that it refers to. */
-  readonly stored: (place: Place, outcome: Outcome, seconds: number) => { readonly run: StoredRun; readonly documents: ReadonlyArray<StoredDocument> };
+  readonly inputsOf: (place: Place) => Either<AppError, I>;
+  /** What is kept of an outcome, and the documents that it refers to. A place without inputs has their error as its outcome. */
+  readonly stored: (place: Place, outcome: O | Either<AppError, never>, seconds: number) => { readonly run: StoredRun; readonly documents: ReadonlyArray<StoredDocument> };
 }
+
+/** Points beyond these are resolved anew whenever they are asked for: a resolved point holds its plan, some kilobytes. */
+const KEPT_RESOLVED = 20_000;
 
 export interface Maker { readonly digest: Digest; readonly code: string; readonly manifest: string; readonly now: () => Date }
 
@@ -28,11 +31,19 @@ export const stateOf = (error: AppError): RunState => (error._tag === "DoesNotFi
 interface Known { readonly point: string; readonly device: string; readonly model: string; readonly system: string; readonly seed: number | null }
 
 export const jobsOf = ({ declaration, shelf, points }: Declared, { digest, code, manifest, now }: Maker): Jobs => {
-  const resolve = resolver(declaration, shelf);
+  const resolved = resolver(declaration, shelf);
+  const kept = new Map<number, Either<AppError, Resolved>>();
+  const resolve = (point: number): Either<AppError, Resolved> => {
+    const before = kept.get(point);
+    if (before !== undefined) return before;
+    const run = resolved(points.kept[point]!);
+    if (kept.size < KEPT_RESOLVED) kept.set(point, run);
+    return run;
+  };
   const identify = identities(digest);
   const fixed = declaration.axes.flatMap((dimension) => (dimension._tag === "Single" ? [dimension.axis] : dimension.axes)).some((axis) => axis.over.some(({ word }) => word === "seed"));
-  const whoIs = points.kept.map((at): Known => {
-    const run = resolve(at);
+  const whoIs = points.kept.map((at, point): Known => {
+    const run = resolve(point);
     if (E.isLeft(run)) return { point: digest(canonical({ base: declaration.base, at })), device: "", model: "", system: "", seed: null };
     return { ...identify(run.right), seed: fixed ? run.right.request.seed : null };
   });
@@ -44,7 +55,7 @@ export const jobsOf = ({ declaration, shelf, points }: Declared, { digest, code,
   };
   const keyAt = (place: Place): string => keyOf(digest, code, whoIs[place.point]!.point, seedAt(place));
   const inputsOf = (place: Place): Either<AppError, RunInputs> => {
-    const run = resolve(points.kept[place.point]!);
+    const run = resolve(place.point);
     return E.isLeft(run) ? run : E.right(seeded(run.right, place));
   };
   return {

@@ -1,11 +1,11 @@
 /** A running sweep over HTTP, for this machine alone: how far it is, and on demand all that is known so far. */
-import { TE, pipe, type TaskEither } from "../../../sim/base/fp.js";
+import { TE, pipe, type Either, type TaskEither } from "../../../sim/base/fp.js";
 import type { AppError } from "../../../sim/base/errors.js";
 import type { Capabilities, Program } from "../../program.js";
 import { builtSite } from "../built-site.js";
 import { describeSweep } from "./describe.js";
 import type { Declared } from "./load.js";
-import { make, type Made, type Seen, type Settled, type Wishes } from "./make.js";
+import { make, type Made, type Seen, type Settled, type Way, type Wishes } from "./make.js";
 import { pageOf } from "./page.js";
 
 /** A page that was looked at so shortly ago is given the end too, before the command ends and answers no more. */
@@ -63,7 +63,7 @@ const watched = (declared: Declared, { now }: Pick<Capabilities, "now">): Watche
 };
 
 /** As `make`, with a page for as long as it takes. */
-export const makeLive = (declared: Declared, wishes: Wishes, port: number): Program<Made> => (capabilities) =>
+export const makeLive = <I, O extends Either<AppError, unknown>>(declared: Declared, wishes: Wishes, way: Way<I, O>, port: number): Program<Made> => (capabilities) =>
   pipe(
     builtSite("sweep --live")(capabilities),
     TE.chain((site) => {
@@ -74,7 +74,7 @@ export const makeLive = (declared: Declared, wishes: Wishes, port: number): Prog
         TE.chain(({ until }) => async () => {
           const end = new AbortController();
           const closed = until(end.signal)();
-          const made = await make(declared, { ...wishes, watch: state.watch })(capabilities)();
+          const made = await make(declared, { ...wishes, watch: state.watch }, way)(capabilities)();
           await state.lastWord();
           end.abort();
           await closed;

@@ -9,6 +9,7 @@ import { MOST_POINTS, countOf, pointsOf, type Points } from "../../../sim/sweep/
 import { doubtfulFacts, wantedProfiles, type Shelf } from "../../../sim/sweep/resolve.js";
 import { gatherEach, type Program } from "../../program.js";
 import { loadPlan } from "../load.js";
+import { pointMistakes } from "./engine/points.js";
 
 export interface Declared {
   readonly file: string;
@@ -24,7 +25,7 @@ const planOf = (declaration: Declaration): Program<Plan | null> => (declaration.
 
 const shelfOf = (declaration: Declaration, plan: Plan | null): Program<Shelf> =>
   pipe(
-    wantedProfiles(declaration, plan),
+    declaration.engine === null ? wantedProfiles(declaration, plan) : [],
     gatherEach(([profile, name]): Program<readonly [string, unknown]> => (capabilities) => pipe(capabilities.readProfile(profile, name), TE.map(({ raw }) => [`${profile}/${name}`, raw] as const))),
     RTE.map((read) => {
       const documents = new Map(read);
@@ -38,12 +39,15 @@ export const loadDeclared = (file: string): Program<Declared> => (capabilities) 
     TE.bindTo("loaded"),
     TE.bind("declaration", ({ loaded }) => TE.fromEither(decode(sweepCodec, loaded.where)(loaded.raw))),
     TE.bind("shelf", ({ declaration }) => pipe(planOf(declaration), RTE.chain((plan) => shelfOf(declaration, plan)))(capabilities)),
-    TE.chainEitherK(({ loaded, declaration, shelf }) => {
+    TE.bind("shipped", ({ declaration }) => (declaration.engine === null ? TE.right([]) : capabilities.shippedModels)),
+    TE.chainEitherK(({ loaded, declaration, shelf, shipped }) => {
       const count = countOf(declaration);
-      const mistakes = [...doubtfulFacts(declaration, shelf), ...(count > MOST_POINTS ? [{ path: "axes", message: `make ${count} points together; at most ${MOST_POINTS}` }] : [])];
+      const mistakes = [...(declaration.engine === null ? doubtfulFacts(declaration, shelf) : []), ...(count > MOST_POINTS ? [{ path: "axes", message: `make ${count} points together; at most ${MOST_POINTS}` }] : [])];
       if (mistakes.length > 0) return E.left(badInput(file, mistakes));
       const points = pointsOf(declaration);
       if (points.kept.length === 0) return E.left(badInput(file, [{ path: "where", message: `rules out all of the ${points.ruledOut} points` }]));
+      const refused = declaration.engine === null ? [] : pointMistakes(declaration, points.kept, shipped[0] ?? null);
+      if (refused.length > 0) return E.left(badInput(file, refused));
       return E.right({ file, raw: loaded.raw, declaration, shelf, points, key: capabilities.digest(canonical(loaded.raw)) });
     }),
   );

@@ -1,13 +1,25 @@
 /** Makes the runs that are not known yet, and keeps each as soon as it is finished. */
 import { E, TE, pipe, type Either, type TaskEither } from "../../../sim/base/fp.js";
 import { describeError, fault, type AppError } from "../../../sim/base/errors.js";
-import { scheduleOf, type Place } from "../../../sim/sweep/schedule.js";
-import type { Outcome, Program, RunInputs } from "../../program.js";
+import { scheduleOf, type Order, type Place } from "../../../sim/sweep/schedule.js";
+import type { Capabilities, CodeFacts, Feed, Outcome, Program, RunInputs } from "../../program.js";
 import type { Journal, Line, Manifest, Store, StoredRun } from "../../store.js";
-import { jobsOf, linesOf, type Jobs } from "./jobs.js";
+import { jobsOf, linesOf, type Jobs, type Maker } from "./jobs.js";
 import type { Declared } from "./load.js";
 
 export interface Wishes { readonly workers: number | null; readonly failFast: boolean; readonly retryFailed: boolean; readonly command: string; readonly store: Store; readonly watch?: (seen: Seen) => void }
+
+/** How the runs of a sweep are made: by the simulator, or by the engine on this machine. */
+export interface Way<I, O extends Either<AppError, unknown>> {
+  readonly jobs: (maker: Maker) => Jobs<I, O>;
+  readonly run: (feed: Feed<Place, I, O>, options: { readonly workers: number | null; readonly signal: AbortSignal }) => TaskEither<AppError, void>;
+  readonly order: Order;
+  /** What results depend on beside their inputs. */
+  readonly code: TaskEither<AppError, CodeFacts>;
+  readonly measuring: NonNullable<Manifest["measuring"]> | null;
+}
+
+export const simulated = (declared: Declared) => (capabilities: Capabilities): Way<RunInputs, Outcome> => ({ jobs: (maker) => jobsOf(declared, maker), run: capabilities.runFeed, order: "points", code: capabilities.code, measuring: null });
 
 /** A run at its place; runs of one point in the order of repetitions. */
 export interface Settled { readonly place: Place; readonly run: StoredRun }
@@ -34,9 +46,9 @@ const placesOf = ({ declaration, points }: Declared): ReadonlyArray<Place> => {
   return points.kept.flatMap((_, point) => Array.from({ length: most }, (__, repetition) => ({ point, repetition })));
 };
 
-export const manifestOf = (declared: Declared, wishes: Pick<Wishes, "command" | "workers">): Program<Manifest> => (capabilities) =>
+export const manifestOf = (declared: Declared, wishes: Pick<Wishes, "command" | "workers">, way: Pick<Way<never, never>, "code" | "measuring">): Program<Manifest> => (capabilities) =>
   pipe(
-    capabilities.code,
+    way.code,
     TE.map((code): Manifest => {
       const { cores, cpu, memoryBytes, kernel } = capabilities.machine;
       const startedAt = capabilities.clock().toISOString();
@@ -44,27 +56,27 @@ export const manifestOf = (declared: Declared, wishes: Pick<Wishes, "command" | 
       return {
         id: `${startedAt.replaceAll(/[^\dT]/g, "")}-${capabilities.digest(`${declared.key}/${startedAt}/${capabilities.hostName}/${capabilities.processId}`).slice(0, 8)}`,
         sweep: declared.key, command: wishes.command, code: code.hash, version: capabilities.version, commit: code.commit, dirty: code.dirty, node: capabilities.nodeVersion,
-        host, workers: wishes.workers ?? cores, seed: declared.declaration.seed, startedAt,
+        host, workers: way.measuring === null ? (wishes.workers ?? cores) : 1, ...(way.measuring === null ? {} : { measuring: way.measuring }), seed: declared.declaration.seed, startedAt,
       };
     }),
   );
 
-export const make = (declared: Declared, wishes: Wishes): Program<Made> => (capabilities) =>
+export const make = <I, O extends Either<AppError, unknown>>(declared: Declared, wishes: Wishes, way: Way<I, O>): Program<Made> => (capabilities) =>
   pipe(
-    manifestOf(declared, wishes)(capabilities),
+    manifestOf(declared, wishes, way)(capabilities),
     TE.chain((manifest) => {
-      const jobs = jobsOf(declared, { digest: capabilities.digest, code: manifest.code, manifest: manifest.id, now: capabilities.clock });
+      const jobs = way.jobs({ digest: capabilities.digest, code: manifest.code, manifest: manifest.id, now: capabilities.clock });
       return pipe(
         wishes.store.known([...new Set(placesOf(declared).map(jobs.keyOf))]),
         TE.chain((known) => pipe(
           wishes.store.journal(manifest.id),
-          TE.chain((journal) => made(declared, wishes, manifest, jobs, known, journal)(capabilities)),
+          TE.chain((journal) => made(declared, wishes, way, manifest, jobs, known, journal)(capabilities)),
         )),
       );
     }),
   );
 
-const made = (declared: Declared, wishes: Wishes, manifest: Manifest, jobs: Jobs, known: ReadonlyMap<string, StoredRun>, journal: Journal): Program<Made> => (capabilities) => {
+const made = <I, O extends Either<AppError, unknown>>(declared: Declared, wishes: Wishes, way: Way<I, O>, manifest: Manifest, jobs: Jobs<I, O>, known: ReadonlyMap<string, StoredRun>, journal: Journal): Program<Made> => (capabilities) => {
   const { declaration, points, key } = declared;
   const settled: Array<Settled> = [];
   const written = new Set<string>();
@@ -80,13 +92,13 @@ const made = (declared: Declared, wishes: Wishes, manifest: Manifest, jobs: Jobs
     if (unwritten !== null) unwritten.push(member);
     else journal.append([member]);
     return { value: valueOf(run) };
-  });
+  }, way.order);
   const begunWith = settled.length;
   const watch = (ended: boolean): void => wishes.watch?.({ settled, fresh, wanted: schedule.wanted(), ended });
   let broken: AppError | null = null;
   let [fresh, stopped] = [0, false];
 
-  const keep = (place: Place, outcome: Outcome, seconds: number): boolean => {
+  const keep = (place: Place, outcome: O | Either<AppError, never>, seconds: number): boolean => {
     const stored = jobs.stored(place, outcome, seconds);
     const appended: Either<AppError, void> = journal.append(linesOf(written, key, points.kept[place.point]!, place, stored));
     if (E.isLeft(appended)) {
@@ -104,7 +116,7 @@ const made = (declared: Declared, wishes: Wishes, manifest: Manifest, jobs: Jobs
   };
 
   /** The next run that needs a simulation; what cannot even be put into a request is settled on the way. */
-  const next = (): { readonly of: Place; readonly inputs: RunInputs } | null => {
+  const next = (): { readonly of: Place; readonly inputs: I } | null => {
     for (let place = stopped ? null : schedule.next(); place !== null; place = schedule.next()) {
       if (wishes.retryFailed && known.get(jobs.keyOf(place)) === undefined) continue;
       const inputs = jobs.inputsOf(place);
@@ -117,7 +129,7 @@ const made = (declared: Declared, wishes: Wishes, manifest: Manifest, jobs: Jobs
   const gauge = capabilities.gauge(schedule.wanted() - begunWith, "runs");
   const begun = journal.append([{ line: "manifest", ...manifest }, { line: "sweep", key, id: declaration.id, title: declaration.title, declaration: declared.raw }, ...unwritten]);
   unwritten = null;
-  const fed: TaskEither<AppError, void> = E.isLeft(begun) ? TE.left(begun.left) : capabilities.interruptible((signal) => capabilities.runFeed({ next, settled: keep }, { workers: wishes.workers, signal }));
+  const fed: TaskEither<AppError, void> = E.isLeft(begun) ? TE.left(begun.left) : capabilities.interruptible((signal) => way.run({ next, settled: keep }, { workers: wishes.workers, signal }));
   return async () => {
     watch(false);
     const ran = await fed();

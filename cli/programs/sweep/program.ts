@@ -1,7 +1,8 @@
 /** A declared sweep: decode, plan, run what is not known yet, describe. */
 import { join } from "node:path";
-import { E, RTE, TE, pipe } from "../../../sim/base/fp.js";
+import { E, RTE, TE, pipe, type Either } from "../../../sim/base/fp.js";
 import { custom, type Codec } from "../../../sim/base/decode.js";
+import type { AppError } from "../../../sim/base/errors.js";
 import { absent, decodeWords, inputFile, outputFile, outputFolder, shared, switchedOn, wholeNumber, workers } from "../../args.js";
 import type { Command, Words } from "../../command.js";
 import { inFormat, type Answer, type OutputFile, type Program } from "../../program.js";
@@ -9,8 +10,10 @@ import { typedCommand } from "../simulate.js";
 import { csvFile, describeSweep, type Described } from "./describe.js";
 import { dryRun } from "./dry-run.js";
 import { loadDeclared, type Declared } from "./load.js";
+import { judged, tellJudged, type Judged } from "./engine/claims.js";
+import { engineWay } from "./engine/way.js";
 import { makeLive } from "./live.js";
-import { make, type Made, type Wishes } from "./make.js";
+import { make, simulated, type Made, type Way, type Wishes } from "./make.js";
 
 /** Where results are kept unless somebody says otherwise: under the folder in which the command is typed. */
 export const DEFAULT_STORE = join("results", "neuronlab.duckdb");
@@ -31,8 +34,18 @@ const exitOf = (made: Made): Exclude<Answer["exit"], undefined> => {
   return worst as Exclude<Answer["exit"], undefined>;
 };
 
-const answerOf = (declared: Declared, wishes: Wishes, made: Made, picture: Picture, args: { readonly out: string | null; readonly format: "table" | "json" }, seconds: number): Answer => {
-  const described = describeSweep(declared, made);
+/** What is said of all runs of the engine together stands under the table, and in the document. */
+const withJudged = (declared: Declared, described: Described, found: Judged | null): Described => {
+  if (found === null) return described;
+  const told = tellJudged(declared.declaration, found);
+  const { compared, differences, rounds } = found;
+  return { ...described, text: told === "" ? described.text : `${described.text}\n${told}`, json: { ...(described.json as object), texts: { compared, differences }, rounds } };
+};
+
+interface Args { readonly out: string | null; readonly format: "table" | "json"; readonly workers: number | null; readonly "dry-run": boolean; readonly live: number | null }
+
+const answerOf = (declared: Declared, wishes: Wishes, made: Made, picture: Picture, args: Args, seconds: number, found: Judged | null): Answer => {
+  const described = withJudged(declared, describeSweep(declared, made), found);
   const files = args.out === null ? [] : [csvFile(declared, made), ...picture(declared, described)].map((file) => ({ ...file, path: join(args.out!, file.path) }));
   const failed = made.settled.filter(({ run }) => run.state === "failed").length;
   return {
@@ -41,9 +54,10 @@ const answerOf = (declared: Declared, wishes: Wishes, made: Made, picture: Pictu
     notes: [
       `${made.fresh} runs made in ${seconds.toFixed(1)} s, ${made.reused} were known; kept in ${made.pending === null ? wishes.store.path : `a journal beside ${wishes.store.path} until it is free (${made.pending})`}`,
       ...(failed > 0 ? [`${failed} failed; once that is mended: ${wishes.command} --retry-failed`] : []),
+      ...(found?.differences.length ? [tellJudged(declared.declaration, { ...found, rounds: [] })] : []),
       ...files.map((file) => `wrote ${file.path}`),
     ],
-    exit: exitOf(made),
+    exit: found !== null && found.differences.length > 0 ? 70 : exitOf(made),
   };
 };
 
@@ -59,8 +73,18 @@ export const sweepProgram = (picture: Picture) => (command: Command) => (given: 
     RTE.bind("declared", ({ args }) => loadDeclared(args.file)),
     RTE.chain(({ args, declared }): Program<Answer> => (capabilities) => {
       const wishes: Wishes = { workers: args.workers, failFast: args["fail-fast"], retryFailed: args["retry-failed"], command: typedCommand(command, given), store: capabilities.store(args.store ?? DEFAULT_STORE) };
-      if (args["dry-run"]) return pipe(dryRun(declared, wishes)(capabilities), TE.map((outlook) => ({ stdout: inFormat(args.format, outlook) })));
-      const began = capabilities.now();
-      return pipe((args.live === null ? make(declared, wishes) : makeLive(declared, wishes, args.live))(capabilities), TE.map((made) => answerOf(declared, wishes, made, picture, args, (capabilities.now() - began) / 1e3)));
+      const nothing = (): null => null;
+      if (declared.declaration.engine === null) return swept(declared, wishes, args, simulated(declared)(capabilities), picture, nothing)(capabilities);
+      if (args.workers !== null && args.workers > 1) capabilities.log(`runs of the engine are made one at a time, so that they do not disturb each other; --workers ${args.workers} changes nothing`)();
+      return capabilities.measuring.alone(pipe(
+        engineWay(declared)(capabilities),
+        TE.chain((way) => swept(declared, wishes, args, way, picture, ({ settled }) => judged(declared.declaration, settled, way.words))(capabilities)),
+      ));
     }),
   );
+
+const swept = <I, O extends Either<AppError, unknown>>(declared: Declared, wishes: Wishes, args: Args, way: Way<I, O>, picture: Picture, judge: (made: Made) => Judged | null): Program<Answer> => (capabilities) => {
+  if (args["dry-run"]) return pipe(dryRun(declared, wishes, way)(capabilities), TE.map((outlook) => ({ stdout: inFormat(args.format, outlook) })));
+  const began = capabilities.now();
+  return pipe((args.live === null ? make(declared, wishes, way) : makeLive(declared, wishes, way, args.live))(capabilities), TE.map((made) => answerOf(declared, wishes, made, picture, args, (capabilities.now() - began) / 1e3, judge(made))));
+};
