@@ -10,7 +10,9 @@ import type { SimulatedRun, RunRequest } from "../sim/domain/run.js";
 import type { SystemSpec } from "../sim/domain/system.js";
 import type { Replay } from "../sim/neurons/routing.js";
 import type { Engine } from "../engine/index.js";
+import type { Execute } from "./executor.js";
 import type { Store } from "./store.js";
+import type { Workers } from "./worker.js";
 
 /** What a program wants written; a picture is bytes. */
 export type OutputFile = { readonly path: string; readonly text: string } | { readonly path: string; readonly bytes: Uint8Array };
@@ -99,13 +101,6 @@ export interface Rival {
 /** The code that a result depends on: a hash of it, and where it stands in its history. */
 export interface CodeFacts { readonly hash: string; readonly commit: string | null; readonly dirty: boolean | null }
 
-/** Runs made as they are asked for. `next` gives one, or null while there is none to be made; it is asked again whenever a run has settled. */
-export interface Feed<K> {
-  readonly next: () => { readonly of: K; readonly inputs: RunInputs } | null;
-  /** A fault of ours in one run is that run's outcome. False ends the feed: what is under way is given up. */
-  readonly settled: (of: K, outcome: Outcome, seconds: number) => boolean;
-}
-
 export interface FileFacts { readonly bytes: number; readonly modifiedMs: number }
 
 /** Reads that the disk below a file gives: bytes a second of large direct reads in order, and 4 KiB direct reads a second at random places, 32 in flight. */
@@ -136,8 +131,12 @@ export interface Capabilities {
   readonly diskFacts: (file: string) => TaskEither<AppError, DiskFacts>;
   /** `workers` null means one for each core. Results do not depend on it. `silent`: no bar, for the rounds of a search. */
   readonly runMany: (inputs: ReadonlyArray<RunInputs>, options: { readonly workers: number | null; readonly silent?: boolean }) => TaskEither<AppError, ReadonlyArray<Outcome>>;
-  /** The same for runs that are not all known beforehand. An aborted signal gives up what is under way. */
-  readonly runFeed: <K>(feed: Feed<K>, options: { readonly workers: number | null; readonly signal: AbortSignal }) => TaskEither<AppError, void>;
+  /** The same for runs that are not all known beforehand, here or elsewhere. */
+  readonly execute: Execute;
+  /** The other side of it: making runs that somebody else asked for. */
+  readonly workers: Workers;
+  /** A variable of the environment; null where it is not set. */
+  readonly environment: (name: string) => string | null;
   /** JSON, or a module that exports it. */
   readonly readDeclaration: (path: string) => TaskEither<AppError, Loaded>;
   readonly store: (path: string) => Store;

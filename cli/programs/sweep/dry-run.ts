@@ -4,7 +4,9 @@ import { METRICS } from "../../../sim/report/metrics.js";
 import { table } from "../../../sim/report/table.js";
 import { axesOf, stepsOf, type Axis } from "../../../sim/sweep/axis.js";
 import type { Place } from "../../../sim/sweep/schedule.js";
-import type { Outcome, Program, RunInputs } from "../../program.js";
+import type { Wanted } from "../../executor.js";
+import type { Finding } from "../../finding.js";
+import type { Program } from "../../program.js";
 import { jobsOf } from "./jobs.js";
 import type { Declared } from "./load.js";
 import type { Wishes } from "./make.js";
@@ -27,12 +29,12 @@ const axisRows = ({ declaration }: Declared): ReadonlyArray<ReadonlyArray<string
 const showSeconds = (seconds: number): string => (seconds < 90 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s` : seconds < 5400 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3600).toFixed(1)} h`);
 
 /** Seconds of single runs, one after the other, the first left out. */
-const timed = (inputs: ReadonlyArray<RunInputs>): Program<ReadonlyArray<number>> => (capabilities) => {
+const timed = (wanted: ReadonlyArray<Wanted<Place>>): Program<ReadonlyArray<number>> => (capabilities) => {
   let at = 0;
   const seconds: Array<number> = [];
-  const settled = (_: number, __: Outcome, took: number): boolean => seconds.push(took) > 0;
-  const next = (): { readonly of: number; readonly inputs: RunInputs } | null => (at < inputs.length ? { of: at, inputs: inputs[at++]! } : null);
-  return pipe(capabilities.interruptible((signal) => capabilities.runFeed({ next, settled }, { workers: 1, signal })), TE.map(() => seconds.slice(1)));
+  const settled = (_: Place, __: Finding, took: number): boolean => seconds.push(took) > 0;
+  const next = (): Wanted<Place> | null => wanted[at++] ?? null;
+  return pipe(capabilities.interruptible((signal) => capabilities.execute({ _tag: "Pool", workers: 1 }, { next, settled }, signal)), TE.map(() => seconds.slice(1)));
 };
 
 export interface Outlook { readonly text: string; readonly json: unknown }
@@ -46,8 +48,8 @@ export const dryRun = (declared: Declared, wishes: Wishes): Program<Outlook> => 
       const places = points.kept.flatMap((_, point) => Array.from({ length: declaration.repetitions }, (__, repetition): Place => ({ point, repetition })));
       const stride = Math.max(1, Math.floor(points.kept.length / TIMED));
       const few = Array.from({ length: Math.min(TIMED, points.kept.length) }, (_, i) => ({ point: Math.min(points.kept.length - 1, i * stride), repetition: 0 })).flatMap((place) => {
-        const inputs = jobs.inputsOf(place);
-        return E.isRight(inputs) ? [inputs.right] : [];
+        const wanted = jobs.wantedAt(place);
+        return E.isRight(wanted) ? [wanted.right] : [];
       });
       return pipe(
         TE.Do,

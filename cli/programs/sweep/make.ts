@@ -2,12 +2,17 @@
 import { E, TE, pipe, type Either, type TaskEither } from "../../../sim/base/fp.js";
 import { describeError, fault, type AppError } from "../../../sim/base/errors.js";
 import { scheduleOf, type Place } from "../../../sim/sweep/schedule.js";
-import type { Outcome, Program, RunInputs } from "../../program.js";
+import type { Executed, Wanted, Where } from "../../executor.js";
+import { findingOf, type Finding } from "../../finding.js";
+import type { Program } from "../../program.js";
 import type { Journal, Line, Manifest, Store, StoredRun } from "../../store.js";
 import { jobsOf, linesOf, type Jobs } from "./jobs.js";
 import type { Declared } from "./load.js";
 
-export interface Wishes { readonly workers: number | null; readonly failFast: boolean; readonly retryFailed: boolean; readonly command: string; readonly store: Store }
+export interface Wishes { readonly workers: number | null; /** Who makes the runs, once it is known what they are. */ readonly where: (sweep: Sweeping) => Where; readonly failFast: boolean; readonly retryFailed: boolean; readonly command: string; readonly store: Store }
+
+/** `key` is that of the declaration, `code` of the simulator. */
+export interface Sweeping { readonly key: string; readonly code: string }
 
 /** A run at its place; runs of one point in the order of repetitions. */
 export interface Settled { readonly place: Place; readonly run: StoredRun }
@@ -21,6 +26,8 @@ export interface Made {
   readonly left: number;
   /** Where results stay until the store is free; null where they are in it. */
   readonly pending: string | null;
+  /** Of whoever made them. */
+  readonly notes: ReadonlyArray<string>;
 }
 
 const inOrder = (a: Settled, b: Settled): number => a.place.point - b.place.point || a.place.repetition - b.place.repetition;
@@ -82,8 +89,8 @@ const made = (declared: Declared, wishes: Wishes, manifest: Manifest, jobs: Jobs
   let broken: AppError | null = null;
   let [fresh, stopped] = [0, false];
 
-  const keep = (place: Place, outcome: Outcome, seconds: number): boolean => {
-    const stored = jobs.stored(place, outcome, seconds);
+  const keep = (place: Place, finding: Finding, seconds: number): boolean => {
+    const stored = jobs.stored(place, finding, seconds);
     const appended: Either<AppError, void> = journal.append(linesOf(written, key, points.kept[place.point]!, place, stored));
     if (E.isLeft(appended)) {
       broken = appended.left;
@@ -99,12 +106,12 @@ const made = (declared: Declared, wishes: Wishes, manifest: Manifest, jobs: Jobs
   };
 
   /** The next run that needs a simulation; what cannot even be put into a request is settled on the way. */
-  const next = (): { readonly of: Place; readonly inputs: RunInputs } | null => {
+  const next = (): Wanted<Place> | null => {
     for (let place = stopped ? null : schedule.next(); place !== null; place = schedule.next()) {
       if (wishes.retryFailed && known.get(jobs.keyOf(place)) === undefined) continue;
-      const inputs = jobs.inputsOf(place);
-      if (E.isRight(inputs)) return { of: place, inputs: inputs.right };
-      if (!keep(place, inputs, 0)) return null;
+      const wanted = jobs.wantedAt(place);
+      if (E.isRight(wanted)) return wanted.right;
+      if (!keep(place, findingOf(wanted), 0)) return null;
     }
     return null;
   };
@@ -112,7 +119,7 @@ const made = (declared: Declared, wishes: Wishes, manifest: Manifest, jobs: Jobs
   const gauge = capabilities.gauge(schedule.wanted() - begunWith, "runs");
   const begun = journal.append([{ line: "manifest", ...manifest }, { line: "sweep", key, id: declaration.id, title: declaration.title, declaration: declared.raw }, ...unwritten]);
   unwritten = null;
-  const fed: TaskEither<AppError, void> = E.isLeft(begun) ? TE.left(begun.left) : capabilities.interruptible((signal) => capabilities.runFeed({ next, settled: keep }, { workers: wishes.workers, signal }));
+  const fed: TaskEither<AppError, Executed> = E.isLeft(begun) ? TE.left(begun.left) : capabilities.interruptible((signal) => capabilities.execute(wishes.where({ key, code: manifest.code }), { next, settled: keep }, signal));
   return async () => {
     const ran = await fed();
     gauge.end();
@@ -123,6 +130,6 @@ const made = (declared: Declared, wishes: Wishes, manifest: Manifest, jobs: Jobs
     const absorbed = await wishes.store.absorb();
     if (E.isLeft(absorbed) && absorbed.left._tag !== "Disk") return absorbed;
     if (settled.length > schedule.wanted()) return E.left(fault("more runs were made than were wanted"));
-    return E.right({ settled: settled.sort(inOrder), fresh, reused: settled.length - fresh, left: schedule.wanted() - settled.length, pending: E.isLeft(absorbed) ? describeError(absorbed.left) : null });
+    return E.right({ settled: settled.sort(inOrder), fresh, reused: settled.length - fresh, left: schedule.wanted() - settled.length, pending: E.isLeft(absorbed) ? describeError(absorbed.left) : null, notes: ran.right.notes });
   };
 };

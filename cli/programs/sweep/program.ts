@@ -1,14 +1,16 @@
 /** A declared sweep: decode, plan, run what is not known yet, describe. */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { RTE, TE, pipe } from "../../../sim/base/fp.js";
 import { absent, decodeWords, inputFile, outputFile, outputFolder, shared, switchedOn, workers } from "../../args.js";
 import type { Command, Words } from "../../command.js";
 import { inFormat, type Answer, type OutputFile, type Program } from "../../program.js";
+import { withoutSecrets } from "../redis-words.js";
 import { typedCommand } from "../simulate.js";
 import { csvFile, describeSweep, type Described } from "./describe.js";
 import { dryRun } from "./dry-run.js";
 import { loadDeclared, type Declared } from "./load.js";
 import { make, type Made, type Wishes } from "./make.js";
+import { whereFields, whereMistakes, whereOf } from "./where.js";
 
 /** Where results are kept unless somebody says otherwise: under the folder in which the command is typed. */
 export const DEFAULT_STORE = join("results", "neuronlab.duckdb");
@@ -18,6 +20,7 @@ export type Picture = (declared: Declared, described: Described) => ReadonlyArra
 
 const fields = {
   ...shared, file: inputFile, store: absent(outputFile), workers, out: absent(outputFolder),
+  ...whereFields,
   "dry-run": switchedOn, "retry-failed": switchedOn, "fail-fast": switchedOn, "keep-going": switchedOn,
 };
 
@@ -35,6 +38,7 @@ const answerOf = (declared: Declared, wishes: Wishes, made: Made, picture: Pictu
     files,
     notes: [
       `${made.fresh} runs made in ${seconds.toFixed(1)} s, ${made.reused} were known; kept in ${made.pending === null ? wishes.store.path : `a journal beside ${wishes.store.path} until it is free (${made.pending})`}`,
+      ...made.notes,
       ...(failed > 0 ? [`${failed} failed; once that is mended: ${wishes.command} --retry-failed`] : []),
       ...files.map((file) => `wrote ${file.path}`),
     ],
@@ -46,13 +50,15 @@ export const sweepProgram = (picture: Picture) => (command: Command) => (given: 
   pipe(
     RTE.fromEither(decodeWords(command, fields, (args) => [
       ...(args["fail-fast"] === true && args["keep-going"] === true ? [{ path: "--keep-going", message: "and --fail-fast contradict each other; give one of them" }] : []),
+      ...whereMistakes(args),
       ...(args["dry-run"] === true && typeof args.out === "string" ? [{ path: "--out", message: "has nothing to write in a dry run; leave one of them out" }] : []),
       ...(args.seed !== null && args.seed !== undefined ? [{ path: "--seed", message: "is part of what a sweep declares; write \"seed\" into the file" }] : []),
     ])(given)),
     RTE.bindTo("args"),
+    RTE.bind("where", ({ args }) => whereOf(args, resolve(args.store ?? DEFAULT_STORE))),
     RTE.bind("declared", ({ args }) => loadDeclared(args.file)),
-    RTE.chain(({ args, declared }): Program<Answer> => (capabilities) => {
-      const wishes: Wishes = { workers: args.workers, failFast: args["fail-fast"], retryFailed: args["retry-failed"], command: typedCommand(command, given), store: capabilities.store(args.store ?? DEFAULT_STORE) };
+    RTE.chain(({ args, where, declared }): Program<Answer> => (capabilities) => {
+      const wishes: Wishes = { workers: args.workers, where, failFast: args["fail-fast"], retryFailed: args["retry-failed"], command: typedCommand(command, withoutSecrets(given)), store: capabilities.store(args.store ?? DEFAULT_STORE) };
       if (args["dry-run"]) return pipe(dryRun(declared, wishes)(capabilities), TE.map((outlook) => ({ stdout: inFormat(args.format, outlook) })));
       const began = capabilities.now();
       return pipe(make(declared, wishes)(capabilities), TE.map((made) => answerOf(declared, wishes, made, picture, args, (capabilities.now() - began) / 1e3)));
