@@ -6,7 +6,7 @@ import type { TaskEither } from "../sim/base/fp.js";
 import type { AppError } from "../sim/base/errors.js";
 import type { Finding } from "./finding.js";
 import type { Parcel } from "./job.js";
-import type { RunInputs } from "./program.js";
+import type { RunInputs } from "./simulation.js";
 
 /** A run that is wanted: as it is run here, and as it is sent elsewhere. */
 export interface Wanted<K> { readonly of: K; readonly inputs: RunInputs; readonly parcel: () => Parcel }

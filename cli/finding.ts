@@ -4,7 +4,7 @@ import { custom, exactly, nullable, number, oneOf, refined, text, type Codec } f
 import { describeError, exitCode, type AppError } from "../sim/base/errors.js";
 import { encodePlan, planCodec } from "../sim/domain/plan.js";
 import { METRICS } from "../sim/report/metrics.js";
-import type { Outcome } from "./program.js";
+import type { Outcome } from "./simulation.js";
 import type { RunState } from "./store.js";
 
 export interface Finding {

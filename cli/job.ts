@@ -13,7 +13,7 @@ import { systemCodec } from "../sim/domain/system.js";
 import { edited } from "../sim/sweep/document.js";
 import { identities, keyOf, type Digest } from "../sim/sweep/identity.js";
 import { findingCodec, type Finding } from "./finding.js";
-import type { RunInputs } from "./program.js";
+import type { RunInputs } from "./simulation.js";
 
 const value = custom("value", (raw): Either<string, number | string> => (typeof raw === "string" || (typeof raw === "number" && Number.isFinite(raw)) ? E.right(raw) : E.left("should be a number or a text")));
 

@@ -4,13 +4,9 @@
  */
 import { A, E, RTE, T, TE, pipe, sequenceS, type Either, type IO, type ReaderTaskEither, type TaskEither } from "../sim/base/fp.js";
 import { together, type AppError } from "../sim/base/errors.js";
-import type { DeviceProfile } from "../sim/domain/device.js";
-import type { ModelSpec } from "../sim/domain/model.js";
-import type { SimulatedRun, RunRequest } from "../sim/domain/run.js";
-import type { SystemSpec } from "../sim/domain/system.js";
-import type { Replay } from "../sim/neurons/routing.js";
 import type { Engine } from "../engine/index.js";
 import type { Execute } from "./executor.js";
+import type { Outcome, RunInputs } from "./simulation.js";
 import type { Store } from "./store.js";
 import type { Workers } from "./worker.js";
 
@@ -27,11 +23,7 @@ export const THIS_HOST = "this-host";
 /** A JSON document and the name that messages call it by. */
 export interface Loaded { readonly where: string; readonly raw: unknown }
 
-/** What one simulation needs; travels to a worker as it is. */
-export interface RunInputs { readonly device: DeviceProfile; readonly model: ModelSpec; readonly system: SystemSpec; readonly request: RunRequest; readonly activations?: Uint8Array; readonly replay?: Replay }
-
-/** One outcome for each request, in the order of the requests. */
-export type Outcome = Either<AppError, SimulatedRun>;
+export type { Outcome, RunInputs };
 
 /** What is known of this machine without starting another program. */
 export interface MachineFacts {
