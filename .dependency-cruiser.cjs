@@ -154,6 +154,7 @@ module.exports = {
     door("piscina", "^cli/node/(pool|worker)\\.ts$", "one pool, in cli/node/pool.ts", "piscina"),
     door("cli-progress", "^cli/node/progress\\.ts$", "one bar, in cli/node/progress.ts", "cli-progress"),
     door("duckdb", "^(cli/node/store/(database|store)\\.ts$|test/)", "one database, in cli/node/store", "@duckdb/node-api"),
+    door("bullmq", "^(cli/node/queue/|test/)", "one queue, in cli/node/queue", "bullmq", "ioredis"),
     door("jiti", "^cli/node/declaration\\.ts$", "modules of users are loaded in one place, cli/node/declaration.ts", "jiti"),
     door("jsdom", "^(cli/node/drawing\\.ts$|test/)", "a document without a browser is an effect that is handed in: cli/node/drawing.ts", "jsdom"),
     door("resvg", "^experiments/plots/raster\\.ts$", "one rasteriser, in experiments/plots/raster.ts", "@resvg/resvg-js"),

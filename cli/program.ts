@@ -4,13 +4,11 @@
  */
 import { A, E, RTE, T, TE, pipe, sequenceS, type Either, type IO, type ReaderTaskEither, type TaskEither } from "../sim/base/fp.js";
 import { together, type AppError } from "../sim/base/errors.js";
-import type { DeviceProfile } from "../sim/domain/device.js";
-import type { ModelSpec } from "../sim/domain/model.js";
-import type { SimulatedRun, RunRequest } from "../sim/domain/run.js";
-import type { SystemSpec } from "../sim/domain/system.js";
-import type { Replay } from "../sim/neurons/routing.js";
 import type { Engine } from "../engine/index.js";
+import type { Execute } from "./executor.js";
+import type { Outcome, RunInputs } from "./simulation.js";
 import type { Store } from "./store.js";
+import type { Workers } from "./worker.js";
 
 /** What a program wants written; a picture is bytes. */
 export type OutputFile = { readonly path: string; readonly text: string } | { readonly path: string; readonly bytes: Uint8Array };
@@ -25,11 +23,7 @@ export const THIS_HOST = "this-host";
 /** A JSON document and the name that messages call it by. */
 export interface Loaded { readonly where: string; readonly raw: unknown }
 
-/** What one simulation needs; travels to a worker as it is. */
-export interface RunInputs { readonly device: DeviceProfile; readonly model: ModelSpec; readonly system: SystemSpec; readonly request: RunRequest; readonly activations?: Uint8Array; readonly replay?: Replay }
-
-/** One outcome for each request, in the order of the requests. */
-export type Outcome = Either<AppError, SimulatedRun>;
+export type { Outcome, RunInputs };
 
 /** What is known of this machine without starting another program. */
 export interface MachineFacts {
@@ -99,13 +93,6 @@ export interface Rival {
 /** The code that a result depends on: a hash of it, and where it stands in its history. */
 export interface CodeFacts { readonly hash: string; readonly commit: string | null; readonly dirty: boolean | null }
 
-/** Runs made as they are asked for. `next` gives one, or null while there is none to be made; it is asked again whenever a run has settled. */
-export interface Feed<K, I = RunInputs, O = Outcome> {
-  readonly next: () => { readonly of: K; readonly inputs: I } | null;
-  /** A fault of ours in one run is that run's outcome. False ends the feed: what is under way is given up. */
-  readonly settled: (of: K, outcome: O, seconds: number) => boolean;
-}
-
 /** What a measurement of this machine is known by, and what it needs. */
 export interface Measuring {
   /** The engine's compiled code. None: the honest answer is no. */
@@ -151,8 +138,12 @@ export interface Capabilities {
   readonly diskFacts: (file: string) => TaskEither<AppError, DiskFacts>;
   /** `workers` null means one for each core. Results do not depend on it. `silent`: no bar, for the rounds of a search. */
   readonly runMany: (inputs: ReadonlyArray<RunInputs>, options: { readonly workers: number | null; readonly silent?: boolean }) => TaskEither<AppError, ReadonlyArray<Outcome>>;
-  /** The same for runs that are not all known beforehand. An aborted signal gives up what is under way. */
-  readonly runFeed: <K>(feed: Feed<K>, options: { readonly workers: number | null; readonly signal: AbortSignal }) => TaskEither<AppError, void>;
+  /** The same for runs that are not all known beforehand, here or elsewhere. */
+  readonly execute: Execute;
+  /** The other side of it: making runs that somebody else asked for. */
+  readonly workers: Workers;
+  /** A variable of the environment; null where it is not set. */
+  readonly environment: (name: string) => string | null;
   /** JSON, or a module that exports it. */
   readonly readDeclaration: (path: string) => TaskEither<AppError, Loaded>;
   readonly store: (path: string) => Store;

@@ -24,5 +24,6 @@ import { trainPredictorCommand } from "./train-predictor.js";
 import { tuneCommand } from "./tune.js";
 import { validateCommand } from "./validate.js";
 import { viewCommand } from "./view.js";
+import { workerCommand } from "./worker.js";
 
-export const commands: ReadonlyArray<Command> = [tourCommand, simulateCommand, reproduceCommand, tuneCommand, sweepCommand, resultsCommand, calibrateCommand, claimsCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, perplexityCommand, importCommand, recordCommand, probeCommand, validateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, viewCommand, doctorCommand];
+export const commands: ReadonlyArray<Command> = [tourCommand, simulateCommand, reproduceCommand, tuneCommand, sweepCommand, workerCommand, resultsCommand, calibrateCommand, claimsCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, perplexityCommand, importCommand, recordCommand, probeCommand, validateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, viewCommand, doctorCommand];

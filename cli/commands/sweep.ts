@@ -1,4 +1,5 @@
 import { workersFlag, type Command } from "../command.js";
+import { whereFlags } from "./executor-flags.js";
 
 export const sweepCommand: Command = {
   name: "sweep",
@@ -13,10 +14,12 @@ export const sweepCommand: Command = {
     { name: "fail-fast", value: null, help: "stop at the first run that fails" },
     { name: "keep-going", value: null, help: "go on after a run that fails; the default, said aloud" },
     workersFlag,
+    ...whereFlags,
   ],
   examples: [
     ["sweep experiments/sweeps/io-lanes/sweep.ts --dry-run", "what it would do, and how long that takes"],
     ["sweep experiments/sweeps/io-lanes/sweep.ts", "run it; again after Ctrl-C, and it goes on"],
+    ["sweep experiments/sweeps/io-lanes/sweep.ts --executor bullmq --redis redis://127.0.0.1:6379", "its runs made by every neuronlab worker of that server"],
     ["sweep experiments/sweeps/io-lanes/sweep.ts --store /tmp/mine.duckdb --out /tmp/io-lanes", "kept elsewhere, with table and picture"],
   ],
   load: async () => {

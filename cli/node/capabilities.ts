@@ -11,7 +11,8 @@ import { fileFacts, readBytes, readFolder, readJson, readStored, writeFiles } fr
 import { hostFacts, machineFacts } from "./host.js";
 import { interruptible } from "./interrupt.js";
 import { packageRoot, packageVersion } from "./package.js";
-import { runFeed, runMany } from "./pool.js";
+import { executing, workersWith } from "./execute.js";
+import { runMany } from "./pool.js";
 import { profileNames, readProfile, shippedModels, thisHost } from "./profiles.js";
 import { gaugeOf } from "./progress.js";
 import { memoryLimits, rival, runProgram, self } from "./rivals.js";
@@ -39,7 +40,9 @@ export const nodeCapabilities = (): Capabilities => {
     fileFacts,
     diskFacts,
     runMany,
-    runFeed,
+    execute: executing((line) => toStderr(`${line}\n`)()),
+    workers: workersWith((line) => toStderr(`${line}\n`)()),
+    environment: (name) => process.env[name] ?? null,
     readDeclaration,
     store: storeAt,
     digest,

@@ -9,7 +9,9 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Piscina } from "piscina";
 import { E, type TaskEither } from "../../sim/base/fp.js";
 import { fault as internalFault, type AppError } from "../../sim/base/errors.js";
-import type { Feed, Outcome, RunInputs } from "../program.js";
+import type { Feed } from "../executor.js";
+import { findingOf } from "../finding.js";
+import type { Outcome, RunInputs } from "../program.js";
 import { progressOf, type Progress } from "./progress.js";
 
 /** Runs from compiled JavaScript; from the source tree (tests) there is none beside this file, and all runs in-process. */
@@ -88,6 +90,12 @@ const guarded = async (one: One, inputs: RunInputs): Promise<Outcome> => {
   }
 };
 
+/** Runs one by one, as somebody else hands them out. Always in threads where there are any: this process has to answer meanwhile. */
+export const oneByOne = async (threads: number): Promise<(inputs: RunInputs) => Promise<Outcome>> => {
+  const one = existsSync(workerFile) ? await oneInThread(threads) : await oneInProcess();
+  return (inputs) => guarded(one, inputs);
+};
+
 /** As many at once as there are workers; whatever settles lets the next begin. */
 export const runFeed = <K>(feed: Feed<K>, { workers, signal }: { readonly workers: number | null; readonly signal: AbortSignal }): TaskEither<AppError, void> => async () => {
   const threads = workers ?? coreCount();
@@ -105,7 +113,7 @@ export const runFeed = <K>(feed: Feed<K>, { workers, signal }: { readonly worker
       const outcome = await guarded(one, inputs);
       at.under--;
       if (at.ended) return;
-      if (feed.settled(of, outcome, (performance.now() - began) / 1e3)) pump();
+      if (feed.settled(of, findingOf(outcome), (performance.now() - began) / 1e3)) pump();
       else end(done);
     };
     const pump = (): void => {

@@ -187,6 +187,13 @@ export const resolver = (declaration: Declaration, shelf: Shelf) => {
   };
 };
 
+/** The same as documents: what was read, and what the point changes in it. */
+export const writtenAt = (declaration: Declaration, shelf: Shelf) => (at: Coordinates): Readonly<Record<Profile, { readonly document: unknown; readonly edits: ReadonlyArray<Edit> }>> => {
+  const { names, edits } = draftOf(declaration, shelf.plan, at);
+  const of = (profile: Profile): { readonly document: unknown; readonly edits: ReadonlyArray<Edit> } => ({ document: shelf.document(profile, names[profile]), edits: edits[profile] });
+  return { device: of("device"), model: of("model"), system: of("system") };
+};
+
 /** A sweep names profiles that must be there before anything runs. */
 export const wantedProfiles = (declaration: Declaration, plan: Plan | null): ReadonlyArray<readonly [Profile, string]> => {
   const names = namesOf(declaration, plan);

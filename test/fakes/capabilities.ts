@@ -10,6 +10,9 @@ import type { SimulatedRun, RunRequest } from "../../sim/domain/run.js";
 import { commands } from "../../cli/commands/index.js";
 import type { Words } from "../../cli/command.js";
 import type { Engine } from "../../engine/index.js";
+import type { Where } from "../../cli/executor.js";
+import { findingOf } from "../../cli/finding.js";
+import type { Serving, Sharing } from "../../cli/worker.js";
 import type { Line, Store, StoredRun } from "../../cli/store.js";
 import { THIS_HOST, contentOf, type Capabilities, type HostFacts, type Loaded, type Measuring, type Outcome, type ProfileKind, type RunInputs } from "../../cli/program.js";
 
@@ -93,14 +96,19 @@ export interface Fake {
   readonly files: Map<string, string>;
   readonly ran: Array<RunInputs>;
   readonly workers: Array<number | null>;
+  /** Who was asked to make runs, and what workers were asked to do. */
+  readonly asked: Array<Where>;
+  readonly served: Array<Serving | Sharing>;
   readonly stdout: () => string;
   readonly stderr: () => string;
 }
 
-export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly shippedModels?: ReadonlyArray<string>; readonly host?: HostFacts; readonly engine?: Partial<Engine>; readonly measuring?: Partial<Measuring>; readonly store?: Capabilities["store"]; readonly rivals?: Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">> } = {}): Fake => {
+export const fake = (options: { readonly files?: Readonly<Record<string, string>>; readonly simulate?: (inputs: RunInputs) => Outcome; readonly diskIsFull?: boolean; readonly shippedModels?: ReadonlyArray<string>; readonly host?: HostFacts; readonly engine?: Partial<Engine>; readonly measuring?: Partial<Measuring>; readonly store?: Capabilities["store"]; readonly environment?: Readonly<Record<string, string>>; readonly rivals?: Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">> } = {}): Fake => {
   const files = new Map(Object.entries(options.files ?? {}));
   const ran: Array<RunInputs> = [];
   const workers: Array<number | null> = [];
+  const asked: Array<Where> = [];
+  const served: Array<Serving | Sharing> = [];
   const out: Array<string> = [];
   const err: Array<string> = [];
   const readJson = (path: string): TE.TaskEither<ReturnType<typeof disk>, Loaded> => {
@@ -112,6 +120,8 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
     files,
     ran,
     workers,
+    asked,
+    served,
     stdout: () => out.join(""),
     stderr: () => err.join(""),
     capabilities: {
@@ -138,13 +148,16 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
         ran.push(...inputs);
         return Promise.resolve(E.right(inputs.map(simulate)));
       },
-      runFeed: (feed) => () => {
-        for (let job = feed.next(); job !== null; job = feed.next()) {
-          ran.push(job.inputs);
-          if (!feed.settled(job.of, simulate(job.inputs), 0.25)) break;
+      execute: (where, feed) => () => {
+        asked.push(where);
+        for (let wanted = feed.next(); wanted !== null; wanted = feed.next()) {
+          ran.push(wanted.inputs);
+          if (!feed.settled(wanted.of, findingOf(simulate(wanted.inputs)), 0.25)) break;
         }
-        return Promise.resolve(E.right(undefined));
+        return Promise.resolve(E.right({ notes: [] }));
       },
+      workers: { serve: (how) => () => (served.push(how), TE.right({ made: 2, refused: 0, givenBack: 0, late: 0 })), share: (how) => () => (served.push(how), TE.right({ made: 1, refused: 0, givenBack: 0, late: 0 })) },
+      environment: (name) => options.environment?.[name] ?? null,
       readDeclaration: readJson,
       store: options.store ?? ((path) => aStore(path)),
       digest: (text) => createHash("sha256").update(text).digest("hex").slice(0, 32),

@@ -1,6 +1,5 @@
 /** What a sweep would do: its axes, its runs, what is known already, and how long the rest would take, by timing a few. Nothing is kept. */
-import { E, TE, pipe, type Either } from "../../../sim/base/fp.js";
-import type { AppError } from "../../../sim/base/errors.js";
+import { E, TE, pipe } from "../../../sim/base/fp.js";
 import { METRICS } from "../../../sim/report/metrics.js";
 import { table } from "../../../sim/report/table.js";
 import { axesOf, stepsOf, type Axis } from "../../../sim/sweep/axis.js";
@@ -35,28 +34,25 @@ const axisRows = ({ declaration }: Declared): ReadonlyArray<ReadonlyArray<string
 const showSeconds = (seconds: number): string => (seconds < 90 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s` : seconds < 5400 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3600).toFixed(1)} h`);
 
 /** Seconds of single runs beside as many others as there will be; the first of each worker warms it up and is left out. */
-const timed = <I, O extends Either<AppError, unknown>>(way: Way<I, O>, inputs: ReadonlyArray<{ readonly place: Place; readonly inputs: I }>, workers: number): Program<ReadonlyArray<number>> => (capabilities) => {
+const timed = <W extends { readonly of: Place }, F>(way: Way<W, F>, inputs: ReadonlyArray<W>, workers: number): Program<ReadonlyArray<number>> => (capabilities) => {
   const warming = inputs.slice(0, workers);
   const all = [...warming, ...inputs];
   let [at, spent] = [0, 0];
   const seconds: Array<number> = [];
   let settledSoFar = 0;
-  const settled = (_: Place, __: O, took: number): boolean => {
+  const settled = (_: Place, __: F, took: number): boolean => {
     if (settledSoFar++ < warming.length) return true;
     seconds.push(took);
     spent += took;
     return spent < TIMED.seconds * workers;
   };
-  const next = (): { readonly of: Place; readonly inputs: I } | null => {
-    const one = all[at++];
-    return one === undefined ? null : { of: one.place, inputs: one.inputs };
-  };
-  return pipe(capabilities.interruptible((signal) => way.run({ next, settled }, { workers, signal })), TE.map(() => seconds));
+  const next = (): W | null => all[at++] ?? null;
+  return pipe(capabilities.interruptible((signal) => way.run({ next, settled }, { where: { _tag: "Pool", workers }, signal })), TE.map(() => seconds));
 };
 
 export interface Outlook { readonly text: string; readonly json: unknown }
 
-export const dryRun = <I, O extends Either<AppError, unknown>>(declared: Declared, wishes: Wishes, way: Way<I, O>): Program<Outlook> => (capabilities) =>
+export const dryRun = <W extends { readonly of: Place }, F>(declared: Declared, wishes: Wishes, way: Way<W, F>): Program<Outlook> => (capabilities) =>
   pipe(
     way.code,
     TE.chain((code) => {
@@ -65,9 +61,8 @@ export const dryRun = <I, O extends Either<AppError, unknown>>(declared: Declare
       const places = points.kept.flatMap((_, point) => Array.from({ length: declaration.repetitions }, (__, repetition): Place => ({ point, repetition })));
       const workers = way.measuring !== null ? 1 : (wishes.workers ?? capabilities.machine.cores);
       const few = spreadOver(points.kept.length, TIMED.atMost).flatMap((point) => {
-        const place = { point, repetition: 0 };
-        const inputs = jobs.inputsOf(place);
-        return E.isRight(inputs) ? [{ place, inputs: inputs.right }] : [];
+        const wanted = jobs.wantedAt({ point, repetition: 0 });
+        return E.isRight(wanted) ? [wanted.right] : [];
       });
       return pipe(
         TE.Do,

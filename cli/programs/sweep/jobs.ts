@@ -1,22 +1,27 @@
 /** The runs of a sweep: who each is, what it needs, and what of its outcome is kept. */
 import { E, type Either } from "../../../sim/base/fp.js";
 import { canonical } from "../../../sim/base/canonical.js";
-import { describeError, exitCode, type AppError } from "../../../sim/base/errors.js";
-import { encodePlan, type Plan } from "../../../sim/domain/plan.js";
-import { encodeRequest, type SimulatedRun } from "../../../sim/domain/run.js";
-import { METRICS } from "../../../sim/report/metrics.js";
+import type { AppError } from "../../../sim/base/errors.js";
+import type { Plan } from "../../../sim/domain/plan.js";
+import { encodeRequest } from "../../../sim/domain/run.js";
+import { travelling } from "../../../sim/domain/request.js";
 import { identities, keyOf, seedOf, type Digest } from "../../../sim/sweep/identity.js";
-import { resolver, type Resolved } from "../../../sim/sweep/resolve.js";
+import { resolver, writtenAt, type Resolved } from "../../../sim/sweep/resolve.js";
 import type { Place } from "../../../sim/sweep/schedule.js";
-import type { Outcome, RunInputs } from "../../program.js";
-import type { Line, RunState, StoredDocument, StoredRun } from "../../store.js";
+import type { Wanted } from "../../executor.js";
+import { findingOf, type Finding } from "../../finding.js";
+import type { Parcel } from "../../job.js";
+import type { RunInputs } from "../../program.js";
+import type { Line, StoredDocument, StoredRun } from "../../store.js";
 import type { Declared } from "./load.js";
 
-export interface Jobs<I = RunInputs, O = Outcome> {
+export interface Jobs<W extends { readonly of: Place } = Wanted<Place>, F = Finding> {
   readonly keyOf: (place: Place) => string;
-  readonly inputsOf: (place: Place) => Either<AppError, I>;
-  /** What is kept of an outcome, and the documents that it refers to. A place without inputs has their error as its outcome. */
-  readonly stored: (place: Place, outcome: O | Either<AppError, never>, seconds: number) => { readonly run: StoredRun; readonly documents: ReadonlyArray<StoredDocument> };
+  readonly wantedAt: (place: Place) => Either<AppError, W>;
+  /** The finding of a place that cannot even be put into a request. */
+  readonly failed: (error: AppError) => F;
+  /** What is kept of a finding, and the documents that it refers to. */
+  readonly stored: (place: Place, finding: F, seconds: number) => { readonly run: StoredRun; readonly documents: ReadonlyArray<StoredDocument> };
 }
 
 /** Points beyond these are resolved anew whenever they are asked for: a resolved point holds its plan, some kilobytes. */
@@ -24,11 +29,13 @@ const KEPT_RESOLVED = 20_000;
 
 export interface Maker { readonly digest: Digest; readonly code: string; readonly manifest: string; readonly now: () => Date }
 
-/** "Does not fit" and "cannot" are answers; all else says that the question or the program is wrong. */
-export const stateOf = (error: AppError): RunState => (error._tag === "DoesNotFit" || error._tag === "Unsupported" ? "refused" : "failed");
-
 /** What a point is: that of its inputs, or, where there are none because it cannot be resolved, that of what was asked. */
 interface Known { readonly point: string; readonly device: string; readonly model: string; readonly system: string; readonly seed: number | null }
+
+const nameOf = (plan: unknown): string => {
+  const { model, device } = plan as Plan;
+  return `${model} on ${device}`;
+};
 
 export const jobsOf = ({ declaration, shelf, points }: Declared, { digest, code, manifest, now }: Maker): Jobs => {
   const resolved = resolver(declaration, shelf);
@@ -49,38 +56,48 @@ export const jobsOf = ({ declaration, shelf, points }: Declared, { digest, code,
   });
   const seedAt = ({ point, repetition }: Place): number => whoIs[point]!.seed ?? seedOf(digest, declaration.seed, whoIs[point]!.point, repetition);
   const seeded = (run: Resolved, place: Place): RunInputs => ({ ...run, request: { ...run.request, seed: seedAt(place) } });
-  const planDocument = (plan: Plan): StoredDocument => {
-    const content = encodePlan(plan);
-    return { hash: digest(canonical(content)), kind: "plan", name: `${plan.model} on ${plan.device}`, content };
-  };
   const keyAt = (place: Place): string => keyOf(digest, code, whoIs[place.point]!.point, seedAt(place));
   const inputsOf = (place: Place): Either<AppError, RunInputs> => {
     const run = resolve(place.point);
     return E.isLeft(run) ? run : E.right(seeded(run.right, place));
   };
+  const written = writtenAt(declaration, shelf);
+  const hashed = new Map<unknown, string>();
+  /** Documents are few, and one object each. */
+  const hashOf = (document: unknown): string => {
+    const hash = hashed.get(document) ?? digest(canonical(document));
+    hashed.set(document, hash);
+    return hash;
+  };
+  const parcelOf = (place: Place, { request }: RunInputs): Parcel => {
+    const { device, model, system } = written(points.kept[place.point]!);
+    const sent = ({ document, edits }: typeof device): object => ({ document: hashOf(document), edits });
+    const key = keyAt(place);
+    return {
+      key, documents: new Map([device, model, system].map(({ document }) => [hashOf(document), document])),
+      job: { schema: "neuronlab/job@1", key, code, device: sent(device), model: sent(model), system: sent(system), request: travelling(request) },
+    };
+  };
   return {
     keyOf: keyAt,
-    inputsOf,
-    stored: (place, outcome, seconds) => {
+    wantedAt: (place) => {
+      const inputs = inputsOf(place);
+      return E.isLeft(inputs) ? inputs : E.right({ of: place, inputs: inputs.right, parcel: () => parcelOf(place, inputs.right) });
+    },
+    failed: (error) => findingOf(E.left(error)),
+    stored: (place, { plan, ...finding }, seconds) => {
       const known = whoIs[place.point]!;
       const inputs = inputsOf(place);
-      const head = { key: keyAt(place), manifest, device: known.device, model: known.model, system: known.system, seconds: Number(seconds.toFixed(6)), finishedAt: now().toISOString() };
       const profiles: ReadonlyArray<StoredDocument> = E.isLeft(inputs) ? [] : (["device", "model", "system"] as const).map((kind) => ({ hash: known[kind], kind, name: inputs.right[kind].name, content: inputs.right[kind] }));
-      const request = E.isLeft(inputs) ? { coordinates: points.kept[place.point] } : encodeRequest(inputs.right.request);
-      if (E.isLeft(outcome)) return { run: { ...head, state: stateOf(outcome.left), reason: describeError(outcome.left), exit: exitCode(outcome.left), request, plan: null, metrics: {}, limit: null }, documents: profiles };
-      const record: SimulatedRun = outcome.right;
-      const plan = planDocument(record.plan);
-      const broken = record.violations.length > 0;
+      const planned: ReadonlyArray<StoredDocument> = plan === null ? [] : [{ hash: digest(canonical(plan)), kind: "plan", name: nameOf(plan), content: plan }];
       return {
         run: {
-          ...head, request, plan: plan.hash,
-          state: broken ? "failed" : "done",
-          reason: broken ? `broke its own checks, a fault of ours: ${record.violations.join("; ")}` : null,
-          exit: broken ? 70 : 0,
-          metrics: Object.fromEntries(Object.entries(METRICS).map(([name, metric]) => [name, metric.of(record)])),
-          limit: record.limits[0]?.part ?? null,
+          ...finding,
+          key: keyAt(place), manifest, device: known.device, model: known.model, system: known.system, seconds: Number(seconds.toFixed(6)), finishedAt: now().toISOString(),
+          request: E.isLeft(inputs) ? { coordinates: points.kept[place.point] } : encodeRequest(inputs.right.request),
+          plan: planned[0]?.hash ?? null,
         },
-        documents: [...profiles, plan],
+        documents: [...profiles, ...planned],
       };
     },
   };

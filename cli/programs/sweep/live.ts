@@ -1,6 +1,7 @@
 /** A running sweep over HTTP, for this machine alone: how far it is, and on demand all that is known so far. */
-import { TE, pipe, type Either, type TaskEither } from "../../../sim/base/fp.js";
+import { TE, pipe, type TaskEither } from "../../../sim/base/fp.js";
 import type { AppError } from "../../../sim/base/errors.js";
+import type { Place } from "../../../sim/sweep/schedule.js";
 import type { Capabilities, Program } from "../../program.js";
 import { builtSite } from "../built-site.js";
 import { describeSweep } from "./describe.js";
@@ -63,7 +64,7 @@ const watched = (declared: Declared, { now }: Pick<Capabilities, "now">): Watche
 };
 
 /** As `make`, with a page for as long as it takes. */
-export const makeLive = <I, O extends Either<AppError, unknown>>(declared: Declared, wishes: Wishes, way: Way<I, O>, port: number): Program<Made> => (capabilities) =>
+export const makeLive = <W extends { readonly of: Place }, F>(declared: Declared, wishes: Wishes, way: Way<W, F>, port: number): Program<Made> => (capabilities) =>
   pipe(
     builtSite("sweep --live")(capabilities),
     TE.chain((site) => {

@@ -2,24 +2,29 @@
 import { E, TE, pipe, type Either, type TaskEither } from "../../../sim/base/fp.js";
 import { describeError, fault, type AppError } from "../../../sim/base/errors.js";
 import { scheduleOf, type Order, type Place } from "../../../sim/sweep/schedule.js";
-import type { Capabilities, CodeFacts, Feed, Outcome, Program, RunInputs } from "../../program.js";
+import type { Executed, Feed, Wanted, Where } from "../../executor.js";
+import type { Finding } from "../../finding.js";
+import type { Capabilities, CodeFacts, Program } from "../../program.js";
 import type { Journal, Line, Manifest, Store, StoredRun } from "../../store.js";
 import { jobsOf, linesOf, type Jobs, type Maker } from "./jobs.js";
 import type { Declared } from "./load.js";
 
-export interface Wishes { readonly workers: number | null; readonly failFast: boolean; readonly retryFailed: boolean; readonly command: string; readonly store: Store; readonly watch?: (seen: Seen) => void }
+/** `key` is that of the declaration, `code` of what results depend on. */
+export interface Sweeping { readonly key: string; readonly code: string }
+
+export interface Wishes { readonly workers: number | null; /** Who makes the simulator's runs, once it is known what they are. */ readonly where: (sweep: Sweeping) => Where; readonly failFast: boolean; readonly retryFailed: boolean; readonly command: string; readonly store: Store; readonly watch?: (seen: Seen) => void }
 
 /** How the runs of a sweep are made: by the simulator, or by the engine on this machine. */
-export interface Way<I, O extends Either<AppError, unknown>> {
-  readonly jobs: (maker: Maker) => Jobs<I, O>;
-  readonly run: (feed: Feed<Place, I, O>, options: { readonly workers: number | null; readonly signal: AbortSignal }) => TaskEither<AppError, void>;
+export interface Way<W extends { readonly of: Place }, F> {
+  readonly jobs: (maker: Maker) => Jobs<W, F>;
+  readonly run: (feed: Feed<Place, W, F>, options: { readonly where: Where; readonly signal: AbortSignal }) => TaskEither<AppError, Executed>;
   readonly order: Order;
   /** What results depend on beside their inputs. */
   readonly code: TaskEither<AppError, CodeFacts>;
   readonly measuring: NonNullable<Manifest["measuring"]> | null;
 }
 
-export const simulated = (declared: Declared) => (capabilities: Capabilities): Way<RunInputs, Outcome> => ({ jobs: (maker) => jobsOf(declared, maker), run: capabilities.runFeed, order: "points", code: capabilities.code, measuring: null });
+export const simulated = (declared: Declared) => (capabilities: Capabilities): Way<Wanted<Place>, Finding> => ({ jobs: (maker) => jobsOf(declared, maker), run: (feed, { where, signal }) => capabilities.execute(where, feed, signal), order: "points", code: capabilities.code, measuring: null });
 
 /** A run at its place; runs of one point in the order of repetitions. */
 export interface Settled { readonly place: Place; readonly run: StoredRun }
@@ -36,6 +41,8 @@ export interface Made {
   readonly left: number;
   /** Where results stay until the store is free; null where they are in it. */
   readonly pending: string | null;
+  /** Of whoever made them. */
+  readonly notes: ReadonlyArray<string>;
 }
 
 const inOrder = (a: Settled, b: Settled): number => a.place.point - b.place.point || a.place.repetition - b.place.repetition;
@@ -61,7 +68,7 @@ export const manifestOf = (declared: Declared, wishes: Pick<Wishes, "command" | 
     }),
   );
 
-export const make = <I, O extends Either<AppError, unknown>>(declared: Declared, wishes: Wishes, way: Way<I, O>): Program<Made> => (capabilities) =>
+export const make = <W extends { readonly of: Place }, F>(declared: Declared, wishes: Wishes, way: Way<W, F>): Program<Made> => (capabilities) =>
   pipe(
     manifestOf(declared, wishes, way)(capabilities),
     TE.chain((manifest) => {
@@ -76,7 +83,7 @@ export const make = <I, O extends Either<AppError, unknown>>(declared: Declared,
     }),
   );
 
-const made = <I, O extends Either<AppError, unknown>>(declared: Declared, wishes: Wishes, way: Way<I, O>, manifest: Manifest, jobs: Jobs<I, O>, known: ReadonlyMap<string, StoredRun>, journal: Journal): Program<Made> => (capabilities) => {
+const made = <W extends { readonly of: Place }, F>(declared: Declared, wishes: Wishes, way: Way<W, F>, manifest: Manifest, jobs: Jobs<W, F>, known: ReadonlyMap<string, StoredRun>, journal: Journal): Program<Made> => (capabilities) => {
   const { declaration, points, key } = declared;
   const settled: Array<Settled> = [];
   const written = new Set<string>();
@@ -98,8 +105,8 @@ const made = <I, O extends Either<AppError, unknown>>(declared: Declared, wishes
   let broken: AppError | null = null;
   let [fresh, stopped] = [0, false];
 
-  const keep = (place: Place, outcome: O | Either<AppError, never>, seconds: number): boolean => {
-    const stored = jobs.stored(place, outcome, seconds);
+  const keep = (place: Place, finding: F, seconds: number): boolean => {
+    const stored = jobs.stored(place, finding, seconds);
     const appended: Either<AppError, void> = journal.append(linesOf(written, key, points.kept[place.point]!, place, stored));
     if (E.isLeft(appended)) {
       broken = appended.left;
@@ -116,12 +123,12 @@ const made = <I, O extends Either<AppError, unknown>>(declared: Declared, wishes
   };
 
   /** The next run that needs a simulation; what cannot even be put into a request is settled on the way. */
-  const next = (): { readonly of: Place; readonly inputs: I } | null => {
+  const next = (): W | null => {
     for (let place = stopped ? null : schedule.next(); place !== null; place = schedule.next()) {
       if (wishes.retryFailed && known.get(jobs.keyOf(place)) === undefined) continue;
-      const inputs = jobs.inputsOf(place);
-      if (E.isRight(inputs)) return { of: place, inputs: inputs.right };
-      if (!keep(place, inputs, 0)) return null;
+      const wanted = jobs.wantedAt(place);
+      if (E.isRight(wanted)) return wanted.right;
+      if (!keep(place, jobs.failed(wanted.left), 0)) return null;
     }
     return null;
   };
@@ -129,7 +136,7 @@ const made = <I, O extends Either<AppError, unknown>>(declared: Declared, wishes
   const gauge = capabilities.gauge(schedule.wanted() - begunWith, "runs");
   const begun = journal.append([{ line: "manifest", ...manifest }, { line: "sweep", key, id: declaration.id, title: declaration.title, declaration: declared.raw }, ...unwritten]);
   unwritten = null;
-  const fed: TaskEither<AppError, void> = E.isLeft(begun) ? TE.left(begun.left) : capabilities.interruptible((signal) => way.run({ next, settled: keep }, { workers: wishes.workers, signal }));
+  const fed: TaskEither<AppError, Executed> = E.isLeft(begun) ? TE.left(begun.left) : capabilities.interruptible((signal) => way.run({ next, settled: keep }, { where: wishes.where({ key, code: manifest.code }), signal }));
   return async () => {
     watch(false);
     const ran = await fed();
@@ -142,6 +149,6 @@ const made = <I, O extends Either<AppError, unknown>>(declared: Declared, wishes
     const absorbed = await wishes.store.absorb();
     if (E.isLeft(absorbed) && absorbed.left._tag !== "Disk") return absorbed;
     if (settled.length > schedule.wanted()) return E.left(fault("more runs were made than were wanted"));
-    return E.right({ settled: settled.sort(inOrder), fresh, reused: settled.length - fresh, left: schedule.wanted() - settled.length, pending: E.isLeft(absorbed) ? describeError(absorbed.left) : null });
+    return E.right({ settled: settled.sort(inOrder), fresh, reused: settled.length - fresh, left: schedule.wanted() - settled.length, pending: E.isLeft(absorbed) ? describeError(absorbed.left) : null, notes: ran.right.notes });
   };
 };

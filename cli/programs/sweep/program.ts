@@ -1,11 +1,13 @@
 /** A declared sweep: decode, plan, run what is not known yet, describe. */
-import { join } from "node:path";
-import { E, RTE, TE, pipe, type Either } from "../../../sim/base/fp.js";
+import { join, resolve } from "node:path";
+import { E, RTE, TE, pipe } from "../../../sim/base/fp.js";
 import { custom, type Codec } from "../../../sim/base/decode.js";
-import type { AppError } from "../../../sim/base/errors.js";
+import { badInput } from "../../../sim/base/errors.js";
+import type { Place } from "../../../sim/sweep/schedule.js";
 import { absent, decodeWords, inputFile, outputFile, outputFolder, shared, switchedOn, wholeNumber, workers } from "../../args.js";
 import type { Command, Words } from "../../command.js";
 import { inFormat, type Answer, type OutputFile, type Program } from "../../program.js";
+import { withoutSecrets } from "../redis-words.js";
 import { typedCommand } from "../simulate.js";
 import { csvFile, describeSweep, type Described } from "./describe.js";
 import { dryRun } from "./dry-run.js";
@@ -14,6 +16,7 @@ import { judged, tellJudged, type Judged } from "./engine/claims.js";
 import { engineWay } from "./engine/way.js";
 import { makeLive } from "./live.js";
 import { make, simulated, type Made, type Way, type Wishes } from "./make.js";
+import { whereFields, whereMistakes, whereOf } from "./where.js";
 
 /** Where results are kept unless somebody says otherwise: under the folder in which the command is typed. */
 export const DEFAULT_STORE = join("results", "neuronlab.duckdb");
@@ -26,6 +29,7 @@ const livePort: Codec<number> = custom("port", (raw) => (raw === "" ? E.right(0)
 
 const fields = {
   ...shared, file: inputFile, store: absent(outputFile), workers, out: absent(outputFolder),
+  ...whereFields,
   "dry-run": switchedOn, "retry-failed": switchedOn, "fail-fast": switchedOn, "keep-going": switchedOn, live: absent(livePort),
 };
 
@@ -53,6 +57,7 @@ const answerOf = (declared: Declared, wishes: Wishes, made: Made, picture: Pictu
     files,
     notes: [
       `${made.fresh} runs made in ${seconds.toFixed(1)} s, ${made.reused} were known; kept in ${made.pending === null ? wishes.store.path : `a journal beside ${wishes.store.path} until it is free (${made.pending})`}`,
+      ...made.notes,
       ...(failed > 0 ? [`${failed} failed; once that is mended: ${wishes.command} --retry-failed`] : []),
       ...(found?.differences.length ? [tellJudged(declared.declaration, { ...found, rounds: [] })] : []),
       ...files.map((file) => `wrote ${file.path}`),
@@ -65,16 +70,19 @@ export const sweepProgram = (picture: Picture) => (command: Command) => (given: 
   pipe(
     RTE.fromEither(decodeWords(command, fields, (args) => [
       ...(args["fail-fast"] === true && args["keep-going"] === true ? [{ path: "--keep-going", message: "and --fail-fast contradict each other; give one of them" }] : []),
+      ...whereMistakes(args),
       ...(args["dry-run"] === true && typeof args.out === "string" ? [{ path: "--out", message: "has nothing to write in a dry run; leave one of them out" }] : []),
       ...(args["dry-run"] === true && typeof args.live === "number" ? [{ path: "--live", message: "has nothing to show in a dry run; leave one of them out" }] : []),
       ...(args.seed !== null && args.seed !== undefined ? [{ path: "--seed", message: "is part of what a sweep declares; write \"seed\" into the file" }] : []),
     ])(given)),
     RTE.bindTo("args"),
+    RTE.bind("where", ({ args }) => whereOf(args, resolve(args.store ?? DEFAULT_STORE))),
     RTE.bind("declared", ({ args }) => loadDeclared(args.file)),
-    RTE.chain(({ args, declared }): Program<Answer> => (capabilities) => {
-      const wishes: Wishes = { workers: args.workers, failFast: args["fail-fast"], retryFailed: args["retry-failed"], command: typedCommand(command, given), store: capabilities.store(args.store ?? DEFAULT_STORE) };
+    RTE.chain(({ args, where, declared }): Program<Answer> => (capabilities) => {
+      const wishes: Wishes = { workers: args.workers, where, failFast: args["fail-fast"], retryFailed: args["retry-failed"], command: typedCommand(command, withoutSecrets(given)), store: capabilities.store(args.store ?? DEFAULT_STORE) };
       const nothing = (): null => null;
       if (declared.declaration.engine === null) return swept(declared, wishes, args, simulated(declared)(capabilities), picture, nothing)(capabilities);
+      if (args.executor !== "pool") return TE.left(badInput("neuronlab sweep", [{ path: "--executor", message: `is ${args.executor}, and runs of the engine measure this machine; leave it out` }]));
       if (args.workers !== null && args.workers > 1) capabilities.log(`runs of the engine are made one at a time, so that they do not disturb each other; --workers ${args.workers} changes nothing`)();
       return capabilities.measuring.alone(pipe(
         engineWay(declared)(capabilities),
@@ -83,7 +91,7 @@ export const sweepProgram = (picture: Picture) => (command: Command) => (given: 
     }),
   );
 
-const swept = <I, O extends Either<AppError, unknown>>(declared: Declared, wishes: Wishes, args: Args, way: Way<I, O>, picture: Picture, judge: (made: Made) => Judged | null): Program<Answer> => (capabilities) => {
+const swept = <W extends { readonly of: Place }, F>(declared: Declared, wishes: Wishes, args: Args, way: Way<W, F>, picture: Picture, judge: (made: Made) => Judged | null): Program<Answer> => (capabilities) => {
   if (args["dry-run"]) return pipe(dryRun(declared, wishes, way)(capabilities), TE.map((outlook) => ({ stdout: inFormat(args.format, outlook) })));
   const began = capabilities.now();
   return pipe((args.live === null ? make(declared, wishes, way) : makeLive(declared, wishes, way, args.live))(capabilities), TE.map((made) => answerOf(declared, wishes, made, picture, args, (capabilities.now() - began) / 1e3, judge(made))));

@@ -7,11 +7,13 @@ import { METRICS } from "../../../../sim/report/metrics.js";
 import type { Place } from "../../../../sim/sweep/schedule.js";
 import type { MachineFacts } from "../../../program.js";
 import type { StoredDocument } from "../../../store.js";
-import { stateOf, type Jobs, type Maker } from "../jobs.js";
+import { stateOf } from "../../../finding.js";
+import type { Jobs, Maker } from "../jobs.js";
 import type { PointWords } from "./points.js";
 
 /** What one process is started with. */
 export interface EngineInputs { readonly words: PointWords }
+export interface EngineWanted { readonly of: Place; readonly inputs: EngineInputs }
 
 /** What one process left. */
 export interface EngineRun {
@@ -34,14 +36,15 @@ export interface EngineSetting {
 }
 
 /** What a measured number depends on: the compiled engine, the machine, the point with its files by content, and which of its repetitions it is. */
-export const engineJobs = ({ points, machine, native }: EngineSetting) => ({ digest, manifest, now }: Maker): Jobs<EngineInputs, EngineOutcome> => {
+export const engineJobs = ({ points, machine, native }: EngineSetting) => ({ digest, manifest, now }: Maker): Jobs<EngineWanted, EngineOutcome> => {
   const document = (kind: StoredDocument["kind"], name: string, content: unknown): StoredDocument => ({ hash: digest(canonical(content)), kind, name, content });
   const device = document("device", machine.name, machine);
   const system = document("system", "neuronlab", { native: native.hash });
   const keyOf = ({ point, repetition }: Place): string => digest(canonical({ program: "engine", native: native.hash, machine, point: points[point]!.identity, repetition }));
   return {
     keyOf,
-    inputsOf: ({ point }) => E.right({ words: points[point]!.words }),
+    wantedAt: (place) => E.right({ of: place, inputs: { words: points[place.point]!.words } }),
+    failed: (error) => E.left(error),
     stored: (place, outcome, seconds) => {
       const { words, model: file } = points[place.point]!;
       const model = document("model", file.name, file);

@@ -3,9 +3,11 @@ import { E, TE, pipe, type TaskEither } from "../../../../sim/base/fp.js";
 import { parseJson } from "../../../../sim/base/decode.js";
 import { badInput, disk, fault, unsupported, type AppError } from "../../../../sim/base/errors.js";
 import type { MeasuredRun } from "../../../../sim/domain/run.js";
-import type { Capabilities, Ended, Feed } from "../../../program.js";
+import type { Place } from "../../../../sim/sweep/schedule.js";
+import type { Executed, Feed } from "../../../executor.js";
+import type { Capabilities, Ended } from "../../../program.js";
 import { typedWords } from "./points.js";
-import type { EngineInputs, EngineOutcome, EngineRun } from "./jobs.js";
+import type { EngineInputs, EngineOutcome, EngineRun, EngineWanted } from "./jobs.js";
 
 const ENGINE = "the engine";
 
@@ -48,12 +50,12 @@ const runOne = (capabilities: Capabilities, record: string, { words }: EngineInp
 };
 
 /** One after the other, whatever number of workers is asked for. */
-export const runInTurn = (capabilities: Capabilities, record: string) => <K>(feed: Feed<K, EngineInputs, EngineOutcome>, { signal }: { readonly signal: AbortSignal }): TaskEither<AppError, void> => async () => {
+export const runInTurn = (capabilities: Capabilities, record: string) => (feed: Feed<Place, EngineWanted, EngineOutcome>, { signal }: { readonly signal: AbortSignal }): TaskEither<AppError, Executed> => async () => {
   for (let job = feed.next(); job !== null && !signal.aborted; job = feed.next()) {
     const began = capabilities.now();
     const outcome = await runOne(capabilities, record, job.inputs, signal)();
     if (E.isLeft(outcome)) return outcome;
     if (outcome.right === null || !feed.settled(job.of, outcome.right, (capabilities.now() - began) / 1e3)) break;
   }
-  return E.right(undefined);
+  return E.right({ notes: [] });
 };

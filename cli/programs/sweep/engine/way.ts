@@ -7,11 +7,11 @@ import { loadDevice } from "../../load.js";
 import type { Capabilities, Program } from "../../../program.js";
 import type { Declared } from "../load.js";
 import type { Way } from "../make.js";
-import { engineJobs, type EngineInputs, type EngineOutcome, type EnginePoint } from "./jobs.js";
+import { engineJobs, type EngineOutcome, type EnginePoint, type EngineWanted } from "./jobs.js";
 import { pointArgs, pointWords, type PointWords } from "./points.js";
 import { runInTurn } from "./run.js";
 
-export interface EngineWay extends Way<EngineInputs, EngineOutcome> {
+export interface EngineWay extends Way<EngineWanted, EngineOutcome> {
   /** By point, what was said and nothing else. */
   readonly words: ReadonlyArray<PointWords>;
 }
