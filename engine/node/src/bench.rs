@@ -94,15 +94,6 @@ pub struct BenchDone {
     pub peak_resident: Option<f64>,
 }
 
-/// One of the two.
-#[napi(object)]
-pub struct BenchOutcome {
-    /// It went wrong.
-    pub failure: Option<Failure>,
-    /// It went well.
-    pub report: Option<BenchDone>,
-}
-
 type Steps = ThreadsafeFunction<BenchStep, (), BenchStep, napi::Status, false>;
 
 /// The work.

@@ -97,15 +97,6 @@ pub struct GenerateDone {
     pub timeline: Option<TimelineDone>,
 }
 
-/// One of the two.
-#[napi(object)]
-pub struct GenerateOutcome {
-    /// It went wrong.
-    pub failure: Option<Failure>,
-    /// It went well.
-    pub report: Option<GenerateDone>,
-}
-
 type Steps = ThreadsafeFunction<GenerateStep, (), GenerateStep, napi::Status, false>;
 
 /// The work.

@@ -70,15 +70,6 @@ pub struct PackDone {
     pub seconds: f64,
 }
 
-/// One of the two.
-#[napi(object)]
-pub struct PackOutcome {
-    /// It went wrong.
-    pub failure: Option<Failure>,
-    /// It went well.
-    pub report: Option<PackDone>,
-}
-
 type Steps = ThreadsafeFunction<PackStep, (), PackStep, napi::Status, false>;
 
 /// Steps are told no more often than a terminal is worth.

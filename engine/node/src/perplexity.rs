@@ -82,15 +82,6 @@ pub struct PerplexityDone {
     pub peak_resident: Option<f64>,
 }
 
-/// One of the two.
-#[napi(object)]
-pub struct PerplexityOutcome {
-    /// It went wrong.
-    pub failure: Option<Failure>,
-    /// It went well.
-    pub report: Option<PerplexityDone>,
-}
-
 type Steps = ThreadsafeFunction<PerplexityStep, (), PerplexityStep, napi::Status, false>;
 
 /// The work.

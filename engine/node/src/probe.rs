@@ -55,15 +55,6 @@ pub struct ProbeDone {
     pub seconds: f64,
 }
 
-/// One of the two.
-#[napi(object)]
-pub struct ProbeOutcome {
-    /// It went wrong.
-    pub failure: Option<Failure>,
-    /// It went well.
-    pub report: Option<ProbeDone>,
-}
-
 type Steps = ThreadsafeFunction<ProbeStep, (), ProbeStep, napi::Status, false>;
 
 /// The work.

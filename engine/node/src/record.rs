@@ -69,15 +69,6 @@ pub struct RecordDone {
     pub bytes: f64,
 }
 
-/// One of the two.
-#[napi(object)]
-pub struct RecordOutcome {
-    /// It went wrong.
-    pub failure: Option<Failure>,
-    /// It went well.
-    pub report: Option<RecordDone>,
-}
-
 impl From<TraceError> for Failure {
     fn from(error: TraceError) -> Self {
         let blame = match &error {

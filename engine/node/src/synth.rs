@@ -82,15 +82,6 @@ pub struct SynthDone {
     pub seconds: f64,
 }
 
-/// One of the two.
-#[napi(object)]
-pub struct SynthOutcome {
-    /// It went wrong.
-    pub failure: Option<Failure>,
-    /// It went well.
-    pub report: Option<SynthDone>,
-}
-
 pub(crate) type Steps = ThreadsafeFunction<SynthStep, (), SynthStep, napi::Status, false>;
 
 /// Steps are told no more often than a terminal is worth.

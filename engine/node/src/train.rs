@@ -112,15 +112,6 @@ pub struct TrainDone {
     pub seed: f64,
 }
 
-/// One of the two.
-#[napi(object)]
-pub struct TrainOutcome {
-    /// It went wrong.
-    pub failure: Option<Failure>,
-    /// It went well.
-    pub report: Option<TrainDone>,
-}
-
 type Steps = ThreadsafeFunction<TrainStep, (), TrainStep, napi::Status, false>;
 
 /// Steps are told no more often than a terminal is worth.

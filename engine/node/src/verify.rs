@@ -55,15 +55,6 @@ pub struct VerifyDone {
     pub seconds: f64,
 }
 
-/// One of the two.
-#[napi(object)]
-pub struct VerifyOutcome {
-    /// It went wrong.
-    pub failure: Option<Failure>,
-    /// It went well.
-    pub report: Option<VerifyDone>,
-}
-
 /// The work of verifying.
 pub struct VerifyTask {
     request: VerifyRequest,

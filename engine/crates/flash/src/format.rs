@@ -1,5 +1,9 @@
 //! Formats of weight rows that the kernels read, with GGUF's type numbers and block layouts.
 
+// Beside the kernels' `Format`: this crate lays bytes out and computes nothing with them, so it knows no kernels and they know no files. What the
+// two must agree in, numbers and sizes of the formats, a test of crate model compares (`model/src/ffn/load_packed.rs`); formats that are computed
+// with and never packed, such as Q6_K, are no formats here.
+
 /// Format of one row of weights (GGUF block layouts; rows of the block formats are multiples of 32 weights).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WeightFormat {

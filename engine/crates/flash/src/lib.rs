@@ -58,5 +58,6 @@ pub use read::{
     PageDone, PageRead, PooledBuffer, Reader, ReaderOptions, Statistics, Stream,
 };
 pub use shaper::{Shaper, ShaperReport, Slowdown};
+pub use sys::{O_DIRECT, O_TMPFILE, file_size_limit, reserve};
 pub use target::{Part, Request, Target};
 pub use verify::VerifyReport;

@@ -20,7 +20,7 @@ unsafe extern "C" {
     fn prctl(option: c_int, ...) -> c_int;
 }
 
-/// Open flag: reads bypass the page cache. The numbers differ by architecture.
+/// Open flag: reads and writes bypass the page cache. The numbers differ by architecture.
 #[cfg(target_arch = "x86_64")]
 pub const O_DIRECT: c_int = 0o40000;
 #[cfg(target_arch = "aarch64")]
@@ -30,6 +30,8 @@ pub const O_DIRECT: c_int = 0o200000;
 pub const O_TMPFILE: c_int = 0o20200000;
 #[cfg(target_arch = "aarch64")]
 pub const O_TMPFILE: c_int = 0o20040000;
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+compile_error!("open flags are known for x86-64 and aarch64; other architectures need theirs here");
 
 /// `errno` values that are told apart.
 pub const EINTR: i32 = 4;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::{Model, Random, SMALL, Scratch, Shape};
 use flash::{
     Arrangement, BackendChoice, BufferPool, DownChoice, FlashError, FlashFile, FlashReader, GroupChoice, PAGE, PackOptions,
-    PageRead, Part, Reader, ReaderOptions, Request, Section, Span, Target,
+    PageRead, PageSums, Part, Reader, ReaderOptions, Request, Section, Span, Target,
 };
 
 const BACKENDS: [BackendChoice; 3] = [BackendChoice::Lanes(1), BackendChoice::Lanes(3), BackendChoice::Uring(8)];
@@ -215,5 +215,25 @@ fn pages_that_the_data_does_not_have_are_no_pages() {
     ] {
         let words = file.verify_pages(offset, bytes).unwrap_err().to_string();
         assert!(words.contains("whole pages inside the file's"), "{words}");
+    }
+}
+
+/// Damage that a test makes changes a sum all over. A sum that differs in one bit alone is another too, whichever bit it is.
+#[test]
+fn every_bit_of_a_checksum_is_compared() {
+    let page: Vec<u8> = (0..PAGE).map(|place| (place * 7 % 251) as u8).collect();
+    let mut sums = PageSums::default();
+    sums.update(&page);
+    let &[sum] = sums.sums() else {
+        panic!("one page has one sum");
+    };
+    let verified = |sum: u32| FlashFile::blank("a page".as_ref(), PAGE, vec![sum]).verify_pages(0, &page);
+    assert_eq!(verified(sum).unwrap(), 1);
+    for bit in 0..u32::BITS {
+        let error = verified(sum ^ 1 << bit).unwrap_err();
+        assert!(
+            matches!(error, FlashError::Checksum { wanted, got, .. } if wanted ^ got == 1 << bit),
+            "bit {bit}: {error}"
+        );
     }
 }

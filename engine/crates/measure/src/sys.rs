@@ -7,47 +7,17 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 
+/// What the engine's own files ask of the system too.
+pub use flash::{O_DIRECT, O_TMPFILE, file_size_limit, reserve};
+
 unsafe extern "C" {
     fn mmap(address: *mut c_void, length: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
     fn munmap(address: *mut c_void, length: usize) -> c_int;
     fn madvise(address: *mut c_void, length: usize, advice: c_int) -> c_int;
     fn posix_fadvise(fd: c_int, offset: i64, length: i64, advice: c_int) -> c_int;
-    fn fallocate(fd: c_int, mode: c_int, offset: i64, length: i64) -> c_int;
     fn fstatvfs(fd: c_int, about: *mut [u64; 32]) -> c_int;
     fn clock_gettime(clock: c_int, time: *mut [c_long; 2]) -> c_int;
     fn getrusage(who: c_int, usage: *mut [c_long; 18]) -> c_int;
-    fn getrlimit(resource: c_int, limit: *mut [u64; 2]) -> c_int;
-}
-
-/// Open flag: reads and writes bypass the page cache. The numbers differ by architecture.
-#[cfg(target_arch = "x86_64")]
-pub const O_DIRECT: c_int = 0o40000;
-#[cfg(target_arch = "aarch64")]
-pub const O_DIRECT: c_int = 0o200000;
-/// Open flag: a file without a name, gone when its last descriptor closes.
-#[cfg(target_arch = "x86_64")]
-pub const O_TMPFILE: c_int = 0o20200000;
-#[cfg(target_arch = "aarch64")]
-pub const O_TMPFILE: c_int = 0o20040000;
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-compile_error!("open flags are known for x86-64 and aarch64; other architectures need theirs here");
-
-const EINVAL: i32 = 22;
-
-/// Reserves room for the whole file, so that a full disk is found before the work. Filesystems that cannot are no error.
-pub fn reserve(file: &File, bytes: u64) -> io::Result<()> {
-    const EOPNOTSUPP: i32 = 95;
-    const ENOSYS: i32 = 38;
-    let length = i64::try_from(bytes).map_err(|_| io::Error::from_raw_os_error(EINVAL))?;
-    // SAFETY: a plain system call on a descriptor that `file` keeps open.
-    if unsafe { fallocate(file.as_raw_fd(), 0, 0, length) } == 0 {
-        return Ok(());
-    }
-    let error = io::Error::last_os_error();
-    match error.raw_os_error() {
-        Some(EOPNOTSUPP | ENOSYS) => Ok(()),
-        _ => Err(error),
-    }
 }
 
 /// Bytes that this process may still write on the filesystem of `file`, where it says.
@@ -59,15 +29,6 @@ pub fn free_bytes(file: &File) -> Option<u64> {
     // SAFETY: the structure has less than 32 words, on a descriptor that `file` keeps open.
     let result = unsafe { fstatvfs(file.as_raw_fd(), &raw mut about) };
     (result == 0).then(|| about[FRAGMENT].saturating_mul(about[AVAILABLE]))
-}
-
-/// The longest file that this process may write, if there is a limit. Beyond it a write does not fail, it kills the process.
-pub fn file_size_limit() -> Option<u64> {
-    const RLIMIT_FSIZE: c_int = 1;
-    let mut limit = [u64::MAX; 2];
-    // SAFETY: fills the two numbers of `struct rlimit`, 64 bits each on these systems.
-    let result = unsafe { getrlimit(RLIMIT_FSIZE, &raw mut limit) };
-    (result == 0 && limit[0] != u64::MAX).then_some(limit[0])
 }
 
 /// Drops what the page cache holds of a file. Pages that are not yet written stay.

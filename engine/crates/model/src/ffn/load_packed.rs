@@ -143,3 +143,22 @@ fn check_row(
     let cols = bytes.len() / of.block_bytes() * of.block_weights();
     check_finite(source, name, (of, cols), (row * bytes.len()) as u64, bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::format;
+
+    /// Files and kernels each have formats of their own: one table says what both mean.
+    #[test]
+    fn formats_of_packed_files_are_the_kernels_formats() {
+        for of in flash::WeightFormat::ALL {
+            let known = format(of).unwrap();
+            assert_eq!(known.gguf_id(), of.code(), "{}", of.name());
+            assert_eq!(known.block_weights(), of.block_weights() as usize, "{}", of.name());
+            assert_eq!(known.block_bytes(), of.block_bytes() as usize, "{}", of.name());
+            for weights in [0, 32, 4096] {
+                assert_eq!(Some(known.row_bytes(weights as usize).unwrap() as u64), of.row_bytes(weights));
+            }
+        }
+    }
+}

@@ -41,6 +41,9 @@ pub fn best_of_pair(turns: usize, mut first: impl FnMut(), mut second: impl FnMu
     best
 }
 
+// Crate measure has the same loop, for the probe (`measure/src/kernels/other.rs`). It depends on this one, whose example cannot depend on it, and
+// neither kernels nor the pool are a place for a measure of memory.
+
 /// Reads all of `data` once, on all threads of the pool: the sum of its words.
 pub fn read_all(pool: &mut Pool, data: &[u64]) -> u64 {
     let sums: Vec<std::sync::atomic::AtomicU64> = (0..pool.threads()).map(|_| Default::default()).collect();
