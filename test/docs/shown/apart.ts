@@ -63,7 +63,7 @@ export const APART: ReadonlyArray<Apart> = [
   { shows: /^neuronlab tune --(?:regret|adaptation|published)(?: --check)?$/, why: "searches for minutes to an hour, and writes into results", instead: { files: () => ["experiments/planner-regret/study.ts", "experiments/tuned/published.ts"] } },
   run(/^neuronlab sweep \S+ --out results\/sweeps\/\S+$/, "the stored sweeps, minutes in all", (text) => text.replace(/ --out .*/, " --dry-run")),
   run(/^neuronlab results show [0-9a-f]{6}$/, "a key that no run here has", "neuronlab results show io-lanes"),
-  run(/^neuronlab synth --out \S+-\d+b\.gguf /, "gigabytes", (text) => text.replace(/\$[A-Z]/, "--layers 1").replace(/--out \S+/, "--out made.gguf")),
+  run(/^neuronlab synth --out \S+-\d+b\.gguf /, "gigabytes", (text) => text.replace("$M", "--layers 1 --experts 8 --used 2").replace(/\$[A-Z]/, "--layers 1").replace(/--out \S+/, "--out made.gguf")),
   run("neuronlab synth --out bamboo-4.gguf --model bamboo-7b --layers 4", "half a gigabyte", "neuronlab synth --out bamboo-1.gguf --model bamboo-7b --layers 1 --verify-tokens 0"),
   run(/^neuronlab train-predictor .*(?:--tokens 20000 --recall 98%|--rank 64 --format json)$/, "half a minute and more", (text) => `${text.replace(" --tokens 20000", "")} --tokens 1024`),
   run("neuronlab perplexity --vs llama.cpp", "of a text that does not come along", "neuronlab perplexity --model model.gguf --text novel.txt --windows 2 --vs llama.cpp"),
