@@ -72,3 +72,9 @@ export const loadBinding = (): Either<AppError, Binding> => {
     return E.left(unsupported("the native engine cannot be loaded", `${path}: ${fault instanceof Error ? fault.message : String(fault)}; ${REMEDY}`));
   }
 };
+
+/** Where the module lies that calls go to; what keeps it from being loaded otherwise. */
+export const nativePath = (): Either<AppError, string> => {
+  const binding = loadBinding();
+  return E.isLeft(binding) ? binding : E.right(bindingPath());
+};

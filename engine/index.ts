@@ -12,7 +12,7 @@ import { trainPredictor, type TrainPredictor } from "./train-predictor.js";
 import { synth, verify, type Synth, type Verify } from "./synth.js";
 
 export type { AdaptRequest, DecisionReport } from "./adapting.js";
-export type { Part } from "./binding.js";
+export { nativePath, type Part } from "./binding.js";
 export type { Hooks } from "./call.js";
 export type { BenchReport, BenchRequest, BenchStep, BenchTestReport } from "./bench.js";
 export { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type FlashShape, type GenerateStep, type MemoryPhases, type MemoryShare, type PhaseReport, type PlannedModel, type ReadsReport, type RunSetting, type ShapedReport, type SpentReport, type TimelineReport } from "./generate.js";

@@ -6,7 +6,7 @@ import { loadavg } from "node:os";
 import { dirname, join } from "node:path";
 import { E, TE, pipe, type Either, type TaskEither } from "../../sim/base/fp.js";
 import { badInput, disk, unsupported, type AppError } from "../../sim/base/errors.js";
-import { bindingPath, loadBinding } from "../../engine/binding.js";
+import { nativePath } from "../../engine/index.js";
 import type { Measuring } from "../program.js";
 import { reasonOf } from "./files.js";
 import { makeFolders } from "./store/folders.js";
@@ -45,8 +45,8 @@ const contentHash = (path: string): TaskEither<AppError, string> => async () => 
 };
 
 const nativeModule: Measuring["nativeModule"] = pipe(
-  TE.fromIOEither(() => loadBinding()),
-  TE.chain(() => TE.tryCatch(async () => ({ path: bindingPath(), hash: createHash("sha256").update(await readFile(bindingPath())).digest("hex").slice(0, SHORT) }), (fault) => disk(bindingPath(), reasonOf(fault)))),
+  TE.fromIOEither(nativePath),
+  TE.chain((path) => TE.tryCatch(async () => ({ path, hash: createHash("sha256").update(await readFile(path)).digest("hex").slice(0, SHORT) }), (fault) => disk(path, reasonOf(fault)))),
 );
 
 const isAlive = (process_: number): boolean => {

@@ -139,11 +139,13 @@ const engineBase: Codec<EngineBase> = custom("base", (raw) => {
   return wrong.length > 0 ? E.left(wrong.join("; ")) : E.right(read);
 });
 
-const common = {
+const head = {
   schema: oneOf("neuronlab/sweep@1"),
   id: identifier,
   title: text,
   seed: optional(number(0, 2 ** 32 - 1, true), 1),
+};
+const tail = {
   where: optional(list(constraintCodec), []),
   repetitions: optional(number(1, 1e4, true), 1),
   stop: optional(nullable(exactly({ metric: metricName, halfWidth: number(1e-6, 1), atMost: number(2, 1e4, true) })), null),
@@ -151,11 +153,11 @@ const common = {
   aims: optional(list(exactly({ metric: metricName, better: oneOf("larger", "smaller") })), []),
   picture: optional(nullable(picture), null),
 };
-const fields = exactly({ ...common, program: optional(oneOf("simulator"), "simulator" as const), base: optional(base, NOTHING_SAID), axes: list(dimensionCodec, 1) });
-const engineFields = exactly({ ...common, program: oneOf("engine"), pack: optional(flag, false), base: optional(engineBase, {} as EngineBase), axes: list(engineDimensionCodec, 1) });
+const fields = exactly({ ...head, program: optional(oneOf("simulator"), "simulator" as const), base: optional(base, NOTHING_SAID), axes: list(dimensionCodec, 1), ...tail });
+const engineFields = exactly({ ...head, program: oneOf("engine"), pack: optional(flag, false), base: optional(engineBase, {} as EngineBase), axes: list(engineDimensionCodec, 1), ...tail });
 
 /** `engine`: what all points say, where these are runs of the engine; `base` is the simulator's. */
-export type Declaration = Omit<TypeOf<typeof fields>, "program"> & { readonly engine: { readonly base: EngineBase; readonly pack: boolean } | null };
+export type Declaration = Omit<TypeOf<typeof fields>, "program"> & { readonly program: "simulator" | "engine"; readonly engine: { readonly base: EngineBase; readonly pack: boolean } | null };
 
 export const allAxes = (declaration: Pick<Declaration, "axes">): ReadonlyArray<Axis> => declaration.axes.flatMap(axesOf);
 
@@ -174,14 +176,21 @@ const pictureMistakes = (names: ReadonlyArray<string>, shown: Picture): Readonly
 /** By what an axis moves and not by how it is written: a word of the engine may have two names. */
 const movedBy = (axis: Axis): ReadonlyArray<string> => axis.over.map(({ word, target }) => (target._tag === "Engine" ? target.word : word));
 
-/** What single fields cannot see of each other, whatever the points are. */
-const contradictions = (d: Omit<Declaration, "base" | "engine">): ReadonlyArray<Mistake> => {
+type Common = Omit<Declaration, "base" | "engine">;
+
+const twice = (d: Common): ReadonlyArray<Mistake> => {
   const axes = allAxes(d);
   const names = axes.map((axis) => axis.name);
   const designs = d.axes.filter(({ _tag }) => _tag === "Designed").length;
   return [
     ...repeated(names).map((name) => ({ path: "axes", message: `two axes have the name ${name}; give one a name of its own` })),
     ...repeated(axes.flatMap(movedBy)).map((word) => ({ path: "axes", message: `${word} is varied by two axes` })),
+  ];
+};
+
+const unheld = (d: Common): ReadonlyArray<Mistake> => {
+  const names = allAxes(d).map((axis) => axis.name);
+  return [
     ...d.where.flatMap((one, i) => axesIn(one).filter((name) => !names.includes(name)).map((name) => ({ path: `where[${i}]`, message: `there is no axis ${name}; known: ${names.join(", ")}` }))),
     ...(d.stop !== null && d.stop.atMost < d.repetitions ? [{ path: "stop.atMost", message: `is below repetitions, ${d.repetitions}` }] : []),
     ...d.axes.flatMap((dimension, i) => (dimension._tag === "Sampled" && dimension.method === "sobol" && dimension.axes.length > MOST_DIMENSIONS ? [{ path: `axes[${i}].axes`, message: `has ${dimension.axes.length} axes; the sequence is known for ${MOST_DIMENSIONS}` }] : [])),
@@ -191,24 +200,29 @@ const contradictions = (d: Omit<Declaration, "base" | "engine">): ReadonlyArray<
   ];
 };
 
+/** What single fields cannot see of each other, whatever the points are. */
+const contradictions = (d: Common): ReadonlyArray<Mistake> => [...twice(d), ...unheld(d)];
+
+/** The same, and what only the simulator's fields can contradict. */
 const simulated = (d: Omit<Declaration, "engine">): ReadonlyArray<Mistake> => {
   const axes = allAxes(d);
   const several = Number(d.base.memory !== null || moved(axes, "Memory")) + Number(d.base.offload !== null || moved(axes, "Offload")) > 1;
   const planned = d.base.plan !== null;
   return [
-    ...contradictions(d),
+    ...twice(d),
     ...(several ? [{ path: "base.offload", message: "says how much memory there is, and so does memory; give one of them" }] : []),
     ...(planned && (several || d.base.memory !== null || d.base.offload !== null || moved(axes, "Memory") || moved(axes, "Offload")) ? [{ path: "base.plan", message: "fixes the memory; leave memory and offload out" }] : []),
     ...(planned && moved(axes, "Name") ? [{ path: "base.plan", message: "is for one device, model and system; leave it out where these are varied" }] : []),
     ...(movedField(axes, "seed") && (d.repetitions > 1 || d.stop !== null) ? [{ path: "repetitions", message: "an axis sets the seed, so a repetition would be the same run" }] : []),
+    ...unheld(d),
   ];
 };
 
 /** Repetitions to begin with: an interval needs three. */
 const atLeast = ({ stop, repetitions }: Pick<Declaration, "stop" | "repetitions">): number => (stop === null ? repetitions : Math.max(Math.min(3, stop.atMost), repetitions));
 
-const simulatorSweep: Codec<Declaration> = mapped(refined(fields, simulated), ({ program: _, ...d }): Declaration => ({ ...d, repetitions: atLeast(d), engine: null }));
-const engineSweep: Codec<Declaration> = mapped(refined(engineFields, contradictions), ({ program: _, pack, base: said, ...d }): Declaration => ({ ...d, repetitions: atLeast(d), base: NOTHING_SAID, engine: { base: said, pack } }));
+const simulatorSweep: Codec<Declaration> = mapped(refined(fields, simulated), (d): Declaration => ({ ...d, repetitions: atLeast(d), engine: null }));
+const engineSweep: Codec<Declaration> = mapped(refined(engineFields, contradictions), ({ pack, base: said, ...d }): Declaration => ({ ...d, repetitions: atLeast(d), base: NOTHING_SAID, engine: { base: said, pack } }));
 const neither = exactly({ program: oneOf("simulator", "engine") }) as unknown as Codec<Declaration>;
 
 export const sweepCodec: Codec<Declaration> = formed((raw) => {

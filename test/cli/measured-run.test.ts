@@ -32,7 +32,7 @@ const timeline: TimelineReport = {
 const report: GenerateReport = {
   architecture: "smallthinker", shape: { layers: 2, hidden: 64, neurons: 96, experts: 4, used: 2, vocabulary: 272 }, file: "packed", ffn: "from flash", labels: ["lossless"], kernels: "avx512", threads: 2, loadNs: 1e9, promptTokens: 10, promptRate: 100, prompt: phase, decodeRate: 100, decode: phase,
   tokens: [5, 6, 7], tokenNs: [1e6, 12e6, 8e6], text: " is here", stop: "length", reads: { backend: "pread, 4 lanes, direct", count: 99, p50Ns: 90e3, p99Ns: 2e6, peakBufferBytes: 4096 },
-  memory: 900e6, fixed: [{ part: "weights outside the FFNs", bytes: 3e8 }, { part: "KV cache", bytes: 1e8 }, { part: "the timeline", bytes: 2e7 }], ffnBytes: 4e8, hot: 3e8, cold: 1e8, seed: 1, timeline,
+  memory: 900e6, fixed: [{ part: "weights outside the FFNs", bytes: 3e8 }, { part: "KV cache", bytes: 1e8 }, { part: "the timeline", bytes: 2e7 }], ffnBytes: 4e8, hot: 3e8, cold: 1e8, peakResident: 850e6, seed: 1, timeline,
 };
 
 const measured = (changes: Partial<Ran> = {}): MeasuredRun => {

@@ -5,6 +5,7 @@ import { decode, parseJson } from "../../sim/base/decode.js";
 import { sweepCodec, type Declaration } from "../../sim/sweep/declaration.js";
 import { pointsOf } from "../../sim/sweep/points.js";
 import { doubtfulFacts, resolver, type Shelf } from "../../sim/sweep/resolve.js";
+import { pointMistakes } from "../../cli/programs/sweep/engine/points.js";
 import { readDeclaration } from "../../cli/node/declaration.js";
 
 const shelf: Shelf = { document: (profile, name) => JSON.parse(readFileSync(`${profile}s/${name}.json`, "utf8")) as unknown, plan: null };
@@ -20,6 +21,11 @@ describe.each(ids)("the sweep %s", (id) => {
   it("is called what its folder is, names numbers that are there, and its points become requests or refusals", async () => {
     const declaration = await read(id);
     expect(declaration.id).toBe(id);
+    if (declaration.engine !== null) {
+      const all = pointsOf(declaration).kept;
+      expect([all.length > 0, pointMistakes(declaration, all, "models/novels/novels-mixture.gguf")]).toEqual([true, []]);
+      return;
+    }
     expect(doubtfulFacts(declaration, shelf)).toEqual([]);
     const resolve = resolver(declaration, shelf);
     for (const at of pointsOf(declaration).kept) {
@@ -30,6 +36,8 @@ describe.each(ids)("the sweep %s", (id) => {
 
   it("has its table and picture in results/sweeps, with a row for each run, and is listed there", async () => {
     const declaration = await read(id);
+    // Measured on one machine, and not the same on another: a stored table is of whoever made it, and may be missing.
+    if (declaration.engine !== null && !existsSync(`results/sweeps/${id}/runs.csv`)) return;
     const rows = readFileSync(`results/sweeps/${id}/runs.csv`, "utf8").trim().split("\n").length - 1;
     expect(rows).toBe(pointsOf(declaration).kept.length * declaration.repetitions);
     expect([existsSync(`results/sweeps/${id}/figure.png`), existsSync(`experiments/sweeps/${id}/README.md`)]).toEqual([true, true]);
@@ -38,9 +46,10 @@ describe.each(ids)("the sweep %s", (id) => {
 });
 
 describe("docs/sweeps.md", () => {
-  it("shows a declaration that decodes", () => {
-    const [, shown] = /```json\n([^]*?)```/.exec(readFileSync("docs/sweeps.md", "utf8"))!;
-    expect(right(decode(sweepCodec, "docs/sweeps.md")(right(parseJson("docs/sweeps.md", shown!)))).id).toBe("depth-by-memory");
+  it("shows declarations that decode", () => {
+    const shown = [...readFileSync("docs/sweeps.md", "utf8").matchAll(/```json\n([^]*?)```/g)].map(([, one]) => right(decode(sweepCodec, "docs/sweeps.md")(right(parseJson("docs/sweeps.md", one!)))));
+    expect(shown.map(({ id }) => id)).toEqual(["depth-by-memory", "depth-here"]);
+    expect(pointMistakes(shown[1]!, pointsOf(shown[1]!).kept, "models/novels/novels-mixture.gguf")).toEqual([]);
   });
 });
 

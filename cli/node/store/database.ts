@@ -55,9 +55,10 @@ const migrated = async (path: string, connection: DuckDBConnection): Promise<App
   const from = await versionOf(connection);
   if (from > VERSION) return badInput(path, [{ path: "(whole)", message: `is a store of version ${from}, and this program knows versions up to ${VERSION}; use the newer program, or name another file with --store` }]);
   if (from === 0 && !(await isEmpty(connection))) return badInput(path, [{ path: "(whole)", message: "is a DuckDB file, but no store of results; name another file with --store" }]);
-  if (from < VERSION)
+  // A version at a time: within one transaction, DuckDB lets no table be changed whose form was changed before.
+  for (const statements of MIGRATIONS.slice(from))
     await inTransaction(connection, async () => {
-      for (const statements of MIGRATIONS.slice(from)) for (const statement of statements) await connection.run(statement);
+      for (const statement of statements) await connection.run(statement);
     });
   await connection.run(RESULTS_VIEW);
   return null;

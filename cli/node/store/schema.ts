@@ -1,6 +1,6 @@
 /**
  * The store's tables. A version is never changed once files of it may exist: a change is a further entry of MIGRATIONS, and a file is brought up
- * from whatever version it has, in one transaction.
+ * from whatever version it has, each step in one transaction.
  */
 import { METRICS } from "../../../sim/report/metrics.js";
 

@@ -89,7 +89,8 @@ const storedRun = (row: ReadonlyArray<unknown>): StoredRun => {
   return {
     key: of("key") as string, manifest: of("manifest") as string, state: of("state") as StoredRun["state"], reason: of("reason") as string | null, exit: of("exit") as number,
     request: JSON.parse(of("request") as string) as unknown, device: of("device") as string, model: of("model") as string, system: of("system") as string, plan: of("plan") as string | null,
-    metrics: JSON.parse(of("metrics") as string) as StoredRun["metrics"], limit: of("bound") as string | null, seconds: of("seconds") as number, finishedAt: of("finishedAt") as string, text: of("text") as string | null,
+    metrics: JSON.parse(of("metrics") as string) as StoredRun["metrics"], limit: of("bound") as string | null, seconds: of("seconds") as number, finishedAt: of("finishedAt") as string,
+    ...(of("text") === null ? {} : { text: of("text") as string }),
   };
 };
 

@@ -19,7 +19,7 @@ export interface Judged {
 
 const placeName = ({ place: { point, repetition }, run }: Settled): string => `point ${point}, repetition ${repetition} (run ${run.key.slice(0, 8)})`;
 
-/** Points that differ in nothing that may change a text must have written the same tokens: one difference told for each such group. `models`: by point, what the file holds. */
+/** Points that differ in nothing that may change a text must have written the same tokens: one difference is told for each such group. */
 const textsOf = (settled: ReadonlyArray<Settled>, words: ReadonlyArray<PointWords>): Pick<Judged, "compared" | "differences"> => {
   const groups = new Map<string, Array<Settled>>();
   for (const one of settled) {

@@ -14,16 +14,10 @@ const ENGINE = "the engine";
 /** What a call of the command by itself would have ended with. */
 const failureOf = ({ exit, signal, stderr }: Ended): AppError => {
   const said = stderr.trim().split("\n").slice(0, 12).join("\n");
-  switch (exit) {
-    case 2:
-      return badInput(ENGINE, [{ path: "(whole)", message: said }]);
-    case 3:
-      return unsupported(ENGINE, said);
-    case 74:
-      return disk(ENGINE, said);
-    default:
-      return fault(`${ENGINE} ended with ${exit === null ? (signal ?? "no code") : `exit code ${exit}`}: ${said}`);
-  }
+  if (exit === 2) return badInput(ENGINE, [{ path: "(whole)", message: said }]);
+  if (exit === 3) return unsupported(ENGINE, said);
+  if (exit === 74) return disk(ENGINE, said);
+  return fault(`${ENGINE} ended with ${exit === null ? (signal ?? "no code") : `exit code ${exit}`}: ${said}`);
 };
 
 interface Summary { readonly text: string; readonly tokens: ReadonlyArray<number> }
