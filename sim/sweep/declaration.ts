@@ -181,7 +181,6 @@ type Common = Omit<Declaration, "base" | "engine">;
 const twice = (d: Common): ReadonlyArray<Mistake> => {
   const axes = allAxes(d);
   const names = axes.map((axis) => axis.name);
-  const designs = d.axes.filter(({ _tag }) => _tag === "Designed").length;
   return [
     ...repeated(names).map((name) => ({ path: "axes", message: `two axes have the name ${name}; give one a name of its own` })),
     ...repeated(axes.flatMap(movedBy)).map((word) => ({ path: "axes", message: `${word} is varied by two axes` })),
@@ -190,6 +189,7 @@ const twice = (d: Common): ReadonlyArray<Mistake> => {
 
 const unheld = (d: Common): ReadonlyArray<Mistake> => {
   const names = allAxes(d).map((axis) => axis.name);
+  const designs = d.axes.filter(({ _tag }) => _tag === "Designed").length;
   return [
     ...d.where.flatMap((one, i) => axesIn(one).filter((name) => !names.includes(name)).map((name) => ({ path: `where[${i}]`, message: `there is no axis ${name}; known: ${names.join(", ")}` }))),
     ...(d.stop !== null && d.stop.atMost < d.repetitions ? [{ path: "stop.atMost", message: `is below repetitions, ${d.repetitions}` }] : []),
