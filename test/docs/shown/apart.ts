@@ -67,6 +67,6 @@ export const APART: ReadonlyArray<Apart> = [
   run("neuronlab synth --out bamboo-4.gguf --model bamboo-7b --layers 4", "half a gigabyte", "neuronlab synth --out bamboo-1.gguf --model bamboo-7b --layers 1 --verify-tokens 0"),
   run(/^neuronlab train-predictor .*(?:--tokens 20000 --recall 98%|--rank 64 --format json)$/, "half a minute and more", (text) => `${text.replace(" --tokens 20000", "")} --tokens 1024`),
   run("neuronlab perplexity --vs llama.cpp", "of a text that does not come along", "neuronlab perplexity --model model.gguf --text novel.txt --windows 2 --vs llama.cpp"),
-  run(/--memory 10%\.\.120%\/8 /, "a sweep of minutes, of a file of gigabytes", (text) => text.replace("10%..120%/8", "900MB,1GB").replace(/-n \d+/, "-n 4 -r 1 --rounds 1")),
+  run(/neuronlab bench .*--vs llama\.cpp/, "all tests in three rounds, minutes", (text) => `${text.replace("10%..120%/8", "900MB,1GB").replace(/ -[pnr] \d+/g, "")} -p 16 -n 4 -r 1 --rounds 1`),
   run("neuronlab calibrate", "writes into the profiles", "neuronlab calibrate --dry-run"),
 ];

@@ -34,6 +34,8 @@ const answers = async (address: string): Promise<boolean> => {
 const start = async (place: Place, folder: string, line: string): Promise<Omit<Ended, "again">> => {
   const began = performance.now();
   const child = spawn("bash", ["-c", `${SERVES.test(line) ? "exec " : ""}${line}`], { cwd: folder, env: place.environment, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const ends = (): void => end("SIGKILL");
+  process.once("exit", ends);
   const end = (signal: NodeJS.Signals): void => {
     try {
       process.kill(-child.pid!, signal);
@@ -64,6 +66,7 @@ const start = async (place: Place, folder: string, line: string): Promise<Omit<E
     child.on("close", (code) => done(code));
   });
   clearTimeout(timer);
+  process.off("exit", ends);
   return { exit, seconds: (performance.now() - began) / 1e3, said };
 };
 

@@ -52,7 +52,8 @@ export const plansOf = (root: string, commands: ReadonlyArray<Command>, apart: R
     for (const shown of all) {
       const { where, text } = shown;
       for (const what of unknown(text)) mistakes.push({ where, what: `${what}: ${text}` });
-      const entry = apart.find((one) => matches(one, text));
+      // What a form stands for is not typed, so nothing is run in its place either.
+      const entry = apart.find((one) => matches(one, text) && !("run" in one.instead && form(text)));
       if (entry === undefined && form(text)) forms += 1;
       // Of a command in a sentence nothing but switches, or its name: what it is called, not what to type.
       else if (entry === undefined && shown.as === "short" && /^neuronlab [a-z-]+(?: --[a-z-]+)*$/.test(text)) forms += 1;
