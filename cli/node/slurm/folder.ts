@@ -64,6 +64,7 @@ export const repliesIn = (batch: string): ReadonlyMap<string, Reply> => {
   const folder = join(batch, "results");
   for (const name of existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith(".jsonl")).sort() : [])
     for (const line of lines(join(folder, name))) {
+      if (typeof line !== "object" || line === null) continue;
       const { key, reply } = line as { readonly key?: unknown; readonly reply?: unknown };
       const read = decode(replyCodec, name)(reply);
       if (typeof key !== "string" || E.isLeft(read)) continue;

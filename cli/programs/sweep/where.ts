@@ -1,5 +1,5 @@
 /** Who makes the runs of a sweep, from what was typed. */
-import { dirname, join } from "node:path";
+import { join, resolve } from "node:path";
 import { E, RTE, TE, pipe } from "../../../sim/base/fp.js";
 import { custom, type Codec } from "../../../sim/base/decode.js";
 import type { Mistake } from "../../../sim/base/errors.js";
@@ -60,7 +60,7 @@ export const whereOf = (args: Asked, store: string): Program<(sweep: Sweeping) =
       return (capabilities) => TE.right(({ key, code }) => ({
         _tag: "Slurm",
         slurm: {
-          folder: join(args["slurm-dir"] ?? join(dirname(store), "slurm"), `${key.slice(0, 12)}-${code.slice(0, 12)}`),
+          folder: join(resolve(args["slurm-dir"] ?? `${store}.slurm`), `${key.slice(0, 12)}-${code.slice(0, 12)}`),
           self: capabilities.self, tasks: args.tasks, atOnce: args["at-once"], options: args.sbatch, cores: args.workers ?? 1, wait: !args["no-wait"],
         },
       }));

@@ -146,12 +146,12 @@ describe.skipIf(reason !== "")(`a sweep over Redis${reason}`, () => {
   it("ends with a sentence when no worker of its version comes, and names those that are there", async () => {
     // A worker of another version is one on another version's queue.
     const { Worker } = await import("bullmq");
-    const stranger = new Worker("sweeps-0123456789ab", null, { connection: { host: "127.0.0.1", port: server.port, password: PASSWORD, maxRetriesPerRequest: null }, prefix: "neuronlab", name: "another.1", autorun: false });
+    const stranger = new Worker("sweeps-0123456789ab", () => Promise.resolve(null), { connection: { host: "127.0.0.1", port: server.port, password: PASSWORD, maxRetriesPerRequest: null }, prefix: "neuronlab", name: "another.1", autorun: false });
     await stranger.waitUntilReady();
     void stranger.run().catch(() => undefined);
     const { code, stdout, stderr } = await sweep(freshStore(), "--patience", "2").ended;
     expect([code, stdout]).toEqual([3, ""]);
-    expect(stderr).toMatch(/no worker: no worker of code [0-9a-f]{12} on queue sweeps at 127\.0\.0\.1:\d+/);
+    expect(stderr).toMatch(/no worker: no worker of code [0-9a-f]{12} on queue sweeps at 127\.0\.0\.1:\d+; another\.1 has code 0123456789ab, another version/);
     await stranger.close();
     expect((await server.client.keys("neuronlab:*:wait"))).toEqual([]);
   });
@@ -182,7 +182,7 @@ describe.skipIf(reason !== "")(`a sweep over Redis${reason}`, () => {
     for (const secret of [PASSWORD, encodeURIComponent(PASSWORD)]) expect(everything).not.toContain(secret);
   });
 
-  it.skipIf(!hasTls)("speaks TLS, and trusts only what it is told to", async () => {
+  it.skipIf(!hasTls)(`speaks TLS, and trusts only what it is told to${hasTls ? "" : " (SKIPPED: this redis-server has no TLS, or there is no openssl)"}`, async () => {
     const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
     expect(spawnSync("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", key, "-out", cert]).status).toBe(0);
     const secure = await startRedis({ cert, key });

@@ -11,7 +11,8 @@ const BIN = resolve("bin/neuronlab.js");
 
 const runs = (program: string, ...words: ReadonlyArray<string>): boolean => spawnSync(program, words).status === 0;
 export const hasRedis = runs("redis-server", "--version");
-export const hasTls = hasRedis && runs("openssl", "version") && spawnSync("redis-server", ["--tls-port", "0", "--port", "0", "--version"]).status === 0;
+/** A build without TLS does not know the word; one with it wants a number. */
+export const hasTls = hasRedis && runs("openssl", "version") && /integer|parsed/.test(spawnSync("redis-server", ["--tls-port", "no-number"]).stderr.toString());
 export const isBuilt = existsSync("dist/cli/node/queue/submit.js");
 
 export const until = async (what: string, holds: () => boolean | Promise<boolean>, seconds = 60): Promise<void> => {

@@ -1,0 +1,120 @@
+/** Sweeps as job arrays: written and worked off by hand, and by a real Slurm on loopback where one can be started. */
+import { appendFileSync, mkdtempSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { spawn } from "node:child_process";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { isOf, scriptOf, taskCount, tasksIn } from "../../../cli/node/slurm/script.js";
+import { declare, isBuilt } from "./redis.js";
+import { startSlurm, type Cluster } from "./slurm.js";
+
+const job = { folder: "/shared/it's/100%", self: ["/usr/bin/node", "/opt/my lab/neuronlab.js"], tasks: 4, atOnce: 2, options: ["--time=10", "--partition=short"], cores: 3, wait: true };
+
+describe("the script of a job array", () => {
+  it("starts this program over its folder, whatever the folder is called", () => {
+    const script = scriptOf(job, 10, job.folder);
+    expect(script).toMatch(/^#!\/bin\/sh\n/);
+    expect(script).toContain("#SBATCH --array=0-3%2\n#SBATCH --cpus-per-task=3\n#SBATCH --output=\"/shared/it's/100%%/logs/%a.txt\"");
+    expect(script).toContain("#SBATCH --time=10\n#SBATCH --partition=short\n");
+    expect(script).toContain("exec '/usr/bin/node' '/opt/my lab/neuronlab.js' 'worker' '--jobs' '/shared/it'\\''s/100%' --task");
+    expect(tasksIn(script)).toBe(4);
+  });
+
+  it("deals every job to one task, and makes no task without jobs", () => {
+    for (const [jobs, most] of [[1, 64], [10, 4], [64, 64], [1000, 7]] as const) {
+      const tasks = taskCount(jobs, most);
+      const dealt = Array.from({ length: jobs }, (_, line) => Array.from({ length: tasks }, (__, task) => task).filter((task) => isOf(task, tasks)(null, line)));
+      expect(dealt.every((to) => to.length === 1)).toBe(true);
+      expect(new Set(dealt.flat()).size).toBe(tasks);
+    }
+  });
+});
+
+interface Ended { readonly code: number | null; readonly stdout: string; readonly stderr: string }
+
+describe.skipIf(!isBuilt)(`a sweep as a job array${isBuilt ? "" : " (SKIPPED: dist/ is absent; run npm run build)"}`, () => {
+  const folder = mkdtempSync(join(tmpdir(), "neuronlab-array-"));
+  let cluster: Cluster | string = "not started";
+  let alone = "";
+  // A PATH without any Slurm.
+  const bare = join(folder, "bin");
+  const call = (environment: Readonly<Record<string, string>>, ...words: ReadonlyArray<string>): Promise<Ended> =>
+    new Promise((done) => {
+      const child = spawn(process.execPath, [join(process.cwd(), "bin/neuronlab.js"), ...words], { cwd: folder, env: { ...process.env, PATH: bare, ...environment } });
+      let [stdout, stderr] = ["", ""];
+      child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+      child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+      child.on("close", (code) => done({ code, stdout, stderr }));
+    });
+  const sweep = (environment: Readonly<Record<string, string>>, store: string, ...more: ReadonlyArray<string>): Promise<Ended> => call(environment, "sweep", "a.json", "--executor", "slurm", "--tasks", "3", "--store", store, "--format", "json", ...more);
+  const batchOf = (store: string): string => {
+    const [inner] = readdirSync(join(folder, `${store}.slurm`));
+    return join(folder, `${store}.slurm`, inner!, "batch-1");
+  };
+
+  beforeAll(async () => {
+    mkdirSync(bare);
+    symlinkSync(process.execPath, join(bare, "node"));
+    declare(folder, "a.json", {});
+    cluster = await startSlurm();
+    alone = (await call({}, "sweep", "a.json", "--workers", "1", "--store", "alone.duckdb", "--format", "json")).stdout;
+  });
+  afterAll(async () => {
+    if (typeof cluster !== "string") await cluster.end();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("is written where there is no sbatch, is worked off by hand, and gathered by the same command", async () => {
+    const first = await sweep({}, "hand.duckdb");
+    expect([first.code, (JSON.parse(first.stdout) as { readonly left: number }).left]).toEqual([0, 24]);
+    expect(first.stderr).toContain("there is no sbatch here; 24 runs are left to");
+    const batch = batchOf("hand.duckdb");
+    for (const task of [0, 2]) expect((await call({}, "worker", "--jobs", batch, "--task", String(task), "--workers", "1")).stdout).toBe("8 runs made\n");
+    // Torn by the end of a task, and something that no task wrote.
+    appendFileSync(join(batch, "results", "0.jsonl"), '{"key":"x","reply":{"refused":');
+    writeFileSync(join(batch, "results", "9.jsonl"), '{"key":1}\nnull\n"x"\n');
+    const second = await sweep({}, "hand.duckdb");
+    expect((JSON.parse(second.stdout) as { readonly left: number }).left).toBe(8);
+    expect((await call({}, "worker", "--jobs", batch, "--task", "1", "--workers", "1")).stdout).toBe("8 runs made\n");
+    const third = await sweep({}, "hand.duckdb");
+    expect([third.code, third.stdout === alone]).toEqual([0, true]);
+    expect(third.stderr).toContain("8 runs made");
+    expect(readdirSync(join(folder, "hand.duckdb.slurm"))).toEqual([]);
+  });
+
+  it("refuses jobs of another version and jobs that were changed, and says so", async () => {
+    await sweep({}, "changed.duckdb");
+    const batch = batchOf("changed.duckdb");
+    const jobs = readFileSync(join(batch, "jobs.jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line) as { code: string; request: { tokens: number } });
+    jobs[0]!.code = "0123456789abcdef";
+    jobs[1]!.request.tokens = 17;
+    writeFileSync(join(batch, "jobs.jsonl"), `${jobs.map((one) => JSON.stringify(one)).join("\n")}\n`);
+    expect((await call({}, "worker", "--jobs", batch, "--task", "0", "--workers", "1")).stderr).toMatch(/refused a job: another version: the run is to be made with code 01234567; this worker has [0-9a-f]{8}\n/);
+    expect((await call({}, "worker", "--jobs", batch, "--task", "1", "--workers", "1")).stderr).toMatch(/refused a job: .*what it holds has the key/);
+    expect((await call({}, "worker", "--jobs", batch, "--task", "3", "--workers", "1")).code).toBe(2);
+    expect((await call({}, "worker", "--jobs", dirname(folder), "--task", "0", "--workers", "1")).code).toBe(2);
+  });
+
+  it("by a real Slurm gives the same bytes as this machine", async ({ skip }) => {
+    if (typeof cluster === "string") return skip(cluster);
+    const { code, stdout, stderr } = await sweep(cluster.environment, "slurm.duckdb", "--at-once", "2", "--sbatch", "--time=10");
+    expect([code, stdout === alone]).toEqual([0, true]);
+    expect(stderr).toMatch(/Slurm job \d+: 24 runs/);
+  });
+
+  it("is submitted and left, and gathered by the same command; what a lost task did not make is submitted again", async ({ skip }) => {
+    if (typeof cluster === "string") return skip(cluster);
+    const left = await sweep(cluster.environment, "left.duckdb", "--no-wait");
+    expect([left.code, (JSON.parse(left.stdout) as { readonly left: number }).left]).toEqual([0, 24]);
+    const [, id] = /as Slurm job (\d+)/.exec(left.stderr)!;
+    await new Promise<void>((done) => spawn("scancel", [`${id}_1`], { env: { ...process.env, ...(cluster as Cluster).environment } }).on("close", () => done()));
+    const gathered = await sweep(cluster.environment, "left.duckdb");
+    expect([gathered.code, gathered.stdout === alone]).toEqual([0, true]);
+  });
+
+  it("ends with what sbatch says when it refuses", async ({ skip }) => {
+    if (typeof cluster === "string") return skip(cluster);
+    const { code, stderr } = await sweep(cluster.environment, "refused.duckdb", "--sbatch", "--partition=nowhere");
+    expect([code, stderr]).toEqual([74, expect.stringMatching(/sbatch: .*[Ii]nvalid partition/)]);
+  });
+});
