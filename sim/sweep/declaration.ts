@@ -11,6 +11,9 @@ import { METRICS } from "../report/metrics.js";
 import { axesOf, dimensionCodec, type Axis } from "./axis.js";
 import { axesIn, constraintCodec } from "./constraint.js";
 import { MOST_DIMENSIONS } from "./sobol.js";
+import { holdsCodec } from "./stability/claims.js";
+import { DRAW } from "./stability/draw.js";
+import { doubtsCodec } from "./stability/laws.js";
 import { decodeMechanism, decodeMemory, decodeOffload, type Target } from "./targets.js";
 import type { Value } from "./values.js";
 
@@ -57,6 +60,10 @@ export interface Sweep {
   readonly stop?: { readonly metric: MetricName; readonly halfWidth: number; readonly atMost: number };
   readonly metrics?: ReadonlyArray<MetricName>;
   readonly aims?: ReadonlyArray<{ readonly metric: MetricName; readonly better: "larger" | "smaller" }>;
+  /** What it is said to show; see docs/sweeps.md for terms. */
+  readonly claims?: ReadonlyArray<{ readonly claim: string; readonly holds: unknown }>;
+  /** Every point again under so many draws of the facts that nobody measured; `spread` is of facts without an interval, a fifth unless it says another. */
+  readonly uncertain?: { readonly draws: number; readonly spread?: number };
   readonly picture?: DeclaredPicture;
 }
 
@@ -120,6 +127,8 @@ const fields = exactly({
   stop: optional(nullable(exactly({ metric: metricName, halfWidth: number(1e-6, 1), atMost: number(2, 1e4, true) })), null),
   metrics: optional(list(metricName, 1), ["tokensPerSec"] as ReadonlyArray<MetricName>),
   aims: optional(list(exactly({ metric: metricName, better: oneOf("larger", "smaller") })), []),
+  claims: optional(list(exactly({ claim: text, holds: holdsCodec })), []),
+  uncertain: optional(nullable(exactly({ draws: number(2, 1e5, true), spread: optional(number(0.001, 0.9), 0.2), facts: optional(nullable(doubtsCodec), null), accepted: optional(nullable(list(number(1, 1e9, true))), null) })), null),
   picture: optional(nullable(picture), null),
 });
 export type Declaration = TypeOf<typeof fields>;
@@ -156,6 +165,9 @@ const contradictions = (d: Declaration): ReadonlyArray<Mistake> => {
     ...(d.stop !== null && d.stop.atMost < d.repetitions ? [{ path: "stop.atMost", message: `is below repetitions, ${d.repetitions}` }] : []),
     ...d.axes.flatMap((dimension, i) => (dimension._tag === "Sampled" && dimension.method === "sobol" && dimension.axes.length > MOST_DIMENSIONS ? [{ path: `axes[${i}].axes`, message: `has ${dimension.axes.length} axes; the sequence is known for ${MOST_DIMENSIONS}` }] : [])),
     ...(designs > 1 ? [{ path: "axes", message: `have ${designs} designs of sensitivity; a sweep has one, and may cross it with other axes` }] : []),
+    ...(d.uncertain !== null && designs > 0 ? [{ path: "uncertain", message: "moves facts, and so does a design of sensitivity; leave one of them out" }] : []),
+    ...(d.uncertain?.accepted !== null && d.uncertain !== null && d.uncertain.accepted.length !== d.uncertain.draws ? [{ path: "uncertain.accepted", message: `has ${d.uncertain.accepted.length} entries for ${d.uncertain.draws} draws; leave it out to have them found` }] : []),
+    ...(d.uncertain !== null && names.includes(DRAW) ? [{ path: "axes", message: `the name ${DRAW} is that of the draws of uncertain facts; give the axis another` }] : []),
     ...(d.picture?.kind === "indices" && designs === 0 ? [{ path: "picture.kind", message: "shows a design of sensitivity, and the axes have none" }] : []),
     ...(d.picture === null ? [] : pictureMistakes(names, d.picture)),
   ];

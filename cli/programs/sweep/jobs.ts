@@ -6,7 +6,9 @@ import { encodePlan, type Plan } from "../../../sim/domain/plan.js";
 import { encodeRequest, type SimulatedRun } from "../../../sim/domain/run.js";
 import { METRICS } from "../../../sim/report/metrics.js";
 import { identities, keyOf, seedOf, type Digest } from "../../../sim/sweep/identity.js";
-import { resolver, type Resolved } from "../../../sim/sweep/resolve.js";
+import type { Resolved } from "../../../sim/sweep/resolve.js";
+import { DRAW } from "../../../sim/sweep/stability/draw.js";
+import { drawnResolver } from "../../../sim/sweep/stability/drawn.js";
 import type { Place } from "../../../sim/sweep/schedule.js";
 import type { Outcome, RunInputs } from "../../program.js";
 import type { Line, RunState, StoredDocument, StoredRun } from "../../store.js";
@@ -28,7 +30,7 @@ export const stateOf = (error: AppError): RunState => (error._tag === "DoesNotFi
 interface Known { readonly point: string; readonly device: string; readonly model: string; readonly system: string; readonly seed: number | null }
 
 export const jobsOf = ({ declaration, shelf, points }: Declared, { digest, code, manifest, now }: Maker): Jobs => {
-  const resolve = resolver(declaration, shelf);
+  const resolve = drawnResolver(declaration, shelf);
   const identify = identities(digest);
   const fixed = declaration.axes.flatMap((dimension) => (dimension._tag === "Single" ? [dimension.axis] : dimension.axes)).some((axis) => axis.over.some(({ word }) => word === "seed"));
   const whoIs = points.kept.map((at): Known => {
@@ -36,7 +38,9 @@ export const jobsOf = ({ declaration, shelf, points }: Declared, { digest, code,
     if (E.isLeft(run)) return { point: digest(canonical({ base: declaration.base, at })), device: "", model: "", system: "", seed: null };
     return { ...identify(run.right), seed: fixed ? run.right.request.seed : null };
   });
-  const seedAt = ({ point, repetition }: Place): number => whoIs[point]!.seed ?? seedOf(digest, declaration.seed, whoIs[point]!.point, repetition);
+  /** Points of one draw have the same seed, so that what differs between them is not their luck. */
+  const named = (point: number): string => (declaration.uncertain === null ? whoIs[point]!.point : `draw/${points.kept[point]![DRAW]}`);
+  const seedAt = ({ point, repetition }: Place): number => whoIs[point]!.seed ?? seedOf(digest, declaration.seed, named(point), repetition);
   const seeded = (run: Resolved, place: Place): RunInputs => ({ ...run, request: { ...run.request, seed: seedAt(place) } });
   const planDocument = (plan: Plan): StoredDocument => {
     const content = encodePlan(plan);

@@ -6,7 +6,7 @@ import { absent, decodeWords, inputFile, outputFile, outputFolder, shared, switc
 import type { Command, Words } from "../../command.js";
 import { inFormat, type Answer, type OutputFile, type Program } from "../../program.js";
 import { typedCommand } from "../simulate.js";
-import { csvFile, describeSweep, type Described } from "./describe.js";
+import { conclusionsFile, csvFile, describeSweep, type Described } from "./describe.js";
 import { dryRun } from "./dry-run.js";
 import { loadDeclared, type Declared } from "./load.js";
 import { makeLive } from "./live.js";
@@ -21,9 +21,12 @@ export type Picture = (declared: Declared, described: Described) => ReadonlyArra
 /** Without a number, any port that is free. */
 const livePort: Codec<number> = custom("port", (raw) => (raw === "" ? E.right(0) : E.isLeft(wholeNumber(1, 65535).decode(raw)) ? E.left(`should be a port between 1 and 65535, or nothing for any that is free, got ${String(raw)}`) : E.right(Number(raw))));
 
+const DRAWS = 200;
+const draws: Codec<number> = custom("draws", (raw) => (raw === "" ? E.right(DRAWS) : E.isLeft(wholeNumber(2, 1e5).decode(raw)) ? E.left(`should be how many draws, between 2 and 100000, or nothing for ${DRAWS}, got ${String(raw)}`) : E.right(Number(raw))));
+
 const fields = {
   ...shared, file: inputFile, store: absent(outputFile), workers, out: absent(outputFolder),
-  "dry-run": switchedOn, "retry-failed": switchedOn, "fail-fast": switchedOn, "keep-going": switchedOn, live: absent(livePort),
+  "dry-run": switchedOn, "retry-failed": switchedOn, "fail-fast": switchedOn, "keep-going": switchedOn, live: absent(livePort), uncertain: absent(draws),
 };
 
 const exitOf = (made: Made): Exclude<Answer["exit"], undefined> => {
@@ -33,7 +36,7 @@ const exitOf = (made: Made): Exclude<Answer["exit"], undefined> => {
 
 const answerOf = (declared: Declared, wishes: Wishes, made: Made, picture: Picture, args: { readonly out: string | null; readonly format: "table" | "json" }, seconds: number): Answer => {
   const described = describeSweep(declared, made);
-  const files = args.out === null ? [] : [csvFile(declared, made), ...picture(declared, described)].map((file) => ({ ...file, path: join(args.out!, file.path) }));
+  const files = args.out === null ? [] : [csvFile(declared, made), ...conclusionsFile(described), ...picture(declared, described)].map((file) => ({ ...file, path: join(args.out!, file.path) }));
   const failed = made.settled.filter(({ run }) => run.state === "failed").length;
   return {
     stdout: inFormat(args.format, described),
@@ -56,7 +59,7 @@ export const sweepProgram = (picture: Picture) => (command: Command) => (given: 
       ...(args.seed !== null && args.seed !== undefined ? [{ path: "--seed", message: "is part of what a sweep declares; write \"seed\" into the file" }] : []),
     ])(given)),
     RTE.bindTo("args"),
-    RTE.bind("declared", ({ args }) => loadDeclared(args.file)),
+    RTE.bind("declared", ({ args }) => loadDeclared(args.file, args.uncertain)),
     RTE.chain(({ args, declared }): Program<Answer> => (capabilities) => {
       const wishes: Wishes = { workers: args.workers, failFast: args["fail-fast"], retryFailed: args["retry-failed"], command: typedCommand(command, given), store: capabilities.store(args.store ?? DEFAULT_STORE) };
       if (args["dry-run"]) return pipe(dryRun(declared, wishes)(capabilities), TE.map((outlook) => ({ stdout: inFormat(args.format, outlook) })));

@@ -1,0 +1,2 @@
+/** The coordinate that says which draw of the uncertain facts a point is of; 0 is the profiles as they are. */
+export const DRAW = "draw";
