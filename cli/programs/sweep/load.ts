@@ -8,7 +8,7 @@ import { METRIC_NAMES, sweepCodec, type Declaration } from "../../../sim/sweep/d
 import { MOST_POINTS, countOf, pointsOf, type Points } from "../../../sim/sweep/points.js";
 import { doubtfulFacts, wantedProfiles, type Shelf } from "../../../sim/sweep/resolve.js";
 import { claimMistakes } from "../../../sim/sweep/stability/claims.js";
-import { DRAW } from "../../../sim/sweep/stability/draw.js";
+import { withoutDraw } from "../../../sim/sweep/stability/draw.js";
 import type { Drawing } from "../../../sim/sweep/stability/laws.js";
 import { gatherEach, type Program } from "../../program.js";
 import { loadPlan } from "../load.js";
@@ -52,7 +52,7 @@ const withFacts = (raw: unknown, drawing: Drawing | null): unknown => {
 
 const wrongClaims = ({ claims, uncertain }: Declaration, { kept }: Points): ReadonlyArray<Mistake> => {
   const each = (uncertain?.draws ?? 0) + 1;
-  const points = kept.filter((_, i) => i % each === 0).map(({ [DRAW]: __, ...at }) => at);
+  const points = kept.filter((_, i) => i % each === 0).map(withoutDraw);
   return claims.flatMap(({ holds }, i) => claimMistakes(holds, points, METRIC_NAMES).map((message) => ({ path: `claims[${i}].holds`, message })));
 };
 

@@ -4,7 +4,7 @@ import type { Declaration } from "../declaration.js";
 import type { Points } from "../points.js";
 import { quantile } from "../sensitivity/bootstrap.js";
 import { verdictOf, type Found } from "./claims.js";
-import { DRAW } from "./draw.js";
+import { withoutDraw } from "./draw.js";
 import { factorsOf, type Doubt } from "./laws.js";
 import { byChance, rankCorrelation, wilson, type Share } from "./statistics.js";
 
@@ -32,8 +32,6 @@ export interface Stability {
   /** Candidates among which the draws were found: the others contradicted themselves. */
   readonly tried: number; readonly facts: ReadonlyArray<Doubt>; readonly claims: ReadonlyArray<JudgedClaim>; readonly points: ReadonlyArray<SpreadPoint>;
 }
-
-const withoutDraw = ({ [DRAW]: _, ...at }: Coordinates): Coordinates => at;
 
 const associated = (facts: ReadonlyArray<{ readonly fact: string; readonly factors: ReadonlyArray<number> }>, told: ReadonlyArray<{ readonly draw: number; readonly margin: number }>): JudgedClaim["facts"] => {
   if (told.length < 3) return [];

@@ -15,14 +15,14 @@ export const wilson = (hits: number, of: number): Share => {
 /** Places in the order of size; equal ones share the mean of theirs. */
 const ranks = (values: ReadonlyArray<number>): ReadonlyArray<number> => {
   const order = values.map((_, i) => i).sort((a, b) => values[a]! - values[b]!);
-  const placed = new Array<number>(values.length);
+  const placed = new Float64Array(values.length);
   for (let first = 0; first < order.length; ) {
     let last = first;
     while (last + 1 < order.length && values[order[last + 1]!] === values[order[first]!]) last++;
     for (let i = first; i <= last; i++) placed[order[i]!] = (first + last) / 2;
     first = last + 1;
   }
-  return placed;
+  return Array.from(placed);
 };
 
 /** Spearman's, with ties; null where one of both does not vary. */
