@@ -25,7 +25,7 @@ const tableOf = ({ columns, rows, more }: Cells): HTMLElement =>
   make("div", {},
     make("div", { class: "scrolled", tabindex: 0, role: "group", "aria-label": "table" }, make("table", {},
       make("thead", {}, make("tr", {}, ...columns.map(({ title, number }) => make("th", number ? { class: "number", scope: "col" } : { scope: "col" }, title)))),
-      make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell, i) => make("td", columns[i]?.number === true ? { class: "number" } : {}, cell)))))),
+      make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell, i) => make("td", columns[i]!.number ? { class: "number" } : {}, cell)))))),
     ),
     more > 0 ? make("p", { class: "note" }, `and ${more} more rows in the store`) : null);
 
@@ -56,13 +56,16 @@ const running = (): HTMLElement => {
   const line = make("p", { class: "progress", role: "status" }, "");
   const held = make("div", {});
   const root = make("section", { class: "sweep live", "data-version": -1 }, heading, bar, line, held);
-  const step = async (): Promise<boolean> => {
-    const progress = await fetched<Progress>("progress.json");
+  const tell = (progress: Progress): void => {
     bar.max = Math.max(1, progress.wanted);
     bar.value = progress.done;
     line.textContent = progressText(progress);
+  };
+  const step = async (): Promise<boolean> => {
+    const progress = await fetched<Progress>("progress.json");
+    tell(progress);
     if (String(progress.version) !== root.dataset["version"]) {
-      const page = await fetched<SweepPage & { readonly version: number }>("live.json");
+      const page = await fetched<SweepPage & { readonly progress: Progress }>("live.json");
       heading.textContent = page.title;
       // Whoever reads with keys or scrolls a table keeps the place: only what is under the focus stays until it leaves.
       const opened = held.contains(document.activeElement) ? [...held.querySelectorAll("[tabindex]")].indexOf(document.activeElement as Element) : -1;
@@ -70,7 +73,9 @@ const running = (): HTMLElement => {
       held.replaceChildren(...parts(page));
       held.querySelectorAll(".scrolled, .drawn").forEach((one, i) => one.scrollTo(scrolls[i]?.[1] ?? 0, scrolls[i]?.[0] ?? 0));
       if (opened >= 0) (held.querySelectorAll("[tabindex]")[opened] as HTMLElement | undefined)?.focus({ preventScroll: true });
-      root.dataset["version"] = String(page.version);
+      // Of the same moment as the page.
+      tell(page.progress);
+      root.dataset["version"] = String(page.progress.version);
     }
     root.dataset["ended"] = String(progress.ended);
     return !progress.ended;
@@ -97,6 +102,7 @@ const storedOnes = ({ sweeps, note }: List): HTMLElement => {
       fetched<SweepPage>(`${one.name}.json`).then((page) => {
         held.replaceChildren(...parts(page));
         opened.dataset["shown"] = "true";
+        return undefined;
       }, (error: unknown) => {
         asked = false;
         held.replaceChildren(make("p", { class: "refusal" }, `cannot be shown: ${said(error)}`));

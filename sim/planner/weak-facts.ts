@@ -13,11 +13,13 @@ const isTree = (value: unknown): value is Tree => typeof value === "object" && v
 const isFact = (value: Tree): value is Tree & Fact => "kind" in value && "source" in value && typeof (value as unknown as Fact).value === "number";
 
 /** Numbers of things and the coordinates of tables are not off by a fifth: they are what the other numbers are of. */
-const COUNTED = /(^|\.)(count|queues|depth|contentionSubmitters|block|range)$/;
+const COUNTED = /(^|\.)(count|queues|depth|contentionSubmitters|block|range|prefillChunk)$/;
 /** Shares and ratios that one is the most of. */
-const AT_MOST_ONE = /(^|\.)(contentionFloor|hotRatio|streamedRatio|duty|floor|activeShare|tokenOverlap|gateFires|predictorRecall|repeat)$/;
+const AT_MOST_ONE = /(^|\.)(contentionFloor|hotRatio|streamedRatio|duty|floor|streamEfficiency|activeShare|tokenOverlap|gateFires|predictorRecall|repeat)$/;
+export const isCounted = (path: string): boolean => COUNTED.test(path);
+export const isAtMostOne = (path: string): boolean => AT_MOST_ONE.test(path);
 /** The points of a curve come from one source and are off together. */
-const asOne = (path: string): string => path.replace(/^(flash\.(?:sequential|random))\[\d+\]/, "$1[]");
+export const asOne = (path: string): string => path.replace(/^(flash\.(?:sequential|random))\[\d+\]/, "$1[]");
 
 const join = (path: string, key: string, inList: boolean): string => (inList ? `${path}[${key}]` : path === "" ? key : `${path}.${key}`);
 
@@ -31,7 +33,7 @@ const walk = (value: unknown, path: string, visit: (fact: Fact, path: string) =>
 export const weakFacts = (profile: object): ReadonlyArray<WeakFact> => {
   const found = new Map<string, Kind>();
   walk(profile, "", (fact, path) => {
-    if (mayBeFitted(fact) && !COUNTED.test(path) && !found.has(asOne(path))) found.set(asOne(path), fact.kind);
+    if (mayBeFitted(fact) && !isCounted(path) && !found.has(asOne(path))) found.set(asOne(path), fact.kind);
   });
   return [...found].map(([path, kind]) => ({ path, kind }));
 };
@@ -43,7 +45,7 @@ export const withFactOff = <P extends object>(profile: P, path: string, factor: 
     if (isFact(value)) {
       if (asOne(at) !== path || !mayBeFitted(value)) return value;
       const moved = value.value * factor;
-      return { ...value, value: AT_MOST_ONE.test(at) ? Math.min(1, moved) : moved };
+      return { ...value, value: isAtMostOne(at) ? Math.min(1, moved) : moved };
     }
     return Array.isArray(value) ? value.map((inner, i) => change(inner, join(at, String(i), true))) : Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, change(inner, join(at, key, false))]));
   };

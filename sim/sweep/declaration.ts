@@ -12,6 +12,9 @@ import { axesOf, dimensionCodec, engineDimensionCodec, type Axis } from "./axis.
 import { axesIn, constraintCodec } from "./constraint.js";
 import { acceptsWord, engineWordOf, type EngineBase, type EngineWord } from "./engine-words.js";
 import { MOST_DIMENSIONS } from "./sobol.js";
+import { holdsCodec } from "./stability/claims.js";
+import { DRAW } from "./stability/draw.js";
+import { doubtsCodec } from "./stability/laws.js";
 import { decodeMechanism, decodeMemory, decodeOffload, type Target } from "./targets.js";
 import type { Value } from "./values.js";
 
@@ -48,6 +51,8 @@ interface AnySweep {
   readonly stop?: { readonly metric: MetricName; readonly halfWidth: number; readonly atMost: number };
   readonly metrics?: ReadonlyArray<MetricName>;
   readonly aims?: ReadonlyArray<{ readonly metric: MetricName; readonly better: "larger" | "smaller" }>;
+  /** What it is said to show; see docs/sweeps.md for terms. */
+  readonly claims?: ReadonlyArray<{ readonly claim: string; readonly holds: unknown }>;
   readonly picture?: DeclaredPicture;
 }
 
@@ -63,6 +68,8 @@ export interface Sweep extends AnySweep {
     /** A plan's file, relative to where the command is typed. */
     readonly plan?: string;
   };
+  /** Every point again under so many draws of the facts that nobody measured; `spread` is of facts without an interval, a fifth unless it says another. */
+  readonly uncertain?: { readonly draws: number; readonly spread?: number };
 }
 
 /** The same where they are real runs of the engine on this machine. */
@@ -151,6 +158,8 @@ const tail = {
   stop: optional(nullable(exactly({ metric: metricName, halfWidth: number(1e-6, 1), atMost: number(2, 1e4, true) })), null),
   metrics: optional(list(metricName, 1), ["tokensPerSec"] as ReadonlyArray<MetricName>),
   aims: optional(list(exactly({ metric: metricName, better: oneOf("larger", "smaller") })), []),
+  claims: optional(list(exactly({ claim: text, holds: holdsCodec })), []),
+  uncertain: optional(nullable(exactly({ draws: number(2, 1e5, true), spread: optional(number(0.001, 0.9), 0.2), facts: optional(nullable(doubtsCodec), null), accepted: optional(nullable(list(number(1, 1e9, true))), null) })), null),
   picture: optional(nullable(picture), null),
 };
 const fields = exactly({ ...head, program: optional(oneOf("simulator"), "simulator" as const), base: optional(base, NOTHING_SAID), axes: list(dimensionCodec, 1), ...tail });
@@ -195,13 +204,16 @@ const unheld = (d: Common): ReadonlyArray<Mistake> => {
     ...(d.stop !== null && d.stop.atMost < d.repetitions ? [{ path: "stop.atMost", message: `is below repetitions, ${d.repetitions}` }] : []),
     ...d.axes.flatMap((dimension, i) => (dimension._tag === "Sampled" && dimension.method === "sobol" && dimension.axes.length > MOST_DIMENSIONS ? [{ path: `axes[${i}].axes`, message: `has ${dimension.axes.length} axes; the sequence is known for ${MOST_DIMENSIONS}` }] : [])),
     ...(designs > 1 ? [{ path: "axes", message: `have ${designs} designs of sensitivity; a sweep has one, and may cross it with other axes` }] : []),
+    ...(d.uncertain !== null && designs > 0 ? [{ path: "uncertain", message: "moves facts, and so does a design of sensitivity; leave one of them out" }] : []),
+    ...(d.uncertain?.accepted !== null && d.uncertain !== null && d.uncertain.accepted.length !== d.uncertain.draws ? [{ path: "uncertain.accepted", message: `has ${d.uncertain.accepted.length} entries for ${d.uncertain.draws} draws; leave it out to have them found` }] : []),
+    ...(d.uncertain !== null && names.includes(DRAW) ? [{ path: "axes", message: `the name ${DRAW} is that of the draws of uncertain facts; give the axis another` }] : []),
     ...(d.picture?.kind === "indices" && designs === 0 ? [{ path: "picture.kind", message: "shows a design of sensitivity, and the axes have none" }] : []),
     ...(d.picture === null ? [] : pictureMistakes(names, d.picture)),
   ];
 };
 
 /** What single fields cannot see of each other, whatever the points are. */
-const contradictions = (d: Common): ReadonlyArray<Mistake> => [...twice(d), ...unheld(d)];
+const contradictions = (d: Common): ReadonlyArray<Mistake> => [...twice(d), ...unheld(d), ...(d.uncertain === null ? [] : [{ path: "uncertain", message: "draws facts of profiles, and runs of the engine have none; leave it out" }])];
 
 /** The same, and what only the simulator's fields can contradict. */
 const simulated = (d: Omit<Declaration, "engine">): ReadonlyArray<Mistake> => {

@@ -17,7 +17,7 @@ const isFact = (node: unknown): node is WrittenFact & Tree => isTree(node) && "v
 const SKEW = "activations.skew";
 
 /** "cpu.clusters[1].count" → cpu, clusters, 1, count; an empty step is every entry. */
-const stepsOf = (path: string): ReadonlyArray<string> => path.replaceAll(/\[(\d*)\]/g, ".$1").split(".");
+export const stepsIn = (path: string): ReadonlyArray<string> => path.replaceAll(/\[(\d*)\]/g, ".$1").split(".");
 
 const entriesAt = (node: Tree, step: string): ReadonlyArray<readonly [string, unknown]> =>
   Array.isArray(node) && step === "" ? node.map((inner: unknown, i) => [String(i), inner] as const) : Object.entries(node).filter(([key]) => key === step);
@@ -38,7 +38,7 @@ const pathsIn = (node: unknown, path: string): ReadonlyArray<string> => {
 
 /** Kinds of the facts at a path, null for a number without provenance; or what is wrong with the path. */
 export const kindsAt = (document: unknown, path: string): Either<string, ReadonlyArray<Kind | null>> => {
-  const nodes = found(document, stepsOf(path));
+  const nodes = found(document, stepsIn(path));
   if (path === SKEW && nodes.length > 0) return E.right([null]);
   if (nodes.length > 0 && nodes.every((node) => isFact(node) || typeof node === "number")) return E.right(nodes.map((node) => (isFact(node) ? node.kind : null)));
   const known = [...new Set(pathsIn(document, ""))].filter((one) => !one.startsWith("measurements"));
@@ -78,4 +78,4 @@ const change = (node: unknown, steps: ReadonlyArray<string>, make: (node: unknow
 export interface Edit { readonly path: string; readonly as: "value" | "factor"; readonly value: Value }
 
 export const edited = (document: unknown, edits: ReadonlyArray<Edit>): unknown =>
-  edits.reduce((before, { path, as, value }) => change(before, stepsOf(path), (node) => (path === SKEW ? steeper(node as SkewNode, Number(value)) : set(node, as, value))), document);
+  edits.reduce((before, { path, as, value }) => change(before, stepsIn(path), (node) => (path === SKEW ? steeper(node as SkewNode, Number(value)) : set(node, as, value))), document);

@@ -4,6 +4,7 @@ import { holds, type Coordinates } from "./constraint.js";
 import type { Declaration } from "./declaration.js";
 import { stream } from "../base/random.js";
 import { placesOf, rowsOf } from "./sensitivity/design.js";
+import { DRAW } from "./stability/draw.js";
 import { sampled } from "./sampling.js";
 
 export type { Coordinates };
@@ -49,7 +50,7 @@ export const sizeOf = (dimension: Dimension): number => {
   }
 };
 
-export const countOf = (declaration: Declaration): number => declaration.axes.reduce((product, dimension) => product * sizeOf(dimension), 1);
+export const countOf = (declaration: Declaration): number => declaration.axes.reduce((product, dimension) => product * sizeOf(dimension), 1) * ((declaration.uncertain?.draws ?? 0) + 1);
 
 export const pointsOf = (declaration: Declaration): Points => {
   let points: ReadonlyArray<Coordinates> = [{}];
@@ -58,5 +59,10 @@ export const pointsOf = (declaration: Declaration): Points => {
     points = points.flatMap((before) => along.map((more) => ({ ...before, ...more })));
   });
   const numbers = points.flatMap((at, number) => (declaration.where.every((constraint) => holds(constraint, at)) ? [number] : []));
-  return { kept: numbers.map((number) => points[number]!), numbers, ruledOut: points.length - numbers.length };
+  const ruledOut = points.length - numbers.length;
+  const kept = numbers.map((number) => points[number]!);
+  if (declaration.uncertain === null) return { kept, numbers, ruledOut };
+  // Each point as the profiles have it, then draw by draw.
+  const drawn = kept.flatMap((at) => Array.from({ length: declaration.uncertain!.draws + 1 }, (_, draw) => ({ ...at, [DRAW]: draw })));
+  return { kept: drawn, numbers: drawn.map((_, i) => i), ruledOut };
 };

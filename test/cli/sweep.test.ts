@@ -3,7 +3,7 @@ import { E, TE } from "../../sim/base/fp.js";
 import { disk, fault, unsupported } from "../../sim/base/errors.js";
 import { sweepProgram } from "../../cli/programs/sweep/program.js";
 import type { Line } from "../../cli/store.js";
-import type { Outcome, RunInputs } from "../../cli/program.js";
+import type { Asking, Capabilities, Outcome, RunInputs } from "../../cli/program.js";
 import { execute } from "../../cli/run.js";
 import { aRecord, aStore, commandNamed, fake, given } from "../fakes/capabilities.js";
 
@@ -109,6 +109,122 @@ describe("the store", () => {
     const documents = of("document").map((line) => (line as { readonly hash: string }).hash);
     for (const line of lines) if (line.line === "run") expect([manifests.includes(line.manifest), ...[line.device, line.model, line.system, line.plan].map((hash) => documents.includes(hash!))], line.key).toEqual([true, true, true, true, true]);
     expect(new Set(documents).size).toBe(documents.length);
+  });
+});
+
+describe("a design of sensitivity", () => {
+  const range = { from: 0.5, to: 2 };
+  const MORRIS = { ...DECLARED, repetitions: 1, axes: [{ over: "batch", values: [1, 3] }, { sensitivity: "morris", trajectories: 3, axes: [{ over: "prompt", range: { from: 1, to: 100 } }, { name: "latency", over: "device.flash.latency", as: "factor", range }] }], picture: { kind: "indices", title: "P", metric: "tokensPerSec" } };
+  /** Latency of a pass: ten milliseconds for each token of the prompt and nothing else. */
+  const linear = (inputs: RunInputs): Outcome => E.right(aRecord(inputs.request, { tokensPerSec: inputs.request.prompt / 10 }));
+  interface Effects { readonly sensitivity: ReadonlyArray<{ readonly group: object; readonly holes: number; readonly axes: ReadonlyArray<{ readonly axis: string; readonly muStar: number; readonly effects: number; readonly missing: number }> }> }
+
+  it("finds what each axis is worth, for each value of the axes beside it", async () => {
+    const { sensitivity } = (await call([], {}, linear, MORRIS)).json as unknown as Effects;
+    expect(sensitivity.map(({ group }) => group)).toEqual([{ batch: 1 }, { batch: 3 }]);
+    for (const { holes, axes } of sensitivity) {
+      expect(holes).toBe(0);
+      expect(axes.map(({ axis }) => axis)).toEqual(["prompt", "latency"]);
+      // Ninety-nine tokens over the whole axis; a step of two thirds is whole tokens.
+      expect(axes[0]!.muStar).toBeCloseTo(9.9, 10);
+      expect(axes[1]!.muStar).toBe(0);
+    }
+  });
+
+  it("tells its holes, and is the same for runs that were known before", async () => {
+    const first = await call([], {}, (inputs) => (inputs.request.batch === 3 && inputs.request.prompt > 50 ? E.left(unsupported("it", "cannot")) : linear(inputs)), MORRIS);
+    const [whole, holed] = (first.json as unknown as Effects).sensitivity;
+    expect(whole!.holes).toBe(0);
+    expect(holed!.holes).toBeGreaterThan(0);
+    expect(holed!.axes[0]).toMatchObject({ effects: 0, missing: 3, muStar: null });
+    expect((await call(first.lines, {}, linear, MORRIS)).json).toEqual(first.json);
+  });
+
+  it("is one of its kind, with axes that can have an effect and a picture that it has", async () => {
+    const told = async (more: object): Promise<string> => (await call([], {}, linear, { ...DECLARED, ...more })).stderr;
+    expect(await told({ axes: [MORRIS.axes[1]!, { ...MORRIS.axes[1], axes: [{ over: "batch", values: [1, 2] }] }] })).toContain("have 2 designs of sensitivity");
+    expect(await told({ axes: [{ sensitivity: "morris", levels: 5, axes: [{ over: "batch", values: [1] }] }] })).toMatch(/axes\[0\]\.levels: should be even[^]*axes\[0\]\.axes\[0\]\.values: has one value/);
+    expect(await told({ axes: [{ sensitivity: "sobel", axes: [] }] })).toContain("should say sensitivity: morris or sobol");
+    expect(await told({ picture: MORRIS.picture })).toContain("picture.kind: shows a design of sensitivity, and the axes have none");
+  });
+});
+
+describe("claims and uncertain facts", () => {
+  const CLAIMED = { ...DECLARED, repetitions: 1, axes: [{ over: "batch", values: [1, 2] }], claims: [{ claim: "two are slower than one", holds: ["<", { at: { batch: 2 } }, { at: { batch: 1 } }] }] };
+  interface Judged { readonly stability: { readonly draws: number; readonly facts: ReadonlyArray<{ readonly fact: string; readonly law: string }>; readonly claims: ReadonlyArray<{ readonly asProfiled: boolean; readonly held: { readonly hits: number; readonly of: number } | null }> } }
+
+  it("a claim is judged by the runs of the sweep alone, where nothing is uncertain", async () => {
+    const ended = await call([], {}, (inputs) => E.right(aRecord(inputs.request, { tokensPerSec: 10 / inputs.request.batch })), CLAIMED);
+    expect(ended.ran).toHaveLength(2);
+    expect((ended.json as unknown as Judged).stability).toMatchObject({ draws: 0, claims: [{ asProfiled: true, held: null }] });
+    expect((await call([], {}, undefined, { ...CLAIMED, claims: [{ claim: "?", holds: [">", { at: { batch: 3 } }, 1] }] })).stderr).toContain('claims[0].holds: no point is at {"batch":3}');
+  });
+
+  it("--uncertain runs every point under every draw: the same facts and the same seed for all points of a draw", async () => {
+    const ended = await call([], { uncertain: "5" }, undefined, CLAIMED);
+    expect(ended.ran).toHaveLength(2 * 6);
+    const of = (batch: number) => ended.ran.filter(({ request }) => request.batch === batch);
+    expect(of(1).map(({ request }) => request.seed)).toEqual(of(2).map(({ request }) => request.seed));
+    expect(new Set(of(1).map(({ request }) => request.seed)).size).toBe(6);
+    expect(of(1).map(({ device }) => device)).toEqual(of(2).map(({ device }) => device));
+    expect(new Set(of(1).map(({ device }) => device.flash.latency.value)).size).toBe(6);
+    const { stability } = ended.json as unknown as Judged;
+    expect(stability).toMatchObject({ draws: 5, claims: [{ asProfiled: true, held: { of: 5 } }] });
+    expect(stability.facts.some(({ fact, law }) => fact === "oneplus-12: flash.latency" && law === "uniform")).toBe(true);
+    // Draw 0 is the profile as it is.
+    expect(of(1)[0]!.device).toEqual((await call([], {}, undefined, CLAIMED)).ran[0]!.device);
+    // What is kept says by which laws, and another call finds all of it known.
+    expect(ended.lines.find((line) => line.line === "sweep")).toMatchObject({ declaration: { uncertain: { draws: 5, facts: expect.any(Array), accepted: expect.any(Array) } } });
+    expect((await call(ended.lines, { uncertain: "5" }, undefined, CLAIMED)).ran).toEqual([]);
+    // More draws take those that were made: draws do not depend on how many there are.
+    expect((await call(ended.lines, { uncertain: "8" }, undefined, CLAIMED)).ran).toHaveLength(2 * 3);
+  });
+
+  it("calibrated facts move by the interval of their fit, where that came along", async () => {
+    const fit = { schema: "neuronlab/calibration@1", constants: [{ id: "second-phase", value: 0.6, from: 0.54, to: 0.66, rise10: 0.1, atLimit: false, unit: "", what: "x" }], points: [] };
+    const world = fake({ files: { "a.json": JSON.stringify({ ...CLAIMED, uncertain: { draws: 2 } }), "/home/results/paper/calibration.json": JSON.stringify(fit) }, store: (path) => aStore(path) });
+    expect(await execute(sweep(commandNamed("sweep"))(given({ file: "a.json", format: "json" })), world.capabilities)).toBe(0);
+    expect((JSON.parse(world.stdout()) as Judged).stability.facts[0]).toEqual({ fact: "second-phase", moves: [{ profile: "device", name: "oneplus-12", paths: ["flash.secondPhaseRatio"] }], law: "log-normal", low: 0.9, high: 1.1, from: "calibrated, 95 % interval of the fit" });
+  });
+
+  it("are not mixed with a design, and draws are so many", async () => {
+    expect((await call([], { uncertain: "x" }, undefined, CLAIMED)).stderr).toContain("--uncertain: should be how many draws");
+    expect((await call([], {}, undefined, { ...DECLARED, uncertain: { draws: 3 }, axes: [{ sensitivity: "morris", axes: [{ over: "batch", values: [1, 2] }] }] })).stderr).toContain("uncertain: moves facts, and so does a design of sensitivity");
+    expect((await call([], {}, undefined, { ...DECLARED, uncertain: { draws: 3 }, axes: [{ name: "draw", over: "batch", values: [1, 2] }] })).stderr).toContain("the name draw is that of the draws");
+  });
+});
+
+describe("a live page", () => {
+  it("is refused where there is nothing to serve, and where nothing runs", async () => {
+    expect(await call([], { live: "" })).toMatchObject({ code: 3, ran: [] });
+    expect((await call([], { live: "" })).stderr).toContain("npm run site builds it");
+    expect((await call([], { live: "", "dry-run": true })).stderr).toContain("--live: has nothing to show in a dry run");
+    expect((await call([], { live: "a.json" })).stderr).toContain("--live: should be a port between 1 and 65535, or nothing for any that is free");
+  });
+
+  it("has what is known at every moment, and the end of it", async () => {
+    const served: Array<Asking> = [];
+    const world = fake({ files: { "a.json": JSON.stringify(DECLARED), "/home/dist/site/index.html": "<p>" }, store: (path) => aStore(path), simulate: (inputs) => {
+      seen.push(ask("progress.json"));
+      return E.right(aRecord(inputs.request));
+    } });
+    const seen: Array<Promise<unknown>> = [];
+    const ask = async (rest: string): Promise<unknown> => {
+      const made = await served[0]!.json(rest)();
+      return E.isRight(made) ? made.right : made.left;
+    };
+    const capabilities: Capabilities = { ...world.capabilities, serve: (mounts) => {
+      served.push(...mounts.filter((one) => "json" in one));
+      return TE.right({ url: "http://127.0.0.1:4/", until: () => TE.right(undefined) });
+    } };
+    expect(await execute(sweep(commandNamed("sweep"))(given({ file: "a.json", format: "json", live: "4" })), capabilities)).toBe(0);
+    expect(world.stderr()).toContain("live: http://127.0.0.1:4/sweeps.html");
+    expect((await Promise.all(seen)).map((one) => (one as { readonly done: number }).done)).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(await ask("progress.json")).toMatchObject({ ended: true, done: 6, wanted: 6, failed: 0, secondsLeft: 0 });
+    const page = (await ask("live.json")) as { readonly points: { readonly rows: ReadonlyArray<unknown> }; readonly counts: ReadonlyArray<string> };
+    expect([page.points.rows.length, page.counts[0]]).toEqual([3, "3 points, 6 runs: 6 done"]);
+    expect(await ask("index.json")).toMatchObject({ live: true });
+    expect(await ask("other.json")).toBeNull();
   });
 });
 

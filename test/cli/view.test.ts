@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { E, TE } from "../../sim/base/fp.js";
+import { disk } from "../../sim/base/errors.js";
 import { serve } from "../../cli/node/serve.js";
 import { viewProgram } from "../../cli/programs/view.js";
 import type { Asking, Mount } from "../../cli/program.js";
@@ -89,6 +90,21 @@ describe("what is served", () => {
     expect((await get(url, "/", { host: `localhost:${port}` })).status).toBe(200);
     for (const host of ["evil.example", `evil.example:${port}`, "127.0.0.1", `127.0.0.1.evil.example:${port}`]) expect((await get(url, "/", { host })).status, host).toBe(403);
     for (const method of ["POST", "PUT", "DELETE"]) expect((await get(url, "/", { method })).status).toBe(405);
+  });
+
+  it("answers that are made on demand are for this machine too, and what cannot be made is told", async () => {
+    const serving = await serve([{ path: "/sweeps/", json: (rest) => (rest === "a.json" ? TE.right({ a: "<b>" }) : rest === "broken.json" ? TE.left(disk("x", "is in use")) : TE.right(null)) }, ...mounts], 0)();
+    if (E.isLeft(serving)) throw new Error("x");
+    const end = new AbortController();
+    ended.push(end);
+    void serving.right.until(end.signal)();
+    const { url } = serving.right;
+    expect(await get(url, "/sweeps/a.json")).toMatchObject({ status: 200, text: '{"a":"<b>"}', headers: { "content-type": "application/json; charset=utf-8", "x-content-type-options": "nosniff", "cache-control": "no-store" } });
+    expect(await get(url, "/sweeps/a.json", { method: "HEAD" })).toMatchObject({ status: 200, text: "" });
+    expect(await get(url, "/sweeps/broken.json")).toMatchObject({ status: 503, text: "x: is in use\n" });
+    expect((await get(url, "/sweeps/none.json")).status).toBe(404);
+    expect((await get(url, "/sweeps/a.json", { host: "evil.example" })).status).toBe(403);
+    expect((await get(url, "/sweeps/a.json", { method: "POST" })).status).toBe(405);
   });
 
   it("ends when it is asked to", async () => {

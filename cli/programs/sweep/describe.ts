@@ -3,18 +3,20 @@ import { METRICS } from "../../../sim/report/metrics.js";
 import { allAxes } from "../../../sim/sweep/declaration.js";
 import { showNumber, showShare, table as tableText } from "../../../sim/report/table.js";
 import { sensitivities, type Sensitivity } from "../../../sim/sweep/sensitivity/analysis.js";
+import { stabilityOf, type Stability } from "../../../sim/sweep/stability/analysis.js";
+import { DRAW } from "../../../sim/sweep/stability/draw.js";
 import type { OutputFile } from "../../program.js";
 import type { RunState } from "../../store.js";
 import type { Declared } from "./load.js";
 import type { Made } from "./make.js";
-import { sectionText, sensitivitySections, type Section } from "./sections.js";
+import { sectionText, sensitivitySections, stabilitySections, type Section } from "./sections.js";
 import { frontOf, pointRows, shownMetrics, type Finished, type Front, type PointRow } from "./summary.js";
 
 /** Rows beyond this are looked at in the store or in a file, not on a terminal. */
 const SHOWN = 40;
 const SHOWN_OF_A_DESIGN = 6;
 
-export interface Described { readonly told: Readonly<Record<string, unknown>>; readonly table: Section; readonly counts: ReadonlyArray<string>; readonly text: string; readonly json: unknown; readonly rows: ReadonlyArray<PointRow>; readonly front: Front | null; readonly sensitivity: ReadonlyArray<Sensitivity>; readonly sections: ReadonlyArray<Section> }
+export interface Described { readonly told: Readonly<Record<string, unknown>>; readonly table: Section; readonly counts: ReadonlyArray<string>; readonly text: string; readonly json: unknown; readonly rows: ReadonlyArray<PointRow>; readonly front: Front | null; readonly sensitivity: ReadonlyArray<Sensitivity>; readonly stability: Stability | null; readonly sections: ReadonlyArray<Section> }
 
 const interval = (row: PointRow, name: string): string => {
   const found = row.metrics[name] ?? null;
@@ -38,12 +40,14 @@ export const whatIfs = ({ declaration }: Pick<Declared, "declaration">): Readonl
 export const describeSweep = (declared: Asked, made: Known): Described => {
   const { declaration, points } = declared;
   const rows = pointRows(declared, made.settled);
-  const front = frontOf(declared, rows);
+  // What nobody measured is as the profiles have it where points are weighed against each other.
+  const front = frontOf(declared, declaration.uncertain === null ? rows : rows.filter(({ coordinates }) => coordinates[DRAW] === 0));
   const [names, metrics] = [Object.keys(points.kept[0]!), shownMetrics(declaration)];
   const sensitivity = sensitivities(declaration, points, metrics, (point, metric) => rows[point]!.metrics[metric]?.mean ?? null);
-  const sections = sensitivitySections(sensitivity);
+  const stability = stabilityOf(declaration, points, metrics, (point, metric) => (rows[point]!.state === "refused" ? "refused" : (rows[point]!.metrics[metric]?.mean ?? null)));
+  const sections = [...sensitivitySections(sensitivity), ...stabilitySections(stability)];
   // Points of a design are looked at by what they say together.
-  const first = Math.min(rows.length, sensitivity.length > 0 ? SHOWN_OF_A_DESIGN : SHOWN);
+  const first = Math.min(rows.length, sensitivity.length > 0 || declaration.uncertain !== null ? SHOWN_OF_A_DESIGN : SHOWN);
   const shown: Section = {
     title: "",
     columns: [...names.map((title) => ({ title })), ...metrics.map((name) => ({ title: `${name}, ${METRICS[name].unit}`, align: "right" as const })), { title: "limit" }, ...(front === null ? [] : [{ title: "front" }])],
@@ -52,7 +56,7 @@ export const describeSweep = (declared: Asked, made: Known): Described => {
   };
   const counts = [
     `${points.kept.length} points${points.ruledOut > 0 ? ` (${points.ruledOut} more ruled out)` : ""}, ${made.settled.length} runs: ${counted(made)}`,
-    ...(front === null ? [] : [`front: ${front.points.length} of ${rows.length} points are beaten by no other in ${declaration.aims.map(({ metric }) => metric).join(" and ")}; they cover ${showShare(front.hypervolume)} of what one point could that is the best in all`]),
+    ...(front === null ? [] : [`front: ${front.points.length} of ${rows.length} points are beaten by no other in ${declaration.aims.map(({ metric }) => metric).join(" and ")}; of the box from the worst of all points in each aim to the best they cover ${showShare(front.hypervolume)}`]),
   ];
   const text = [
     declaration.title,
@@ -64,7 +68,7 @@ export const describeSweep = (declared: Asked, made: Known): Described => {
     ...sections.flatMap((section) => [sectionText(section), ""]),
     ...counts,
   ].join("\n");
-  const told = sensitivity.length === 0 ? {} : { sensitivity };
+  const told = { ...(sensitivity.length === 0 ? {} : { sensitivity }), ...(stability === null ? {} : { stability }) };
   const json = {
     schema: "neuronlab/sweep-results@1",
     id: declaration.id, key: declared.key, title: declaration.title, whatIf: whatIfs(declared),
@@ -73,7 +77,7 @@ export const describeSweep = (declared: Asked, made: Known): Described => {
     ...told,
     front, ruledOut: points.ruledOut, left: made.left,
   };
-  return { text, json, told, table: shown, counts, rows, front, sensitivity, sections };
+  return { text, json, told, table: shown, counts, rows, front, sensitivity, stability, sections };
 };
 
 const quoted = (cell: string): string => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
@@ -89,3 +93,7 @@ export const runsCsv = ({ declaration, points }: Declared, made: Made): string =
 };
 
 export const csvFile = (declared: Declared, made: Made): OutputFile => ({ path: "runs.csv", text: runsCsv(declared, made) });
+
+/** What points say together: indices, claims, spreads. None where nothing of the kind was declared. */
+export const conclusionsFile = ({ told }: Pick<Described, "told">): ReadonlyArray<OutputFile> =>
+  Object.keys(told).length === 0 ? [] : [{ path: "conclusions.json", text: `${JSON.stringify({ schema: "neuronlab/sweep-conclusions@1", ...told }, null, 1)}\n` }];

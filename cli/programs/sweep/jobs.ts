@@ -6,7 +6,9 @@ import type { Plan } from "../../../sim/domain/plan.js";
 import { encodeRequest } from "../../../sim/domain/run.js";
 import { travelling } from "../../../sim/domain/request.js";
 import { identities, keyOf, seedOf, type Digest } from "../../../sim/sweep/identity.js";
-import { resolver, writtenAt, type Resolved } from "../../../sim/sweep/resolve.js";
+import type { Resolved } from "../../../sim/sweep/resolve.js";
+import { DRAW } from "../../../sim/sweep/stability/draw.js";
+import { drawnResolver, drawnWritten } from "../../../sim/sweep/stability/drawn.js";
 import type { Place } from "../../../sim/sweep/schedule.js";
 import type { Wanted } from "../../executor.js";
 import { findingOf, type Finding } from "../../finding.js";
@@ -38,7 +40,7 @@ const nameOf = (plan: unknown): string => {
 };
 
 export const jobsOf = ({ declaration, shelf, points }: Declared, { digest, code, manifest, now }: Maker): Jobs => {
-  const resolved = resolver(declaration, shelf);
+  const resolved = drawnResolver(declaration, shelf);
   const kept = new Map<number, Either<AppError, Resolved>>();
   const resolve = (point: number): Either<AppError, Resolved> => {
     const before = kept.get(point);
@@ -54,14 +56,16 @@ export const jobsOf = ({ declaration, shelf, points }: Declared, { digest, code,
     if (E.isLeft(run)) return { point: digest(canonical({ base: declaration.base, at })), device: "", model: "", system: "", seed: null };
     return { ...identify(run.right), seed: fixed ? run.right.request.seed : null };
   });
-  const seedAt = ({ point, repetition }: Place): number => whoIs[point]!.seed ?? seedOf(digest, declaration.seed, whoIs[point]!.point, repetition);
+  /** Points of one draw have the same seed, so that what differs between them is not their luck. */
+  const named = (point: number): string => (declaration.uncertain === null ? whoIs[point]!.point : `draw/${points.kept[point]![DRAW]}`);
+  const seedAt = ({ point, repetition }: Place): number => whoIs[point]!.seed ?? seedOf(digest, declaration.seed, named(point), repetition);
   const seeded = (run: Resolved, place: Place): RunInputs => ({ ...run, request: { ...run.request, seed: seedAt(place) } });
   const keyAt = (place: Place): string => keyOf(digest, code, whoIs[place.point]!.point, seedAt(place));
   const inputsOf = (place: Place): Either<AppError, RunInputs> => {
     const run = resolve(place.point);
     return E.isLeft(run) ? run : E.right(seeded(run.right, place));
   };
-  const written = writtenAt(declaration, shelf);
+  const written = drawnWritten(declaration, shelf);
   const hashed = new Map<unknown, string>();
   /** Documents are few, and one object each. */
   const hashOf = (document: unknown): string => {

@@ -41,7 +41,7 @@ const watched = (declared: Declared, { now }: Pick<Capabilities, "now">): Watche
       endTold = true;
       told();
     }
-    return { ...made.page, version };
+    return { ...made.page, progress: progress() };
   };
   return {
     watch: (next) => {

@@ -2,14 +2,18 @@
 import { E, RTE, TE, pipe } from "../../../sim/base/fp.js";
 import { canonical } from "../../../sim/base/canonical.js";
 import { decode } from "../../../sim/base/decode.js";
-import { badInput } from "../../../sim/base/errors.js";
+import { badInput, type Mistake } from "../../../sim/base/errors.js";
 import type { Plan } from "../../../sim/domain/plan.js";
-import { sweepCodec, type Declaration } from "../../../sim/sweep/declaration.js";
+import { METRIC_NAMES, sweepCodec, type Declaration } from "../../../sim/sweep/declaration.js";
 import { MOST_POINTS, countOf, pointsOf, type Points } from "../../../sim/sweep/points.js";
 import { doubtfulFacts, wantedProfiles, type Shelf } from "../../../sim/sweep/resolve.js";
+import { claimMistakes } from "../../../sim/sweep/stability/claims.js";
+import { withoutDraw } from "../../../sim/sweep/stability/draw.js";
+import type { Drawing } from "../../../sim/sweep/stability/laws.js";
 import { gatherEach, type Program } from "../../program.js";
 import { loadPlan } from "../load.js";
 import { pointMistakes } from "./engine/points.js";
+import { uncertainFacts } from "./uncertain.js";
 
 export interface Declared {
   readonly file: string;
@@ -33,14 +37,39 @@ const shelfOf = (declaration: Declaration, plan: Plan | null): Program<Shelf> =>
     }),
   );
 
-export const loadDeclared = (file: string): Program<Declared> => (capabilities) =>
+/** What a command line adds to a declaration: it is a declaration of its own then. */
+const withDraws = (raw: unknown, draws: number | null): unknown => {
+  if (draws === null || typeof raw !== "object" || raw === null || Array.isArray(raw)) return raw;
+  const said = (raw as { readonly uncertain?: unknown }).uncertain;
+  return { ...raw, uncertain: { ...(typeof said === "object" && said !== null ? said : {}), draws } };
+};
+
+/** The laws by which facts move are a part of what was declared: they are kept with it. */
+const withFacts = (raw: unknown, drawing: Drawing | null): unknown => {
+  if (drawing === null) return raw;
+  const whole = raw as { readonly uncertain: object };
+  return { ...whole, uncertain: { ...whole.uncertain, ...drawing } };
+};
+
+const wrongClaims = ({ claims, uncertain }: Declaration, { kept }: Points): ReadonlyArray<Mistake> => {
+  const each = (uncertain?.draws ?? 0) + 1;
+  const points = kept.filter((_, i) => i % each === 0).map(withoutDraw);
+  return claims.flatMap(({ holds }, i) => claimMistakes(holds, points, METRIC_NAMES).map((message) => ({ path: `claims[${i}].holds`, message })));
+};
+
+/** `draws`: of the uncertain facts, in the place of what the file says; null leaves that as it is. */
+export const loadDeclared = (file: string, draws: number | null = null): Program<Declared> => (capabilities) =>
   pipe(
     capabilities.readDeclaration(file),
-    TE.bindTo("loaded"),
-    TE.bind("declaration", ({ loaded }) => TE.fromEither(decode(sweepCodec, loaded.where)(loaded.raw))),
-    TE.bind("shelf", ({ declaration }) => pipe(planOf(declaration), RTE.chain((plan) => shelfOf(declaration, plan)))(capabilities)),
-    TE.bind("shipped", ({ declaration }) => (declaration.engine === null ? TE.right([]) : capabilities.shippedModels)),
-    TE.chainEitherK(({ loaded, declaration, shelf, shipped }) => {
+    TE.map(({ where, raw }) => ({ where, raw: withDraws(raw, draws) })),
+    TE.bindTo("read"),
+    TE.bind("asked", ({ read }) => TE.fromEither(decode(sweepCodec, read.where)(read.raw))),
+    TE.bind("shelf", ({ asked }) => pipe(planOf(asked), RTE.chain((plan) => shelfOf(asked, plan)))(capabilities)),
+    TE.bind("shipped", ({ asked }) => (asked.engine === null ? TE.right([]) : capabilities.shippedModels)),
+    TE.bind("drawing", ({ asked, shelf }) => uncertainFacts(asked, shelf, file)(capabilities)),
+    TE.chainEitherK(({ read, asked, shelf, shipped, drawing }) => {
+      const loaded = { raw: withFacts(read.raw, drawing) };
+      const declaration: Declaration = asked.uncertain === null ? asked : { ...asked, uncertain: { ...asked.uncertain, ...drawing } };
       const count = countOf(declaration);
       const mistakes = [...(declaration.engine === null ? doubtfulFacts(declaration, shelf) : []), ...(count > MOST_POINTS ? [{ path: "axes", message: `make ${count} points together; at most ${MOST_POINTS}` }] : [])];
       if (mistakes.length > 0) return E.left(badInput(file, mistakes));
@@ -48,6 +77,8 @@ export const loadDeclared = (file: string): Program<Declared> => (capabilities) 
       if (points.kept.length === 0) return E.left(badInput(file, [{ path: "where", message: `rules out all of the ${points.ruledOut} points` }]));
       const refused = declaration.engine === null ? [] : pointMistakes(declaration, points.kept, shipped[0] ?? null);
       if (refused.length > 0) return E.left(badInput(file, refused));
+      const wrong = wrongClaims(declaration, points);
+      if (wrong.length > 0) return E.left(badInput(file, wrong));
       return E.right({ file, raw: loaded.raw, declaration, shelf, points, key: capabilities.digest(canonical(loaded.raw)) });
     }),
   );

@@ -5,6 +5,7 @@ import type { SweepMark } from "../../../experiments/plots/sweep.js";
 import { METRICS } from "../../../sim/report/metrics.js";
 import { allAxes, type MetricName } from "../../../sim/sweep/declaration.js";
 import type { Sensitivity } from "../../../sim/sweep/sensitivity/analysis.js";
+import type { Stability } from "../../../sim/sweep/stability/analysis.js";
 import type { OutputFile } from "../../program.js";
 import type { Described } from "./describe.js";
 import type { Declared } from "./load.js";
@@ -15,13 +16,27 @@ export interface Drawing { readonly draw: (figure: DeclaredFigure) => string; re
 
 const labelOf = (metric: MetricName): string => `${metric}, ${METRICS[metric].unit}`;
 
-const valueOf = (row: PointRow, metric: MetricName): Pick<SweepMark, "y" | "low" | "high"> => {
+/** Over draws: the median, with lines from 5 % to 95 %. A row for each point in the place of one for each draw. */
+const drawnRows = ({ points }: Stability): ReadonlyArray<Drawn> =>
+  points.map(({ coordinates, metrics }, point) => ({
+    point, coordinates,
+    metrics: Object.fromEntries(Object.entries(metrics).map(([name, { spread }]) => [name, spread === null ? null : { mean: spread.median, low: spread.low, high: spread.high }])),
+  }));
+
+const plainRow = ({ point, coordinates, metrics }: PointRow): Drawn => ({
+  point, coordinates,
+  metrics: Object.fromEntries(Object.entries(metrics).map(([name, found]) => [name, found === null ? null : { mean: found.mean, low: found.mean - (found.halfWidth ?? 0), high: found.mean + (found.halfWidth ?? 0) }])),
+});
+
+interface Drawn { readonly point: number; readonly coordinates: PointRow["coordinates"]; readonly metrics: Readonly<Record<string, { readonly mean: number; readonly low: number; readonly high: number } | null>> }
+
+const valueOf = (row: Drawn, metric: MetricName): Pick<SweepMark, "y" | "low" | "high"> => {
   const found = row.metrics[metric] ?? null;
   if (found === null) return { y: null, low: 0, high: 0 };
-  return { y: found.mean, low: found.mean - (found.halfWidth ?? 0), high: found.mean + (found.halfWidth ?? 0) };
+  return { y: found.mean, low: found.low, high: found.high };
 };
 
-const named = (axis: string | null, row: PointRow): string => (axis === null ? "" : String(row.coordinates[axis]));
+const named = (axis: string | null, row: Drawn): string => (axis === null ? "" : String(row.coordinates[axis]));
 
 /** One panel for each combination of the axes beside the design. */
 const indicesFigure = (found: ReadonlyArray<Sensitivity>, common: Pick<IndicesFigure, "title" | "notes" | "metric">): IndicesFigure => ({
@@ -35,13 +50,16 @@ const indicesFigure = (found: ReadonlyArray<Sensitivity>, common: Pick<IndicesFi
   })),
 });
 
-export const figureOf = ({ declaration }: Pick<Declared, "declaration">, { rows, front, sensitivity }: Pick<Described, "rows" | "front" | "sensitivity">): DeclaredFigure | null => {
+export const figureOf = ({ declaration }: Pick<Declared, "declaration">, { rows: all, front, sensitivity, stability }: Pick<Described, "rows" | "front" | "sensitivity" | "stability">): DeclaredFigure | null => {
   const shown = declaration.picture;
   if (shown === null) return null;
-  const notes = [...new Set(allAxes(declaration).flatMap(({ whatIf }) => (whatIf === null ? [] : [`What if: ${whatIf}.`])))];
+  const isDrawn = declaration.uncertain !== null && stability !== null;
+  const rows = isDrawn ? drawnRows(stability) : all.map(plainRow);
+  const drawnNote = isDrawn ? [`Medians over ${stability.draws} draws of ${stability.facts.length} uncertain facts; lines from 5 % to 95 % of the draws.`] : [];
+  const notes = [...drawnNote, ...new Set(allAxes(declaration).flatMap(({ whatIf }) => (whatIf === null ? [] : [`What if: ${whatIf}.`])))];
   if (shown.kind === "indices") return indicesFigure(sensitivity.filter(({ metric }) => metric === shown.metric), { title: shown.title, notes, metric: labelOf(shown.metric) });
   const common = { title: shown.title, notes, log: false };
-  const isFront = (row: PointRow): boolean => front?.points.includes(row.point) ?? false;
+  const isFront = (row: Drawn): boolean => front?.points.includes(isDrawn ? row.point * (stability.draws + 1) : row.point) ?? false;
   switch (shown.kind) {
     case "lines":
       return {

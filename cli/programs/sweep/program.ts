@@ -9,7 +9,7 @@ import type { Command, Words } from "../../command.js";
 import { inFormat, type Answer, type OutputFile, type Program } from "../../program.js";
 import { withoutSecrets } from "../redis-words.js";
 import { typedCommand } from "../simulate.js";
-import { csvFile, describeSweep, type Described } from "./describe.js";
+import { conclusionsFile, csvFile, describeSweep, type Described } from "./describe.js";
 import { dryRun } from "./dry-run.js";
 import { loadDeclared, type Declared } from "./load.js";
 import { judged, tellJudged, type Judged } from "./engine/claims.js";
@@ -27,10 +27,13 @@ export type Picture = (declared: Declared, described: Described) => ReadonlyArra
 /** Without a number, any port that is free. */
 const livePort: Codec<number> = custom("port", (raw) => (raw === "" ? E.right(0) : E.isLeft(wholeNumber(1, 65535).decode(raw)) ? E.left(`should be a port between 1 and 65535, or nothing for any that is free, got ${String(raw)}`) : E.right(Number(raw))));
 
+const DRAWS = 200;
+const draws: Codec<number> = custom("draws", (raw) => (raw === "" ? E.right(DRAWS) : E.isLeft(wholeNumber(2, 1e5).decode(raw)) ? E.left(`should be how many draws, between 2 and 100000, or nothing for ${DRAWS}, got ${String(raw)}`) : E.right(Number(raw))));
+
 const fields = {
   ...shared, file: inputFile, store: absent(outputFile), workers, out: absent(outputFolder),
   ...whereFields,
-  "dry-run": switchedOn, "retry-failed": switchedOn, "fail-fast": switchedOn, "keep-going": switchedOn, live: absent(livePort),
+  "dry-run": switchedOn, "retry-failed": switchedOn, "fail-fast": switchedOn, "keep-going": switchedOn, live: absent(livePort), uncertain: absent(draws),
 };
 
 const exitOf = (made: Made): Exclude<Answer["exit"], undefined> => {
@@ -50,7 +53,7 @@ interface Args { readonly out: string | null; readonly format: "table" | "json";
 
 const answerOf = (declared: Declared, wishes: Wishes, made: Made, picture: Picture, args: Args, seconds: number, found: Judged | null): Answer => {
   const described = withJudged(declared, describeSweep(declared, made), found);
-  const files = args.out === null ? [] : [csvFile(declared, made), ...picture(declared, described)].map((file) => ({ ...file, path: join(args.out!, file.path) }));
+  const files = args.out === null ? [] : [csvFile(declared, made), ...conclusionsFile(described), ...picture(declared, described)].map((file) => ({ ...file, path: join(args.out!, file.path) }));
   const failed = made.settled.filter(({ run }) => run.state === "failed").length;
   return {
     stdout: inFormat(args.format, described),
@@ -77,7 +80,7 @@ export const sweepProgram = (picture: Picture) => (command: Command) => (given: 
     ])(given)),
     RTE.bindTo("args"),
     RTE.bind("where", ({ args }) => whereOf(args, resolve(args.store ?? DEFAULT_STORE))),
-    RTE.bind("declared", ({ args }) => loadDeclared(args.file)),
+    RTE.bind("declared", ({ args }) => loadDeclared(args.file, args.uncertain)),
     RTE.chain(({ args, where, declared }): Program<Answer> => (capabilities) => {
       const wishes: Wishes = { workers: args.workers, where, failFast: args["fail-fast"], retryFailed: args["retry-failed"], command: typedCommand(command, withoutSecrets(given)), store: capabilities.store(args.store ?? DEFAULT_STORE) };
       const nothing = (): null => null;

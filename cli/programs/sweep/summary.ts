@@ -2,6 +2,7 @@
 import type { Declaration, MetricName } from "../../../sim/sweep/declaration.js";
 import { coveredShare, paretoFront, turned } from "../../../sim/sweep/front.js";
 import { intervalOf, type Interval } from "../../../sim/sweep/interval.js";
+import { metricsIn } from "../../../sim/sweep/stability/claims.js";
 import type { Coordinates } from "../../../sim/sweep/constraint.js";
 import type { RunState, StoredRun } from "../../store.js";
 import type { Declared } from "./load.js";
@@ -23,11 +24,12 @@ export interface PointRow {
 }
 
 /** Every metric that the declaration looks at: named, aimed at or drawn. */
-export const shownMetrics = ({ metrics, aims, picture, stop }: Declaration): ReadonlyArray<MetricName> => [
+export const shownMetrics = ({ metrics, aims, picture, stop, claims }: Declaration): ReadonlyArray<MetricName> => [
   ...new Set([
     ...metrics,
     ...aims.map(({ metric }) => metric),
     ...(stop === null ? [] : [stop.metric]),
+    ...claims.flatMap(({ holds }) => metricsIn(holds) as ReadonlyArray<MetricName>),
     ...(picture === null ? [] : picture.kind === "lines" ? [picture.y] : picture.kind === "heat" ? [picture.colour] : picture.kind === "indices" ? [picture.metric] : [picture.x, picture.y]),
   ]),
 ];
