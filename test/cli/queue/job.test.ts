@@ -49,8 +49,9 @@ describe("a job", () => {
 
   it("that was changed anywhere is not run", async () => {
     const [{ parcel }] = (await parcelsOf("a.json", SMALL)) as [Awaited<ReturnType<typeof parcelsOf>>[number]];
-    const told = (change: (job: Record<string, any>) => void, documents: ReadonlyMap<string, unknown> = parcel.documents, code = "c0de"): string => {
-      const raw = JSON.parse(JSON.stringify(parcel.job)) as Record<string, unknown>;
+    interface Sent { code: string; command?: string; device: { document: string; edits: ReadonlyArray<object> }; request: { tokens: number; seed: number; activations?: string; mechanisms?: object; memory: object; plan: { cache: { hot: string } } } }
+    const told = (change: (job: Sent) => void, documents: ReadonlyMap<string, unknown> = parcel.documents, code = "c0de"): string => {
+      const raw = JSON.parse(JSON.stringify(parcel.job)) as Sent;
       change(raw);
       const read = readJob(raw);
       const opened = E.isRight(read) ? opener(digest, code)(read.right, documents) : read;

@@ -40,7 +40,7 @@ describe.skipIf(reason !== "")(`a sweep over Redis${reason}`, () => {
     server = await startRedis();
     declare(folder, "a.json", {});
     const pool = await begin("sweep", "a.json", "--workers", "1", "--store", freshStore(), "--format", "json").ended;
-    expect(pool.code).toBe(0);
+    if (pool.code !== 0) throw new Error(pool.stderr);
     alone = pool.stdout;
   });
   afterAll(async () => {
