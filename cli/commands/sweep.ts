@@ -18,7 +18,7 @@ export const sweepCommand: Command = {
   examples: [
     ["sweep experiments/sweeps/io-lanes/sweep.ts --dry-run", "what it would do, and how long that takes"],
     ["sweep experiments/sweeps/io-lanes/sweep.ts", "run it; again after Ctrl-C, and it goes on"],
-    ["sweep experiments/sweeps/lanes-uncertain/sweep.ts", "do its claims stand under other facts?"],
+    ["sweep experiments/sweeps/io-lanes/sweep.ts --live", "with a page that shows it while it runs"],
     ["sweep experiments/sweeps/io-lanes/sweep.ts --store /tmp/mine.duckdb --out /tmp/io-lanes", "kept elsewhere, with table and picture"],
   ],
   load: async () => {
