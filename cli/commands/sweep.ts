@@ -22,6 +22,7 @@ export const sweepCommand: Command = {
     ["sweep experiments/sweeps/io-lanes/sweep.ts", "run it; again after Ctrl-C, and it goes on"],
     ["sweep experiments/sweeps/io-lanes/sweep.ts --executor bullmq --redis redis://127.0.0.1:6379", "its runs made by every neuronlab worker of that server"],
     ["sweep experiments/sweeps/lanes-uncertain/sweep.ts --uncertain 16", "do its conclusions stand, should the facts that nobody measured be others?"],
+    ["sweep experiments/sweeps/io-lanes/sweep.ts --live", "with a page that shows it while it runs"],
     ["sweep experiments/sweeps/io-lanes/sweep.ts --store /tmp/mine.duckdb --out /tmp/io-lanes", "kept elsewhere, with table and picture"],
   ],
   load: async () => {
