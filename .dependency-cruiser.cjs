@@ -188,7 +188,7 @@ module.exports = {
           // The bundler puts it where the notebook kit has its own list.
           "^site/libraries\\.ts$",
           // Notebooks import them.
-          "^site/(index|figures|plan|pipeline|phone/page|build/vite\\.config)\\.ts$",
+          "^site/(index|figures|activations|plan|pipeline|phone/page|build/vite\\.config)\\.ts$",
           // bin/neuronlab.js calls it before anything else is loaded.
           "^cli/node/inlining\\.ts$",
           // A declaration is named on the command line and loaded then, as a user's own is.
