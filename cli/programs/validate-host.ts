@@ -22,7 +22,7 @@ const DEFAULTS = { seed: 1, out: "results/host/validate", tokens: { full: 24, qu
 
 const fieldsWith = (names: Names) => ({
   ...shared,
-  what: choice("host", "phone"),
+  what: choice("host", "phone", "trace"),
   device: optional(nameOrFile("device", names.device), THIS_HOST),
   quick: switchedOn,
   models: absent(words("name GGUF files")),

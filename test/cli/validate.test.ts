@@ -96,8 +96,8 @@ const typed = async (named: Readonly<Record<string, unknown>>): Promise<{ readon
 
 describe("what is typed", () => {
   it.each([
-    [{}, /host \| phone DIR: is missing/],
-    [{ what: "telephone" }, /host \| phone DIR: should be one of host, phone, got "telephone"/],
+    [{}, /host \| phone DIR \| trace FILE: is missing/],
+    [{ what: "telephone" }, /host \| phone DIR \| trace FILE: should be one of host, phone, trace, got "telephone"/],
     [{ what: "host", device: "oneplus-99" }, /--device: unknown device: oneplus-99; did you mean/],
     [{ what: "host", device: "oneplus-12", models: ["a.gguf", "a.gguf"] }, /--models: names a file twice/],
     [{ what: "host", device: "oneplus-12", repetitions: "0" }, /--repetitions: should be a whole number between 1 and 20/],
