@@ -25,7 +25,7 @@ const plotOf = (document: Document, panel: CurvePanel): SVGSVGElement => {
   const lines = (wanted: (row: (typeof rows)[number]) => boolean, strokeWidth: number, dash?: string) => Plot.line(rows.filter(wanted), { x: "x", y: "y", z: "curve", stroke: "colour", strokeWidth, ...(dash === undefined ? {} : { strokeDasharray: dash }) });
   const dashes = [...new Set(rows.map(({ dash }) => dash))];
   return Plot.plot({
-    document, width: WIDTH - 2 * EDGE, height: HEIGHT, marginLeft: 46, marginRight: 16, marginTop: 10, marginBottom: 44,
+    document, width: WIDTH - 2 * EDGE, height: HEIGHT, marginLeft: 46, marginRight: 26, marginTop: 10, marginBottom: 44,
     style: { fontFamily: FONT, fontSize: `${FONT_SIZE}px`, color: INK },
     x: { type: panel.xScale === "log" ? "log" : panel.xScale, label: null },
     y: { label: null, nice: true },

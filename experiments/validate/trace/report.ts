@@ -108,7 +108,8 @@ const page = (stored: Stored, command: string): string => {
   return `# The simulator's picture of neurons, against a trained model
 
 Written by \`${command}\`; do not edit. ${stored.tokens} tokens of a text that the model was not trained on, recorded neuron by neuron (docs/activation-trace.md). The simulator's statistics are
-fitted to the first ${stored.half} tokens; caches are warmed by them; everything is asked of the others. Seed ${stored.seed}.
+fitted to the first ${stored.half} tokens and caches are warmed by them; curves, likelihood and hit rates are asked of the others. Overlap, experts and company are counted over all of the text, and the speeds at the
+end are with the statistics of all of it. Drawn texts are of one seed (${stored.seed}), those of the overlap of five.
 
 ## What is off, worst first
 
