@@ -36,7 +36,7 @@ export const benchCommand: Command = {
     ["bench --model model.gguf -o sql", "for sqlite3, beside llama-bench's own rows"],
   ],
   load: async () => {
-    const [{ benchProgram }, { drawMemorySweep }, { drawingTools }] = await Promise.all([import("../programs/bench.js"), import("../../experiments/plots/memory-sweep.js"), import("../node/drawing.js")]);
+    const [{ benchProgram }, { drawMemorySweep }, { drawingTools }] = await Promise.all([import("../programs/bench/bench.js"), import("../../experiments/plots/memory-sweep.js"), import("../node/drawing.js")]);
     const draw: DrawComparison = (sweep) => {
       const { document, png } = drawingTools();
       const svg = drawMemorySweep(document, sweep);

@@ -32,5 +32,5 @@ export const generateCommand: Command = {
     ["generate --model model.gguf --prompt Once --temperature 0.8 --top-p 0.95 --seed 7", "sampled, and the same each time"],
     ["generate --model model.gguf --predictor model.predictor.gguf --prompt Once --audit", "only predicted neurons, and what that misses"],
   ],
-  load: async () => (await import("../programs/generate.js")).generateProgram(generateCommand),
+  load: async () => (await import("../programs/generate/generate.js")).generateProgram(generateCommand),
 };

@@ -14,5 +14,5 @@ export const importCommand: Command = {
     ["import report.json --device oneplus-12 --model llama-2-7b", "measured, simulated, and the error of each test"],
     ["import a.jsonl b.jsonl --device oneplus-13 --model qwen2-7b --format json", "two reports, for a program"],
   ],
-  load: async () => (await import("../programs/import.js")).importProgram(importCommand),
+  load: async () => (await import("../programs/llama-bench/import.js")).importProgram(importCommand),
 };

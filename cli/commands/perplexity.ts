@@ -25,5 +25,5 @@ export const perplexityCommand: Command = {
     ["perplexity --model model.gguf --text novel.txt --predictor model.predictor.gguf --audit", "what predicting costs, and what it misses"],
     ["perplexity --model model.flash --memory 900MB --text novel.txt --predictor model.predictor.gguf", "the same cost, from flash"],
   ],
-  load: async () => (await import("../programs/perplexity.js")).perplexityProgram(perplexityCommand),
+  load: async () => (await import("../programs/perplexity/perplexity.js")).perplexityProgram(perplexityCommand),
 };

@@ -15,5 +15,5 @@ export const probeCommand: Command = {
     ["probe --dir /mnt/models --out laptop.json", "another disk, and a file of your own: simulate --device laptop.json"],
     ["probe --only flash --format json", "the flash curve alone, as rows"],
   ],
-  load: async () => (await import("../programs/probe.js")).probeProgram(probeCommand),
+  load: async () => (await import("../programs/probe/probe.js")).probeProgram(probeCommand),
 };

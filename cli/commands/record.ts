@@ -20,5 +20,5 @@ export const recordCommand: Command = {
     ["record --model model.gguf --prompt-file text.txt --tokens 0 --out text.trace --spec model.json", "a long text, and the model as it behaves on it"],
     ["simulate --model ./model.json --activations text.trace --fidelity neuron --offload 50%", "the same text on a phone"],
   ],
-  load: async () => (await import("../programs/record.js")).recordProgram(recordCommand),
+  load: async () => (await import("../programs/record/record.js")).recordProgram(recordCommand),
 };

@@ -1,4 +1,4 @@
-/** Flags of every command that runs a model in the engine; programs/engine-setting.ts reads them. */
+/** Flags of every command that runs a model in the engine; programs/generate/engine-setting.ts reads them. */
 import type { Flag } from "../command.js";
 
 export const planFlag: Flag = { name: "plan", value: "FILE", help: "a plan, as simulate --save-plan or tune writes it; flags beside it win, and what cannot be mapped onto this machine is said" };

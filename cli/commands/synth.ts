@@ -35,5 +35,5 @@ export const synthCommand: Command = {
     ["synth --out bamboo-4.gguf --model bamboo-7b --layers 4", "four layers of a known model"],
     ["synth --check small.gguf --format json", "verify again, for a program to read"],
   ],
-  load: async () => (await import("../programs/synth.js")).synthProgram(synthCommand),
+  load: async () => (await import("../programs/synth/synth.js")).synthProgram(synthCommand),
 };

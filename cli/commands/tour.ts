@@ -16,8 +16,8 @@ export const tourCommand: Command = {
   ],
   load: async () => {
     const [{ tourProgram }, { generation }, { f10 }, { evaluate }, { report }, { drawingTools }] = await Promise.all([
-      import("../programs/tour.js"),
-      import("../programs/generate.js"),
+      import("../programs/tour/tour.js"),
+      import("../programs/generate/generate.js"),
       import("../../experiments/f10/experiment.js"),
       import("../../experiments/evaluate.js"),
       import("../../experiments/report.js"),

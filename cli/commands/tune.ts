@@ -33,7 +33,7 @@ export const tuneCommand: Command = {
   ],
   load: async () => {
     const [{ tuneProgram }, { drawFront }, { published }, { regretStudy }, { adaptationStudy }, { drawingTools }] = await Promise.all([
-      import("../programs/tune.js"),
+      import("../programs/tune/tune.js"),
       import("../../experiments/plots/front.js"),
       import("../../experiments/tuned/published.js"),
       import("../../experiments/planner-regret/study.js"),

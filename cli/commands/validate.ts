@@ -24,7 +24,7 @@ export const validateCommand: Command = {
   ],
   load: async () => {
     const [{ validateProgram }, { validateHostProgram }, { validateTunedProgram }, { validatePhoneProgram }, { validateTraceProgram }, { reportValidation }, { reportPhone }, { reportTrace }, { drawingTools }] = await Promise.all([
-      import("../programs/validate.js"), import("../programs/validate-host.js"), import("../programs/validate-tuned.js"), import("../programs/validate-phone.js"), import("../programs/validate-trace.js"), import("../../experiments/validate/report.js"), import("../../experiments/validate/phone/report.js"), import("../../experiments/validate/trace/report.js"), import("../node/drawing.js"),
+      import("../programs/validate/validate.js"), import("../programs/validate/host.js"), import("../programs/validate/tuned.js"), import("../programs/validate/phone.js"), import("../programs/validate/trace.js"), import("../../experiments/validate/report.js"), import("../../experiments/validate/phone/report.js"), import("../../experiments/validate/trace/report.js"), import("../node/drawing.js"),
     ]);
     const tools = drawingTools();
     return validateProgram({ host: validateHostProgram(reportValidation(tools)), tuned: validateTunedProgram, phone: validatePhoneProgram(reportPhone(tools)), trace: validateTraceProgram(reportTrace(tools)) })(validateCommand);

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { E, TE } from "../../sim/base/fp.js";
 import { badInput } from "../../sim/base/errors.js";
 import { execute } from "../../cli/run.js";
-import { benchProgram } from "../../cli/programs/bench.js";
-import { statistics } from "../../cli/programs/bench-rows.js";
+import { benchProgram } from "../../cli/programs/bench/bench.js";
+import { statistics } from "../../cli/programs/bench/rows.js";
 import type { BenchReport, BenchRequest, Engine, PhaseReport } from "../../engine/index.js";
 import { commandNamed, fake, given } from "../fakes/capabilities.js";
 

@@ -3,8 +3,8 @@ import { E, TE } from "../../sim/base/fp.js";
 import { badInput } from "../../sim/base/errors.js";
 import { encodePlan } from "../../sim/domain/plan.js";
 import { execute } from "../../cli/run.js";
-import { mapPlan } from "../../cli/programs/engine-plan.js";
-import { generateProgram } from "../../cli/programs/generate.js";
+import { mapPlan } from "../../cli/programs/generate/engine-plan.js";
+import { generateProgram } from "../../cli/programs/generate/generate.js";
 import type { Engine, GenerateReport, GenerateRequest, PhaseReport } from "../../engine/index.js";
 import { aPlan, commandNamed, fake, given } from "../fakes/capabilities.js";
 

@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { describeError } from "../../sim/base/errors.js";
 import { execute } from "../../cli/run.js";
-import { importProgram } from "../../cli/programs/import.js";
-import { readReport, readRun } from "../../cli/programs/llama-bench-report.js";
+import { importProgram } from "../../cli/programs/llama-bench/import.js";
+import { readReport, readRun } from "../../cli/programs/llama-bench/report.js";
 import { commandNamed, fake, given } from "../fakes/capabilities.js";
 
 /** A row as release 0.5.0 prints it (fields and order from its own -o json). */

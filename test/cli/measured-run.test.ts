@@ -6,10 +6,10 @@ import type { MeasuredRun } from "../../sim/domain/run.js";
 import { METRICS } from "../../sim/report/metrics.js";
 import { describeRun, summaryOf } from "../../sim/report/describe-run.js";
 import { execute } from "../../cli/run.js";
-import { generateProgram } from "../../cli/programs/generate.js";
+import { generateProgram } from "../../cli/programs/generate/generate.js";
 import { simulateProgram } from "../../cli/programs/simulate.js";
 import { traceProgram } from "../../cli/programs/trace.js";
-import { measuredRun, type Ran } from "../../cli/programs/measured-run.js";
+import { measuredRun, type Ran } from "../../cli/programs/generate/measured-run.js";
 import type { GenerateReport, GenerateRequest, PhaseReport, SpentReport, TimelineReport } from "../../engine/index.js";
 import { aPlan, commandNamed, fake, given } from "../fakes/capabilities.js";
 

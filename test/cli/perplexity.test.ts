@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { E, TE } from "../../sim/base/fp.js";
 import { badInput, type AppError } from "../../sim/base/errors.js";
 import { execute } from "../../cli/run.js";
-import { perplexityProgram } from "../../cli/programs/perplexity.js";
+import { perplexityProgram } from "../../cli/programs/perplexity/perplexity.js";
 import type { Asked, Capabilities, Ended } from "../../cli/program.js";
 import type { Engine, PerplexityReport, PerplexityRequest, PhaseReport } from "../../engine/index.js";
 import { commandNamed, fake, given } from "../fakes/capabilities.js";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { shippedModels } from "../../cli/node/profiles.js";
-import { weightsOf } from "../../cli/programs/packed-model.js";
+import { weightsOf } from "../../cli/programs/models/packed-model.js";
 import type { PackReport, RecordReport } from "../../engine/index.js";
 
 const folders: Array<string> = [];

@@ -4,7 +4,7 @@ import { badInput, disk, type AppError } from "../../sim/base/errors.js";
 import { packageRoot } from "../../cli/node/package.js";
 import { profileNames, readProfile, thisHost } from "../../cli/node/profiles.js";
 import { execute } from "../../cli/run.js";
-import { probeProgram } from "../../cli/programs/probe.js";
+import { probeProgram } from "../../cli/programs/probe/probe.js";
 import { devicesProgram } from "../../cli/programs/profiles.js";
 import { simulateProgram } from "../../cli/programs/simulate.js";
 import type { Engine, ProbeReport, ProbeRequest } from "../../engine/index.js";

@@ -5,7 +5,7 @@ import { badInput } from "../../sim/base/errors.js";
 import { decode } from "../../sim/base/decode.js";
 import { modelCodec } from "../../sim/domain/model.js";
 import { execute } from "../../cli/run.js";
-import { recordProgram } from "../../cli/programs/record.js";
+import { recordProgram } from "../../cli/programs/record/record.js";
 import { simulateProgram } from "../../cli/programs/simulate.js";
 import type { Engine, RecordReport, RecordRequest } from "../../engine/index.js";
 import { commandNamed, fake, given } from "../fakes/capabilities.js";

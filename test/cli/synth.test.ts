@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { E, TE } from "../../sim/base/fp.js";
 import { badInput, disk } from "../../sim/base/errors.js";
 import { execute } from "../../cli/run.js";
-import { synthProgram } from "../../cli/programs/synth.js";
+import { synthProgram } from "../../cli/programs/synth/synth.js";
 import type { Engine, SynthRequest, VerifyReport, VerifyRequest } from "../../engine/index.js";
 import { commandNamed, fake, given } from "../fakes/capabilities.js";
 

@@ -14,8 +14,8 @@ import { cellsOf, PHONE_MODELS } from "../../experiments/validate/phone/cells.js
 import { checkResidency, comparePolicies, curveOf } from "../../experiments/validate/phone/replay.js";
 import { reportPhone } from "../../experiments/validate/phone/report.js";
 import { execute } from "../../cli/run.js";
-import { validatePhoneProgram } from "../../cli/programs/validate-phone.js";
-import { validateProgram } from "../../cli/programs/validate.js";
+import { validatePhoneProgram } from "../../cli/programs/validate/phone.js";
+import { validateProgram } from "../../cli/programs/validate/validate.js";
 import { modelNamed, systemNamed } from "../arb/runs.js";
 import { commandNamed, fake, given } from "../fakes/capabilities.js";
 import { bare, headed, routes, state } from "../experiments/phone/recordings.js";

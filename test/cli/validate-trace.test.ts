@@ -6,8 +6,8 @@ import { E, TE } from "../../sim/base/fp.js";
 import { decodeTrace } from "../../sim/neurons/trace.js";
 import { reportTrace } from "../../experiments/validate/trace/report.js";
 import { execute } from "../../cli/run.js";
-import { validateProgram } from "../../cli/programs/validate.js";
-import { validateTraceProgram } from "../../cli/programs/validate-trace.js";
+import { validateProgram } from "../../cli/programs/validate/validate.js";
+import { validateTraceProgram } from "../../cli/programs/validate/trace.js";
 import { commandNamed, fake, given } from "../fakes/capabilities.js";
 import { told, writeSlow } from "../fakes/trace-writer.js";
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { describeError, exitCode, type AppError } from "../../sim/base/errors.js";
 import { bindingPath } from "../../engine/binding.js";
-import { measuredRun } from "../../cli/programs/measured-run.js";
+import { measuredRun } from "../../cli/programs/generate/measured-run.js";
 import { engine, GRANULARITIES, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type GenerateStep, type PackRequest, type TrainRequest, type TrainStep } from "../../engine/index.js";
 
 const built = existsSync(bindingPath());

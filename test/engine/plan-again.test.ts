@@ -8,8 +8,8 @@ import { decode } from "../../sim/base/decode.js";
 import { describeError, type AppError } from "../../sim/base/errors.js";
 import { encodePlan, planCodec, type Plan } from "../../sim/domain/plan.js";
 import { bindingPath } from "../../engine/binding.js";
-import { mapPlan } from "../../cli/programs/engine-plan.js";
-import { measuredRun } from "../../cli/programs/measured-run.js";
+import { mapPlan } from "../../cli/programs/generate/engine-plan.js";
+import { measuredRun } from "../../cli/programs/generate/measured-run.js";
 import { engine, type GenerateReport, type GenerateRequest, type SynthRequest } from "../../engine/index.js";
 
 const built = existsSync(bindingPath());

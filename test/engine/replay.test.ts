@@ -14,8 +14,8 @@ import { modelCodec, type ModelSpec } from "../../sim/domain/model.js";
 import { simulate } from "../../sim/inference/simulate.js";
 import { bindingPath } from "../../engine/binding.js";
 import { engine, GRANULARITIES, OVERLAPS, POLICIES, type GenerateRequest, type SynthRequest } from "../../engine/index.js";
-import { measuredRun } from "../../cli/programs/measured-run.js";
-import { encodePackedModel, packedModel } from "../../cli/programs/packed-model.js";
+import { measuredRun } from "../../cli/programs/generate/measured-run.js";
+import { encodePackedModel, packedModel } from "../../cli/programs/models/packed-model.js";
 import { decodeTrace, type ActivationTrace } from "../../sim/neurons/trace.js";
 import { deviceNamed, systemNamed } from "../arb/runs.js";
 

@@ -7,7 +7,7 @@ import { describeError, unknownName } from "../../sim/base/errors.js";
 import { encodePlan, planCodec, type Plan } from "../../sim/domain/plan.js";
 import { EFFORT, tune } from "../../sim/planner/tune.js";
 import { askOf, searchSerially } from "../../sim/planner/trials.js";
-import { mapPlan } from "../../cli/programs/engine-plan.js";
+import { mapPlan } from "../../cli/programs/generate/engine-plan.js";
 import { budgetsOf } from "../../experiments/tuned/published.js";
 import { cellAt, GIB, systemFor, type Shelf } from "../../experiments/study.js";
 import { deviceNamed, modelNamed, systemNamed } from "../arb/runs.js";

@@ -4,7 +4,7 @@ import type { AppError } from "../../../sim/base/errors.js";
 import type { Experiment, Lab, Result } from "../../../experiments/experiment.js";
 import type { Words } from "../../command.js";
 import type { Capabilities, OutputFile, Program } from "../../program.js";
-import type { Generated } from "../generate.js";
+import type { Generated } from "../generate/generate.js";
 
 /** Handed in, so that tests bring their own. */
 export interface Parts {

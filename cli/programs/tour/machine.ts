@@ -4,8 +4,8 @@ import { E, TE, pipe, type TaskEither } from "../../../sim/base/fp.js";
 import { decode, parseJson } from "../../../sim/base/decode.js";
 import type { AppError } from "../../../sim/base/errors.js";
 import { deviceCodec, type DeviceProfile } from "../../../sim/domain/device.js";
-import { describeDevice } from "../describe-probe.js";
-import { measure, profileOf } from "../probe.js";
+import { describeDevice } from "../probe/describe.js";
+import { measure, profileOf } from "../probe/probe.js";
 import { lines } from "./lines.js";
 import type { TourContext, Work } from "./context.js";
 

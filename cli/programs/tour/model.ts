@@ -10,7 +10,7 @@ import { cutOf, wholeSegments } from "../../../sim/inference/gated/cut.js";
 import { planOf } from "../../../experiments/validate/plan.js";
 import type { Cell, ModelShape } from "../../../experiments/validate/cells.js";
 import { loadSystem } from "../load.js";
-import { preparedFile, preparedShape, type Preparation, type Ready, type Reading } from "../prepared.js";
+import { preparedFile, preparedShape, type Preparation, type Ready, type Reading } from "../models/prepared.js";
 import { showShare } from "../../../sim/report/table.js";
 import { lines } from "./lines.js";
 import { stoppable, type TourContext, type Work } from "./context.js";

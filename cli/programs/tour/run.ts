@@ -6,9 +6,9 @@ import type { DeviceProfile } from "../../../sim/domain/device.js";
 import { encodePlan } from "../../../sim/domain/plan.js";
 import { encodeRecord, type MeasuredRun } from "../../../sim/domain/run.js";
 import { compared, outcomeOf, type CellResult, type Outcome } from "../../../experiments/validate/compare.js";
-import { measuredRun, type Ran } from "../measured-run.js";
-import { encodePackedModel } from "../packed-model.js";
-import { predictionOf } from "../prepared.js";
+import { measuredRun, type Ran } from "../generate/measured-run.js";
+import { encodePackedModel } from "../models/packed-model.js";
+import { predictionOf } from "../models/prepared.js";
 import type { TourContext, Work } from "./context.js";
 import type { TourModel } from "./model.js";
 

@@ -1,6 +1,6 @@
 /** What is compared: one test of one model with one number of threads, one limit and one state of the page cache. Pure. */
-import type { Configuration } from "../bench-words.js";
-import { testOf, type Row } from "../bench-rows.js";
+import type { Configuration } from "../bench/words.js";
+import { testOf, type Row } from "../bench/rows.js";
 
 /**
  * Of the files that are run. warm: read through before the process starts, as far as the limit keeps them, and each test is run once unmeasured; a

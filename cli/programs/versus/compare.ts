@@ -2,8 +2,8 @@
 import { E, pipe, TE, type Either, type TaskEither } from "../../../sim/base/fp.js";
 import { unsupported, type AppError } from "../../../sim/base/errors.js";
 import { inFormat, type Answer, type Capabilities, type FileFacts, type Program, type Rival } from "../../program.js";
-import { DEFAULTS, type BenchArgs, type Configuration } from "../bench-words.js";
-import { formatted } from "../llama-bench-formats.js";
+import { DEFAULTS, type BenchArgs, type Configuration } from "../bench/words.js";
+import { formatted } from "../llama-bench/formats.js";
 import { cellsOf, type Cell, type Finished, type PageCache } from "./cell.js";
 import { describeComparison, missing, toldOf } from "./describe.js";
 import { reportFiles, type DrawComparison } from "./report.js";

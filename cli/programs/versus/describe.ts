@@ -1,7 +1,7 @@
 /** A comparison in words: rows, ratios with their interval, how llama.cpp was run, what is missing. Pure. */
 import type { Rival } from "../../program.js";
-import type { Row } from "../bench-rows.js";
-import { describeRows, markdown, memoryOf, shorter } from "../describe-bench.js";
+import type { Row } from "../bench/rows.js";
+import { describeRows, markdown, memoryOf, shorter } from "../bench/describe.js";
 import { nameOf, testIn, type Baseline, type Cell, type Finished } from "./cell.js";
 import { ratiosOf, rowsIn, type Ratio } from "./ratio.js";
 import { describeGap } from "./rounds.js";

@@ -1,6 +1,6 @@
 /** Pairs of repetitions to a ratio with its interval, and rounds to one row. Pure. */
 import { medianInterval, type Interval } from "../../../experiments/median-interval.js";
-import { median, statistics, type Row } from "../bench-rows.js";
+import { median, statistics, type Row } from "../bench/rows.js";
 import { isSame, testIn, type Against, type Cell, type Finished, type Measured } from "./cell.js";
 
 export interface Ratio extends Interval {

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import type { MemorySweep } from "../../../experiments/plots/memory-sweep.js";
 import { showBytes } from "../../../sim/base/units.js";
 import type { DiskFacts, MachineFacts, MemoryLimits, OutputFile, Rival } from "../../program.js";
-import { median } from "../bench-rows.js";
-import { describeRows } from "../describe-bench.js";
-import { formatted } from "../llama-bench-formats.js";
+import { median } from "../bench/rows.js";
+import { describeRows } from "../bench/describe.js";
+import { formatted } from "../llama-bench/formats.js";
 import { nameOf, testIn, type Finished } from "./cell.js";
 import { cautions, describeBaselines, describeRatios, interval, missing, type Told } from "./describe.js";
 

@@ -2,8 +2,8 @@
 import { E, type Either } from "../../../sim/base/fp.js";
 import type { AppError } from "../../../sim/base/errors.js";
 import type { Capabilities, FileFacts, Rival } from "../../program.js";
-import type { Row } from "../bench-rows.js";
-import type { BenchArgs } from "../bench-words.js";
+import type { Row } from "../bench/rows.js";
+import type { BenchArgs } from "../bench/words.js";
 import { nameOf, type Against, type Baseline, type Cell, type Finished, type Gap, type Who } from "./cell.js";
 import { candidatesOf, ourCommand, takeTurn, theirCommand, theirFile, type Candidate, type Command } from "./turn.js";
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { E, TE, pipe, type TaskEither } from "../../../sim/base/fp.js";
 import { parseJson } from "../../../sim/base/decode.js";
 import type { AppError } from "../../../sim/base/errors.js";
-import { wordsOf } from "../bench-words.js";
+import { wordsOf } from "../bench/words.js";
 import { testIn, type Cell, type Finished } from "./cell.js";
 import type { Setting } from "./rounds.js";
 import { theirFile } from "./turn.js";

@@ -3,9 +3,9 @@ import { E, pipe, TE, type Either, type TaskEither } from "../../../sim/base/fp.
 import { parseJson } from "../../../sim/base/decode.js";
 import { badInput, fault, type AppError } from "../../../sim/base/errors.js";
 import type { Capabilities, Ended, Rival, RivalBuild, Spent } from "../../program.js";
-import { testOf, type Row } from "../bench-rows.js";
-import { wordsOf, type BenchArgs } from "../bench-words.js";
-import { readRun } from "../llama-bench-report.js";
+import { testOf, type Row } from "../bench/rows.js";
+import { wordsOf, type BenchArgs } from "../bench/words.js";
+import { readRun } from "../llama-bench/report.js";
 import { nameOf, testIn, type Cell, type Usage, type Who } from "./cell.js";
 
 /** What one turn gave: a row, or the reason of a gap. */

@@ -4,7 +4,7 @@ import type { AppError, Mistake } from "../../../../sim/base/errors.js";
 import type { Coordinates } from "../../../../sim/sweep/constraint.js";
 import { allAxes, type Declaration } from "../../../../sim/sweep/declaration.js";
 import { SWITCHES, type EngineBase, type EngineWord } from "../../../../sim/sweep/engine-words.js";
-import { generationArgs } from "../../generate.js";
+import { generationArgs } from "../../generate/generate.js";
 
 /** Words and values, in the order of nothing: whoever needs an order sorts them. */
 export type PointWords = EngineBase;

@@ -1,0 +1,87 @@
+/** Real runs of cells: each in a process of its own, in the order of the turns, kept one by one so that an interrupted validation goes on where it was. */
+import { basename, dirname, join } from "node:path";
+import { E, TE, pipe, type TaskEither } from "../../../sim/base/fp.js";
+import { decode, parseJson } from "../../../sim/base/decode.js";
+import { fault, unsupported, type AppError } from "../../../sim/base/errors.js";
+import { encodePlan, planCodec, type Plan } from "../../../sim/domain/plan.js";
+import type { MeasuredRun } from "../../../sim/domain/run.js";
+import { outcomeOf, type Outcome } from "../../../experiments/validate/compare.js";
+import type { Turn } from "../../../experiments/validate/cells.js";
+import type { Capabilities } from "../../program.js";
+import type { Prepared } from "../models/prepared.js";
+import { PROMPT } from "./models.js";
+
+/** What is run under an id: a packed model with a plan, or with so much memory and the engine's own choices. */
+export interface Contender { readonly id: string; readonly prepared: Prepared; readonly with: { readonly plan: Plan } | { readonly memory: number } }
+
+/** One run as it is kept. */
+export interface KeptRun extends Turn { readonly outcome: Outcome; readonly plan: unknown }
+export interface Kept { readonly schema: "neuronlab/validation-runs@1"; readonly key: string; readonly runs: ReadonlyArray<KeptRun> }
+
+const turnId = ({ cell, repetition, reference }: Turn): string => `${cell} ${repetition} ${reference}`;
+
+const keptIn = (text: string | null, key: string): ReadonlyArray<KeptRun> => {
+  if (text === null) return [];
+  const raw = parseJson("kept runs", text);
+  if (E.isLeft(raw)) return [];
+  const kept = raw.right as Kept;
+  return kept.schema === "neuronlab/validation-runs@1" && kept.key === key ? kept.runs : [];
+};
+
+/** The plan that a run had, as the record says. */
+export const planOfRun = (run: KeptRun): E.Either<AppError, Plan> => decode(planCodec, `the plan of ${run.cell}`)(run.plan);
+
+const runTurn = (capabilities: Capabilities, folder: string, turn: Turn, { id, prepared, with: given }: Contender, tokens: number): TaskEither<AppError, KeptRun | null> => {
+  const [plan, record] = [join(folder, "plan.json"), join(folder, "run.json")];
+  const chosen = "plan" in given ? ["--plan", plan] : ["--memory", `${given.memory}B`];
+  const words = ["generate", "--model", prepared.file, "--prompt", PROMPT, "--tokens", String(tokens + 1), ...chosen, "--save", record, "--ignore-end", "--format", "json"];
+  return pipe(
+    capabilities.write("plan" in given ? [{ path: plan, text: `${JSON.stringify(encodePlan(given.plan))}\n` }] : []),
+    TE.chain(() => capabilities.interruptible((signal) => pipe(
+      capabilities.runProgram({ command: [...capabilities.self, ...words], memory: null, cold: [], warm: [], signal }),
+      TE.map((ended) => ({ ended, stopped: signal.aborted })),
+    ))),
+    TE.chain(({ ended, stopped }): TaskEither<AppError, KeptRun | null> => {
+      if (stopped) return TE.right(null);
+      if (ended.exit !== 0) return TE.left(unsupported(`cell ${id} (${basename(prepared.file)})`, `its run ended with ${ended.exit === null ? (ended.signal ?? "no code") : `exit code ${ended.exit}`}: ${ended.stderr.trim().split("\n").slice(-3).join(" ")}`));
+      return pipe(
+        capabilities.readJson(record),
+        TE.chain(({ raw }) => {
+          const run = raw as MeasuredRun;
+          return run.origin === "measured" && run.tokens.length === tokens ? TE.right({ ...turn, outcome: outcomeOf(run), plan: run.plan }) : TE.left(fault(`the record of ${id} has ${run.tokens.length} tokens; ${tokens} were asked for`));
+        }),
+      );
+    }),
+  );
+};
+
+/** All turns that are not kept yet; null when it was interrupted. */
+export const runTurns = (capabilities: Capabilities, out: string, key: string, turns: ReadonlyArray<Turn>, contenders: ReadonlyArray<Contender>, tokens: number): TaskEither<AppError, ReadonlyArray<KeptRun> | null> => async () => {
+  const path = join(out, "runs.json");
+  const stored = await capabilities.readStored(path)();
+  if (E.isLeft(stored)) return stored;
+  const runs = [...keptIn(stored.right, key)];
+  const known = new Set(runs.map(turnId));
+  const left = turns.filter((turn) => !known.has(turnId(turn)));
+  if (known.size > 0) capabilities.log(`${known.size} of ${turns.length} runs are kept in ${path}; ${left.length} are left`)();
+  const gauge = capabilities.gauge(left.length, "runs");
+  for (const [done, turn] of left.entries()) {
+    const contender = contenders.find(({ id }) => id === turn.cell)!;
+    const run = await runTurn(capabilities, join(dirname(contender.prepared.file), "run"), turn, contender, tokens)();
+    if (E.isLeft(run) || run.right === null) {
+      gauge.end();
+      return run as E.Either<AppError, null>;
+    }
+    runs.push(run.right);
+    const kept: Kept = { schema: "neuronlab/validation-runs@1", key, runs };
+    const written = await capabilities.write([{ path, text: `${JSON.stringify(kept)}\n` }])();
+    if (E.isLeft(written)) {
+      gauge.end();
+      return written;
+    }
+    gauge.at(done + 1);
+  }
+  gauge.end();
+  const order = new Map(turns.map((turn, i) => [turnId(turn), i]));
+  return E.right(runs.filter((run) => order.has(turnId(run))).sort((a, b) => order.get(turnId(a))! - order.get(turnId(b))!));
+};
