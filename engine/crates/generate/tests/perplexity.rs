@@ -158,7 +158,8 @@ fn from_flash_it_is_the_same_bits_in_any_memory() {
     })
     .unwrap();
     let in_memory = run(&options(&packed), &what(64)).unwrap();
-    for segments in [(0, 0), (1 << 14, 1 << 14), (1 << 30, 1 << 30)] {
+    // The last has room for all up and down; a hot segment for all FFNs would mean that they are in memory whole.
+    for segments in [(0, 0), (1 << 14, 1 << 14), (1 << 14, 1 << 30)] {
         let from_flash = Options {
             memory: Some(1 << 30),
             segments: Some(segments),
