@@ -65,6 +65,10 @@ impl FlashFile {
     /// Opens a packed file and checks its header and all tables (not the data: see [`Self::verify`]). The memory it takes is
     /// bounded by the tables, which are bounded by the file's length, whatever the file says of itself.
     pub fn open(path: &Path) -> Result<Self, FlashError> {
+        // Before it is opened: that of a pipe would wait for a writer.
+        if std::fs::metadata(path).is_ok_and(|kind| !kind.is_file()) {
+            return Err(FlashError::malformed(path, 0, "not a regular file"));
+        }
         let file = File::open(path).map_err(|error| FlashError::io("open", path, 0, 0, &error))?;
         let kind = file.metadata().map_err(|error| FlashError::io("open", path, 0, 0, &error))?;
         if !kind.is_file() {

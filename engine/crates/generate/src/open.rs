@@ -24,6 +24,12 @@ impl ModelFile {
             path: path.to_path_buf(),
             source,
         };
+        // Opening a pipe would wait for a writer, for ever if there is none.
+        if std::fs::metadata(path).is_ok_and(|kind| !kind.is_file() && !kind.is_dir()) {
+            return Err(GenerateError::NotAModel {
+                path: path.to_path_buf(),
+            });
+        }
         let mut start = Vec::new();
         File::open(path)
             .map_err(failed)?

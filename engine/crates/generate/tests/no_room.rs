@@ -31,7 +31,8 @@ fn what_has_no_room_whole_runs_from_flash_as_if_no_sizes_were_given() {
     let (wanted, free) = loop {
         match (asked(needed, Some((u64::MAX, 0))), asked(needed, None)) {
             (Ok(wanted), Ok(free)) => break (wanted, free),
-            (Err(GenerateError::DoesNotFit { needed: more, .. }), _) | (_, Err(GenerateError::DoesNotFit { needed: more, .. })) => {
+            (Err(GenerateError::DoesNotFit { needed: more, .. }), _)
+            | (_, Err(GenerateError::DoesNotFit { needed: more, .. })) => {
                 assert!(more + (4 << 20) > needed && more < 512 << 20, "{more} after {needed}");
                 needed = more + (4 << 20);
             }

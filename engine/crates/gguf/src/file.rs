@@ -109,11 +109,17 @@ impl Gguf {
     /// Reads the header of the file at `path`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, GgufError> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(|error| GgufError::Io {
+        let failed = |error| GgufError::Io {
             doing: "opening",
             at: None,
             error,
-        });
+        };
+        // Opening a pipe would wait for a writer, for ever if there is none.
+        if std::fs::metadata(path).is_ok_and(|kind| !kind.is_file()) {
+            let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file");
+            return Err(failed(error).in_file(path));
+        }
+        let file = File::open(path).map_err(failed);
         file.and_then(Self::read).map_err(|error| error.in_file(path))
     }
 

@@ -313,6 +313,19 @@ fn getters_name_the_key_what_was_found_and_what_was_wanted() {
     assert_eq!(metadata.strings("list").unwrap().iter().collect::<Vec<_>>(), ["a", "b"]);
 }
 
+/// Opening one would wait for somebody to write into it.
+#[test]
+fn a_pipe_is_refused_and_not_waited_for() {
+    let pipe = std::env::temp_dir().join(format!("neuronlab-gguf-pipe-{}", std::process::id()));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (told, heard) = std::sync::mpsc::channel();
+    let opened = pipe.clone();
+    std::thread::spawn(move || told.send(Gguf::open(&opened).map(|_| ()).map_err(|error| error.to_string())));
+    let found = heard.recv_timeout(std::time::Duration::from_secs(20));
+    std::fs::remove_file(&pipe).unwrap();
+    assert!(found.expect("it waits").unwrap_err().contains("not a regular file"));
+}
+
 #[test]
 fn a_short_run_of_the_fuzzer_finds_nothing() {
     let mut random = Random::new(20_261_121);
