@@ -168,7 +168,7 @@ describe.skipIf(!built)(`the engine${reason}`, () => {
     const { shape } = await generated({ ...asking(packed), tokens: 1 });
     expect((await generated({ ...asking(packed), tokens: 1, planned: { name: "own", ...shape } })).shape).toEqual(shape);
     const fewer = await failed({ ...asking(packed), planned: { name: "own", ...shape, used: shape.used - 1 } });
-    expect(describeError(fewer)).toMatch(new RegExp(`made for own \\(.*, used ${shape.used - 1}, vocabulary \\d+\\), and the file holds another model \\(.*, used ${shape.used}, vocabulary \\d+\\)`));
+    expect(describeError(fewer)).toMatch(new RegExp(`made for own \\(.*, used ${shape.used - 1}\\), and the file holds another model \\(.*, used ${shape.used}\\)`));
     const wrong = await failed({ ...asking(packed), tokens: "many" as unknown as number });
     expect([wrong._tag, exitCode(wrong)]).toEqual(["Fault", 70]);
     expect(await engine.pack(packing(absent, join(folder, "x.flash")), quiet)()).toEqual(E.left({ _tag: "BadInput", where: absent, mistakes: [{ path: "(whole)", message: "there is no such file" }] }));
