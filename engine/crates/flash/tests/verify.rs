@@ -14,11 +14,15 @@ use flash::{
 const BACKENDS: [BackendChoice; 3] = [BackendChoice::Lanes(1), BackendChoice::Lanes(3), BackendChoice::Uring(8)];
 
 fn packed(scratch: &Scratch, arrangement: Arrangement) -> Arc<FlashFile> {
+    packed_in_groups(scratch, arrangement, 4)
+}
+
+fn packed_in_groups(scratch: &Scratch, arrangement: Arrangement, group: u32) -> Arc<FlashFile> {
     let model = Model::write(scratch, Shape { experts: 2, ..SMALL });
     let options = PackOptions {
         arrangement,
         down: DownChoice::TransposedQ8,
-        group: GroupChoice::Fixed(4),
+        group: GroupChoice::Fixed(group),
         ..PackOptions::default()
     };
     model.pack(&scratch.file("packed"), &options).0
@@ -57,10 +61,14 @@ impl Drop for Damage<'_> {
 }
 
 fn reader(file: &Arc<FlashFile>, backend: BackendChoice, largest_gap: u64) -> Reader {
+    reader_in_chunks(file, backend, largest_gap, 2)
+}
+
+fn reader_in_chunks(file: &Arc<FlashFile>, backend: BackendChoice, largest_gap: u64, pages: u64) -> Reader {
     let options = ReaderOptions {
         backend,
         largest_gap,
-        largest_read: 8192,
+        largest_read: pages * PAGE,
         ..ReaderOptions::default()
     };
     Reader::open(file, options).unwrap()
@@ -131,6 +139,81 @@ fn a_bit_that_flips_anywhere_is_found_by_whatever_reads_its_page() {
             }
             assert!(reader.statistics().verified > 0);
         }
+    }
+}
+
+/// Places where a loop over so many pages, or over chunks of them, could leave one out: both ends, both sides of the first and of the
+/// last border of two chunks, and one in the middle.
+fn edges(pages: u64, chunk: u64) -> Vec<u64> {
+    let last_border = (pages - 1) / chunk * chunk;
+    let mut edges = vec![0, 1, pages / 2, pages - 2, pages - 1];
+    if last_border > 0 {
+        edges.extend([chunk - 1, chunk, last_border - 1, last_border]);
+    }
+    edges.sort_unstable();
+    edges.dedup();
+    edges
+}
+
+#[test]
+fn the_first_and_the_last_page_of_a_long_span_and_of_its_chunks_are_verified_too() {
+    for arrangement in [Arrangement::Bundles, Arrangement::Matrices] {
+        let scratch = Scratch::new();
+        let file = packed(&scratch, arrangement);
+        let span = file.layers()[1].expert_span(1);
+        let pages = span.bytes / PAGE;
+        assert!(pages > 20, "{pages} pages are no long span");
+        for backend in BACKENDS {
+            // Chunks of one page, of two, a number that leaves a shorter last one, and all in one.
+            for chunk in [1, 2, pages / 2 - 1, 2 * pages] {
+                let reader = reader_in_chunks(&file, backend, 0, chunk);
+                let expert = || ask(&reader, Target::Expert { layer: 1, expert: 1 });
+                for page in edges(pages, chunk) {
+                    let offset = span.offset + page * PAGE;
+                    let what = format!("page {page} of {pages}, {chunk} in a chunk, {backend:?}");
+                    // Its first byte or its last.
+                    let _damage = Damage::new(&file, offset + page % 2 * (PAGE - 1));
+                    let error = expert().expect_err(&what);
+                    assert_eq!(page_of(error).0, offset, "{what}");
+                }
+                expert().unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn every_page_of_spans_that_share_a_read_is_verified() {
+    let scratch = Scratch::new();
+    let file = packed_in_groups(&scratch, Arrangement::Bundles, 128);
+    let layer = &file.layers()[0];
+    let gap = layer.part_span(0, 1).bytes;
+    let gates = [0, 1].map(|group| Request {
+        tag: 1,
+        target: Target::Cluster {
+            layer: 0,
+            expert: 1,
+            part: Part::Gate,
+            groups: group..group + 1,
+        },
+    });
+    // Chunks with pages of one of the two at most, and one with both.
+    for (backend, chunk) in BACKENDS.into_iter().flat_map(|backend| [(backend, 3), (backend, 64)]) {
+        let reader = reader_in_chunks(&file, backend, gap, chunk);
+        for group in [0, 1] {
+            let span = layer.part_span(1, 2 * group);
+            assert!(span.bytes > 3 * PAGE, "longer than a chunk");
+            for offset in (span.offset..span.end()).step_by(PAGE as usize) {
+                let _damage = Damage::new(&file, offset + PAGE / 2);
+                reader.submit(&gates).unwrap();
+                while let Some(completion) = reader.wait() {
+                    let what = format!("offset {offset} of {span:?}, {chunk} pages in a chunk, {backend:?}");
+                    assert_eq!(page_of(completion.outcome.expect_err(&what)).0, offset, "{what}");
+                }
+            }
+        }
+        let statistics = reader.statistics();
+        assert_eq!(statistics.merged * 2, statistics.requests, "both in one read");
     }
 }
 

@@ -374,8 +374,7 @@ mod tests {
             assert!(divided(needed + 2 * all, prompt).unwrap().decode.cold > 0);
             for less in (held..needed).rev().step_by(100_000) {
                 match divided(less, prompt) {
-                    // What the segments hold themselves needs no memory beside them.
-                    Ok(_) => {}
+                    Ok(_) => panic!("{needed} bytes were told to be the least for a prompt of {prompt}, and {less} suffice"),
                     Err(GenerateError::DoesNotFit { needed: again, .. }) => {
                         assert_eq!(again, needed, "{less} bytes, prompt {prompt}")
                     }

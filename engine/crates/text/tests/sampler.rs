@@ -275,3 +275,50 @@ fn the_quick_selection_keeps_what_a_full_sort_keeps() {
         assert_eq!(seen, possible, "{options:?} over {count} logits");
     }
 }
+
+/// A selection whose border has a margin is right where logits are far apart. Here they are neighbouring numbers, and in some orders
+/// the border rises time after time by as little as there is.
+#[test]
+fn the_quick_selection_tells_neighbouring_numbers_apart() {
+    let mut random = text::Random::new(12);
+    for k in [2, 5, 70] {
+        // More than the selection stores before it cuts, several times over.
+        let count = 3 * (2 * k).max(k + 64);
+        for base in [1.0_f32, -3.7, 1e-3, 24.31] {
+            // One after another, from below: each is among the k best when it comes.
+            let mut rising = vec![base];
+            while rising.len() < count {
+                rising.push(rising[rising.len() - 1].next_up());
+            }
+            let falling: Vec<f32> = rising.iter().rev().copied().collect();
+            let mut shuffled = rising.clone();
+            for index in (1..count).rev() {
+                shuffled.swap(index, random.bits() as usize % (index + 1));
+            }
+            // Few numbers, so that many are equal to the bar, beside many that are its neighbours.
+            let ties: Vec<f32> = (0..count).map(|_| rising[random.bits() as usize % (k + 2)]).collect();
+            // No two on a grid that is any coarser than the numbers' own.
+            let free: Vec<f32> = (0..count).map(|_| base + (random.unit() * 0.02) as f32).collect();
+            for (what, logits) in [
+                ("rising", rising),
+                ("falling", falling),
+                ("shuffled", shuffled),
+                ("ties", ties),
+                ("free", free),
+            ] {
+                let options = SamplerOptions {
+                    temperature: 50.0,
+                    top_k: k,
+                    seed: k as u64,
+                    ..Default::default()
+                };
+                let possible = possible_slow(&options, &logits);
+                let mut seen = draws(options, &logits, k * 30);
+                seen.sort_unstable();
+                seen.dedup();
+                // All are as likely: after 30 draws for each, one in 10^13 is unseen.
+                assert_eq!(seen, possible, "top-k {k}, {what} from {base}");
+            }
+        }
+    }
+}
