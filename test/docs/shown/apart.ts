@@ -53,7 +53,7 @@ export const APART: ReadonlyArray<Apart> = [
   { shows: "node engine/adaptation.mjs", why: "measures this machine for a quarter of an hour", instead: { files: filesNamed } },
   { shows: /^npm run build && node engine\/fuzz\/seeds\.mjs$/, why: "writes into the tree, for cargo-fuzz", instead: { files: filesNamed } },
   { shows: /^npm run versus/, why: "minutes to an hour, on gigabytes", instead: { files: () => ["engine/rivals/llama.cpp/host-comparison.mjs"] } },
-  { shows: /^npm run bench(?: -- (?:kernel|neurons|inference|kernels))?$/, why: "builds anew, then measures for minutes", instead: { files: () => ["test/bench/main.ts", "dist/test/bench/main.js"] } },
+  { shows: /^npm run bench(?: (?:-- )?(?:kernel|neurons|inference|kernels|sweep))?$/, why: "builds anew, then measures for minutes", instead: { files: () => ["test/bench/main.ts", "dist/test/bench/main.js"] } },
   // Of the program itself: what takes minutes, in a smaller form.
   run(/^(?:npx )?neuronlab probe$/, "minutes", "neuronlab probe --quick"),
   run(/^neuronlab probe --dir (\S+) --out laptop\.json$/, "minutes", "neuronlab probe --quick --dir /mnt/models --out laptop.json"),
@@ -72,5 +72,5 @@ export const APART: ReadonlyArray<Apart> = [
   run(/^neuronlab validate tuned(?: --quick)?$/, "makes its models, and minutes of rounds", "neuronlab validate tuned --quick --repetitions 1 --out tuned-here"),
   step("neuronlab validate trace", "a step of .ci/run by itself", "validate trace --check"),
   { shows: /^neuronlab (?:worker|sweep .* --executor )/, why: "needs a server of Redis, or a cluster; tests start real ones", instead: { files: () => ["test/cli/queue/queue.test.ts", "test/cli/queue/slurm.test.ts"] } },
-  run("neuronlab calibrate", "writes into the profiles", "neuronlab calibrate --dry-run"),
+  run(/^(?:npx )?neuronlab calibrate(?: --dry-run)?$/, "writes into the profiles, or takes minutes: once", "neuronlab calibrate --dry-run"),
 ];

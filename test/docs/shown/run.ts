@@ -20,7 +20,7 @@ const LIMIT_MS = 600_000;
 
 const here = (place: Place, text: string): string => place.paths.reduce((line, [shown, path]) => line.replaceAll(shown, path), text);
 
-/** `view` serves until it is ended: once it has printed an address that answers, it is ended as Ctrl-C ends it. */
+/** `view` serves until it is ended: once it has printed an address that answers, it is ended as Ctrl-C ends it. What npx makes of that signal is its own. */
 const SERVES = /neuronlab view\b/;
 
 const answers = async (address: string): Promise<boolean> => {
@@ -44,7 +44,7 @@ const start = async (place: Place, folder: string, line: string): Promise<Omit<E
     }
   };
   let said = "";
-  let asked = false;
+  let [asked, answered] = [false, false];
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding("utf8").on("data", (text: string) => {
       said = (said + text).slice(-20_000);
@@ -53,6 +53,7 @@ const start = async (place: Place, folder: string, line: string): Promise<Omit<E
       asked = true;
       void answers(address).then((yes) => {
         if (!yes) said += "\nits address does not answer with a page\n";
+        answered = yes;
         end(yes ? "SIGINT" : "SIGKILL");
         return yes;
       });
@@ -67,7 +68,7 @@ const start = async (place: Place, folder: string, line: string): Promise<Omit<E
   });
   clearTimeout(timer);
   process.off("exit", ends);
-  return { exit, seconds: (performance.now() - began) / 1e3, said };
+  return { exit: answered && exit === null ? 0 : exit, seconds: (performance.now() - began) / 1e3, said };
 };
 
 const digest = (file: string): string => {
