@@ -225,3 +225,32 @@ fn reads_of_no_more_clusters_than_the_depth_are_on_their_way() {
         }
     }
 }
+
+/// The same where the true gates decide: they are in memory, or come by requests, and up and down are read page by page.
+fn clusters_at_once_lossless(file: &Arc<FlashFile>, depth: u32, threads: usize) -> usize {
+    let reader = Watching::new(file);
+    let mut asked = options(1.0, 0.0, file);
+    asked.depth = depth;
+    let mut ffn = Offload::new(reader.clone(), Kernels::best(), Gating::Relu, 2, asked).unwrap();
+    decode_all(&mut ffn, threads, &work(6)).unwrap();
+    let seen = reader.seen.lock().unwrap();
+    seen.most_clusters
+}
+
+#[test]
+fn the_depth_holds_where_the_true_gates_decide() {
+    let folder = Folder::new();
+    let file = packed(&folder);
+    for threads in [1, 3] {
+        for depth in [1, 2, 3] {
+            let most = clusters_at_once_lossless(&file, depth, threads);
+            // Where a gate that was begun later ends first, the one that it waits for comes in beyond the depth.
+            let beyond = usize::from(threads > 1);
+            assert!(
+                (1..=depth as usize + beyond).contains(&most),
+                "depth {depth}, {threads} threads: {most}"
+            );
+        }
+        assert!(clusters_at_once_lossless(&file, 6, threads) > 1 + usize::from(threads > 1));
+    }
+}

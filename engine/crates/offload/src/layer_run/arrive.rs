@@ -271,6 +271,7 @@ impl LayerRun<'_> {
         // Looked up already, and this was its last read: the cluster is out of the pipeline.
         if gate.reads == 0 && cluster < state.next_look_up {
             state.in_flight -= 1;
+            state.reading -= 1;
         }
         Ok(())
     }

@@ -61,13 +61,13 @@ impl LayerRun<'_> {
         }
     }
 
-    /// The first cluster whose gate can be computed, if the pipeline has room. The one that all others wait for to look up always
-    /// has: clusters whose reads came back earlier may fill the depth before it.
+    /// The first cluster whose gate can be computed, if the pipeline has room. The one that all others wait for to look up has room too
+    /// where the depth is full of clusters that wait for it; where some wait for reads, those make room.
     fn next_gate(&self, state: &mut State<'_>) -> Option<u32> {
         let (place, &first) = state.lists.ready_gates.iter().enumerate().min_by_key(|(_, index)| **index)?;
         // Without a pipeline all gates are computed before any look-up: there is no depth to keep to.
         let is_full = self.overlap == Overlap::Cluster && state.in_flight >= self.depth.max(1);
-        if is_full && first != state.next_look_up && !self.is_predicted {
+        if is_full && !self.is_predicted && (first != state.next_look_up || state.reading > 0) {
             return None;
         }
         // The order of the others stays: they come ascending, so the first is the next one almost always.
@@ -105,6 +105,8 @@ impl LayerRun<'_> {
             }
             if state.lists.gates[index as usize].reads == 0 {
                 state.in_flight -= 1;
+            } else {
+                state.reading += 1;
             }
         }
         if released && state.error.is_none() {

@@ -190,6 +190,8 @@ pub(crate) struct State<'a> {
     pub(super) next_look_up: u32,
     /// Bytes of requests that have not been answered.
     pub(super) requested_bytes: usize,
+    /// Of those that are in flight, clusters that were looked up and wait for reads.
+    pub(super) reading: u32,
     pub(super) in_flight: u32,
     pub(super) blocks_left: u32,
     /// Requests that have not been answered, and reads of pages that have not.
@@ -288,6 +290,7 @@ impl<'a> State<'a> {
             next_look_up: 0,
             requested_bytes: 0,
             in_flight: 0,
+            reading: 0,
             blocks_left: blocks,
             requests_left: 0,
             pages_left: 0,
@@ -322,6 +325,7 @@ impl<'a> State<'a> {
             next_look_up: 0,
             requested_bytes: begun.requested_bytes,
             in_flight: 0,
+            reading: 0,
             requests_left: begun.requests_left,
             pages_left: 0,
             listening: false,
