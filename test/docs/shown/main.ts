@@ -35,7 +35,8 @@ copyCheckout(root, checkout);
 const programs = programsIn(checkout, join(scratch, "programs"));
 const place = {
   environment: { PATH: `${programs}:${process.env.PATH ?? ""}`, HOME: join(scratch, "home"), XDG_CACHE_HOME: cacheIn(join(scratch, "cache")), NO_COLOR: "1", CI: "true", LANG: "C.UTF-8" },
-  paths: [["/mnt/models", join(scratch, "disk")], ["/tmp/", `${join(scratch, "temporary")}/`]] as const,
+  // In this order: where all of this lies is below /tmp itself.
+  paths: [["/tmp/", `${join(scratch, "temporary")}/`], ["/mnt/models", join(scratch, "disk")]] as const,
   kept: join(scratch, "kept"),
 };
 for (const folder of ["home", "disk", "temporary", "kept"]) mkdirSync(join(scratch, folder));
