@@ -104,7 +104,7 @@ describe.skipIf(reason !== "")(`sweeps in Chromium${reason}`, () => {
   }, 300_000);
 
   it("those of a store are listed, and each has the numbers that results show prints, in the light, the dark and on a phone", async () => {
-    for (const one of [DESIGNED, REFUSED]) await printed("sweep", `${one.id}.json`, "--store", "a.duckdb");
+    for (const one of [ANALYTIC, DESIGNED, REFUSED]) await printed("sweep", `${one.id}.json`, "--store", "a.duckdb");
     const told = new Map<string, unknown>();
     for (const id of ["depths", "worth", "refused"]) told.set(id, await printed("results", "show", id, "--store", "a.duckdb"));
     const url = await shown();
