@@ -50,7 +50,8 @@ export interface SlurmJob {
 }
 
 export type Where =
-  | { readonly _tag: "Pool"; readonly workers: number | null }
+  /** `answering`: this process serves meanwhile, so a single worker is a thread of its own too. */
+  | { readonly _tag: "Pool"; readonly workers: number | null; readonly answering?: boolean }
   /** `owner` keeps what one store has asked for apart from what others have; `patience`, in seconds: how long nobody may be there. */
   | { readonly _tag: "Queue"; readonly queue: QueueAt; readonly owner: string; readonly patience: number }
   | { readonly _tag: "Slurm"; readonly slurm: SlurmJob };

@@ -7,7 +7,7 @@ import { runFeed } from "./pool.js";
 export const executing = (log: (line: string) => void): Execute => (where, feed, signal) => {
   switch (where._tag) {
     case "Pool":
-      return pipe(runFeed(feed, { workers: where.workers, signal }), TE.map(() => ({ notes: [] })));
+      return pipe(runFeed(feed, { workers: where.workers, answering: where.answering === true, signal }), TE.map(() => ({ notes: [] })));
     case "Queue":
       return async () => await (await import("./queue/submit.js")).submitting(where, log)(feed, signal)();
     case "Slurm":

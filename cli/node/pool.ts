@@ -97,9 +97,9 @@ export const oneByOne = async (threads: number): Promise<(inputs: RunInputs) => 
 };
 
 /** As many at once as there are workers; whatever settles lets the next begin. */
-export const runFeed = <K>(feed: Feed<K>, { workers, signal }: { readonly workers: number | null; readonly signal: AbortSignal }): TaskEither<AppError, void> => async () => {
+export const runFeed = <K>(feed: Feed<K>, { workers, answering = false, signal }: { readonly workers: number | null; readonly answering?: boolean; readonly signal: AbortSignal }): TaskEither<AppError, void> => async () => {
   const threads = workers ?? coreCount();
-  const one = threads <= 1 || !existsSync(workerFile) ? await oneInProcess() : await oneInThread(threads);
+  const one = (threads <= 1 && !answering) || !existsSync(workerFile) ? await oneInProcess() : await oneInThread(threads);
   await new Promise<void>((done, failed) => {
     const at = { under: 0, ended: false };
     const end = (how: () => void): void => {

@@ -63,6 +63,12 @@ const watched = (declared: Declared, { now }: Pick<Capabilities, "now">): Watche
   };
 };
 
+/** A page is asked for while runs go on. */
+const answering = (where: Wishes["where"]): Wishes["where"] => (sweep) => {
+  const found = where(sweep);
+  return found._tag === "Pool" ? { ...found, answering: true } : found;
+};
+
 /** As `make`, with a page for as long as it takes. */
 export const makeLive = <W extends { readonly of: Place }, F>(declared: Declared, wishes: Wishes, way: Way<W, F>, port: number): Program<Made> => (capabilities) =>
   pipe(
@@ -75,7 +81,7 @@ export const makeLive = <W extends { readonly of: Place }, F>(declared: Declared
         TE.chain(({ until }) => async () => {
           const end = new AbortController();
           const closed = until(end.signal)();
-          const made = await make(declared, { ...wishes, watch: state.watch }, way)(capabilities)();
+          const made = await make(declared, { ...wishes, watch: state.watch, where: answering(wishes.where) }, way)(capabilities)();
           await state.lastWord();
           end.abort();
           await closed;
