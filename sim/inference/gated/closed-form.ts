@@ -7,7 +7,7 @@ import { unitLaws } from "./cluster-uses.js";
 import { gatedCosts, type GatedCosts } from "./costs.js";
 import { gateReads, groupsOf, NO_READS, SUM_BLOCK, unitReads, wholeReads, type Cut, type Reads } from "./cut.js";
 import { demandOfLayer } from "./demand.js";
-import { afterFirstReads, afterSecondReads, besideFirstReads, besideSecondReads, besideGates } from "./layer.js";
+import { afterFirstReads, afterSecondReads, besideFirstReads, besideSecondReads, besideGates, windowOf } from "./layer.js";
 import { clearLayerUse, createLayerUse, neuronsOf, type LayerUse } from "./walk.js";
 
 export const costsOf = ({ device, model, system, plan, rates }: Setting): GatedCosts => gatedCosts(device, model, system, plan, rates);
@@ -118,6 +118,7 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
   const setting = fedByDram(asked);
   const costs = costsOf(setting);
   const { cut } = costs;
+  const { plan } = setting;
   const count = Math.max(1, threadCount(setting.plan.compute.threads));
   let ffn = 0;
   meanUses(setting, cut, (use) => {
@@ -134,20 +135,22 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
       copyNs += afterFirstReads(costs, use, c) + afterSecondReads(costs, use, c);
       makeNs += besideFirstReads(costs, use, c) + besideSecondReads(costs, use, c);
       reading += Math.min(1, use.firstReads[c]! + use.secondReads[c]!);
-      for (const [sum, reads, bytes] of [[first, use.firstReads[c]!, use.firstBytes[c]!], [second, use.secondReads[c]!, use.secondBytes[c]!]] as const) {
-        sum.ns += costs.deviceNs(reads, bytes);
+      for (const [sum, reads, bytes, window] of [[first, use.firstReads[c]!, use.firstBytes[c]!, Infinity], [second, use.secondReads[c]!, use.secondBytes[c]!, windowOf(plan, use.secondReads[c]!)]] as const) {
+        sum.ns += costs.deviceNs(reads, bytes, window);
         sum.reads += reads;
         sum.bytes += bytes;
       }
     }
-    const latency = ({ reads, bytes }: typeof first): number => (reads > 0 ? costs.latencyNs(bytes / reads) : 0);
-    const waits = (of: typeof first): number => Math.max(of.ns, latency(of));
+    const waits = ({ ns, reads, bytes }: typeof first): number => ns + costs.flightNs(reads, bytes);
+    // Of one cluster's batch.
+    const flight = ({ reads, bytes }: typeof first, window?: number): number => costs.flightNs(reads / use.clusters, bytes / use.clusters, window);
+    const secondFlight = flight(second, windowOf(plan, second.reads / use.clusters));
     // Clusters that do not divide evenly among the threads end with one that others wait for.
     const uneven = (Math.ceil(use.clusters / count) - use.clusters / count) * mostGate;
     // The last cluster that was read is copied, and computed, when there is nothing else to do.
     const copyEach = copyNs / Math.max(1, reading);
     const lastBlock = (unitNs * count) / Math.max(1, use.clusters * Math.max(1, Math.ceil((use.neurons[0] ?? 1) / SUM_BLOCK) / count));
-    switch (setting.plan.mechanisms.overlap) {
+    switch (plan.mechanisms.overlap) {
       case "none":
         ffn += waits(first) + gateNs + uneven + waits(second) + unitNs + copyEach + Math.max(0, (copyNs + makeNs) / count - first.ns - second.ns);
         return;
@@ -158,8 +161,8 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
       }
       case "cluster": {
         const reads = first.ns + second.ns;
-        const fill = Math.max(0, latency(first) - first.ns / Math.max(1, use.clusters)) + (second.ns > 0 ? mostGate + latency(second) : first.ns > 0 ? mostGate : 0) + copyEach + lastBlock;
-        const rounds = (use.clusters / Math.min(setting.plan.pipeline.depth, use.clusters)) * (mostGate + latency(second) + (second.ns > 0 ? copyEach : 0));
+        const fill = flight(first) + (second.ns > 0 ? mostGate + secondFlight : first.ns > 0 ? mostGate : 0) + copyEach + lastBlock;
+        const rounds = (use.clusters / Math.min(plan.pipeline.depth, use.clusters)) * (mostGate + second.ns / use.clusters + secondFlight + (second.ns > 0 ? copyEach : 0));
         ffn += Math.max(gateNs + unitNs + (copyNs + makeNs) / count + uneven / 2, reads > 0 ? reads + fill : 0, rounds);
       }
     }

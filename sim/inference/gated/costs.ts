@@ -34,10 +34,14 @@ export interface GatedCosts {
   readonly ownNs: (reads: number, bytes: number) => number;
   readonly handedNs: (reads: number, bytes: number) => number;
   readonly copyNs: (bytes: number) => number;
-  /** Device time of so many reads of so many bytes in all, with as many under way as the plan allows. */
-  readonly deviceNs: (reads: number, bytes: number) => number;
-  /** The shortest that a read of so many bytes takes, until somebody hears of it. */
-  readonly latencyNs: (bytes: number) => number;
+  /**
+   * Device time of so many reads of so many bytes in all, of which up to `window` are under way at once; as many as the plan's lanes or
+   * ring allow, if it is not said. A command passes the device's server and, before and behind it, a path on which others are no
+   * obstacle: n at a time take n services and one path, as probes of 1 to 128 at a time show (docs/model.md).
+   */
+  readonly deviceNs: (reads: number, bytes: number, window?: number) => number;
+  /** How long after its device time the last of them has come, and somebody has heard of it. */
+  readonly flightNs: (reads: number, bytes: number, window?: number) => number;
   /** Sum blocks of an expert: stages of up and down that threads share. */
   readonly blocks: number;
 }
@@ -65,6 +69,7 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
   const wakeNs = (tables === null ? null : costOf(tables, "dispatch-parked", threads)) ?? rates.barrierNs;
   const aloneNs = (blockBytes: number): number => flash.latency.value + blockBytes / sequentialReadBandwidth(flash, Math.max(blockBytes, flash.sequential[0]!.block.value));
   const known = new Map<number, number>();
+  const knownPasses = new Map<number, { readonly serviceNs: number; readonly pathNs: number }>();
   /** With few reads under way each waits for its own latency: as was timed, or by Little's law. With many the device is the limit. */
   const readNs = (blockBytes: number): number => {
     const found = known.get(blockBytes);
@@ -74,6 +79,17 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
     known.set(blockBytes, ns);
     return ns;
   };
+  /** The two that give a read alone the time it takes alone, and as many as the plan allows what they take together. */
+  const passes = (blockBytes: number): { readonly serviceNs: number; readonly pathNs: number } => {
+    const found = knownPasses.get(blockBytes);
+    if (found !== undefined) return found;
+    const each = readNs(blockBytes);
+    const serviceNs = depth <= 1 ? each : Math.min(each, Math.max(0, (depth * each - aloneNs(blockBytes)) / (depth - 1)));
+    const passed = { serviceNs, pathNs: depth * (each - serviceNs) };
+    knownPasses.set(blockBytes, passed);
+    return passed;
+  };
+  const underWay = (window: number): number => Math.max(1, Math.min(depth, window));
   const cpuNs = (beside: number) => (reads: number, bytes: number): number => (reads <= 0 ? 0 : reads * (beside + (timed === null ? 0 : timed.cpuNs(bytes / reads))));
   const format = formatOf(model);
   const most = Math.min(device.cpu.bandwidth.value, device.dram.sustained.value);
@@ -101,8 +117,12 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
     ownNs: cpuNs(software.readCost?.own.value ?? 0),
     handedNs: cpuNs(software.readCost?.handed.value ?? 0),
     copyNs: software.cacheUpkeep === null ? () => 0 : (bytes) => bytes / software.cacheUpkeep!.value,
-    deviceNs: (reads, bytes) => (reads <= 0 ? 0 : reads * readNs(bytes / reads)),
-    latencyNs: (bytes) => aloneNs(bytes) + wakeNs,
+    deviceNs: (reads, bytes, window = depth) => {
+      if (reads <= 0) return 0;
+      const { serviceNs, pathNs } = passes(bytes / reads);
+      return reads * (serviceNs + pathNs / underWay(window));
+    },
+    flightNs: (reads, bytes, window = depth) => (reads <= 0 ? 0 : wakeNs + passes(bytes / reads).pathNs * Math.max(0, 1 - Math.max(1, reads) / underWay(window))),
     blocks,
   };
 };

@@ -24,6 +24,9 @@ export const afterSecondReads = (costs: GatedCosts, use: LayerUse, at: number): 
 /** And what fires is looked up. */
 export const besideGates = (costs: GatedCosts, use: LayerUse, at: number): number => costs.dispatchNs + (costs.cut.everyNeuron ? 0 : use.fired[at]! * costs.lookupNs);
 
+/** Of the reads that clusters ask for once their gates are known, only those of the clusters in the pipeline can be under way. */
+export const windowOf = ({ mechanisms, pipeline }: Plan, reads: number): number => (mechanisms.overlap === "cluster" ? Math.max(1, reads) * pipeline.depth : Infinity);
+
 /** Of a thread among `threads` in the products of up and down of a cluster, bytes/ns. */
 const unitRateOf = (costs: GatedCosts, use: LayerUse, at: number, threads: number): number => costs.unitRate(Math.max(1e-3, use.fired[at]! / use.neurons[at]!)) / threads;
 
@@ -47,8 +50,9 @@ export const buildLayer = (costs: GatedCosts, plan: Plan) => {
     const end = executor.flow(ALL_THREADS, WHAT.merge, costs.sumBytes, costs.dense, costs.barrierNs, layer);
     executor.after(end, attended);
     /** Reads, with the processor time of making them beside, and then the copying of what they brought, or what others brought before. */
-    const read = (what: number, reads: number, bytes: number, besideNs: number, copyNs: number, from: number): number => {
-      const came = reads <= 0 ? from : chain(executor.fixed(FLASH, what, costs.deviceNs(reads, bytes), costs.latencyNs(bytes / reads), layer), from);
+    const read = (what: number, reads: number, bytes: number, besideNs: number, copyNs: number, from: number, window?: number): number => {
+      const deviceNs = costs.deviceNs(reads, bytes, window);
+      const came = reads <= 0 ? from : chain(executor.fixed(FLASH, what, deviceNs, deviceNs + costs.flightNs(reads, bytes, window), layer), from);
       const copied = copyNs > 0 ? chain(executor.fixed(THREADS, WHAT.cache, copyNs, 0, layer), came) : came;
       if (reads <= 0 || besideNs <= 0) return copied;
       const made = chain(executor.fixed(THREADS, WHAT.cache, besideNs, 0, layer), from);
@@ -78,7 +82,7 @@ export const buildLayer = (costs: GatedCosts, plan: Plan) => {
         if (c >= depth) executor.after(gate, arrived[c - depth]!);
         const lookedUp = chain(chain(executor.fixed(ANY_TIME, WHAT.cache, 0, 0, layer), gate), c === 0 ? -1 : gates[c - 1]!);
         gates[c] = lookedUp;
-        arrived[c] = read(WHAT["read up+down"], use.secondReads[c]!, use.secondBytes[c]!, besideSecondReads(costs, use, c), afterSecondReads(costs, use, c), lookedUp);
+        arrived[c] = read(WHAT["read up+down"], use.secondReads[c]!, use.secondBytes[c]!, besideSecondReads(costs, use, c), afterSecondReads(costs, use, c), lookedUp, windowOf(plan, use.secondReads[c]!));
       }
     }
     const allUnits = overlap === "none" ? executor.fixed(ANY_TIME, WHAT.merge, 0, 0, layer) : -1;

@@ -17,11 +17,11 @@ import { bytesOf, createLayerUse } from "./walk.js";
 /** Costs of reads on a storage that becomes slower; `decoded` says how many tokens there were. */
 const slowing = (costs: GatedCosts, slow: SlowStorage, storage: Rates, decoded: () => number): GatedCosts => ({
   ...costs,
-  deviceNs: (reads, bytes) => {
-    const plain = costs.deviceNs(reads, bytes);
+  deviceNs: (reads, bytes, window) => {
+    const plain = costs.deviceNs(reads, bytes, window);
     return decoded() < slow.token ? plain : slowedNs(slow, storage, plain, reads, bytes);
   },
-  latencyNs: (bytes) => (slow.of === "all" && decoded() >= slow.token ? slow.factor : 1) * costs.latencyNs(bytes),
+  flightNs: (reads, bytes, window) => (slow.of === "all" && decoded() >= slow.token ? slow.factor : 1) * costs.flightNs(reads, bytes, window),
 });
 
 export const gatedWork = ({ device, model, system, plan, rates, request }: Setting, trace: ActivationTrace | null): Work => {
