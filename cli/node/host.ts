@@ -1,12 +1,14 @@
 /** What this machine has. Reads only; a tool that is absent is a fact and not a fault. */
 import { execFile } from "node:child_process";
 import { access, constants, readdir, statfs } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { cpus, freemem, release, totalmem, type } from "node:os";
 import { join } from "node:path";
 import { E, type TaskEither } from "../../sim/base/fp.js";
 import type { AppError } from "../../sim/base/errors.js";
 import type { HostFacts, MachineFacts } from "../program.js";
 import { coreCount } from "./pool.js";
+import { onPath } from "./rivals.js";
 
 const firstLine = (command: string, args: ReadonlyArray<string>): Promise<string | null> =>
   new Promise((done) => {
@@ -39,16 +41,28 @@ const nativeEngine = async (home: string): Promise<string | null> => {
   }
 };
 
+/** Loads it as a sweep would; no server is asked. */
+const bullmq = async (): Promise<string | null> => {
+  try {
+    await import("bullmq");
+    return `BullMQ ${(createRequire(import.meta.url)("bullmq/package.json") as { readonly version: string }).version}`;
+  } catch {
+    return null;
+  }
+};
+
 export const machineFacts = (): MachineFacts => ({ cores: coreCount(), cpu: cpus()[0]?.model.trim() ?? "unknown", memoryBytes: totalmem(), kernel: `${type()} ${release()}` });
 
 export const hostFacts = (home: string): TaskEither<AppError, HostFacts> => async () => {
   const results = join(home, "results");
-  const [freeDiskBytes, resultsThere, cargo, simpy, ns3, engine] = await Promise.all([
+  const [freeDiskBytes, resultsThere, cargo, simpy, ns3, sbatch, queue, engine] = await Promise.all([
     freeDisk(home),
     writable(results),
     firstLine("cargo", ["--version"]),
     firstLine("python3", ["-c", "import simpy; print('SimPy', simpy.__version__)"]),
     firstLine("pkg-config", ["--modversion", "ns3-core"]),
+    firstLine("sbatch", ["--version"]),
+    bullmq(),
     nativeEngine(home),
   ]);
   return E.right({
@@ -60,6 +74,9 @@ export const hostFacts = (home: string): TaskEither<AppError, HostFacts> => asyn
     cargo,
     simpy,
     ns3,
+    sbatch,
+    sbatchAt: onPath("sbatch"),
+    bullmq: queue,
     nativeEngine: engine,
   });
 };
