@@ -1,6 +1,6 @@
 /** Sweeps in a real browser: one that runs, redrawn as its runs end, and those of a store, with the numbers of the command line. */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { chromium, type Browser } from "playwright-core";
@@ -50,8 +50,8 @@ describe.skipIf(reason !== "")(`sweeps in Chromium${reason}`, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const shown = async (): Promise<string> => {
-    const serving = await serve([servedSweeps(storeAt(join(folder, "a.duckdb"))), { path: "/", folders: [{ name: "site", folder: site }] }], 0)();
+  const shown = async (store = "a.duckdb"): Promise<string> => {
+    const serving = await serve([servedSweeps(storeAt(join(folder, store))), { path: "/", folders: [{ name: "site", folder: site }] }], 0)();
     if (E.isLeft(serving)) throw new Error(JSON.stringify(serving.left));
     closing.push(serving.right.until(ended.signal)());
     return serving.right.url;
@@ -87,6 +87,43 @@ describe.skipIf(reason !== "")(`sweeps in Chromium${reason}`, () => {
     expect(await page.locator("img[src=x]").count()).toBe(0);
     expect(said).toEqual([]);
     expect(elsewhere(asked, address)).toEqual([]);
+    await context.close();
+  }, 300_000);
+
+  it("one of a store that lacks runs is looked at again while it is open, and no more once it has them all", async () => {
+    // Half of the runs, and nobody at work: where there is no Slurm, a job array is worked off by hand.
+    const bare = join(folder, "bin");
+    mkdirSync(bare);
+    const call = (...words: ReadonlyArray<string>): Promise<void> => new Promise((done, fail) => execFile(process.execPath, [BIN, ...words], { cwd: folder, env: { ...process.env, PATH: bare } }, (error) => (error === null ? done() : fail(error))));
+    const array = (): Promise<void> => call("sweep", "depths.json", "--store", "halves.duckdb", "--executor", "slurm", "--tasks", "2");
+    await array();
+    const slurm = join(folder, "halves.duckdb.slurm");
+    const jobs = join(slurm, readdirSync(slurm)[0]!, "batch-1");
+    const half = async (task: number): Promise<void> => {
+      await call("worker", "--jobs", jobs, "--task", String(task), "--workers", "1");
+      await array();
+    };
+    await half(0);
+    const url = await shown("halves.duckdb");
+    const { page, context, said, asked } = await opened(browser, `${url}sweeps.html`);
+    const sweep = page.locator("details.sweep");
+    const progress = sweep.locator("p.progress");
+    await sweep.locator("summary").click();
+    await page.waitForSelector("details.sweep[data-shown]");
+    expect(await progress.textContent()).toBe("6 of 12 runs; not finished, looked at again every 3 s");
+    expect(await sweep.locator("summary").textContent()).toMatch(/\(6 runs, 6 done; /);
+    expect(await sweep.locator("progress").evaluate((bar: HTMLProgressElement) => bar.value / bar.max)).toBe(0.5);
+    const speeds = async (): Promise<number> => (await sweep.locator(".points tbody td.number").allTextContents()).filter((text) => text !== "-").length;
+    const before = await speeds();
+    await half(1);
+    await page.waitForSelector('details.sweep[data-ended="true"]');
+    expect([before, await speeds()]).toEqual([6, 12]);
+    expect(await sweep.locator("summary").textContent()).toMatch(/\(12 runs, 12 done; /);
+    expect([await progress.isVisible(), await sweep.locator("progress").isVisible()]).toEqual([false, false]);
+    const often = asked.length;
+    await page.waitForTimeout(4000);
+    expect(asked.length).toBe(often);
+    expect([said, elsewhere(asked, url)]).toEqual([[], []]);
     await context.close();
   }, 300_000);
 
