@@ -1,13 +1,13 @@
 /** What this machine has. Reads only; a tool that is absent is a fact and not a fault. */
 import { execFile } from "node:child_process";
 import { access, constants, readdir, statfs } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { cpus, freemem, release, totalmem, type } from "node:os";
 import { join } from "node:path";
 import { E, type TaskEither } from "../../sim/base/fp.js";
 import type { AppError } from "../../sim/base/errors.js";
 import type { HostFacts, MachineFacts } from "../program.js";
 import { coreCount } from "./pool.js";
+import { queuesHere } from "./queue/here.js";
 import { onPath } from "./rivals.js";
 
 const firstLine = (command: string, args: ReadonlyArray<string>): Promise<string | null> =>
@@ -41,16 +41,6 @@ const nativeEngine = async (home: string): Promise<string | null> => {
   }
 };
 
-/** Loads it as a sweep would; no server is asked. */
-const bullmq = async (): Promise<string | null> => {
-  try {
-    await import("bullmq");
-    return `BullMQ ${(createRequire(import.meta.url)("bullmq/package.json") as { readonly version: string }).version}`;
-  } catch {
-    return null;
-  }
-};
-
 export const machineFacts = (): MachineFacts => ({ cores: coreCount(), cpu: cpus()[0]?.model.trim() ?? "unknown", memoryBytes: totalmem(), kernel: `${type()} ${release()}` });
 
 export const hostFacts = (home: string): TaskEither<AppError, HostFacts> => async () => {
@@ -62,7 +52,7 @@ export const hostFacts = (home: string): TaskEither<AppError, HostFacts> => asyn
     firstLine("python3", ["-c", "import simpy; print('SimPy', simpy.__version__)"]),
     firstLine("pkg-config", ["--modversion", "ns3-core"]),
     firstLine("sbatch", ["--version"]),
-    bullmq(),
+    queuesHere(),
     nativeEngine(home),
   ]);
   return E.right({
