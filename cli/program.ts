@@ -43,6 +43,11 @@ export interface HostFacts extends MachineFacts {
   readonly cargo: string | null;
   readonly simpy: string | null;
   readonly ns3: string | null;
+  /** Null also where it finds no cluster; `sbatchAt` is its path all the same. */
+  readonly sbatch: string | null;
+  readonly sbatchAt: string | null;
+  /** Null where it cannot be loaded. */
+  readonly bullmq: string | null;
   readonly nativeEngine: string | null;
 }
 

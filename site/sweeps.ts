@@ -9,10 +9,13 @@ interface SweepPage {
   readonly id: string; readonly title: string; readonly declared: string; readonly whatIf: ReadonlyArray<string>; readonly counts: ReadonlyArray<string>;
   readonly points: Cells; readonly sections: ReadonlyArray<Cells>; readonly failures: ReadonlyArray<{ readonly at: string; readonly state: string; readonly reason: string }>; readonly figure: DeclaredFigure | null;
 }
-interface Progress { readonly version: number; readonly ended: boolean; readonly done: number; readonly wanted: number; readonly reused: number; readonly failed: number; readonly refused: number; readonly secondsGone: number; readonly secondsLeft: number | null }
+/** Of a stored one: `wanted` is null before its page was made, `secondsGone` always, and `last` is when its newest run ended. */
+interface Progress { readonly version: number | string; readonly ended: boolean; readonly done: number; readonly wanted: number | null; readonly reused: number; readonly failed: number; readonly refused: number; readonly secondsGone: number | null; readonly secondsLeft: number | null; readonly last?: string }
 interface List { readonly live: boolean; readonly note: string; readonly sweeps: ReadonlyArray<{ readonly name: string; readonly id: string; readonly title: string; readonly runs: number; readonly done: number; readonly refused: number; readonly failed: number; readonly last: string; readonly declared: string; readonly code: string }> }
 
 const POLL_MS = 500;
+/** A store is a file that the sweep wants too. */
+const STORED_POLL_MS = 3000;
 
 const fetched = async <A>(path: string): Promise<A> => {
   const answer = await fetch(`./sweeps/${path}`);
@@ -43,73 +46,122 @@ const parts = (page: SweepPage): ReadonlyArray<HTMLElement> => [
 
 const showSeconds = (seconds: number): string => (seconds < 90 ? `${seconds.toFixed(0)} s` : seconds < 5400 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3600).toFixed(1)} h`);
 
-const progressText = ({ done, wanted, reused, failed, refused, ended, secondsGone, secondsLeft }: Progress): string => [
-  `${done} of ${wanted} runs${reused > 0 ? `, ${reused} of them known before` : ""}`,
-  ...(failed > 0 ? [`${failed} failed`] : []), ...(refused > 0 ? [`${refused} refused`] : []),
-  ended ? `ended after ${showSeconds(secondsGone)}` : `${showSeconds(secondsGone)} gone, ${secondsLeft === null ? "no estimate yet" : `about ${showSeconds(secondsLeft)} left`}`,
-].join("; ");
+const secondsText = ({ ended, secondsGone, secondsLeft }: Progress): string =>
+  secondsGone === null ? `not finished, looked at again every ${STORED_POLL_MS / 1000} s`
+  : ended ? `ended after ${showSeconds(secondsGone)}` : `${showSeconds(secondsGone)} gone, ${secondsLeft === null ? "no estimate yet" : `about ${showSeconds(secondsLeft)} left`}`;
 
-/** Asks how far it is, twice a second, and for all of it when something has come. Ends with the command. */
-const running = (): HTMLElement => {
-  const heading = make("h2", {}, "A running sweep");
+const progressText = (progress: Progress): string => {
+  const { done, wanted, reused, failed, refused } = progress;
+  return [
+    `${done} of ${wanted ?? "?"} runs${reused > 0 ? `, ${reused} of them known before` : ""}`,
+    ...(failed > 0 ? [`${failed} failed`] : []), ...(refused > 0 ? [`${refused} refused`] : []),
+    secondsText(progress),
+  ].join("; ");
+};
+
+/** A bar and a line about how far it is, and below them what is known. */
+const shell = () => {
   const bar = make("progress", { "aria-label": "runs made", max: 1, value: 0 });
   const line = make("p", { class: "progress", role: "status" }, "");
   const held = make("div", {});
-  const root = make("section", { class: "sweep live", "data-version": -1 }, heading, bar, line, held);
   const tell = (progress: Progress): void => {
-    bar.max = Math.max(1, progress.wanted);
+    bar.max = Math.max(1, progress.wanted ?? progress.done);
     bar.value = progress.done;
     line.textContent = progressText(progress);
   };
-  const step = async (): Promise<boolean> => {
-    const progress = await fetched<Progress>("progress.json");
-    tell(progress);
-    if (String(progress.version) !== root.dataset["version"]) {
-      const page = await fetched<SweepPage & { readonly progress: Progress }>("live.json");
-      heading.textContent = page.title;
-      // Whoever reads with keys or scrolls a table keeps the place: only what is under the focus stays until it leaves.
-      const opened = held.contains(document.activeElement) ? [...held.querySelectorAll("[tabindex]")].indexOf(document.activeElement as Element) : -1;
-      const scrolls = [...held.querySelectorAll(".scrolled, .drawn")].map(({ scrollTop, scrollLeft }) => [scrollTop, scrollLeft] as const);
-      held.replaceChildren(...parts(page));
-      held.querySelectorAll(".scrolled, .drawn").forEach((one, i) => one.scrollTo(scrolls[i]?.[1] ?? 0, scrolls[i]?.[0] ?? 0));
-      if (opened >= 0) (held.querySelectorAll("[tabindex]")[opened] as HTMLElement | undefined)?.focus({ preventScroll: true });
+  return { bar, line, held, tell };
+};
+
+/** Whoever reads with keys or scrolls a table keeps the place: only what is under the focus stays until it leaves. */
+const redrawn = (held: HTMLElement, page: SweepPage): void => {
+  const opened = held.contains(document.activeElement) ? [...held.querySelectorAll("[tabindex]")].indexOf(document.activeElement as Element) : -1;
+  const scrolls = [...held.querySelectorAll(".scrolled, .drawn")].map(({ scrollTop, scrollLeft }) => [scrollTop, scrollLeft] as const);
+  held.replaceChildren(...parts(page));
+  held.querySelectorAll(".scrolled, .drawn").forEach((one, i) => one.scrollTo(scrolls[i]?.[1] ?? 0, scrolls[i]?.[0] ?? 0));
+  if (opened >= 0) (held.querySelectorAll("[tabindex]")[opened] as HTMLElement | undefined)?.focus({ preventScroll: true });
+};
+
+/** `root` carries what was drawn last: data-version, and data-ended once there is nothing more to come. */
+interface Followed {
+  readonly root: HTMLElement; readonly progress: string; readonly page: string; readonly everyMs: number;
+  readonly isLookedAt: () => boolean; readonly tell: (progress: Progress) => void; readonly draw: (page: SweepPage) => void;
+}
+
+/** Asks how far it is, again and again, and for all of it when something has come; until it has ended or nobody looks. */
+const follow = async ({ root, progress, page, everyMs, isLookedAt, tell, draw }: Followed): Promise<void> => {
+  for (;;) {
+    let now = await fetched<Progress>(progress);
+    tell(now);
+    if (String(now.version) !== root.dataset["version"]) {
+      const whole = await fetched<SweepPage & { readonly progress: Progress }>(page);
+      draw(whole);
       // Of the same moment as the page.
-      tell(page.progress);
-      root.dataset["version"] = String(page.progress.version);
+      now = whole.progress;
+      tell(now);
+      root.dataset["version"] = String(now.version);
     }
-    root.dataset["ended"] = String(progress.ended);
-    return !progress.ended;
+    root.dataset["ended"] = String(now.ended);
+    if (now.ended) return;
+    await new Promise((done) => setTimeout(done, everyMs));
+    if (!isLookedAt()) return;
+  }
+};
+
+/** Ends with the command. */
+const running = (): HTMLElement => {
+  const heading = make("h2", {}, "A running sweep");
+  const { bar, line, held, tell } = shell();
+  const root = make("section", { class: "sweep live", "data-version": -1 }, heading, bar, line, held);
+  const draw = (page: SweepPage): void => {
+    heading.textContent = page.title;
+    redrawn(held, page);
   };
-  const again = (): void => {
-    step().then((more) => more && setTimeout(again, POLL_MS), () => {
-      line.textContent = `${line.textContent ?? ""}; the command has ended or cannot be reached, this is the last that was seen`;
-      root.dataset["ended"] = "true";
+  follow({ root, progress: "progress.json", page: "live.json", everyMs: POLL_MS, isLookedAt: () => true, tell, draw }).catch(() => {
+    line.textContent = `${line.textContent ?? ""}; the command has ended or cannot be reached, this is the last that was seen`;
+    root.dataset["ended"] = "true";
+  });
+  return root;
+};
+
+type Listed = List["sweeps"][number];
+
+const countsOf = ({ runs, done, refused, failed, last }: Pick<Listed, "runs" | "done" | "refused" | "failed" | "last">): string =>
+  `${runs} runs, ${done} done${refused > 0 ? `, ${refused} refused` : ""}${failed > 0 ? `, ${failed} failed` : ""}; ${last.slice(0, 16).replace("T", " ")}`;
+
+/** Asked for when it is opened. One that lacks runs is looked at again as long as it is open: somebody may be making them. */
+const storedOne = (one: Listed): HTMLElement => {
+  const counts = make("span", {}, countsOf(one));
+  const { bar, line, held, tell } = shell();
+  [bar.hidden, line.hidden] = [true, true];
+  const root = make("details", { class: "sweep", id: `sweep-${one.name}` }, make("summary", {}, make("strong", {}, one.id), `: ${one.title} (`, counts, `; declared ${one.declared}, code ${one.code})`), bar, line, held);
+  const shown = (progress: Progress): void => {
+    const { done: runs, refused, failed, last = one.last } = progress;
+    counts.textContent = countsOf({ runs, done: runs - refused - failed, refused, failed, last });
+    tell(progress);
+    const isQuiet = progress.ended || progress.wanted === null;
+    [bar.hidden, line.hidden] = [isQuiet, isQuiet];
+  };
+  const draw = (page: SweepPage): void => {
+    redrawn(held, page);
+    root.dataset["shown"] = "true";
+  };
+  let asked = false;
+  root.addEventListener("toggle", () => {
+    if (asked || !root.open || root.dataset["ended"] === "true") return;
+    asked = true;
+    follow({ root, progress: `${one.name}/progress.json`, page: `${one.name}.json`, everyMs: STORED_POLL_MS, isLookedAt: () => root.open, tell: shown, draw }).catch((error: unknown) => {
+      if (root.dataset["shown"] === "true") line.textContent = `cannot be looked at again: ${said(error)}; this is the last that was seen`;
+      else held.replaceChildren(make("p", { class: "refusal" }, `cannot be shown: ${said(error)}`));
+    }).finally(() => {
+      asked = false;
     });
-  };
-  again();
+  });
   return root;
 };
 
 const storedOnes = ({ sweeps, note }: List): HTMLElement => {
   if (sweeps.length === 0) return make("p", { class: "gap" }, note === "" ? "No sweeps are kept here. " : `${note} `, make("code", {}, "neuronlab sweep FILE"), " makes one; ", make("code", {}, "neuronlab view"), " shows it.");
-  return make("div", {}, ...sweeps.map((one) => {
-    const held = make("div", {});
-    const opened = make("details", { class: "sweep", id: `sweep-${one.name}` }, make("summary", {}, make("strong", {}, one.id), `: ${one.title} (${one.runs} runs, ${one.done} done${one.refused > 0 ? `, ${one.refused} refused` : ""}${one.failed > 0 ? `, ${one.failed} failed` : ""}; ${one.last.slice(0, 16).replace("T", " ")}; declared ${one.declared}, code ${one.code})`), held);
-    let asked = false;
-    opened.addEventListener("toggle", () => {
-      if (asked || !opened.open) return;
-      asked = true;
-      fetched<SweepPage>(`${one.name}.json`).then((page) => {
-        held.replaceChildren(...parts(page));
-        opened.dataset["shown"] = "true";
-        return undefined;
-      }, (error: unknown) => {
-        asked = false;
-        held.replaceChildren(make("p", { class: "refusal" }, `cannot be shown: ${said(error)}`));
-      });
-    });
-    return opened;
-  }));
+  return make("div", {}, ...sweeps.map(storedOne));
 };
 
 export const sweepsHere = async (): Promise<HTMLElement> => {

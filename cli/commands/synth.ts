@@ -5,7 +5,7 @@ export const synthCommand: Command = {
   summary: "A GGUF model of any shape whose neurons fire as asked for; then what the engine sees of that, beside what was planted",
   flags: [
     { name: "out", value: "FILE", help: "the GGUF file; it appears whole or not at all" },
-    { name: "check", value: "FILE", help: "instead of --out: verify a file that was made here before" },
+    { name: "check", value: "FILE", help: "instead of --out: verify a file that was made here before; what it misses is told, and the command exits 0 all the same" },
     { name: "model", value: "NAME", help: "take shape, weights and statistics of a known model, or of a path to your own .json; flags beside it win" },
     { name: "layers", value: "N", help: "layers; with --model it cuts the model to so many (default: 4)" },
     { name: "hidden", value: "N", help: "width of the residual stream (default: 512)" },

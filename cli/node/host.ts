@@ -7,6 +7,8 @@ import { E, type TaskEither } from "../../sim/base/fp.js";
 import type { AppError } from "../../sim/base/errors.js";
 import type { HostFacts, MachineFacts } from "../program.js";
 import { coreCount } from "./pool.js";
+import { queuesHere } from "./queue/here.js";
+import { onPath } from "./rivals.js";
 
 const firstLine = (command: string, args: ReadonlyArray<string>): Promise<string | null> =>
   new Promise((done) => {
@@ -43,12 +45,14 @@ export const machineFacts = (): MachineFacts => ({ cores: coreCount(), cpu: cpus
 
 export const hostFacts = (home: string): TaskEither<AppError, HostFacts> => async () => {
   const results = join(home, "results");
-  const [freeDiskBytes, resultsThere, cargo, simpy, ns3, engine] = await Promise.all([
+  const [freeDiskBytes, resultsThere, cargo, simpy, ns3, sbatch, queue, engine] = await Promise.all([
     freeDisk(home),
     writable(results),
     firstLine("cargo", ["--version"]),
     firstLine("python3", ["-c", "import simpy; print('SimPy', simpy.__version__)"]),
     firstLine("pkg-config", ["--modversion", "ns3-core"]),
+    firstLine("sbatch", ["--version"]),
+    queuesHere(),
     nativeEngine(home),
   ]);
   return E.right({
@@ -60,6 +64,9 @@ export const hostFacts = (home: string): TaskEither<AppError, HostFacts> => asyn
     cargo,
     simpy,
     ns3,
+    sbatch,
+    sbatchAt: onPath("sbatch"),
+    bullmq: queue,
     nativeEngine: engine,
   });
 };

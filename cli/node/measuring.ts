@@ -1,15 +1,14 @@
 /** What runs that are measured on this machine are known by, and the care that only one of them is made at a time. */
 import { createHash } from "node:crypto";
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { open, readFile } from "node:fs/promises";
-import { loadavg } from "node:os";
+import { hostname, loadavg } from "node:os";
 import { dirname, join } from "node:path";
-import { E, TE, pipe, type Either, type TaskEither } from "../../sim/base/fp.js";
+import { E, TE, pipe, type TaskEither } from "../../sim/base/fp.js";
 import { badInput, disk, unsupported, type AppError } from "../../sim/base/errors.js";
 import { nativePath } from "../../engine/index.js";
 import type { Measuring } from "../program.js";
 import { reasonOf } from "./files.js";
-import { makeFolders } from "./store/folders.js";
+import { alone, holderShown, type Holder } from "./lock.js";
 
 const SHORT = 32;
 const WHOLE_BYTES = 16 << 20;
@@ -49,52 +48,12 @@ const nativeModule: Measuring["nativeModule"] = pipe(
   TE.chain((path) => TE.tryCatch(async () => ({ path, hash: createHash("sha256").update(await readFile(path)).digest("hex").slice(0, SHORT) }), (fault) => disk(path, reasonOf(fault)))),
 );
 
-const isAlive = (process_: number): boolean => {
-  try {
-    process.kill(process_, 0);
-    return true;
-  } catch (fault) {
-    return (fault as NodeJS.ErrnoException).code === "EPERM";
-  }
-};
+const refused = (holder: Holder): AppError => unsupported("another sweep of the engine", `is being made on this machine (${holderShown(holder)}), and the two would disturb each other; let it end`);
 
-/** A file with the number of the process that measures. One that was left behind by a process that is gone does not count. */
-const taken = (path: string): Either<AppError, void> => {
-  try {
-    makeFolders(dirname(path));
-    for (let tries = 0; tries < 3; tries++) {
-      try {
-        const file = openSync(path, "wx");
-        writeSync(file, `${process.pid}\n`);
-        closeSync(file);
-        return E.right(undefined);
-      } catch (fault) {
-        if ((fault as NodeJS.ErrnoException).code !== "EEXIST") throw fault;
-        const holder = Number.parseInt(readFileSync(path, "utf8"), 10);
-        if (Number.isInteger(holder) && isAlive(holder)) return E.left(unsupported("another sweep of the engine", `is being made on this machine (process ${holder}), and the two would disturb each other; let it end (${path})`));
-        rmSync(path, { force: true });
-      }
-    }
-    return E.left(disk(path, "is taken again and again"));
-  } catch (fault) {
-    return E.left(disk(path, reasonOf(fault)));
-  }
-};
-
-export const measuring = (thisHost: string): Measuring => {
-  const lock = join(dirname(thisHost), "measuring.lock");
-  return {
-    nativeModule,
-    contentHash,
-    load: loadavg,
-    alone: (work) => async () => {
-      const got = taken(lock);
-      if (E.isLeft(got)) return got;
-      try {
-        return await work();
-      } finally {
-        rmSync(lock, { force: true });
-      }
-    },
-  };
-};
+/** The home folder may be one of several machines; each measures for itself. */
+export const measuring = (thisHost: string): Measuring => ({
+  nativeModule,
+  contentHash,
+  load: loadavg,
+  alone: alone(join(dirname(thisHost), `measuring-${hostname()}.lock`), refused),
+});

@@ -100,7 +100,7 @@ const foreign = (program: string, origin: Rival["origin"]): TaskEither<AppError,
   return E.right({ version: /version: (.+)/.exec(says)?.[1]?.trim() ?? null, origin, inMemory: build, paging: build, mapped: mappedBy(`${stdout}${stderr}`) });
 };
 
-const onPath = (name: string): string | null => (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "").map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;
+export const onPath = (name: string): string | null => (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "").map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;
 
 export const rival = (home: string) => (named: string | null): TaskEither<AppError, Rival> => {
   if (named === null) {

@@ -25,6 +25,8 @@ export const findings = (host: HostFacts): ReadonlyArray<Finding> => [
   { check: "cargo", found: host.cargo ?? "missing", ok: host.cargo !== null, enables: "building the engine's kernels" },
   { check: "SimPy", found: host.simpy ?? "missing", ok: host.simpy !== null, enables: "npm run bench against SimPy (pip install simpy)" },
   { check: "ns-3", found: host.ns3 ?? "missing", ok: host.ns3 !== null, enables: "npm run bench against ns-3 (apt install libns3-dev)" },
+  { check: "Slurm", found: host.sbatch ?? (host.sbatchAt === null ? "missing" : `${host.sbatchAt} finds no cluster`), ok: host.sbatch !== null, enables: "sweep --executor slurm: submitting; without it the script of a job array is written only (sbatch on the PATH: apt install slurm-client)" },
+  { check: "BullMQ", found: host.bullmq ?? "cannot be loaded", ok: host.bullmq !== null, enables: "sweep --executor bullmq and worker (npm install); a Redis server is named with --redis" },
 ];
 
 const describe = (found: ReadonlyArray<Finding>): string => {

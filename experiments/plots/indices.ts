@@ -1,7 +1,8 @@
 /** Claim shown: which axes of a sweep matter. Morris' mean effect against its spread, or Sobol's indices as bars; both with 95 % intervals. */
 import * as Plot from "@observablehq/plot";
-import { FONT, FONT_SIZE, INK, MUTED, WIDTH, textWidth, wrapText } from "./style.js";
-import { element, emptyPage, paged, placed } from "./svg.js";
+import { EDGE, INNER, column } from "./column.js";
+import { FONT, FONT_SIZE, INK, textWidth } from "./style.js";
+import { element, placed } from "./svg.js";
 import { shortNumber } from "./sweep-axis.js";
 
 export interface Spread { readonly low: number; readonly high: number }
@@ -18,8 +19,6 @@ export interface IndicesFigure {
   readonly panels: ReadonlyArray<{ readonly title: string; readonly marks: ReadonlyArray<IndicesMark> }>;
 }
 
-const EDGE = 10;
-const INNER = WIDTH - 2 * EDGE;
 const BLUE = "#0072B2";
 const VERMILION = "#D55E00";
 const ROW = 34;
@@ -99,27 +98,16 @@ const EXPLAINED = {
 } as const;
 
 export const drawIndices = (document: Document, figure: IndicesFigure): string => {
-  const root = emptyPage(document);
-  let y = EDGE;
-  const write = (text: string, attributes: Readonly<Record<string, string | number>>, lineHeight: number): void => {
-    for (const line of wrapText(text, INNER, Number(attributes["font-size"] ?? FONT_SIZE), attributes["font-weight"] === "bold")) {
-      y += lineHeight;
-      root.append(element(document, "text", { x: EDGE, y: y - 4, ...attributes }, line));
-    }
-  };
-  write(figure.title, { "font-size": 15, "font-weight": "bold" }, 20);
-  write(`${figure.metric}; ${EXPLAINED[figure.kind]}`, { fill: MUTED }, FONT_SIZE + 5);
+  const page = column(document);
+  page.heading(figure.title, `${figure.metric}; ${EXPLAINED[figure.kind]}`);
   if (figure.kind === "sobol") {
-    y += 20;
-    [["first order, S1", VERMILION], ["total effect, ST", BLUE]].forEach(([text, colour], i) => root.append(element(document, "rect", { x: EDGE + 150 * i, y: y - 11, width: 12, height: 12, fill: colour! }), element(document, "text", { x: EDGE + 150 * i + 18, y }, text)));
-    y += 4;
+    const y = page.down(20);
+    [["first order, S1", VERMILION], ["total effect, ST", BLUE]].forEach(([text, colour], i) => page.root.append(element(document, "rect", { x: EDGE + 150 * i, y: y - 11, width: 12, height: 12, fill: colour! }), element(document, "text", { x: EDGE + 150 * i + 18, y }, text)));
+    page.down(4);
   }
   for (const { title, marks } of figure.panels) {
-    if (title !== "") write(title, { "font-weight": "bold" }, 20);
-    const svg = figure.kind === "morris" ? morrisPlot(document, marks) : sobolPlot(document, marks);
-    root.append(placed(svg, EDGE, y));
-    y += Number(svg.getAttribute("height")) + 6;
+    if (title !== "") page.write(title, { "font-weight": "bold" }, 20);
+    page.place(figure.kind === "morris" ? morrisPlot(document, marks) : sobolPlot(document, marks), 6);
   }
-  for (const note of figure.notes) write(note, { fill: MUTED }, FONT_SIZE + 4);
-  return paged(document, root, y + EDGE, figure.title);
+  return page.ended(figure.notes, figure.title);
 };

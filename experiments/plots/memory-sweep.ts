@@ -1,8 +1,9 @@
 /** Claim shown: how speed falls as memory shrinks. Filled dots and solid lines: warm page cache; hollow and dashed: cold. A missing run says so at its place. */
 import * as Plot from "@observablehq/plot";
+import { EDGE, INNER, column } from "./column.js";
 import { styleOf } from "./series.js";
-import { FONT, FONT_SIZE, INK, MUTED, WIDTH, textWidth, wrapText } from "./style.js";
-import { element, emptyPage, paged, placed } from "./svg.js";
+import { FONT, FONT_SIZE, INK, MUTED, WIDTH, textWidth } from "./style.js";
+import { element } from "./svg.js";
 
 export interface SweepPoint {
   readonly series: string;
@@ -23,8 +24,6 @@ export interface SweepPanel {
 
 export interface MemorySweep { readonly title: string; readonly subtitle: string; readonly panels: ReadonlyArray<SweepPanel>; readonly notes: ReadonlyArray<string> }
 
-const EDGE = 10;
-const INNER = WIDTH - 2 * EDGE;
 const HEIGHT = 256;
 
 const coloured = <A extends { readonly series: string }>(all: ReadonlyArray<A>) => all.map((one) => ({ ...one, colour: styleOf(one.series).colour }));
@@ -65,17 +64,9 @@ const drawPanel = (document: Document, { points, gaps }: SweepPanel): SVGSVGElem
 };
 
 export const drawMemorySweep = (document: Document, { title, subtitle, panels, notes }: MemorySweep): string => {
-  const root = emptyPage(document);
-  let y = EDGE;
-  const write = (text: string, attributes: Readonly<Record<string, string | number>>, lineHeight: number): void => {
-    for (const line of wrapText(text, INNER, Number(attributes["font-size"] ?? FONT_SIZE), attributes["font-weight"] === "bold")) {
-      y += lineHeight;
-      root.append(element(document, "text", { x: EDGE, y: y - 4, ...attributes }, line));
-    }
-  };
-  write(title, { "font-size": 15, "font-weight": "bold" }, 20);
-  write(subtitle, { fill: MUTED }, FONT_SIZE + 5);
-  y += 20;
+  const page = column(document);
+  page.heading(title, subtitle);
+  let y = page.down(20);
   let x = EDGE;
   const names = [...new Set(panels.flatMap(({ points, gaps }) => [...points, ...gaps].map(({ series }) => series)))];
   const caches = (["warm", "cold"] as const).filter((cache) => panels.some(({ points }) => points.some((point) => point.cache === cache)));
@@ -87,18 +78,16 @@ export const drawMemorySweep = (document: Document, { title, subtitle, panels, n
     const width = 18 + textWidth(text) + 14;
     if (x > EDGE && x + width > WIDTH - EDGE) {
       x = EDGE;
-      y += 18;
+      y = page.down(18);
     }
-    root.append(element(document, "circle", { cx: x + 6, cy: y - 4, r: 4.4, fill, stroke, "stroke-width": 1.8 }), element(document, "text", { x: x + 18, y }, text));
+    page.root.append(element(document, "circle", { cx: x + 6, cy: y - 4, r: 4.4, fill, stroke, "stroke-width": 1.8 }), element(document, "text", { x: x + 18, y }, text));
     x += width + 4;
   }
-  y += 10;
+  page.down(10);
   for (const panel of panels) {
-    write(panel.title, { "font-weight": "bold" }, 17);
-    write("tokens/s, the median of all repetitions with the least and the greatest", { fill: MUTED }, FONT_SIZE + 4);
-    root.append(placed(drawPanel(document, panel), EDGE, y));
-    y += HEIGHT + 8;
+    page.write(panel.title, { "font-weight": "bold" }, 17);
+    page.write("tokens/s, the median of all repetitions with the least and the greatest", { fill: MUTED }, FONT_SIZE + 4);
+    page.place(drawPanel(document, panel), 8);
   }
-  for (const note of notes) write(note, { fill: MUTED }, FONT_SIZE + 4);
-  return paged(document, root, y + EDGE, title);
+  return page.ended(notes, title);
 };

@@ -1,7 +1,8 @@
 /** Claim shown: how one metric moves along the axes of a sweep. Lines carry the interval of repetitions; a missing run says so at its place. */
 import * as Plot from "@observablehq/plot";
-import { FONT, FONT_SIZE, INK, MUTED, WIDTH, textWidth, wrapText } from "./style.js";
-import { element, emptyPage, paged, placed } from "./svg.js";
+import { EDGE, INNER, column } from "./column.js";
+import { FONT, FONT_SIZE, INK, MUTED, WIDTH, textWidth } from "./style.js";
+import { element } from "./svg.js";
 import { placedAxis, shortNumber, type AxisValue, type PlacedAxis } from "./sweep-axis.js";
 
 /** One point of a sweep; `y` null where no run could be made. */
@@ -21,8 +22,6 @@ export interface SweepFigure {
   readonly marks: ReadonlyArray<SweepMark>;
 }
 
-const EDGE = 10;
-const INNER = WIDTH - 2 * EDGE;
 const HEIGHT = 260;
 /** Okabe and Ito's, safe for colour-blind readers, the darkest first. */
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6E6E6E", "#8C510A"];
@@ -119,40 +118,29 @@ const heatPlot = (document: Document, figure: SweepFigure, marks: ReadonlyArray<
 };
 
 export const drawSweep = (document: Document, figure: SweepFigure): string => {
-  const root = emptyPage(document);
-  let y = EDGE;
-  const write = (text: string, attributes: Readonly<Record<string, string | number>>, lineHeight: number): void => {
-    for (const line of wrapText(text, INNER, Number(attributes["font-size"] ?? FONT_SIZE), attributes["font-weight"] === "bold")) {
-      y += lineHeight;
-      root.append(element(document, "text", { x: EDGE, y: y - 4, ...attributes }, line));
-    }
-  };
-  write(figure.title, { "font-size": 15, "font-weight": "bold" }, 20);
-  write(figure.kind === "heat" ? `${figure.y}, by ${figure.x} (across) and ${figure.row} (upwards)` : `${figure.y}, upwards`, { fill: MUTED }, FONT_SIZE + 5);
+  const page = column(document);
+  page.heading(figure.title, figure.kind === "heat" ? `${figure.y}, by ${figure.x} (across) and ${figure.row} (upwards)` : `${figure.y}, upwards`);
   const colours = schemeOf(figure.marks);
   if (figure.kind !== "heat" && colours.size > 1) {
-    y += 18;
+    let y = page.down(18);
     let x = EDGE;
-    root.append(element(document, "text", { x, y, fill: MUTED }, `${figure.series}:`));
+    page.root.append(element(document, "text", { x, y, fill: MUTED }, `${figure.series}:`));
     x += textWidth(`${figure.series}: `) + 6;
     for (const [series, colour] of colours) {
       const width = 16 + textWidth(series) + 12;
       if (x > EDGE && x + width > WIDTH - EDGE) {
         x = EDGE;
-        y += 18;
+        y = page.down(18);
       }
-      root.append(element(document, "circle", { cx: x + 5, cy: y - 4, r: 4.4, fill: colour }), element(document, "text", { x: x + 14, y }, series));
+      page.root.append(element(document, "circle", { cx: x + 5, cy: y - 4, r: 4.4, fill: colour }), element(document, "text", { x: x + 14, y }, series));
       x += width;
     }
-    y += 6;
+    page.down(6);
   }
   for (const panel of new Set(figure.marks.map((mark) => mark.panel))) {
-    if (panel !== "") write(panel, { "font-weight": "bold" }, 20);
+    if (panel !== "") page.write(panel, { "font-weight": "bold" }, 20);
     const marks = figure.marks.filter((mark) => mark.panel === panel);
-    const svg = figure.kind === "heat" ? heatPlot(document, figure, marks) : linesPlot(document, figure, marks, colours);
-    root.append(placed(svg, EDGE, y));
-    y += Number(svg.getAttribute("height")) + 6;
+    page.place(figure.kind === "heat" ? heatPlot(document, figure, marks) : linesPlot(document, figure, marks, colours), 6);
   }
-  for (const note of figure.notes) write(note, { fill: MUTED }, FONT_SIZE + 4);
-  return paged(document, root, y + EDGE, figure.title);
+  return page.ended(figure.notes, figure.title);
 };

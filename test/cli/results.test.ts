@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { E, TE } from "../../sim/base/fp.js";
 import { fault } from "../../sim/base/errors.js";
 import { storeAt } from "../../cli/node/store/store.js";
+import { servedSweeps } from "../../cli/programs/results/served.js";
 import { resultsProgram } from "../../cli/programs/results/program.js";
 import { sweepProgram } from "../../cli/programs/sweep/program.js";
 import type { Outcome, RunInputs } from "../../cli/program.js";
@@ -155,5 +156,39 @@ describe("results with words that make no sense", () => {
     expect(await results(["show"])).toMatchObject({ code: 2, stderr: expect.stringContaining("show takes 1 word more, got 0") as string });
     expect(await results(["list", "first"])).toMatchObject({ code: 2, stderr: expect.stringContaining("list takes nothing more") as string });
     expect(await results(["list"], { out: "x.csv" })).toMatchObject({ code: 2, stderr: expect.stringContaining("is for export") as string });
+  });
+});
+
+describe("sweeps over HTTP", () => {
+  it("have ended when nothing more is wanted, which a stopping rule decides by what is there", async () => {
+    const store = join(folder, "stopped.duckdb");
+    // No interval is so narrow: five repetitions.
+    const stopped = { ...declared("stopped", [1, 2]), repetitions: 2, stop: { metric: "tokensPerSec", halfWidth: 1e-6, atMost: 5 } };
+    const served = servedSweeps(storeAt(store));
+    const answer = async (rest: string): Promise<Readonly<Record<string, unknown>>> => {
+      const got = await served.json(rest)();
+      if (E.isLeft(got)) throw new Error(JSON.stringify(got.left));
+      return got.right as Readonly<Record<string, unknown>>;
+    };
+    const made = async (most: number, flags: Readonly<Record<string, unknown>>): Promise<string> => {
+      let runs = 0;
+      const world = fake({ files: { "a.json": JSON.stringify(stopped) }, simulate: (inputs) => (++runs > most ? E.left(fault("broken here")) : simulate(inputs)), store: storeAt });
+      await execute(sweepProgram(() => [])(commandNamed("sweep"))(given({ file: "a.json", store, format: "json", ...flags })), world.capabilities);
+      return ((await answer("index.json"))["sweeps"] as ReadonlyArray<{ readonly name: string }>)[0]!.name;
+    };
+    const name = await made(3, { "fail-fast": true });
+    // Before anybody has asked for the page it is not known how many are wanted.
+    expect(await answer(`${name}/progress.json`)).toMatchObject({ done: 4, failed: 1, wanted: null, ended: false });
+    const first = (await answer(`${name}.json`))["progress"] as Readonly<Record<string, unknown>>;
+    expect(first).toMatchObject({ done: 4, ended: false });
+    expect(first["wanted"]).toBeGreaterThan(4);
+    expect(await answer(`${name}/progress.json`)).toEqual(first);
+    await made(100, { "retry-failed": true });
+    await made(100, {});
+    const { version } = await answer(`${name}/progress.json`);
+    expect(version).not.toBe(first["version"]);
+    expect((await answer(`${name}.json`))["progress"]).toMatchObject({ version, done: 10, failed: 0, wanted: 10, ended: true });
+    expect(await answer("nothing.json")).toBeNull();
+    expect(await answer(`${name}/other.json`)).toBeNull();
   });
 });

@@ -76,6 +76,8 @@ describe("synth", () => {
     expect(missed.code).toBe(0);
     expect(missed.stdout).toMatch(/\nshare active .*0\.2000 .* MISSED\n/);
     expect(missed.stdout).toContain("\n1 of 2 statistics MISSED what was planted, by 512 tokens");
+    const again = await start({ check: "m.gguf" }, { verify: () => TE.right({ ...verified, rows }) });
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("1 of 2 statistics MISSED")]);
     const json = JSON.parse((await start({ out: "m.gguf", format: "json" }, { verify: () => TE.right({ ...verified, rows }) })).stdout) as unknown;
     expect(json).toEqual({ file: "m.gguf", bytes: 9.6e6, seconds: 0.12, inputs: plain, notPlanted: [], verified: { ...verified, rows, misses: 1 }, notVerified: null });
   });

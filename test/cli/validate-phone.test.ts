@@ -73,7 +73,8 @@ describe("validate phone", () => {
   });
 
   it.each<[Readonly<Record<string, unknown>>, RegExp]>([
-    [{ what: ["phone"] }, /folder: is missing/],
+    [{ what: ["phone"] }, /^neuronlab validate: 1 mistake\n {2}phone DIR: is missing\n$/],
+    [{ what: ["phone", " "] }, / {2}phone DIR: has no value; name the folder with the recordings, such as /],
     [{ what: ["phone", "/nowhere"] }, /\/nowhere: 1 mistake\n {2}\(whole\): there is no such folder/],
     [{ what: ["phone", "/phone", "/other"] }, /\/other: nothing is expected here/],
     [{ what: ["phone", "/phone"], quick: true }, /--quick: is for validate host/],

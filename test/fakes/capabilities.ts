@@ -72,7 +72,7 @@ export const aRecord = (request: RunRequest, more: Partial<SimulatedRun> = {}): 
   };
 };
 
-export const aHost: HostFacts = { kernel: "Linux 6", node: "20.20.2", cores: 4, cpu: "a test", memoryBytes: 16e9, freeMemoryBytes: 8e9, freeDiskBytes: 50e9, resultsWritable: true, cargo: "cargo 1.95.0", simpy: null, ns3: null, nativeEngine: null };
+export const aHost: HostFacts = { kernel: "Linux 6", node: "20.20.2", cores: 4, cpu: "a test", memoryBytes: 16e9, freeMemoryBytes: 8e9, freeDiskBytes: 50e9, resultsWritable: true, cargo: "cargo 1.95.0", simpy: null, ns3: null, sbatch: null, sbatchAt: null, bullmq: "BullMQ 6.7.0", nativeEngine: null };
 
 /** A store in memory: what was appended is known. */
 export const aStore = (path: string, lines: Array<Line> = []): Store => {

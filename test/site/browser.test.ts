@@ -3,13 +3,14 @@ import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
+import { chromium, type Browser, type Page } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { serve } from "../../cli/node/serve.js";
 import { PAGES } from "../../site/pages.js";
 import { FLAGS, chromiumPath } from "./chromium.js";
+import { elsewhere, opened, type How, type Opened } from "./opened.js";
 
 const program = existsSync("dist/cli/main.js");
 const reason = chromiumPath === null ? " (SKIPPED: no Chromium here; apt-get install chromium)" : !program ? " (SKIPPED: dist/ is absent; run npm run build)" : "";
@@ -20,8 +21,6 @@ const BIN = resolve("bin/neuronlab.js");
 
 const printed = async (...args: ReadonlyArray<string>): Promise<unknown> =>
   JSON.parse(await new Promise<string>((done, fail) => execFile(process.execPath, [BIN, ...args, "--format", "json"], { cwd: folder, maxBuffer: 1 << 26 }, (error, stdout) => (error === null ? done(stdout) : fail(error))))) as unknown;
-
-interface Opened { readonly page: Page; readonly context: BrowserContext; readonly said: Array<string>; readonly asked: Array<string> }
 
 describe.skipIf(reason !== "")(`the site in Chromium${reason}`, () => {
   let browser: Browser;
@@ -52,28 +51,18 @@ describe.skipIf(reason !== "")(`the site in Chromium${reason}`, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const open = async (path: string, how: { readonly width?: number; readonly dark?: boolean } = {}): Promise<Opened> => {
-    const context = await browser.newContext({ viewport: { width: how.width ?? 1280, height: 900 }, colorScheme: how.dark === true ? "dark" : "light" });
-    const page = await context.newPage();
-    page.setDefaultTimeout(120_000);
-    const [said, asked]: [Array<string>, Array<string>] = [[], []];
-    page.on("console", (message) => {
-      if (message.type() === "error" || message.type() === "warning") said.push(message.text());
-    });
-    page.on("pageerror", (error) => said.push(error.message));
-    page.on("request", (request) => asked.push(request.url()));
-    await page.goto(`${url}${path}`);
-    await page.waitForLoadState("networkidle");
-    return { page, context, said, asked };
+  const open = async (path: string, how: How = {}): Promise<Opened> => {
+    const one = await opened(browser, `${url}${path}`, how);
+    await one.page.waitForLoadState("networkidle");
+    return one;
   };
-  const elsewhere = (asked: ReadonlyArray<string>): ReadonlyArray<string> => asked.filter((one) => !one.startsWith(url) && !one.startsWith("data:"));
 
   it.each(PAGES.map(({ file }) => file))("%s opens without an error, asks nobody else, and fits a desktop, a phone and the dark", async (file) => {
     for (const [name, how] of [["desktop", {}], ["phone", { width: 390 }], ["dark", { dark: true }]] as const) {
       const { page, context, said, asked } = await open(file, how);
       if (file === "phone.html") await page.waitForSelector("#speed[data-exact]");
       expect(said, `${file}, ${name}`).toEqual([]);
-      expect(elsewhere(asked)).toEqual([]);
+      expect(elsewhere(asked, url)).toEqual([]);
       expect(await page.locator(".observablehq--error, .refusal:not(:empty)").count(), `${file}, ${name}`).toBe(0);
       expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), `${file} is wider than a ${name}`).toBe(0);
       expect(await page.evaluate(() => [...document.querySelectorAll("input, select")].filter((control) => (control as HTMLInputElement).labels?.length !== 1 && !control.hasAttribute("aria-label")).length)).toBe(0);
@@ -101,7 +90,7 @@ describe.skipIf(reason !== "")(`the site in Chromium${reason}`, () => {
     expect(less).toBe(((await printed(...words)) as { tokensPerSec: number }).tokensPerSec);
     expect(less).toBeLessThan(begin);
     expect(await page.locator("#memory").getAttribute("aria-valuetext")).toBe("16 GiB");
-    expect([said, elsewhere(asked)]).toEqual([[], []]);
+    expect([said, elsewhere(asked, url)]).toEqual([[], []]);
     await context.close();
   }, 600_000);
 

@@ -1,9 +1,9 @@
 /** Sweeps in a real browser: one that runs, redrawn as its runs end, and those of a store, with the numbers of the command line. */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
+import { chromium, type Browser } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
@@ -12,6 +12,7 @@ import { serve } from "../../cli/node/serve.js";
 import { storeAt } from "../../cli/node/store/store.js";
 import { servedSweeps } from "../../cli/programs/results/served.js";
 import { FLAGS, chromiumPath } from "./chromium.js";
+import { elsewhere, opened } from "./opened.js";
 
 const built = existsSync("dist/cli/main.js") && existsSync("dist/site/sweeps.html");
 const reason = chromiumPath === null ? " (SKIPPED: no Chromium here; apt-get install chromium)" : !built ? " (SKIPPED: dist/ or dist/site is absent; run npm run build, npm run site)" : "";
@@ -35,21 +36,6 @@ describe.skipIf(reason !== "")(`sweeps in Chromium${reason}`, () => {
   const printed = async (...args: ReadonlyArray<string>): Promise<unknown> =>
     JSON.parse(await new Promise<string>((done, fail) => execFile(process.execPath, [BIN, ...args, "--format", "json"], { cwd: folder, maxBuffer: 1 << 26 }, (error, stdout) => (error === null ? done(stdout) : fail(error))))) as unknown;
 
-  interface Opened { readonly page: Page; readonly context: BrowserContext; readonly said: Array<string>; readonly asked: Array<string> }
-  const open = async (address: string, how: { readonly width?: number; readonly dark?: boolean } = {}): Promise<Opened> => {
-    const context = await browser.newContext({ viewport: { width: how.width ?? 1280, height: 900 }, colorScheme: how.dark === true ? "dark" : "light" });
-    const page = await context.newPage();
-    page.setDefaultTimeout(120_000);
-    const [said, asked]: [Array<string>, Array<string>] = [[], []];
-    page.on("console", (message) => {
-      if (message.type() === "error" || message.type() === "warning") said.push(message.text());
-    });
-    page.on("pageerror", (error) => said.push(error.message));
-    page.on("request", (request) => asked.push(request.url()));
-    await page.goto(address);
-    return { page, context, said, asked };
-  };
-
   beforeAll(async () => {
     site = join(folder, "site");
     await build({ configFile: resolve("site/build/vite.config.ts"), logLevel: "silent", build: { outDir: site } });
@@ -64,8 +50,8 @@ describe.skipIf(reason !== "")(`sweeps in Chromium${reason}`, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const shown = async (): Promise<string> => {
-    const serving = await serve([servedSweeps(storeAt(join(folder, "a.duckdb"))), { path: "/", folders: [{ name: "site", folder: site }] }], 0)();
+  const shown = async (store = "a.duckdb"): Promise<string> => {
+    const serving = await serve([servedSweeps(storeAt(join(folder, store))), { path: "/", folders: [{ name: "site", folder: site }] }], 0)();
     if (E.isLeft(serving)) throw new Error(JSON.stringify(serving.left));
     closing.push(serving.right.until(ended.signal)());
     return serving.right.url;
@@ -83,7 +69,7 @@ describe.skipIf(reason !== "")(`sweeps in Chromium${reason}`, () => {
       });
       child.once("exit", () => fail(new Error(told)));
     });
-    const { page, context, said, asked } = await open(address);
+    const { page, context, said, asked } = await opened(browser, address);
     const version = (): Promise<number> => page.locator(".live").getAttribute("data-version").then(Number);
     const versions = new Set<number>();
     while ((await page.locator(".live").getAttribute("data-ended")) !== "true") {
@@ -100,7 +86,44 @@ describe.skipIf(reason !== "")(`sweeps in Chromium${reason}`, () => {
     expect(await page.locator(".live h2").textContent()).toBe(ANALYTIC.title);
     expect(await page.locator("img[src=x]").count()).toBe(0);
     expect(said).toEqual([]);
-    expect(asked.filter((one) => !one.startsWith(new URL(address).origin) && !one.startsWith("data:"))).toEqual([]);
+    expect(elsewhere(asked, address)).toEqual([]);
+    await context.close();
+  }, 300_000);
+
+  it("one of a store that lacks runs is looked at again while it is open, and no more once it has them all", async () => {
+    // Half of the runs, and nobody at work: where there is no Slurm, a job array is worked off by hand.
+    const bare = join(folder, "bin");
+    mkdirSync(bare);
+    const call = (...words: ReadonlyArray<string>): Promise<void> => new Promise((done, fail) => execFile(process.execPath, [BIN, ...words], { cwd: folder, env: { ...process.env, PATH: bare } }, (error) => (error === null ? done() : fail(error))));
+    const array = (): Promise<void> => call("sweep", "depths.json", "--store", "halves.duckdb", "--executor", "slurm", "--tasks", "2");
+    await array();
+    const slurm = join(folder, "halves.duckdb.slurm");
+    const jobs = join(slurm, readdirSync(slurm)[0]!, "batch-1");
+    const half = async (task: number): Promise<void> => {
+      await call("worker", "--jobs", jobs, "--task", String(task), "--workers", "1");
+      await array();
+    };
+    await half(0);
+    const url = await shown("halves.duckdb");
+    const { page, context, said, asked } = await opened(browser, `${url}sweeps.html`);
+    const sweep = page.locator("details.sweep");
+    const progress = sweep.locator("p.progress");
+    await sweep.locator("summary").click();
+    await page.waitForSelector("details.sweep[data-shown]");
+    expect(await progress.textContent()).toBe("6 of 12 runs; not finished, looked at again every 3 s");
+    expect(await sweep.locator("summary").textContent()).toMatch(/\(6 runs, 6 done; /);
+    expect(await sweep.locator("progress").evaluate((bar: HTMLProgressElement) => bar.value / bar.max)).toBe(0.5);
+    const speeds = async (): Promise<number> => (await sweep.locator(".points tbody td.number").allTextContents()).filter((text) => text !== "-").length;
+    const before = await speeds();
+    await half(1);
+    await page.waitForSelector('details.sweep[data-ended="true"]');
+    expect([before, await speeds()]).toEqual([6, 12]);
+    expect(await sweep.locator("summary").textContent()).toMatch(/\(12 runs, 12 done; /);
+    expect([await progress.isVisible(), await sweep.locator("progress").isVisible()]).toEqual([false, false]);
+    const often = asked.length;
+    await page.waitForTimeout(4000);
+    expect(asked.length).toBe(often);
+    expect([said, elsewhere(asked, url)]).toEqual([[], []]);
     await context.close();
   }, 300_000);
 
@@ -110,7 +133,7 @@ describe.skipIf(reason !== "")(`sweeps in Chromium${reason}`, () => {
     for (const id of ["depths", "worth", "refused"]) told.set(id, await printed("results", "show", id, "--store", "a.duckdb"));
     const url = await shown();
     for (const [name, how] of [["desktop", {}], ["phone", { width: 390 }], ["dark", { dark: true }]] as const) {
-      const { page, context, said, asked } = await open(`${url}sweeps.html`, how);
+      const { page, context, said, asked } = await opened(browser, `${url}sweeps.html`, how);
       await page.waitForSelector("details.sweep");
       expect(await page.locator("details.sweep > summary strong").allTextContents()).toEqual(["refused", "worth", "depths"]);
       // By keys alone.
@@ -130,7 +153,7 @@ describe.skipIf(reason !== "")(`sweeps in Chromium${reason}`, () => {
       expect(await page.locator(".failures li").textContent()).toMatch(/^refused: memory 100MB: /);
       expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), `wider than a ${name}`).toBe(0);
       await page.screenshot({ path: join(PICTURES, `sweeps-store-${name}.png`), fullPage: true });
-      expect([said, asked.filter((one) => !one.startsWith(url) && !one.startsWith("data:"))]).toEqual([[], []]);
+      expect([said, elsewhere(asked, url)]).toEqual([[], []]);
       await context.close();
     }
   }, 300_000);

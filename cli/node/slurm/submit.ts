@@ -10,6 +10,7 @@ import type { Executed, Feed, SlurmJob, Wanted } from "../../executor.js";
 import { findingOf } from "../../finding.js";
 import { tame, type Reply } from "../../job.js";
 import { reasonOf } from "../files.js";
+import { alone, holderShown, type Holder } from "../lock.js";
 import { batchesIn, keysOf, noteSubmitted, removeBatch, removeIfDone, repliesIn, scriptFile, submittedAs, writeBatch } from "./folder.js";
 import { scriptOf } from "./script.js";
 
@@ -33,7 +34,13 @@ const isUnderWay = async (id: string): Promise<boolean | null> => {
 
 type Ran = E.Either<AppError, Executed>;
 
-export const arraying = (slurm: SlurmJob, log: (line: string) => void) => <K>(feed: Feed<K>, signal: AbortSignal): TaskEither<AppError, Executed> => async () => {
+/** Beside the folder, which goes when all is gathered. Two that gather would take each other's batches away, or submit runs twice. */
+const heldBy = (folder: string): string => `${folder}.held`;
+
+const refused = (folder: string) => (holder: Holder): AppError =>
+  disk(folder, `is in use by ${holderShown(holder)}, which submits and gathers the same sweep; let it end, and the same command takes what it has made${holder.elsewhere ? `; should that process be gone, remove ${heldBy(folder)}` : ""}`);
+
+export const arraying = (slurm: SlurmJob, log: (line: string) => void) => <K>(feed: Feed<K>, signal: AbortSignal): TaskEither<AppError, Executed> => alone(heldBy(slurm.folder), refused(slurm.folder))(async () => {
   const { folder } = slurm;
   /** By key; several where a sweep has the same run in several places. */
   const waiting = new Map<string, Array<Wanted<K>>>();
@@ -123,4 +130,4 @@ export const arraying = (slurm: SlurmJob, log: (line: string) => void) => <K>(fe
     if (fault instanceof Error && "code" in fault) return E.left(disk(folder, reasonOf(fault)));
     throw fault;
   }
-};
+});

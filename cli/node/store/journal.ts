@@ -9,6 +9,7 @@ import { E, type Either, type TaskEither } from "../../../sim/base/fp.js";
 import { disk, type AppError } from "../../../sim/base/errors.js";
 import type { Journal, Line } from "../../store.js";
 import { reasonOf } from "../files.js";
+import { isAlive } from "../lock.js";
 import { makeFolders } from "./folders.js";
 
 export const folderOf = (store: string): string => `${store}.journals`;
@@ -17,15 +18,6 @@ const SYNC_EVERY_MS = 1000;
 
 /** Who writes: the process is asked after before a journal without an end is put away. */
 const nameOf = (id: string): string => `${id}--${process.pid}--${hostname().replaceAll(/[^\w.]/g, "_")}.jsonl`;
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (fault) {
-    return (fault as NodeJS.ErrnoException).code === "EPERM";
-  }
-};
 
 /** Of another machine nobody here can tell: such a journal is put away when it has its end. */
 const mayGrow = (file: string): boolean => {

@@ -2,7 +2,7 @@
 import { appendFileSync, mkdtempSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isOf, scriptOf, taskCount, tasksIn } from "../../../cli/node/slurm/script.js";
 import { declare, isBuilt } from "./redis.js";
@@ -93,6 +93,40 @@ describe.skipIf(!isBuilt)(`a sweep as a job array${isBuilt ? "" : " (SKIPPED: di
     expect((await call({}, "worker", "--jobs", batch, "--task", "1", "--workers", "1")).stderr).toMatch(/refused a job: .*what it holds has the key/);
     expect((await call({}, "worker", "--jobs", batch, "--task", "3", "--workers", "1")).code).toBe(2);
     expect((await call({}, "worker", "--jobs", dirname(folder), "--task", "0", "--workers", "1")).code).toBe(2);
+  });
+
+  it("is refused while another command gathers the same, and is not once that one is gone, however it ended", async () => {
+    // A cluster whose array never ends.
+    const endless = join(folder, "endless");
+    mkdirSync(endless);
+    for (const [name, words] of [["sbatch", "echo 7"], ["squeue", "echo RUNNING"], ["scancel", "exit 0"]] as const) writeFileSync(join(endless, name), `#!/bin/sh\n${words}\n`, { mode: 0o755 });
+    const environment = { PATH: `${endless}:${bare}` };
+    const held = (): ReadonlyArray<string> => readdirSync(join(folder, "held.duckdb.slurm")).filter((name) => name.endsWith(".held"));
+    const begin = async (): Promise<ChildProcess> => {
+      const child = spawn(process.execPath, [join(process.cwd(), "bin/neuronlab.js"), "sweep", "a.json", "--executor", "slurm", "--store", "held.duckdb"], { cwd: folder, env: { ...process.env, ...environment }, stdio: ["ignore", "ignore", "pipe"] });
+      await new Promise<void>((done) => child.stderr!.on("data", (chunk: Buffer) => /Slurm job 7/.test(chunk.toString()) && done()));
+      return child;
+    };
+    const over = (child: ChildProcess, signal: NodeJS.Signals): Promise<void> => new Promise((done) => {
+      child.once("exit", () => done());
+      child.kill(signal);
+    });
+    const killed = await begin();
+    const second = await sweep(environment, "held.duckdb");
+    expect([second.code, second.stderr]).toEqual([74, expect.stringMatching(new RegExp(`is in use by process ${killed.pid}, which submits and gathers the same sweep; let it end, and the same command takes what it has made\\n`))]);
+    await over(killed, "SIGKILL");
+    expect(held().length).toBe(1);
+    const interrupted = await begin();
+    expect((await sweep(environment, "held.duckdb")).code).toBe(74);
+    await over(interrupted, "SIGINT");
+    expect(held()).toEqual([]);
+    const third = await sweep(environment, "held.duckdb", "--no-wait");
+    expect([third.code, third.stderr]).toEqual([0, expect.stringContaining("Slurm job 7")]);
+    // Of another machine nobody here can tell whether it is gone.
+    const [inner] = readdirSync(join(folder, "held.duckdb.slurm"));
+    writeFileSync(join(folder, "held.duckdb.slurm", `${inner!}.held`), "4711 login2\n");
+    const elsewhere = await sweep(environment, "held.duckdb");
+    expect([elsewhere.code, elsewhere.stderr]).toEqual([74, expect.stringMatching(/is in use by process 4711 of login2, .*; should that process be gone, remove \S+\.held\n/)]);
   });
 
   it("by a real Slurm gives the same bytes as this machine", async ({ skip }) => {

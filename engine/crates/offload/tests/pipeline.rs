@@ -11,10 +11,9 @@ use flash::{
     BackendChoice, BackendUsed, Completion, FlashError, FlashFile, FlashReader, PageDone, PageRead, Request, ShaperReport,
     Statistics,
 };
-use model::{FeedForward, FfnBatch, LowRank, ModelError, NeuronPredictor, PredictorInput};
-use neuron::{Activations, Format, Gating, Kernels, Matrix};
+use model::{LowRank, ModelError, NeuronPredictor, PredictorInput};
+use neuron::{Format, Gating, Kernels, Matrix};
 use offload::{GateReads, Offload, OffloadOptions, PredictedOffload};
-use pool::{Options, Pool};
 
 /// Neurons of a cluster in these tests.
 const CLUSTER: u64 = 256;
@@ -187,22 +186,7 @@ fn clusters_at_once(file: &Arc<FlashFile>, options: OffloadOptions, threads: usi
     });
     let experts = (LAYERS as usize, EXPERTS as usize, 2);
     let mut ffn = PredictedOffload::new(reader.clone(), Kernels::best(), Gating::Relu, experts, predictor, options).unwrap();
-    let mut pool = Pool::new(&Options::new(threads)).unwrap();
-    let work = work(4);
-    for (step, (input, routes)) in work.inputs.iter().zip(&work.routes).enumerate() {
-        let mut x = Activations::new();
-        Kernels::best().quantise(input, &mut x);
-        let mut out = vec![f32::NAN; WIDTH as usize];
-        let batch = FfnBatch {
-            tokens: 1,
-            stream: input,
-            input,
-            activations: &x,
-            routes,
-            experts_used: 2,
-        };
-        ffn.forward(&mut pool, step % LAYERS as usize, &batch, &mut out).unwrap();
-    }
+    forward_all(&mut ffn, threads, &work(4));
     let seen = reader.seen.lock().unwrap();
     seen.most_clusters
 }

@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use common::*;
 use flash::{BackendChoice, FlashFile};
-use model::{FeedForward, FfnBatch, LowRank, ModelError, NeuronPredictor, PredictorInput};
+use model::{FeedForward, LowRank, ModelError, NeuronPredictor, PredictorInput};
 use neuron::{Activations, Format, Gating, Kernels, Matrix};
 use offload::{OffloadOptions, Overlap, PredictedOffload};
-use pool::{Options, Pool};
 
 const RANK: usize = 16;
 
@@ -80,27 +79,6 @@ fn ffn(file: &Arc<FlashFile>, backend: BackendChoice, predictor: Arc<Dice>, opti
     .unwrap()
 }
 
-fn run(ffn: &mut PredictedOffload, threads: usize, work: &Work) -> Vec<u32> {
-    let mut pool = Pool::new(&Options::new(threads)).unwrap();
-    let mut bits = Vec::new();
-    for (step, (input, routes)) in work.inputs.iter().zip(&work.routes).enumerate() {
-        let mut x = Activations::new();
-        Kernels::best().quantise(input, &mut x);
-        let mut out = vec![f32::NAN; WIDTH as usize];
-        let batch = FfnBatch {
-            tokens: 1,
-            stream: input,
-            input,
-            activations: &x,
-            routes,
-            experts_used: 2,
-        };
-        ffn.forward(&mut pool, step % LAYERS as usize, &batch, &mut out).unwrap();
-        bits.extend(out.iter().map(|value| value.to_bits()));
-    }
-    bits
-}
-
 fn sized(file: &FlashFile, hot: f64, cold: f64) -> OffloadOptions {
     let mut options = options(0.0, 0.0, file);
     let needs = PredictedOffload::needs(file, 2, &options).unwrap();
@@ -130,7 +108,7 @@ fn every_size_thread_count_depth_overlap_and_backend_gives_the_bits_of_the_plain
             let mut options = sized(&file, hot, cold);
             (options.depth, options.overlap) = (depth, overlap);
             let mut ffn = ffn(&file, backend, Arc::clone(&dice), options);
-            let bits = run(&mut ffn, threads, &work);
+            let bits = forward_all(&mut ffn, threads, &work);
             assert!(
                 bits == wanted,
                 "hot {hot} cold {cold} threads {threads} {backend:?} depth {depth}"
@@ -151,9 +129,9 @@ fn hits_do_not_depend_on_threads_or_backend_and_what_is_held_is_not_read_again()
     let dice = Arc::new(Dice::new(1.0));
     let counted = |threads, backend, share| {
         let mut ffn = ffn(&file, backend, Arc::clone(&dice), sized(&file, share, share));
-        run(&mut ffn, threads, &work);
+        forward_all(&mut ffn, threads, &work);
         let first = ffn.offload().totals();
-        run(&mut ffn, threads, &work);
+        forward_all(&mut ffn, threads, &work);
         (first, ffn.offload().totals())
     };
     let first = counted(1, BackendChoice::Lanes(1), 0.5);

@@ -13,7 +13,7 @@ use model::{
 use neuron::{Format, Kernels};
 use pool::{Options, Pool};
 use predictor::{Predictor, PredictorError, fingerprint};
-use synth::{Shape, Skew, Statistics, SynthSpec, write};
+use synth::{Shape, Statistics, SynthSpec, write};
 
 const HIDDEN: usize = 128;
 const NEURONS: usize = 320;
@@ -62,11 +62,8 @@ fn ours(path: &Path, activation: Activation) {
             context: 64,
         },
         statistics: Statistics {
-            share: 0.1,
-            skew: Skew::bamboo(),
             overlap: 0.2,
-            repeat: None,
-            up_share: 0.8,
+            ..Statistics::default()
         },
         seed: 3,
     };

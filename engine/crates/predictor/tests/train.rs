@@ -13,7 +13,7 @@ use model::{
 use neuron::{Format, Kernels};
 use pool::{Options, Pool};
 use predictor::{Hidden, Predictor, PredictorError, Stage, TrainOptions, TrainReport, fingerprint, train};
-use synth::{Shape, Skew, Statistics, SynthSpec, write};
+use synth::{Shape, Statistics, SynthSpec, write};
 
 /// A folder of its own, gone with the test.
 struct Folder(PathBuf);
@@ -65,11 +65,8 @@ fn synthetic(path: &Path, architecture: Architecture, activation: Activation, ex
             context: 256,
         },
         statistics: Statistics {
-            share: 0.1,
-            skew: Skew::bamboo(),
             overlap: 0.2,
-            repeat: None,
-            up_share: 0.8,
+            ..Statistics::default()
         },
         seed,
     };

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use model::{Activation, Architecture};
 use neuron::Format;
-use synth::{Shape, Skew, Statistics, SynthSpec, TOLERANCE, continuation, verify, write};
+use synth::{Shape, Statistics, SynthSpec, TOLERANCE, continuation, verify, write};
 use text::SamplerOptions;
 
 const USAGE: &str = "usage: synth [--out FILE | --check FILE] [options]
@@ -39,13 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             vocabulary: 4096,
             context: 4096,
         },
-        statistics: Statistics {
-            share: 0.1,
-            skew: Skew::bamboo(),
-            overlap: 0.3,
-            repeat: None,
-            up_share: 0.8,
-        },
+        statistics: Statistics::default(),
         seed: 1,
     };
     let (mut out, mut check, mut tokens, mut threads) = (None, None, 2048usize, 2usize);

@@ -47,6 +47,19 @@ pub struct Statistics {
     pub up_share: f64,
 }
 
+impl Default for Statistics {
+    /// A tenth of the neurons, as unevenly as in Bamboo-7B: what `neuronlab synth` plants when nothing else is asked for.
+    fn default() -> Self {
+        Self {
+            share: 0.1,
+            skew: Skew::bamboo(),
+            overlap: 0.3,
+            repeat: None,
+            up_share: 0.8,
+        }
+    }
+}
+
 /// A model to be made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SynthSpec {

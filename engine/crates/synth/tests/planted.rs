@@ -29,13 +29,7 @@ fn spec(architecture: Architecture, activation: Activation) -> SynthSpec {
             vocabulary: 2048,
             context: 2048,
         },
-        statistics: Statistics {
-            share: 0.1,
-            skew: Skew::bamboo(),
-            overlap: 0.3,
-            repeat: None,
-            up_share: 0.8,
-        },
+        statistics: Statistics::default(),
         seed: 5,
     }
 }

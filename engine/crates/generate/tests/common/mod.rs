@@ -9,7 +9,7 @@ use flash::{DownChoice, PackOptions, pack};
 use generate::{Options, Report, run};
 use model::{Activation, Architecture};
 use neuron::Format;
-use synth::{Shape, Skew, Statistics, SynthSpec};
+use synth::{Shape, Statistics, SynthSpec};
 
 /// The committed model that most tests run: several experts, numbers without scales.
 pub const MODEL: &str = "smallthinker-softmax-f32";
@@ -63,13 +63,7 @@ impl Folder {
             activation,
             format: Format::Q4_0,
             shape,
-            statistics: Statistics {
-                share: 0.1,
-                skew: Skew::bamboo(),
-                overlap: 0.3,
-                repeat: None,
-                up_share: 0.8,
-            },
+            statistics: Statistics::default(),
             seed: 5,
         };
         synth::write(&spec, &out, 2).unwrap();

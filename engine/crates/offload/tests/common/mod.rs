@@ -11,9 +11,11 @@ use flash::{
     BackendChoice, DownChoice, FlashFile, FlashReader, GroupChoice, PackOptions, Reader, ReaderOptions, Request, Target, pack,
 };
 use gguf::{TensorType, Writer};
-use model::Route;
+use model::{FeedForward, FfnBatch, Route};
 use neuron::{Activations, Bundles, ClusterScratch, Gating, Kernels, Matrix, SUM_BLOCK};
-use offload::{Division, GateReads, Granularity, LayerCounters, Offload, OffloadError, OffloadOptions, Overlap};
+use offload::{
+    Division, GateReads, Granularity, LayerCounters, Offload, OffloadError, OffloadOptions, Overlap, PredictedOffload,
+};
 use pool::{Options, Pool};
 
 pub const LAYERS: u32 = 2;
@@ -178,6 +180,28 @@ pub fn decode_all(offload: &mut Offload, threads: usize, work: &Work) -> Result<
         bits.extend(out.iter().map(|value| value.to_bits()));
     }
     Ok((bits, offload.totals()))
+}
+
+/// All tokens one after the other under a predictor; the outputs as bits.
+pub fn forward_all(ffn: &mut PredictedOffload, threads: usize, work: &Work) -> Vec<u32> {
+    let mut pool = Pool::new(&Options::new(threads)).unwrap();
+    let mut bits = Vec::new();
+    for (step, (input, routes)) in work.inputs.iter().zip(&work.routes).enumerate() {
+        let mut x = Activations::new();
+        Kernels::best().quantise(input, &mut x);
+        let mut out = vec![f32::NAN; WIDTH as usize];
+        let batch = FfnBatch {
+            tokens: 1,
+            stream: input,
+            input,
+            activations: &x,
+            routes,
+            experts_used: 2,
+        };
+        ffn.forward(&mut pool, step % LAYERS as usize, &batch, &mut out).unwrap();
+        bits.extend(out.iter().map(|value| value.to_bits()));
+    }
+    bits
 }
 
 /// Which of some neurons of an expert are computed: layer, expert, input, candidates.
