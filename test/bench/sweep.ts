@@ -1,5 +1,5 @@
 /**
- * What a sweep costs: 1,000 runs of the 47B by cluster, 128 tokens each, on two workers, by the program as a user starts it; then, of fewer of them, how
+ * What a sweep costs: 1,000 runs of the 47B by cluster, 64 tokens each, on two workers, by the program as a user starts it; then, of fewer of them, how
  * many a second one worker and two make beside a plain loop of runs that keeps nothing, in processor time too: beside other work only that means
  * something. Checks that all runs were made, that a second call makes none, and that the loop's speeds are those in the store.
  */
@@ -19,20 +19,19 @@ import { digest } from "../../cli/node/code-version.js";
 
 const BIN = fileURLToPath(new URL("../../../bin/neuronlab.js", import.meta.url));
 const RUNS = 1000;
+const TOKENS = 64;
 
 const THOUSAND: Sweep = {
   schema: "neuronlab/sweep@1",
   id: "thousand",
   title: "A thousand plans of the 47B",
-  base: { tokens: 128 },
+  base: { tokens: TOKENS },
   axes: [{
     sample: "sobol", points: RUNS,
     axes: [
-      { over: "memory", range: { from: "8GiB", to: "18GiB" } },
-      { over: "plan.hotShare", range: { from: 0, to: 1 } },
-      { over: "plan.cluster.neurons", range: { from: 256, to: 4096, scale: "log" } },
-      { over: "plan.pipeline.depth", range: { from: 2, to: 64, scale: "log" } },
-      { over: "device.flash.secondPhaseRatio", as: "factor", range: { from: 0.8, to: 1.2 } },
+      { over: "memory", range: { from: "7GiB", to: "19GiB" } },
+      { over: "plan.cluster.neurons", range: { from: 64, to: 4096, scale: "log" } },
+      { over: "plan.pipeline.depth", range: { from: 1, to: 64, scale: "log" } },
     ],
   }],
 };
@@ -118,7 +117,7 @@ export const benchSweep = async (): Promise<void> => {
     });
     const [made] = JSON.parse(call("store.duckdb", ["results", "query", "SELECT count(*) FILTER (state = 'done') AS runs, sum(seconds) AS seconds FROM results"])) as ReadonlyArray<{ readonly runs: number; readonly seconds: number }>;
     if (made!.runs !== RUNS) throw new Error(`${made!.runs} runs are done`);
-    print(`${RUNS} runs of the 47B by cluster, 128 tokens, 2 workers`, whole.seconds, "s");
+    print(`${RUNS} runs of the 47B by cluster, ${TOKENS} tokens, 2 workers`, whole.seconds, "s");
     print("  processor time in all", whole.processor, "s");
     print("  of the time outside of workers, for each run", (MS * (whole.seconds - made!.seconds / 2)) / RUNS, "ms");
     print("a call that finds all of them known", again.seconds, "s");
