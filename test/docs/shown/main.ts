@@ -1,6 +1,7 @@
 /**
  * `npm run shown`: runs every command that the texts show, as a reader would type it, and says how long each took. A command that is
- * neither run nor told apart (apart.ts), or that names a flag which is not there, is a failure. Words after it choose texts: `npm run shown -- docs/site.md`.
+ * neither run nor told apart (apart.ts), or that names a flag which is not there, is a failure. Words after it choose texts: `npm run shown -- docs/site.md`;
+ * `--part K/N` adds the K-th part of all others, which CI takes in turn, commit by commit.
  */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -26,9 +27,22 @@ const fail = (where: string, what: string, said = ""): void => {
   say(`FAIL  ${where}: ${what}${said === "" ? "" : `\n${said.trim().split("\n").slice(-30).map((line) => `        ${line}`).join("\n")}`}`);
 };
 
-const chosen = process.argv.slice(2);
 const { plans, mistakes } = plansOf(root, commands, APART);
 for (const { where, what } of mistakes) fail(where, what);
+
+/** The texts that the words after the command choose: all without any. */
+const chosenBy = (words: ReadonlyArray<string>): ReadonlySet<string> => {
+  if (words.length === 0) return new Set(plans.map(({ path }) => path));
+  const at = words.indexOf("--part");
+  const named = new Set(words.filter((_, i) => at < 0 || (i !== at && i !== at + 1)));
+  for (const name of named) if (!plans.some(({ path }) => path === name)) fail(name, `is no text with commands; ${plans.map(({ path }) => path).join(", ")}`);
+  const part = /^(\d+)\/(\d+)$/.exec(words[at + 1] ?? "");
+  if (at < 0) return named;
+  if (part === null) fail("--part", `is ${words[at + 1] ?? "missing"}; K/N, such as 2/3`);
+  const [k, n] = [Number(part?.[1]), Number(part?.[2])];
+  return new Set([...named, ...plans.map(({ path }) => path).filter((path) => !named.has(path)).sort().filter((_, i) => i % n === k % n)]);
+};
+const chosen = chosenBy(process.argv.slice(2));
 
 const checkout = join(scratch, "checkout");
 copyCheckout(root, checkout);
@@ -80,7 +94,7 @@ const playText = async (plan: Plan, serial: number): Promise<void> => {
   rmSync(folder, { recursive: true, force: true });
 };
 
-const queue = plans.filter(({ path }) => chosen.length === 0 || chosen.includes(path)).map((plan, serial) => ({ plan, serial }));
+const queue = plans.filter(({ path }) => chosen.has(path)).map((plan, serial) => ({ plan, serial }));
 const lane = async (): Promise<void> => {
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) await playText(next.plan, next.serial);
 };
