@@ -10,18 +10,19 @@ import type { SystemSpec } from "../../sim/domain/system.js";
 import { fit, type Determined, type Parameter } from "../calibration/fit.js";
 import type { Outcome } from "./compare.js";
 
-interface Constant { readonly id: string; readonly what: string; readonly of: (system: SystemSpec) => Fact | null; readonly put: (system: SystemSpec, fact: Fact) => SystemSpec; readonly low: number; readonly high: number }
+interface Constant { readonly id: string; readonly what: string; readonly of: (system: SystemSpec) => Fact | null; readonly put: (system: SystemSpec, fact: Fact) => SystemSpec; readonly low: number; readonly high: number; readonly guess: number }
 
 const software = (system: SystemSpec, changed: Partial<SystemSpec["software"]>): SystemSpec => ({ ...system, software: { ...system.software, ...changed } });
 
 export const CONSTANTS: ReadonlyArray<Constant> = [
-  { id: "dense", what: "share of the device's dense rate that gates, attention and head reach", of: (s) => s.software.denseEfficiency, put: (s, fact) => software(s, { denseEfficiency: fact }), low: 0.2, high: 1.2 },
-  { id: "sparse", what: "share of the device's sparse rate that up and down reach", of: (s) => s.software.sparseEfficiency, put: (s, fact) => software(s, { sparseEfficiency: fact }), low: 0.2, high: 1.2 },
-  { id: "reads", what: "speed of a run's reads, relative to the flash curve; above 1 where reads that lie next to each other, or fewer at a time, are faster than the probe's", of: (s) => s.software.streamEfficiency, put: (s, fact) => software(s, { streamEfficiency: fact }), low: 0.2, high: 1.5 },
-  { id: "copy", what: "bytes/ns that a thread copies out of pages that were read", of: (s) => s.software.cacheUpkeep, put: (s, fact) => software(s, { cacheUpkeep: fact }), low: 0.5, high: 40 },
-  { id: "own-read", what: "ns of a compute thread for one small read of its own, beside the read itself", of: (s) => s.software.readCost?.own ?? null, put: (s, own) => software(s, { readCost: { ...s.software.readCost!, own } }), low: 50, high: 40e3 },
-  { id: "handed-read", what: "ns of processor time for one read that another thread makes, beside the read itself", of: (s) => s.software.readCost?.handed ?? null, put: (s, handed) => software(s, { readCost: { ...s.software.readCost!, handed } }), low: 1e3, high: 400e3 },
-  { id: "layer", what: "ns of a layer beside its products", of: (s) => s.software.fixedCost?.layer ?? null, put: (s, layer) => software(s, { fixedCost: { ...s.software.fixedCost!, layer } }), low: 1e3, high: 2e6 },
+  { id: "dense", what: "share of the device's dense rate that gates, attention and head reach", of: (s) => s.software.denseEfficiency, put: (s, fact) => software(s, { denseEfficiency: fact }), low: 0.2, high: 1.2, guess: 2 },
+  { id: "sparse", what: "share of the device's sparse rate that up and down reach", of: (s) => s.software.sparseEfficiency, put: (s, fact) => software(s, { sparseEfficiency: fact }), low: 0.2, high: 1.2, guess: 2 },
+  { id: "reads", what: "speed of a run's reads, relative to the flash curve; above 1 where reads that lie next to each other, or fewer at a time, are faster than the probe's", of: (s) => s.software.streamEfficiency, put: (s, fact) => software(s, { streamEfficiency: fact }), low: 0.2, high: 1.5, guess: 2 },
+  { id: "copy", what: "bytes/ns that a thread copies out of pages that were read", of: (s) => s.software.cacheUpkeep, put: (s, fact) => software(s, { cacheUpkeep: fact }), low: 0.5, high: 40, guess: 2 },
+  { id: "own-read", what: "ns of a compute thread for one small read of its own, beside the read itself", of: (s) => s.software.readCost?.own ?? null, put: (s, own) => software(s, { readCost: { ...s.software.readCost!, own } }), low: 50, high: 40e3, guess: 8 },
+  { id: "handed-read", what: "ns of processor time for one read that another thread makes, beside the read itself", of: (s) => s.software.readCost?.handed ?? null, put: (s, handed) => software(s, { readCost: { ...s.software.readCost!, handed } }), low: 1e3, high: 400e3, guess: 8 },
+  { id: "layer", what: "ns of a layer beside its products", of: (s) => s.software.fixedCost?.layer ?? null, put: (s, layer) => software(s, { fixedCost: { ...s.software.fixedCost!, layer } }), low: 1e3, high: 2e6, guess: 8 },
+  { id: "meeting", what: "ns of a layer in which compute threads find each other, where there are several", of: (s) => s.software.fixedCost?.meeting ?? null, put: (s, meeting) => software(s, { fixedCost: { ...s.software.fixedCost!, meeting } }), low: 1e3, high: 2e6, guess: 8 },
 ];
 
 export interface FittedConstant extends Determined { readonly what: string; readonly before: number }
@@ -29,8 +30,11 @@ export interface Fitted { readonly system: SystemSpec; readonly constants: Reado
 
 /** What reads weigh beside the whole. */
 const COMPONENT_WEIGHT = 0.3;
-/** A constant that is off by this factor costs as much as a cell that is off by 10 %. */
-const HOLD = { factor: 2, cost: 0.1 };
+/**
+ * A constant that is off by the factor within which it was guessed costs as much as a cell that is off by 10 %: 2 for rates, of which tables of kernels and
+ * reads are the base, 8 for what nothing was known of but that it is there.
+ */
+const HOLD_COST = 0.1;
 /** Times below this many ms a token are noise. */
 const LEAST_MS = 0.5;
 
@@ -48,7 +52,7 @@ export const fitSystem = (system: SystemSpec, measured: ReadonlyArray<Outcome>, 
   const parameters = free.map(({ id, fact, low, high }): Parameter => ({ id, start: Math.min(high, Math.max(low, fact.value)), low, high }));
   const under = (values: ArrayLike<number>): SystemSpec =>
     free.reduce((changed, constant, i) => constant.put(changed, { value: values[i]!, kind: "calibrated", source: "neuronlab validate host", note: `fitted to the calibration cells; ${constant.what}` }), system);
-  const held = (values: ArrayLike<number>): ReadonlyArray<number> => parameters.map(({ start }, i) => (HOLD.cost * Math.log(values[i]! / start)) / Math.log(HOLD.factor));
+  const held = (values: ArrayLike<number>): ReadonlyArray<number> => parameters.map(({ start }, i) => (HOLD_COST * Math.log(values[i]! / start)) / Math.log(free[i]!.guess));
   return pipe(
     fit(
       parameters,

@@ -11,14 +11,13 @@ import { residentBytes, type Plan } from "../domain/plan.js";
 import type { RunRequest } from "../domain/run.js";
 import type { SystemSpec } from "../domain/system.js";
 import { threadCount } from "../hardware/kernels.js";
+import { cutOf, wholeSegments } from "../inference/gated/cut.js";
 import { strangeMechanisms, unitsMissing } from "./default-plan.js";
 import { cachedNeuronBytes, fitMemory, type Fit } from "./fit.js";
 
 /** Sizes in a file are whole bytes. */
 const BYTE = 1;
 const TOLERANCE = 1e-6;
-/** Slots of the engine begin with a cache line: a small row takes up to so much more, as a share. */
-const SLOT_PADDING = 0.25;
 /** A plan made for a few tokens less still runs. */
 const KV_TOLERANCE = 0.05;
 const KINDS = ["big", "mid", "little"] as const satisfies ReadonlyArray<CoreKind>;
@@ -64,13 +63,19 @@ const wrongRows = ({ compute: { npuRows } }: Plan): ReadonlyArray<Mistake> => [
   ...npuRows.flatMap((row, i) => (i === 0 || npuRows[i - 1]!.batch < row.batch ? [] : [mistake(`compute.npuRows[${i}].batch`, `should be above ${npuRows[i - 1]!.batch}, the one before it, got ${row.batch}`)])),
 ];
 
+/** Of the engine's segments: rows as they are kept for computing, each slot begun with a cache line. (sim/inference/gated/cut.ts) */
+const mostInSegments = (model: ModelSpec, plan: Plan): number => {
+  const { hot, cold } = wholeSegments(cutOf(model, plan));
+  return hot + cold;
+};
+
 const wrongSizes = (model: ModelSpec, plan: Plan, ffnAll: number): ReadonlyArray<Mistake> => {
   const { cache, io, mechanisms } = plan;
   const mapped = mechanisms.cache === "page-cache";
-  const most = mapped ? sizesOf(model).nonFfnBytes + ffnAll : ffnAll;
+  const most = mechanisms.computation === "gated" ? Math.max(ffnAll, mostInSegments(model, plan)) : mapped ? sizesOf(model).nonFfnBytes + ffnAll : ffnAll;
   return [
     ...(io.streamBlock < 4096 ? [mistake("io.streamBlock", `should be at least 4096B, one page of flash, got ${showBytes(io.streamBlock)}`)] : []),
-    ...(cache.hot + cache.cold > most * (1 + (mechanisms.computation === "gated" ? SLOT_PADDING : TOLERANCE)) ? [mistake("cache", `hot and cold are ${showBytes(cache.hot + cache.cold)} together, and ${mapped ? "the whole file takes" : "all FFN weights take"} only ${showBytes(most)}`)] : []),
+    ...(cache.hot + cache.cold > most * (1 + TOLERANCE) ? [mistake("cache", `hot and cold are ${showBytes(cache.hot + cache.cold)} together, and ${mapped ? "the whole file takes" : "all FFN weights take"} only ${showBytes(most)}`)] : []),
   ];
 };
 

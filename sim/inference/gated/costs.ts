@@ -30,7 +30,10 @@ export interface GatedCosts {
   readonly dispatchNs: number;
   /** Looking a neuron up that fired. */
   readonly lookupNs: number;
-  /** Processor time of so many reads of so many bytes in all, made by the threads themselves or handed to others; and of copying what came. */
+  /**
+   * Time of the compute threads for so many reads of so many bytes in all, made by themselves or handed to others, who take a core from them where none is
+   * spare (elsewhere their work is part of what a read was timed to take); and for copying what came.
+   */
   readonly ownNs: (reads: number, bytes: number) => number;
   readonly handedNs: (reads: number, bytes: number) => number;
   readonly copyNs: (bytes: number) => number;
@@ -91,6 +94,7 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
   };
   const underWay = (window: number): number => Math.max(1, Math.min(depth, window));
   const cpuNs = (beside: number) => (reads: number, bytes: number): number => (reads <= 0 ? 0 : reads * (beside + (timed === null ? 0 : timed.cpuNs(bytes / reads))));
+  const spareCores = device.cpu.clusters.reduce((sum, { count }) => sum + count.value, 0) - threadCount(threads);
   const format = formatOf(model);
   const most = Math.min(device.cpu.bandwidth.value, device.dram.sustained.value);
   const dense = (rows: number): number => {
@@ -109,13 +113,13 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
       if (rate !== null) return Math.min(most, rate * software.sparseEfficiency.value);
       return cut.everyNeuron ? rates.denseCpu : rates.sparseCpu;
     },
-    layerNs: software.fixedCost?.layer.value ?? 0,
+    layerNs: (software.fixedCost?.layer.value ?? 0) + (threadCount(threads) > 1 ? (software.fixedCost?.meeting?.value ?? 0) : 0),
     tokenNs: software.fixedCost?.token.value ?? 0,
     barrierNs: rates.barrierNs,
     dispatchNs: rates.dispatchNs,
     lookupNs: (tables === null ? null : costOf(tables, "hit", { big: 1, mid: 0, little: 0 })) ?? device.cpu.cacheInsert.value,
     ownNs: cpuNs(software.readCost?.own.value ?? 0),
-    handedNs: cpuNs(software.readCost?.handed.value ?? 0),
+    handedNs: spareCores >= 1 ? () => 0 : cpuNs(software.readCost?.handed.value ?? 0),
     copyNs: software.cacheUpkeep === null ? () => 0 : (bytes) => bytes / software.cacheUpkeep!.value,
     deviceNs: (reads, bytes, window = depth) => {
       if (reads <= 0) return 0;
