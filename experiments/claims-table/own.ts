@@ -4,6 +4,8 @@ import { atLeast, atMost, percent, type Documents, type Row } from "./row.js";
 interface Errors { readonly cells: number; readonly medianAbsError: number; readonly meanAbsError: number; readonly worstAbsError: number; readonly kendallTau: number }
 export interface PhoneCells { readonly streamed: { readonly mean: Errors }; readonly residency: ReadonlyArray<{ readonly path: string; readonly lookups: number; readonly differing: number }>; readonly cells: ReadonlyArray<{ readonly id: string; readonly predicted: number; readonly measured: number; readonly signedError: number }> }
 interface HostCells { readonly summary: Errors; readonly exactCells: number; readonly cells: ReadonlyArray<unknown>; readonly device: string }
+/** Of a probed profile: what was measured says when. */
+interface Probed { readonly cpu: { readonly clusters: ReadonlyArray<{ readonly count: { readonly value: number } }> }; readonly flash: { readonly latency: { readonly source: string } } }
 interface Regret { readonly summary: { readonly median: number; readonly worst: number; readonly largestShare: number } }
 interface Adaptation { readonly cells: ReadonlyArray<{ readonly id: string; readonly slower: string; readonly fixedMs: number; readonly oracleMs: number; readonly adaptiveMs: number; readonly recovered: number | null }> }
 export interface Figure {
@@ -22,6 +24,7 @@ export interface Figure {
 
 export const PHONE = "results/phone/cells.json";
 export const HOST = "results/host/validate/cells.json";
+export const PROBED = "results/host/profile.json";
 export const REGRET = "results/tuned/regret.json";
 export const ADAPTATION = "results/tuned/adaptation.json";
 export const FIGURES = "results/host/figures.json";
@@ -35,8 +38,10 @@ const phoneRows = ({ streamed: { mean }, residency }: PhoneCells): ReadonlyArray
   ];
 };
 
-const hostRows = ({ summary, exactCells, cells, device }: HostCells): ReadonlyArray<Row> => {
-  const shared = { group: "This engine on a machine, predicted", command: "neuronlab validate host", takes: "a quarter of an hour", measured: `2026-11-21, ${device}, two cores` };
+const hostRows = ({ summary, exactCells, cells, device }: HostCells, { cpu, flash }: Probed): ReadonlyArray<Row> => {
+  const cores = cpu.clusters.reduce((sum, { count }) => sum + count.value, 0);
+  const date = /\d{4}-\d{2}-\d{2}/.exec(flash.latency.source)?.[0] ?? "no date in the profile";
+  const shared = { group: "This engine on a machine, predicted", command: "neuronlab validate host", takes: "twenty minutes", measured: `${date}, ${device}, ${cores} cores` };
   return [
     { ...shared, claim: "Median error of the check cells", ...atMost(summary.medianAbsError, 0.05) },
     { ...shared, claim: "Mean error of the check cells", ...atMost(summary.meanAbsError, 0.08) },
@@ -90,7 +95,7 @@ export const ownRows = (documents: Documents): ReadonlyArray<Row> => [
   ...HELD,
   ...plannerRows(documents[REGRET] as Regret),
   ...adaptationRows(documents[ADAPTATION] as Adaptation),
-  ...hostRows(documents[HOST] as HostCells),
+  ...hostRows(documents[HOST] as HostCells, documents[PROBED] as Probed),
   ...phoneRows(documents[PHONE] as PhoneCells),
   ...(documents[FIGURES] as { readonly figures: ReadonlyArray<Figure> }).figures.map(figureRow),
 ];
