@@ -10,12 +10,41 @@ describe("an interval", () => {
     expect(halfWidth).toBeCloseTo(4.303 / Math.sqrt(3), 6);
   });
 
+  /** The quantile by which `n` values are multiplied. */
+  const width = (n: number): number => {
+    const values = Array.from({ length: n }, (_, i) => i % 2);
+    const sd = Math.sqrt(values.reduce((sum, v) => sum + (v - intervalOf(values).mean) ** 2, 0) / (n - 1));
+    return (intervalOf(values).halfWidth! / sd) * Math.sqrt(n);
+  };
+
+  /** Simpson's rule over 2,000 steps. */
+  const integral = (f: (x: number) => number, to: number): number => {
+    const step = to / 2000;
+    return (step / 3) * Array.from({ length: 2001 }, (_, i) => (i === 0 || i === 2000 ? 1 : i % 2 === 1 ? 4 : 2) * f(i * step)).reduce((sum, v) => sum + v, 0);
+  };
+
+  /** With t = √ν tan θ, the share of Student's distribution within ±t is the integral of cos^(ν-1) up to θ, over that up to a right angle. */
+  const quantile = (freedom: number): number => {
+    const density = (angle: number): number => Math.cos(angle) ** (freedom - 1);
+    const wanted = 0.95 * integral(density, Math.PI / 2);
+    let [low, high] = [0, Math.PI / 2];
+    for (let i = 0; i < 50; i++) {
+      const middle = (low + high) / 2;
+      if (integral(density, middle) < wanted) low = middle;
+      else high = middle;
+    }
+    return Math.sqrt(freedom) * Math.tan((low + high) / 2);
+  };
+
+  it("has every entry of its table as integrating the distribution gives it, to the last digit", () => {
+    for (let freedom = 1; freedom <= 30; freedom++) expect(width(freedom + 1), `${freedom} degrees of freedom`).toBeCloseTo(Number(quantile(freedom).toFixed(3)), 9);
+  });
+
+  it("has beyond the table what integrating gives, to five digits", () => {
+    for (const freedom of [31, 32, 35, 40, 50, 70, 100, 200]) expect(Math.abs(width(freedom + 1) - quantile(freedom)), `${freedom} degrees of freedom`).toBeLessThan(1e-5);
+  });
+
   it("goes over from table to expansion without a step", () => {
-    const width = (n: number): number => {
-      const values = Array.from({ length: n }, (_, i) => i % 2);
-      const sd = Math.sqrt(values.reduce((sum, v) => sum + (v - intervalOf(values).mean) ** 2, 0) / (n - 1));
-      return (intervalOf(values).halfWidth! / sd) * Math.sqrt(n);
-    };
     // 2.042 for 30 degrees of freedom, 2.040 for 31, 1.984 for 100, as tables have them.
     expect([width(31), width(32), width(101)].map((t) => Number(t.toFixed(3)))).toEqual([2.042, 2.04, 1.984]);
   });
