@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { E, TE } from "../../sim/base/fp.js";
 import { disk, fault, unsupported } from "../../sim/base/errors.js";
 import { sweepProgram } from "../../cli/programs/sweep/program.js";
-import type { Line } from "../../cli/store.js";
+import type { Line, Store, StoredRun } from "../../cli/store.js";
 import type { Asking, Capabilities, Outcome, RunInputs } from "../../cli/program.js";
 import { execute } from "../../cli/run.js";
 import { aRecord, aStore, commandNamed, fake, given } from "../fakes/capabilities.js";
@@ -91,11 +91,51 @@ describe("a run that fails", () => {
   });
 });
 
+describe("two commands that make the same sweep at once", () => {
+  /** A call beside another command that finishes `theirs`, one more whenever somebody looks. */
+  const beside = async (theirs: ReadonlyArray<StoredRun>, words: Readonly<Record<string, unknown>> = {}, lines: Array<Line> = []): Promise<Ended> => {
+    let [looks, told] = [0, 0];
+    const elsewhere = () => ({ writers: 1, runs: looks++ % 2 === 0 ? theirs.slice(told, ++told) : [] });
+    const store = (path: string): Store => ({ ...aStore(path, lines), journal: () => TE.right({ append: (more) => (lines.push(...more), E.right(undefined)), elsewhere, close: TE.right(undefined) }) });
+    const world = fake({ files: { "a.json": JSON.stringify(DECLARED) }, store });
+    const code = await execute(sweep(commandNamed("sweep"))(given({ file: "a.json", format: "json", ...words })), world.capabilities);
+    return { code, json: JSON.parse(world.stdout()) as Readonly<Record<string, unknown>>, stderr: world.stderr(), ran: world.ran, lines };
+  };
+  const runsIn = (lines: ReadonlyArray<Line>): ReadonlyArray<StoredRun> => lines.flatMap((line) => (line.line === "run" ? [line] : []));
+
+  it("do not begin what the other has finished, and both tell the same", async () => {
+    const alone = await call([]);
+    const theirs = runsIn(alone.lines);
+    for (const finished of [theirs, [...theirs].reverse(), theirs.slice(2, 5)]) {
+      const ended = await beside(finished);
+      const made = runsIn(ended.lines).map(({ key }) => key);
+      expect([ended.code, ended.json, ended.ran.length]).toEqual([0, alone.json, made.length]);
+      expect(made.length).toBeLessThan(6);
+      expect(ended.stderr).toContain(`${made.length} runs made in 0.0 s, ${6 - made.length} were known`);
+      // Each place stands in this one's journal too, so that it is whole when the other's is gone.
+      expect(new Set(ended.lines.flatMap((line) => (line.line === "member" ? [`${line.point}/${line.repetition}/${line.run}`] : []))).size).toBe(6);
+    }
+  });
+
+  it("make no run twice by themselves, and take over no failure", async () => {
+    const failed = runsIn((await call([], {}, brokenAt(2))).lines).filter(({ state }) => state === "failed");
+    const ended = await beside(failed);
+    expect([ended.code, ended.ran.length, runsIn(ended.lines).every(({ state }) => state === "done")]).toEqual([0, 6, true]);
+    expect(new Set(runsIn(ended.lines).map(({ key }) => key)).size).toBe(6);
+  });
+
+  it("of failed ones that are to be made again, take what the other has made of them", async () => {
+    const before = await call([], {}, brokenAt(2));
+    const mended = runsIn((await call([])).lines).filter(({ request }) => (request as { readonly batch: number }).batch === 2);
+    expect((await beside(mended, { "retry-failed": true }, before.lines)).ran.length).toBeLessThan(2);
+  });
+});
+
 describe("the store", () => {
   it("that takes no more ends the sweep as a fault of the disk", async () => {
     const lines: Array<Line> = [];
     const full = aStore("x", lines);
-    const world = fake({ files: { "a.json": JSON.stringify(DECLARED) }, store: () => ({ ...full, journal: () => TE.right({ append: (more) => (lines.length > 6 ? E.left(disk("x", "the disk is full")) : (lines.push(...more), E.right(undefined))), close: TE.right(undefined) }) }) });
+    const world = fake({ files: { "a.json": JSON.stringify(DECLARED) }, store: () => ({ ...full, journal: () => TE.right({ append: (more) => (lines.length > 6 ? E.left(disk("x", "the disk is full")) : (lines.push(...more), E.right(undefined))), elsewhere: () => ({ writers: 0, runs: [] }), close: TE.right(undefined) }) }) });
     expect(await execute(sweep(commandNamed("sweep"))(given({ file: "a.json" })), world.capabilities)).toBe(74);
     expect([world.stderr(), world.stdout()]).toEqual(["x: the disk is full\n", ""]);
     const resumed = await call(lines);

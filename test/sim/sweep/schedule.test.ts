@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { intervalOf, wantsMore } from "../../../sim/sweep/interval.js";
-import { scheduleOf, type Place } from "../../../sim/sweep/schedule.js";
+import { scheduleOf, type Order, type Place } from "../../../sim/sweep/schedule.js";
 
 describe("an interval", () => {
   it("is Student's: 1, 2, 3 are 2 ± 4.303·1/√3", () => {
@@ -65,9 +65,9 @@ describe("the stopping rule", () => {
   const valueAt = ({ point, repetition }: Place): number => 10 + Math.sin(point * 7 + repetition * 3) * (point % 3);
 
   /** All runs, made in whatever order `pick` takes them from those under way. */
-  const ran = (pick: (under: number) => number, known: ReadonlySet<string> = new Set(), most = 3): ReadonlyArray<string> => {
+  const ran = (pick: (under: number) => number, known: ReadonlySet<string> = new Set(), most = 3, order: Order = "points"): ReadonlyArray<string> => {
     const name = ({ point, repetition }: Place): string => `${point}/${repetition}`;
-    const schedule = scheduleOf(5, 3, rule, (place) => (known.has(name(place)) ? { value: valueAt(place) } : undefined));
+    const schedule = scheduleOf(5, 3, rule, (place) => (known.has(name(place)) ? { value: valueAt(place) } : undefined), order);
     const [under, made]: [Array<Place>, Array<string>] = [[], []];
     for (;;) {
       for (let next = under.length < most ? schedule.next() : null; next !== null; next = under.length < most ? schedule.next() : null) under.push(next);
@@ -85,6 +85,16 @@ describe("the stopping rule", () => {
       let i = 0;
       expect(ran((under) => picks[i++ % picks.length]! % under, new Set(), most)).toEqual(inOrder);
     }), { seed: 20261121, numRuns: 50 });
+  });
+
+  it("scattered, the same runs are made, each once, and by two not side by side", () => {
+    const inOrder = ran(() => 0, new Set(), 1);
+    fc.assert(fc.property(fc.array(fc.double({ min: 0, max: 0.999, noNaN: true }), { minLength: 40, maxLength: 40 }), fc.integer({ min: 1, max: 8 }), (numbers, most) => {
+      let i = 0;
+      expect(ran(() => 0, new Set(), most, { scattered: () => numbers[i++ % numbers.length]! })).toEqual(inOrder);
+    }), { seed: 20261122, numRuns: 50 });
+    const first = (number: number): Place | null => scheduleOf(20, 1, null, () => undefined, { scattered: () => number }).next();
+    expect([first(0), first(0.5), first(0.999)]).toEqual([{ point: 0, repetition: 0 }, { point: 10, repetition: 0 }, { point: 19, repetition: 0 }]);
   });
 
   it("what was known before is not made again, and the rest is what would have been", () => {
