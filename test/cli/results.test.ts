@@ -18,7 +18,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const path = join(folder, "store.duckdb");
 
 const declared = (id: string, batches: ReadonlyArray<number>): object => ({ schema: "neuronlab/sweep@1", id, title: `Batches of ${id}`, base: { model: "bamboo-7b", offload: "50%", tokens: 4 }, axes: [{ over: "batch", values: batches }], repetitions: 2, metrics: ["tokensPerSec"] });
-const simulate = ({ request }: RunInputs): Outcome => (request.batch === 3 ? E.left(fault("broken here")) : request.batch === 4 ? E.left({ _tag: "DoesNotFit", needed: 4e9, allowed: 1e9, parts: [], hint: "" }) : E.right(aRecord(request)));
+const simulate = ({ request }: RunInputs): Outcome => (request.batch === 3 ? E.left(fault("broken here")) : request.batch === 4 ? E.left({ _tag: "DoesNotFit", needed: 4e9, allowed: 1e9, parts: [{ part: "weights", bytes: 4e9 }], hint: "too much; its parts, largest first:" }) : E.right(aRecord(request)));
 
 /** The hour of the day moves on from one call to the next. */
 let hour = 0;
@@ -69,6 +69,15 @@ describe("results show", () => {
     expect(shown.points.map(speedOf)).toEqual(rows!.map(([mean]) => mean));
     const first: typeof shown = await json("show", "first");
     expect(first.points.map(({ state, reason }) => [state, /broken here|4\.00GB|fit/.test(String(reason))])).toEqual([["done", false], ["done", false], ["failed", true], ["refused", true]]);
+  });
+
+  it("has in its table the run whose reason is told, and says how to see what was left out of it", async () => {
+    const { stdout } = await results(["show", "first"]);
+    const [, refused] = /refused \(([0-9a-f]{8})\): does not fit: needs\s+4\.00GB/.exec(stdout)!;
+    expect(stdout).toMatch(/failed \([0-9a-f]{8}\): internal fault/);
+    expect(stdout).not.toContain("largest first:");
+    expect(stdout).toContain(`a reason in full: neuronlab results show ${refused} --store ${path}\n`);
+    expect((await results(["show", refused!])).stdout).toContain("largest first:");
   });
 
   it("has one run by the beginning of its key, with all that it came from", async () => {

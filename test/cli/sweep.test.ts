@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { E, TE } from "../../sim/base/fp.js";
 import { disk, fault, unsupported } from "../../sim/base/errors.js";
 import { sweepProgram } from "../../cli/programs/sweep/program.js";
+import { shortReason } from "../../cli/programs/sweep/reasons.js";
 import type { Line, Store, StoredRun } from "../../cli/store.js";
 import type { Asking, Capabilities, Outcome, RunInputs } from "../../cli/program.js";
 import { execute } from "../../cli/run.js";
@@ -70,6 +71,38 @@ describe("a run that fails", () => {
     expect([ended.code, batches(ended)]).toEqual([70, [1, 1, 2, 2, 3, 3]]);
     expect(ended.stderr).toContain("2 failed; once that is mended: neuronlab sweep a.json");
     expect((await call([...ended.lines])).ran).toEqual([]);
+  });
+
+  it("is told with the command that makes it again, whatever of failures was typed before", async () => {
+    const first = await call([], { "fail-fast": true }, brokenAt(2));
+    expect(first.stderr).toContain("1 failed; once that is mended: neuronlab sweep a.json --format json --retry-failed\n3 not made yet: neuronlab sweep a.json --format json\n");
+    const second = await call(first.lines, { "retry-failed": true, store: "my stores/a.duckdb" }, brokenAt(2));
+    expect(second.stderr).toContain("1 failed; once that is mended: neuronlab sweep a.json --format json --store 'my stores/a.duckdb' --retry-failed\n");
+    expect((await call([], { "keep-going": true }, brokenAt(2))).stderr).toContain("mended: neuronlab sweep a.json --format json --retry-failed\n");
+  });
+
+  it("is shown with the first of its mistakes, and with the command that shows all", async () => {
+    const wrong = { ...DECLARED, repetitions: 1, axes: [{ over: ["device.thermal.floor", "device.flash.latency"], as: "factor", values: [1, 1e9], whatIf: "odd" }] };
+    const { stderr, lines, json } = await call([], { store: "b.duckdb" }, undefined, wrong);
+    const failed = lines.find((line): line is Extract<Line, { readonly line: "run" }> => line.line === "run" && line.state === "failed")!;
+    expect(failed.reason).toMatch(/^.*: \d+ mistakes?\n {2}\S+: /);
+    expect(stderr).toContain(`a reason in full: neuronlab results show ${failed.key.slice(0, 8)} --store b.duckdb\n`);
+    expect((json!["points"] as ReadonlyArray<{ readonly reason: string | null }>).map(({ reason }) => reason)).toEqual([null, failed.reason]);
+    const world = fake({ files: { "a.json": JSON.stringify(wrong) }, store: (path) => aStore(path) });
+    await execute(sweep(commandNamed("sweep"))(given({ file: "a.json" })), world.capabilities);
+    const [, first] = failed.reason!.split("\n");
+    expect(world.stdout().replaceAll(/\s+/g, " ")).toContain(`failed (${failed.key.slice(0, 8)}): ${shortReason(failed.reason!).replaceAll(/\s+/g, " ")}`);
+    expect(shortReason(failed.reason!)).toContain(first!.trim());
+  });
+
+  it.each([
+    ["a.json: 1 mistake\n  x: is missing", "a.json: x: is missing"],
+    ["a.json: 3 mistakes\n  x: is missing\n  y: is odd\n  z: is even", "a.json: x: is missing (and 2 more)"],
+    ["does not fit: needs 3.94GB, allowed 1.0MB; the smallest budget that would work is 3942MB, for what lies outside the FFN; parts of the run, largest first:\n  3GB  a", "does not fit: needs 3.94GB, allowed 1.0MB; the smallest budget that would work is 3942MB, for what lies outside the FFN"],
+    ["does not fit: needs 4.22GB, allowed 3.22GB; the plan's parts take more than its memory; largest first:\n  3GB  a", "does not fit: needs 4.22GB, allowed 3.22GB; the plan's parts take more than its memory"],
+    ["it: cannot", "it: cannot"],
+  ])("%j is short %j", (reason, short) => {
+    expect(shortReason(reason)).toBe(short);
   });
 
   it("is made again alone with --retry-failed", async () => {
