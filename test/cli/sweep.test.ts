@@ -311,6 +311,24 @@ describe("a dry run", () => {
   });
 });
 
+describe("a stopping rule", () => {
+  it("that begins with more repetitions than the file says is told, in a dry run and in the run", async () => {
+    const stop = { metric: "tokensPerSec", halfWidth: 1, atMost: 9 };
+    const told = async (more: object, words: Readonly<Record<string, unknown>> = {}) => {
+      const world = fake({ files: { "a.json": JSON.stringify({ ...DECLARED, stop, ...more }) }, store: (path) => aStore(path) });
+      expect(await execute(sweep(commandNamed("sweep"))(given({ file: "a.json", ...words })), world.capabilities)).toBe(0);
+      return [/^each point begins with .*$/m.exec(`${world.stdout()}${world.stderr()}`)?.[0] ?? null, world.ran.length] as const;
+    };
+    const raised = "each point begins with 3 runs and not with 2: a stopping rule needs an interval";
+    expect(await told({})).toEqual([raised, 9]);
+    expect((await told({}, { "dry-run": true }))[0]).toBe(raised);
+    expect((await told({ repetitions: undefined }))[0]).toBe("each point begins with 3 runs and not with 1: a stopping rule needs an interval");
+    expect(await told({ repetitions: 3 })).toEqual([null, 9]);
+    expect(await told({ repetitions: 4 })).toEqual([null, 12]);
+    expect(await told({ stop: { ...stop, atMost: 2 } })).toEqual([null, 6]);
+  });
+});
+
 describe("a wrong declaration", () => {
   it("is told with all its mistakes, and nothing runs", async () => {
     const ended = await call([], {}, undefined, { ...DECLARED, repetitions: 0, metrics: ["speed"] });

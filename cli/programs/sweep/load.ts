@@ -57,6 +57,12 @@ const wrongClaims = ({ claims, uncertain }: Declaration, { kept }: Points): Read
   return claims.flatMap(({ holds }, i) => claimMistakes(holds, points, METRIC_NAMES).map((message) => ({ path: `claims[${i}].holds`, message })));
 };
 
+/** What is said where a stopping rule begins with more repetitions than were asked for; null where it does not. */
+export const raised = ({ raw, declaration: { repetitions, stop } }: Pick<Declared, "raw" | "declaration">): string | null => {
+  const said = (raw as { readonly repetitions?: number }).repetitions ?? 1;
+  return stop === null || said >= repetitions ? null : `each point begins with ${repetitions} runs and not with ${said}: a stopping rule needs an interval`;
+};
+
 /** `draws`: of the uncertain facts, in the place of what the file says; null leaves that as it is. */
 export const loadDeclared = (file: string, draws: number | null = null): Program<Declared> => (capabilities) =>
   pipe(

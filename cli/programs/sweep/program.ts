@@ -12,7 +12,7 @@ import { DEFAULT_STORE, storeWords } from "../default-store.js";
 import { typedCommand } from "../simulate.js";
 import { conclusionsFile, csvFile, describeSweep, type Described } from "./describe.js";
 import { dryRun } from "./dry-run.js";
-import { loadDeclared, type Declared } from "./load.js";
+import { loadDeclared, raised, type Declared } from "./load.js";
 import { judged, tellJudged, type Judged } from "./engine/claims.js";
 import { engineWay } from "./engine/way.js";
 import { makeLive } from "./live.js";
@@ -63,6 +63,7 @@ const answerOf = (declared: Declared, wishes: Wishes, made: Made, picture: Pictu
     files,
     notes: [
       `${made.fresh} runs made in ${seconds.toFixed(1)} s, ${made.reused} were known; kept in ${made.pending === null ? wishes.store.path : `a journal beside ${wishes.store.path} until it is free (${made.pending})`}`,
+      ...(raised(declared) === null ? [] : [raised(declared)!]),
       ...made.notes,
       ...(failed > 0 ? [`${failed} failed; once that is mended: ${args.again} --retry-failed`] : []),
       ...(made.left > 0 && made.notes.length === 0 ? [`${made.left} not made yet: ${args.again}`] : []),
