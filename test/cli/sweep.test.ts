@@ -315,7 +315,7 @@ describe("a stopping rule", () => {
   it("that begins with more repetitions than the file says is told, in a dry run and in the run", async () => {
     const stop = { metric: "tokensPerSec", halfWidth: 1, atMost: 9 };
     const told = async (more: object, words: Readonly<Record<string, unknown>> = {}) => {
-      const world = fake({ files: { "a.json": JSON.stringify({ ...DECLARED, stop, ...more }) }, store: (path) => aStore(path) });
+      const world = fake({ files: { "a.json": JSON.stringify({ ...DECLARED, stop, ...more }) }, simulate: ({ request }) => E.right(aRecord(request, { tokensPerSec: 10 })), store: (path) => aStore(path) });
       expect(await execute(sweep(commandNamed("sweep"))(given({ file: "a.json", ...words })), world.capabilities)).toBe(0);
       return [/^each point begins with .*$/m.exec(`${world.stdout()}${world.stderr()}`)?.[0] ?? null, world.ran.length] as const;
     };
