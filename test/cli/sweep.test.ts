@@ -336,6 +336,21 @@ describe("a wrong declaration", () => {
     expect(ended.stderr).toMatch(/a\.json: 2 mistakes\n {2}repetitions: .*\n {2}metrics\[0\]: /);
   });
 
+  it("is told with its unknown names beside its other mistakes, wherever it names them", async () => {
+    const wrong = { ...DECLARED, repetitions: 0, base: { device: "oneplus-21", plan: "none.json", tokens: 4 }, axes: [{ zip: [{ over: "model", values: ["bamboo-8b", "bamboo-7b", 7] }, { over: "batch", values: [1, 2, 3] }] }, { sample: "sobol", points: 4, axes: [{ over: ["system"], values: ["powerinfer-3", "powerinfer-2"] }] }] };
+    const ended = await call([], {}, undefined, wrong);
+    expect([ended.code, ended.ran.length]).toEqual([2, 0]);
+    expect(ended.stderr).toMatch(/^a\.json: 2 mistakes\n {2}axes\[0\]\.zip\[0\]\.values\[2\]: [^]*\n {2}repetitions: /);
+    for (const told of ["unknown device: oneplus-21; did you mean", "unknown model: bamboo-8b; did you mean bamboo-7b?", "unknown system: powerinfer-3; did you mean powerinfer-2?", "none.json: 1 mistake"]) expect(ended.stderr).toContain(told);
+    // Words of the engine are files.
+    expect((await call([], {}, undefined, { ...DECLARED, program: "engine", base: { model: "m.gguf" }, repetitions: 0 })).stderr).not.toContain("unknown model");
+  });
+
+  it("is told at once of facts that may not be moved and of claims about no point", async () => {
+    const wrong = { ...DECLARED, axes: [{ over: "device.flash.random[].rate", as: "factor", values: [2, 3] }], claims: [{ claim: "?", holds: [">", { at: { rate: 4 } }, 1] }] };
+    expect((await call([], {}, undefined, wrong)).stderr).toMatch(/a\.json: 2 mistakes\n {2}axes: device\.flash\.random\[\]\.rate: [^]*add whatIf[^]*\n {2}claims\[0\]\.holds: no point is at/);
+  });
+
   it("that names unknown profiles, or moves what is known, is refused before anything runs", async () => {
     expect((await call([], {}, undefined, { ...DECLARED, base: { device: "oneplus-21" } })).stderr).toContain("unknown device: oneplus-21");
     expect((await call([], {}, undefined, { ...DECLARED, axes: [{ over: "device.flash.random[].rate", as: "factor", values: [2] }] })).stderr).toContain("add whatIf");
