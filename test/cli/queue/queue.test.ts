@@ -163,7 +163,7 @@ describe.skipIf(reason !== "")(`a sweep over Redis${reason}`, () => {
     };
     expect(await asked(server.url.replace(/:[^:@]*@/, ":wrong@"))).toEqual([2, expect.stringMatching(/refuses this password/)]);
     expect(await asked(`redis://127.0.0.1:${server.port}`)).toEqual([2, expect.stringMatching(/wants a password/)]);
-    expect(await asked("redis://127.0.0.1:1")).toEqual([74, "127.0.0.1:1: cannot be reached: nothing listens there\n"]);
+    expect(await asked("redis://127.0.0.1:1")).toEqual([3, "127.0.0.1:1: cannot be reached: nothing listens there\n"]);
     expect(await asked("http://127.0.0.1")).toEqual([2, expect.stringMatching(/has the scheme http/)]);
   });
 
@@ -188,7 +188,7 @@ describe.skipIf(reason !== "")(`a sweep over Redis${reason}`, () => {
     const secure = await startRedis({ cert, key });
     try {
       const refused = await start(folder, secure.url, "worker", "--idle-exit", "1").ended;
-      expect([refused.code, refused.stderr]).toEqual([74, expect.stringMatching(/signed by nobody this system trusts/)]);
+      expect([refused.code, refused.stderr]).toEqual([3, expect.stringMatching(/signed by nobody this system trusts/)]);
       const one = start(folder, secure.url, "worker", "--workers", "1", "--redis-ca", cert);
       const { code, stdout } = await start(folder, secure.url, "sweep", "a.json", "--executor", "bullmq", "--redis-ca", cert, "--store", freshStore(), "--format", "json").ended;
       expect([code, stdout === alone]).toEqual([0, true]);
