@@ -61,6 +61,34 @@ describe("results list", () => {
   });
 });
 
+describe("a sweep of which no run has ended", () => {
+  const begunIn = async (store: string): Promise<void> => {
+    const journal = await storeAt(store).journal("begun")();
+    if (E.isLeft(journal)) throw new Error(JSON.stringify(journal.left));
+    journal.right.append([{ line: "sweep", key: "5eed5eed5eed", id: "slow", title: "Slow", declaration: {} }]);
+    await journal.right.close();
+  };
+  const SAID = "1 sweep has begun, and no run of it has ended yet: slow (declared 5eed5eed)";
+
+  it("is told as begun where the store has nothing else", async () => {
+    const store = join(folder, "begun.duckdb");
+    await begunIn(store);
+    expect(await results(["list"], { store })).toMatchObject({ code: 0, stdout: `${SAID}\n` });
+    expect((await results(["list"], { store, format: "json" })).stdout).toBe("[]\n");
+    expect(await results(["show", "slow"], { store })).toMatchObject({ code: 2, stderr: expect.stringContaining(`WHAT: ${SAID}`) as string });
+    expect((await results(["show", "other"], { store })).stderr).toContain(`there is no sweep or run other; ${SAID}`);
+    expect(await servedSweeps(storeAt(store)).json("index.json")()).toMatchObject({ right: { note: SAID, sweeps: [] } });
+  });
+
+  it("and beside others", async () => {
+    const store = join(folder, "beside.duckdb");
+    const world = fake({ files: { "a.json": JSON.stringify(declared("quick", [1])) }, simulate, store: storeAt });
+    await execute(sweepProgram(() => [])(commandNamed("sweep"))(given({ file: "a.json", store, format: "json" })), world.capabilities);
+    await begunIn(store);
+    expect((await results(["list"], { store })).stdout).toMatch(new RegExp(`^sweep [^]*\nquick [^]*\n\n${SAID.replaceAll(/[()]/g, "\\$&")}\n$`));
+  });
+});
+
 describe("results show", () => {
   it("has a sweep point by point: means of its repetitions, and why a point has none", async () => {
     const shown: { readonly points: ReadonlyArray<{ readonly coordinates: unknown; readonly runs: number; readonly state: string; readonly reason: string | null; readonly metrics: Readonly<Record<string, number | null>> }> } = await json("show", "second");
@@ -96,7 +124,19 @@ describe("results show", () => {
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toContain("did you mean first?");
     expect(stderr).toContain("second");
-    expect((await results(["show", "first@beef"])).code).toBe(2);
+    const beef = await results(["show", "first@beef"]);
+    expect([beef.code, beef.stderr]).toEqual([2, expect.stringMatching(/first is there, and not as @beef; behind the @ goes the beginning of a code or of a declaration: code c0de0002 \(declared [0-9a-f]{8}\), code c0de0001 \(declared [0-9a-f]{8}\)\n/)]);
+  });
+});
+
+describe("a name with an @", () => {
+  it("takes what stands behind it as the beginning of the code, or else of the declaration, as the list has both", async () => {
+    const listed: ReadonlyArray<{ readonly id: string; readonly key: string; readonly code: string }> = await json("list");
+    for (const { id, key } of listed) expect(await json("show", `${id}@${key.slice(0, 4)}`)).toMatchObject({ id, key });
+    const second = listed.find(({ id }) => id === "second")!;
+    expect(await json("diff", `second@${second.key.slice(0, 4)}`, "first")).toMatchObject({ a: { key: second.key }, b: { id: "first" } });
+    // Of several by one declaration the newest, as without a word.
+    expect(await json("show", `first@${listed.find(({ id }) => id === "first")!.key.slice(0, 8)}`)).toMatchObject({ code: "c0de0002" });
   });
 });
 

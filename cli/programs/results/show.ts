@@ -14,22 +14,28 @@ import { sectionText } from "../sweep/sections.js";
 import { shownMetrics } from "../sweep/summary.js";
 import { METRIC_NAMES, axesOf, pointMeans } from "./questions.js";
 import { storedSweep } from "./stored-sweep.js";
-import { batches, type Batch, type Which } from "./which.js";
+import { batches, begun, begunShown, type Batch, type Begun, type Which } from "./which.js";
 
 export interface Says { readonly text: string; readonly json: unknown }
 
 export const showCell = (cell: Cell | undefined): string => (cell === null || cell === undefined ? "-" : typeof cell === "number" ? showNumber(cell) : String(cell));
 
+const listed = (all: ReadonlyArray<Batch>, waiting: ReadonlyArray<Begun>): string =>
+  [
+    ...(all.length === 0 ? [] : [table(
+      [{ title: "sweep" }, { title: "title", wrap: 60 }, { title: "runs", align: "right" }, { title: "done", align: "right" }, { title: "refused", align: "right" }, { title: "failed", align: "right" }, { title: "last" }, { title: "declared" }, { title: "code" }],
+      all.map((one) => [one.id, one.title, ...[one.runs, one.done, one.refused, one.failed].map(String), one.last.slice(0, 16).replace("T", " "), one.key.slice(0, 8), one.code.slice(0, 8)]),
+    )]),
+    ...(waiting.length === 0 ? [] : [begunShown(waiting)]),
+    ...(all.length === 0 && waiting.length === 0 ? ["the store is empty"] : []),
+  ].join("\n\n");
+
 export const listSweeps = (store: Store): Program<Says> => () =>
   pipe(
-    batches(store),
-    TE.map((all): Says => ({
-      text: all.length === 0 ? "the store is empty" : table(
-        [{ title: "sweep" }, { title: "title", wrap: 60 }, { title: "runs", align: "right" }, { title: "done", align: "right" }, { title: "refused", align: "right" }, { title: "failed", align: "right" }, { title: "last" }, { title: "declared" }, { title: "code" }],
-        all.map((one) => [one.id, one.title, ...[one.runs, one.done, one.refused, one.failed].map(String), one.last.slice(0, 16).replace("T", " "), one.key.slice(0, 8), one.code.slice(0, 8)]),
-      ),
-      json: all,
-    })),
+    TE.Do,
+    TE.bind("all", () => batches(store)),
+    TE.bind("waiting", () => begun(store)),
+    TE.map(({ all, waiting }): Says => ({ text: listed(all, waiting), json: all })),
   );
 
 /** The metrics that a stored declaration looks at; all, where it is of a later version than this program. */
