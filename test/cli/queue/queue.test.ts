@@ -126,6 +126,9 @@ describe.skipIf(reason !== "")(`a sweep over Redis${reason}`, () => {
     ending.open();
     await until("the late answer", () => faults.some((said) => /Missing (lock|key)/.test(said)));
     await late.close();
+    const events = await server.client.xrange(`neuronlab:${name}:events`, "-", "+");
+    const heard = (event: string): number => events.filter(([, fields]) => fields[fields.indexOf("event") + 1] === event && fields[fields.indexOf("jobId") + 1] === taken[0]).length;
+    expect([heard("active"), heard("stalled"), heard("completed"), journalled(store)]).toEqual([2, 1, 1, 23]);
     // And once more, as an event that is told twice.
     await server.client.xadd(`neuronlab:${name}:events`, "*", "event", "completed", "jobId", taken[0]!, "returnvalue", JSON.stringify(other), "prev", "active");
     const closing = holder.close();
@@ -136,9 +139,7 @@ describe.skipIf(reason !== "")(`a sweep over Redis${reason}`, () => {
     expect(stderr).toMatch(/24 runs made/);
     const kept = await begin("results", "query", "SELECT count(*) AS places, (SELECT count(*) FROM runs) AS runs FROM members", "--store", store, "--format", "json").ended;
     expect(JSON.parse(kept.stdout)).toEqual([{ places: 24, runs: 24 }]);
-    // The worker was given all of them, that of the late one too.
-    one.child.kill("SIGINT");
-    expect((await one.ended).stdout).toContain("24 runs made");
+    await killed(one);
   });
 
   it.each([["with its data", true], ["without any of it", false]] as const)("survives a restart of the server %s", async (_, keep) => {
