@@ -70,6 +70,8 @@ export type Line =
 /** Where finished runs go, each before the next begins. Lines that are appended together are read together or not at all. */
 export interface Journal {
   readonly append: (lines: ReadonlyArray<Line>) => Either<AppError, void>;
+  /** A look into the journals of others: how many commands write to the same store now, and the runs there that no look has told yet. */
+  readonly elsewhere: () => { readonly writers: number; readonly runs: ReadonlyArray<StoredRun> };
   readonly close: TaskEither<AppError, void>;
 }
 

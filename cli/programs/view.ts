@@ -7,7 +7,7 @@ import { inFormat, type Answer, type Mount, type Program } from "../program.js";
 import type { Command, Words } from "../command.js";
 import { builtSite } from "./built-site.js";
 import { servedSweeps } from "./results/served.js";
-import { DEFAULT_STORE } from "./sweep/program.js";
+import { DEFAULT_STORE } from "./default-store.js";
 
 const fields = { ...shared, port: absent(wholeNumber(1, 65535)), results: absent(outputFolder), store: absent(outputFile) };
 

@@ -3,6 +3,8 @@
  * caller's to mend (exit 2), "stuck" is our own bug (exit 70), a disk fault is the machine's (exit 74).
  * Faults of several documents are told together.
  */
+import { showBytes } from "./units.js";
+
 export interface Mistake {
   /** Where in the input, as a path: `cpu.clusters[1].clock`, or `--memory`. */
   readonly path: string;
@@ -65,7 +67,8 @@ export const exitCode = (error: AppError): number => {
   }
 };
 
-const gb = (bytes: number): string => `${(bytes / 1e9).toFixed(2)}GB`;
+/** Two digits behind the point say nothing of less than ten megabytes. */
+const gb = (bytes: number): string => (bytes < 10e6 ? showBytes(bytes) : `${(bytes / 1e9).toFixed(2)}GB`);
 
 /** The sentence or block a user reads on stderr. */
 export const describeError = (error: AppError): string => {

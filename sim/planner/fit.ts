@@ -57,7 +57,7 @@ export const fitMemory = (device: DeviceProfile, model: ModelSpec, system: Syste
     { part: "all FFN weights", bytes: ffnAll },
   ].filter((p) => p.bytes > 0);
   const notFitting = (needed: number, allowed: number, hint: string): AppError => ({ _tag: "DoesNotFit", needed, allowed, parts, hint });
-  if (memory < least) return E.left(notFitting(least, memory, "the smallest budget that would work is what lies outside the FFN; its parts, largest first:"));
+  if (memory < least) return E.left(notFitting(least, memory, `the smallest budget that would work is ${Math.ceil(least / 1e6)}MB, for what ${mapped ? "cannot be paged" : "lies outside the FFN"}; parts of the run, largest first:`));
   if (mechanisms.offload === "no" && memory < others + ffnAll) return E.left(notFitting(others + ffnAll, memory, `${system.title} cannot leave weights on flash; its parts, largest first:`));
   if (request.memory._tag !== "All" && memory > device.dram.usable.value)
     return E.left(notFitting(memory, device.dram.usable.value, `${device.title} gives one app no more than that; parts of the request, largest first:`));

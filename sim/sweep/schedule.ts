@@ -5,9 +5,9 @@ export interface Place { readonly point: number; readonly repetition: number }
 
 /**
  * `points`: a point's repetitions together. `rounds`: each point once, then each once more and backwards, and so on, so that what drifts while runs
- * are made is seen in all points alike.
+ * are made is seen in all points alike. `scattered`: any, by a number from 0 to 1, so that several who make the same runs do not walk side by side.
  */
-export type Order = "points" | "rounds";
+export type Order = "points" | "rounds" | { readonly scattered: () => number };
 
 export interface Schedule {
   /** A run to be made; null while there is none, which may change when another settles. */
@@ -45,8 +45,17 @@ export const scheduleOf = (points: number, repetitions: number, rule: StoppingRu
     for (let i = 0; i < waiting.length; i++) if (first < 0 || isBefore(waiting[i]!, waiting[first]!)) first = i;
     return first < 0 ? null : waiting.splice(first, 1)[0]!;
   };
+  const anyOf = (scattered: () => number): Place | null => {
+    const last = waiting.pop();
+    if (last === undefined || waiting.length === 0) return last ?? null;
+    const at = Math.min(waiting.length, Math.floor(scattered() * (waiting.length + 1)));
+    if (at === waiting.length) return last;
+    const taken = waiting[at]!;
+    waiting[at] = last;
+    return taken;
+  };
   return {
-    next: () => order === "rounds" ? nextOfRound() : waiting[head] === undefined ? null : waiting[head++]!,
+    next: () => order === "rounds" ? nextOfRound() : order !== "points" ? anyOf(order.scattered) : waiting[head] === undefined ? null : waiting[head++]!,
     settle: ({ point, repetition }, value) => {
       values[point]![repetition] = value;
       grow(point);

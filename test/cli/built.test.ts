@@ -1,6 +1,6 @@
 /** The built program, as a user starts it. Needs dist/: npm run build. */
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -65,6 +65,17 @@ describe.skipIf(!built)(`the built program${reason}`, () => {
     expect((JSON.parse(readFileSync(join(folder, "plan.json"), "utf8")) as { schema: string }).schema).toBe("neuronlab/plan@1");
     expect(await sh(`${simulate} --save /dev/stdout 2> err.txt | head -c 100 > head.txt`)).toBe(0);
     expect([readFileSync(join(folder, "head.txt")).length, readFileSync(join(folder, "err.txt"), "utf8")]).toEqual([100, "wrote /dev/stdout\n"]);
+  });
+
+  it("two commands that make one sweep in one store at once share its runs, and say the same", async () => {
+    const depths = Array.from({ length: 24 }, (_, i) => i + 1);
+    writeFileSync(join(folder, "two.json"), JSON.stringify({ schema: "neuronlab/sweep@1", id: "two", title: "Two at once", base: { model: "bamboo-7b", offload: "50%", tokens: 256 }, axes: [{ over: "plan.pipeline.depth", values: depths }] }));
+    const both = await Promise.all([1, 2].map(() => start("sweep", "two.json", "--workers", "1", "--store", "two.duckdb", "--format", "json")));
+    expect([...both.map(({ code }) => code), both[0]!.stdout === both[1]!.stdout]).toEqual([0, 0, true]);
+    // Each alone would make all of them; what both have under way at one moment is made twice, and kept once.
+    const made = both.map(({ stderr }) => Number(/^(\d+) runs made/m.exec(stderr)![1]));
+    expect(made[0]! + made[1]!, both.map(({ stderr }) => stderr).join("")).toBeLessThan(1.5 * depths.length);
+    expect(JSON.parse((await start("results", "query", "SELECT count(*) AS runs FROM members", "--store", "two.duckdb", "--format", "json")).stdout)).toEqual([{ runs: depths.length }]);
   });
 
   it("lists and explains", async () => {

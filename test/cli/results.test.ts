@@ -18,7 +18,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const path = join(folder, "store.duckdb");
 
 const declared = (id: string, batches: ReadonlyArray<number>): object => ({ schema: "neuronlab/sweep@1", id, title: `Batches of ${id}`, base: { model: "bamboo-7b", offload: "50%", tokens: 4 }, axes: [{ over: "batch", values: batches }], repetitions: 2, metrics: ["tokensPerSec"] });
-const simulate = ({ request }: RunInputs): Outcome => (request.batch === 3 ? E.left(fault("broken here")) : request.batch === 4 ? E.left({ _tag: "DoesNotFit", needed: 4e9, allowed: 1e9, parts: [], hint: "" }) : E.right(aRecord(request)));
+const simulate = ({ request }: RunInputs): Outcome => (request.batch === 3 ? E.left(fault("broken here")) : request.batch === 4 ? E.left({ _tag: "DoesNotFit", needed: 4e9, allowed: 1e9, parts: [{ part: "weights", bytes: 4e9 }], hint: "too much; its parts, largest first:" }) : E.right(aRecord(request)));
 
 /** The hour of the day moves on from one call to the next. */
 let hour = 0;
@@ -61,6 +61,34 @@ describe("results list", () => {
   });
 });
 
+describe("a sweep of which no run has ended", () => {
+  const begunIn = async (store: string): Promise<void> => {
+    const journal = await storeAt(store).journal("begun")();
+    if (E.isLeft(journal)) throw new Error(JSON.stringify(journal.left));
+    journal.right.append([{ line: "sweep", key: "5eed5eed5eed", id: "slow", title: "Slow", declaration: {} }]);
+    await journal.right.close();
+  };
+  const SAID = "1 sweep has begun, and no run of it has ended yet: slow (declared 5eed5eed)";
+
+  it("is told as begun where the store has nothing else", async () => {
+    const store = join(folder, "begun.duckdb");
+    await begunIn(store);
+    expect(await results(["list"], { store })).toMatchObject({ code: 0, stdout: `${SAID}\n` });
+    expect((await results(["list"], { store, format: "json" })).stdout).toBe("[]\n");
+    expect(await results(["show", "slow"], { store })).toMatchObject({ code: 2, stderr: expect.stringContaining(`WHAT: ${SAID}`) as string });
+    expect((await results(["show", "other"], { store })).stderr).toContain(`there is no sweep or run other; ${SAID}`);
+    expect(await servedSweeps(storeAt(store)).json("index.json")()).toMatchObject({ right: { note: SAID, sweeps: [] } });
+  });
+
+  it("and beside others", async () => {
+    const store = join(folder, "beside.duckdb");
+    const world = fake({ files: { "a.json": JSON.stringify(declared("quick", [1])) }, simulate, store: storeAt });
+    await execute(sweepProgram(() => [])(commandNamed("sweep"))(given({ file: "a.json", store, format: "json" })), world.capabilities);
+    await begunIn(store);
+    expect((await results(["list"], { store })).stdout).toMatch(new RegExp(`^sweep [^]*\nquick [^]*\n\n${SAID.replaceAll(/[()]/g, "\\$&")}\n$`));
+  });
+});
+
 describe("results show", () => {
   it("has a sweep point by point: means of its repetitions, and why a point has none", async () => {
     const shown: { readonly points: ReadonlyArray<{ readonly coordinates: unknown; readonly runs: number; readonly state: string; readonly reason: string | null; readonly metrics: Readonly<Record<string, number | null>> }> } = await json("show", "second");
@@ -69,6 +97,15 @@ describe("results show", () => {
     expect(shown.points.map(speedOf)).toEqual(rows!.map(([mean]) => mean));
     const first: typeof shown = await json("show", "first");
     expect(first.points.map(({ state, reason }) => [state, /broken here|4\.00GB|fit/.test(String(reason))])).toEqual([["done", false], ["done", false], ["failed", true], ["refused", true]]);
+  });
+
+  it("has in its table the run whose reason is told, and says how to see what was left out of it", async () => {
+    const { stdout } = await results(["show", "first"]);
+    const [, refused] = /refused \(([0-9a-f]{8})\): does not fit: needs\s+4\.00GB/.exec(stdout)!;
+    expect(stdout).toMatch(/failed \([0-9a-f]{8}\): internal fault/);
+    expect(stdout).not.toContain("largest first:");
+    expect(stdout).toContain(`a reason in full: neuronlab results show ${refused} --store ${path}\n`);
+    expect((await results(["show", refused!])).stdout).toContain("largest first:");
   });
 
   it("has one run by the beginning of its key, with all that it came from", async () => {
@@ -87,7 +124,19 @@ describe("results show", () => {
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toContain("did you mean first?");
     expect(stderr).toContain("second");
-    expect((await results(["show", "first@beef"])).code).toBe(2);
+    const beef = await results(["show", "first@beef"]);
+    expect([beef.code, beef.stderr]).toEqual([2, expect.stringMatching(/first is there, and not as @beef; behind the @ goes the beginning of a code or of a declaration: code c0de0002 \(declared [0-9a-f]{8}\), code c0de0001 \(declared [0-9a-f]{8}\)\n/)]);
+  });
+});
+
+describe("a name with an @", () => {
+  it("takes what stands behind it as the beginning of the code, or else of the declaration, as the list has both", async () => {
+    const listed: ReadonlyArray<{ readonly id: string; readonly key: string; readonly code: string }> = await json("list");
+    for (const { id, key } of listed) expect(await json("show", `${id}@${key.slice(0, 4)}`)).toMatchObject({ id, key });
+    const second = listed.find(({ id }) => id === "second")!;
+    expect(await json("diff", `second@${second.key.slice(0, 4)}`, "first")).toMatchObject({ a: { key: second.key }, b: { id: "first" } });
+    // Of several by one declaration the newest, as without a word.
+    expect(await json("show", `first@${listed.find(({ id }) => id === "first")!.key.slice(0, 8)}`)).toMatchObject({ code: "c0de0002" });
   });
 });
 

@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { E, type TaskEither } from "../../sim/base/fp.js";
 import { storeAt } from "../../cli/node/store/store.js";
-import type { Line, StoredRun } from "../../cli/store.js";
+import type { Journal, Line, StoredRun } from "../../cli/store.js";
 import { METRICS } from "../../sim/report/metrics.js";
 
 const folder = mkdtempSync(join(tmpdir(), "neuronlab-store-"));
@@ -82,6 +82,45 @@ describe("a journal", () => {
     appendFileSync(journals(path)[0]!, '[{"line":"run","key":"k2"');
     await journalled(path, linesOf(runOf("k3"), 2));
     expect([...(await right(storeAt(path).known(["k1", "k2", "k3"]))).keys()].sort()).toEqual(["k1", "k3"]);
+  });
+});
+
+describe("a look into the journals of others", () => {
+  /** Looks are some milliseconds apart. */
+  const looked = async (journal: Journal): Promise<readonly [number, ReadonlyArray<string>]> => {
+    await new Promise((next) => setTimeout(next, 60));
+    const { writers, runs } = journal.elsewhere();
+    return [writers, runs.map(({ key }) => key)];
+  };
+
+  it("tells each finished run once, whoever writes, and who writes still", async () => {
+    const path = fresh();
+    const [mine, theirs, third] = [await right(storeAt(path).journal("mine")), await right(storeAt(path).journal("theirs")), await right(storeAt(path).journal("third"))];
+    mine.append(linesOf(runOf("k0"), 0));
+    theirs.append([...HEAD, ...linesOf(runOf("k1"), 1)]);
+    expect(await looked(mine)).toEqual([2, ["k1"]]);
+    expect(mine.elsewhere().runs).toEqual([]);
+    theirs.append(linesOf(runOf("k2"), 2));
+    third.append(linesOf(runOf("k3", { reason: "a word of two bytes: \u00fc" }), 3));
+    expect(await looked(mine)).toEqual([2, ["k2", "k3"]]);
+    await right(theirs.close);
+    expect(await looked(mine)).toEqual([1, []]);
+    await right(third.close);
+    await right(storeAt(path).absorb);
+    expect([await looked(mine), journals(path).length]).toEqual([[0, []], 1]);
+    await right(mine.close);
+  });
+
+  it("reads no half of a line, and the whole of it when it is there", async () => {
+    const path = fresh();
+    const [mine, theirs] = [await right(storeAt(path).journal("mine")), await right(storeAt(path).journal("theirs"))];
+    const file = journals(path).find((one) => one.includes("theirs"))!;
+    const line = `${JSON.stringify(linesOf(runOf("k1"), 1))}\n`;
+    appendFileSync(file, line.slice(0, 20));
+    expect(await looked(mine)).toEqual([1, []]);
+    appendFileSync(file, line.slice(20));
+    expect(await looked(mine)).toEqual([1, ["k1"]]);
+    for (const journal of [mine, theirs]) await right(journal.close);
   });
 });
 

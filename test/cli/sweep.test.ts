@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { E, TE } from "../../sim/base/fp.js";
 import { disk, fault, unsupported } from "../../sim/base/errors.js";
 import { sweepProgram } from "../../cli/programs/sweep/program.js";
-import type { Line } from "../../cli/store.js";
+import { shortReason } from "../../cli/programs/sweep/reasons.js";
+import type { Line, Store, StoredRun } from "../../cli/store.js";
 import type { Asking, Capabilities, Outcome, RunInputs } from "../../cli/program.js";
 import { execute } from "../../cli/run.js";
 import { aRecord, aStore, commandNamed, fake, given } from "../fakes/capabilities.js";
@@ -72,6 +73,38 @@ describe("a run that fails", () => {
     expect((await call([...ended.lines])).ran).toEqual([]);
   });
 
+  it("is told with the command that makes it again, whatever of failures was typed before", async () => {
+    const first = await call([], { "fail-fast": true }, brokenAt(2));
+    expect(first.stderr).toContain("1 failed; once that is mended: neuronlab sweep a.json --format json --retry-failed\n3 not made yet: neuronlab sweep a.json --format json\n");
+    const second = await call(first.lines, { "retry-failed": true, store: "my stores/a.duckdb" }, brokenAt(2));
+    expect(second.stderr).toContain("1 failed; once that is mended: neuronlab sweep a.json --format json --store 'my stores/a.duckdb' --retry-failed\n");
+    expect((await call([], { "keep-going": true }, brokenAt(2))).stderr).toContain("mended: neuronlab sweep a.json --format json --retry-failed\n");
+  });
+
+  it("is shown with the first of its mistakes, and with the command that shows all", async () => {
+    const wrong = { ...DECLARED, repetitions: 1, axes: [{ over: ["device.thermal.floor", "device.flash.latency"], as: "factor", values: [1, 1e9], whatIf: "odd" }] };
+    const { stderr, lines, json } = await call([], { store: "b.duckdb" }, undefined, wrong);
+    const failed = lines.find((line): line is Extract<Line, { readonly line: "run" }> => line.line === "run" && line.state === "failed")!;
+    expect(failed.reason).toMatch(/^.*: \d+ mistakes?\n {2}\S+: /);
+    expect(stderr).toContain(`a reason in full: neuronlab results show ${failed.key.slice(0, 8)} --store b.duckdb\n`);
+    expect((json!["points"] as ReadonlyArray<{ readonly reason: string | null }>).map(({ reason }) => reason)).toEqual([null, failed.reason]);
+    const world = fake({ files: { "a.json": JSON.stringify(wrong) }, store: (path) => aStore(path) });
+    await execute(sweep(commandNamed("sweep"))(given({ file: "a.json" })), world.capabilities);
+    const [, first] = failed.reason!.split("\n");
+    expect(world.stdout().replaceAll(/\s+/g, " ")).toContain(`failed (${failed.key.slice(0, 8)}): ${shortReason(failed.reason!).replaceAll(/\s+/g, " ")}`);
+    expect(shortReason(failed.reason!)).toContain(first!.trim());
+  });
+
+  it.each([
+    ["a.json: 1 mistake\n  x: is missing", "a.json: x: is missing"],
+    ["a.json: 3 mistakes\n  x: is missing\n  y: is odd\n  z: is even", "a.json: x: is missing (and 2 more)"],
+    ["does not fit: needs 3.94GB, allowed 1.0MB; the smallest budget that would work is 3942MB, for what lies outside the FFN; parts of the run, largest first:\n  3GB  a", "does not fit: needs 3.94GB, allowed 1.0MB; the smallest budget that would work is 3942MB, for what lies outside the FFN"],
+    ["does not fit: needs 4.22GB, allowed 3.22GB; the plan's parts take more than its memory; largest first:\n  3GB  a", "does not fit: needs 4.22GB, allowed 3.22GB; the plan's parts take more than its memory"],
+    ["it: cannot", "it: cannot"],
+  ])("%j is short %j", (reason, short) => {
+    expect(shortReason(reason)).toBe(short);
+  });
+
   it("is made again alone with --retry-failed", async () => {
     const ended = await call([], {}, brokenAt(2));
     const mended = await call(ended.lines.filter((line) => !(line.line === "run" && line.request !== null && (line.request as { readonly batch: number }).batch === 3)), { "retry-failed": true });
@@ -91,11 +124,51 @@ describe("a run that fails", () => {
   });
 });
 
+describe("two commands that make the same sweep at once", () => {
+  /** A call beside another command that finishes `theirs`, one more whenever somebody looks. */
+  const beside = async (theirs: ReadonlyArray<StoredRun>, words: Readonly<Record<string, unknown>> = {}, lines: Array<Line> = []): Promise<Ended> => {
+    let [looks, told] = [0, 0];
+    const elsewhere = () => ({ writers: 1, runs: looks++ % 2 === 0 ? theirs.slice(told, ++told) : [] });
+    const store = (path: string): Store => ({ ...aStore(path, lines), journal: () => TE.right({ append: (more) => (lines.push(...more), E.right(undefined)), elsewhere, close: TE.right(undefined) }) });
+    const world = fake({ files: { "a.json": JSON.stringify(DECLARED) }, store });
+    const code = await execute(sweep(commandNamed("sweep"))(given({ file: "a.json", format: "json", ...words })), world.capabilities);
+    return { code, json: JSON.parse(world.stdout()) as Readonly<Record<string, unknown>>, stderr: world.stderr(), ran: world.ran, lines };
+  };
+  const runsIn = (lines: ReadonlyArray<Line>): ReadonlyArray<StoredRun> => lines.flatMap((line) => (line.line === "run" ? [line] : []));
+
+  it("do not begin what the other has finished, and both tell the same", async () => {
+    const alone = await call([]);
+    const theirs = runsIn(alone.lines);
+    for (const finished of [theirs, [...theirs].reverse(), theirs.slice(2, 5)]) {
+      const ended = await beside(finished);
+      const made = runsIn(ended.lines).map(({ key }) => key);
+      expect([ended.code, ended.json, ended.ran.length]).toEqual([0, alone.json, made.length]);
+      expect(made.length).toBeLessThan(6);
+      expect(ended.stderr).toContain(`${made.length} runs made in 0.0 s, ${6 - made.length} were known`);
+      // Each place stands in this one's journal too, so that it is whole when the other's is gone.
+      expect(new Set(ended.lines.flatMap((line) => (line.line === "member" ? [`${line.point}/${line.repetition}/${line.run}`] : []))).size).toBe(6);
+    }
+  });
+
+  it("make no run twice by themselves, and take over no failure", async () => {
+    const failed = runsIn((await call([], {}, brokenAt(2))).lines).filter(({ state }) => state === "failed");
+    const ended = await beside(failed);
+    expect([ended.code, ended.ran.length, runsIn(ended.lines).every(({ state }) => state === "done")]).toEqual([0, 6, true]);
+    expect(new Set(runsIn(ended.lines).map(({ key }) => key)).size).toBe(6);
+  });
+
+  it("of failed ones that are to be made again, take what the other has made of them", async () => {
+    const before = await call([], {}, brokenAt(2));
+    const mended = runsIn((await call([])).lines).filter(({ request }) => (request as { readonly batch: number }).batch === 2);
+    expect((await beside(mended, { "retry-failed": true }, before.lines)).ran.length).toBeLessThan(2);
+  });
+});
+
 describe("the store", () => {
   it("that takes no more ends the sweep as a fault of the disk", async () => {
     const lines: Array<Line> = [];
     const full = aStore("x", lines);
-    const world = fake({ files: { "a.json": JSON.stringify(DECLARED) }, store: () => ({ ...full, journal: () => TE.right({ append: (more) => (lines.length > 6 ? E.left(disk("x", "the disk is full")) : (lines.push(...more), E.right(undefined))), close: TE.right(undefined) }) }) });
+    const world = fake({ files: { "a.json": JSON.stringify(DECLARED) }, store: () => ({ ...full, journal: () => TE.right({ append: (more) => (lines.length > 6 ? E.left(disk("x", "the disk is full")) : (lines.push(...more), E.right(undefined))), elsewhere: () => ({ writers: 0, runs: [] }), close: TE.right(undefined) }) }) });
     expect(await execute(sweep(commandNamed("sweep"))(given({ file: "a.json" })), world.capabilities)).toBe(74);
     expect([world.stderr(), world.stdout()]).toEqual(["x: the disk is full\n", ""]);
     const resumed = await call(lines);
@@ -238,11 +311,44 @@ describe("a dry run", () => {
   });
 });
 
+describe("a stopping rule", () => {
+  it("that begins with more repetitions than the file says is told, in a dry run and in the run", async () => {
+    const stop = { metric: "tokensPerSec", halfWidth: 1, atMost: 9 };
+    const told = async (more: object, words: Readonly<Record<string, unknown>> = {}) => {
+      const world = fake({ files: { "a.json": JSON.stringify({ ...DECLARED, stop, ...more }) }, simulate: ({ request }) => E.right(aRecord(request, { tokensPerSec: 10 })), store: (path) => aStore(path) });
+      expect(await execute(sweep(commandNamed("sweep"))(given({ file: "a.json", ...words })), world.capabilities)).toBe(0);
+      return [/^each point begins with .*$/m.exec(`${world.stdout()}${world.stderr()}`)?.[0] ?? null, world.ran.length] as const;
+    };
+    const raised = "each point begins with 3 runs and not with 2: a stopping rule needs an interval";
+    expect(await told({})).toEqual([raised, 9]);
+    expect((await told({}, { "dry-run": true }))[0]).toBe(raised);
+    expect((await told({ repetitions: undefined }))[0]).toBe("each point begins with 3 runs and not with 1: a stopping rule needs an interval");
+    expect(await told({ repetitions: 3 })).toEqual([null, 9]);
+    expect(await told({ repetitions: 4 })).toEqual([null, 12]);
+    expect(await told({ stop: { ...stop, atMost: 2 } })).toEqual([null, 6]);
+  });
+});
+
 describe("a wrong declaration", () => {
   it("is told with all its mistakes, and nothing runs", async () => {
     const ended = await call([], {}, undefined, { ...DECLARED, repetitions: 0, metrics: ["speed"] });
     expect([ended.code, ended.ran.length, ended.json]).toEqual([2, 0, null]);
     expect(ended.stderr).toMatch(/a\.json: 2 mistakes\n {2}repetitions: .*\n {2}metrics\[0\]: /);
+  });
+
+  it("is told with its unknown names beside its other mistakes, wherever it names them", async () => {
+    const wrong = { ...DECLARED, repetitions: 0, base: { device: "oneplus-21", plan: "none.json", tokens: 4 }, axes: [{ zip: [{ over: "model", values: ["bamboo-8b", "bamboo-7b", 7] }, { over: "batch", values: [1, 2, 3] }] }, { sample: "sobol", points: 4, axes: [{ over: ["system"], values: ["powerinfer-3", "powerinfer-2"] }] }] };
+    const ended = await call([], {}, undefined, wrong);
+    expect([ended.code, ended.ran.length]).toEqual([2, 0]);
+    expect(ended.stderr).toMatch(/^a\.json: 2 mistakes\n {2}axes\[0\]\.zip\[0\]\.values\[2\]: [^]*\n {2}repetitions: /);
+    for (const told of ["unknown device: oneplus-21; did you mean", "unknown model: bamboo-8b; did you mean bamboo-7b?", "unknown system: powerinfer-3; did you mean powerinfer-2?", "none.json: 1 mistake"]) expect(ended.stderr).toContain(told);
+    // Words of the engine are files.
+    expect((await call([], {}, undefined, { ...DECLARED, program: "engine", base: { model: "m.gguf" }, repetitions: 0 })).stderr).not.toContain("unknown model");
+  });
+
+  it("is told at once of facts that may not be moved and of claims about no point", async () => {
+    const wrong = { ...DECLARED, axes: [{ over: "device.flash.random[].rate", as: "factor", values: [2, 3] }], claims: [{ claim: "?", holds: [">", { at: { rate: 4 } }, 1] }] };
+    expect((await call([], {}, undefined, wrong)).stderr).toMatch(/a\.json: 2 mistakes\n {2}axes: device\.flash\.random\[\]\.rate: [^]*add whatIf[^]*\n {2}claims\[0\]\.holds: no point is at/);
   });
 
   it("that names unknown profiles, or moves what is known, is refused before anything runs", async () => {

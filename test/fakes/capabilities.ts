@@ -83,7 +83,7 @@ export const aStore = (path: string, lines: Array<Line> = []): Store => {
     path,
     known,
     peek: known,
-    journal: () => TE.right({ append: (more) => (lines.push(...more), E.right(undefined)), close: TE.right(undefined) }),
+    journal: () => TE.right({ append: (more) => (lines.push(...more), E.right(undefined)), elsewhere: () => ({ writers: 0, runs: [] }), close: TE.right(undefined) }),
     absorb: TE.right(0),
     ask: unasked,
     exported: unasked,

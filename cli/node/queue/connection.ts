@@ -1,7 +1,7 @@
 /** Connections to a server of Redis or Valkey. The first one answers whether there is one at all; later ones come back by themselves. */
 import { Redis } from "ioredis";
 import { E, type TaskEither } from "../../../sim/base/fp.js";
-import { badInput, disk, unsupported, type AppError } from "../../../sim/base/errors.js";
+import { badInput, unsupported, type AppError } from "../../../sim/base/errors.js";
 import type { RedisAt } from "../../executor.js";
 import { tame } from "../../job.js";
 
@@ -21,7 +21,7 @@ const REASONS: Readonly<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: "its certificate is signed by nobody this system trusts; name that with --redis-ca FILE", UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate is signed by nobody this system trusts; name that with --redis-ca FILE",
 };
 
-/** Whether it is the words that are wrong (exit 2) or the machine (exit 74). */
+/** Whether it is the words that are wrong (exit 2), or what they ask for cannot be had from here (exit 3). */
 const explained = ({ shown, username, password }: RedisAt, fault: NodeJS.ErrnoException): AppError => {
   const said = fault.message;
   if (/^(WRONGPASS|ERR invalid password|ERR AUTH)/.test(said)) return badInput("--redis", [{ path: shown, message: `refuses this ${username === null ? "password" : "user and password"}` }]);
@@ -29,7 +29,7 @@ const explained = ({ shown, username, password }: RedisAt, fault: NodeJS.ErrnoEx
   if (/^(NOPERM|ERR DB index|ERR invalid DB)/.test(said)) return badInput("--redis", [{ path: shown, message: tame(said) }]);
   if (/wrong version number|packet length too long|EPROTO/.test(said) || fault.code === "EPROTO") return badInput("--redis", [{ path: shown, message: "does not speak TLS there; write redis:// instead of rediss://" }]);
   if (/PEM|asn1|certificate file/i.test(said)) return badInput("--redis-ca", [{ path: "(whole)", message: "is no certificate in PEM" }]);
-  return disk(shown, `cannot be reached: ${REASONS[fault.code ?? ""] ?? tame(said)}`);
+  return unsupported(shown, `cannot be reached: ${REASONS[fault.code ?? ""] ?? tame(said)}`);
 };
 
 const OLDEST = [6, 2] as const;

@@ -178,7 +178,7 @@ export const submitting = ({ queue: at, owner, patience }: Extract<Where, { read
       const nobody = connection.lost ? `${shown} did not come back` : watch(await present());
       if (nobody === null) connection.since = performance.now();
       else if (performance.now() - connection.since > patience * 1e3)
-        end(new Ended(connection.lost ? disk(shown, `did not come back within ${patience} s`) : unsupported("no worker", `${nobody}, for ${patience} s`)));
+        end(new Ended(connection.lost ? unsupported(shown, `did not come back within ${patience} s`) : unsupported("no worker", `${nobody}, for ${patience} s`)));
       bell.ring();
     })().catch(() => undefined);
   }, LOOK_MS);

@@ -28,10 +28,11 @@ export const onDisk = <A>(path: string, work: () => A): Either<AppError, A> => E
 export const batchesIn = (folder: string): ReadonlyArray<string> =>
   existsSync(folder) ? readdirSync(folder).filter((name) => /^batch-\d+$/.test(name) && existsSync(scriptFile(join(folder, name)))).sort((a, b) => Number(a.slice(6)) - Number(b.slice(6))).map((name) => join(folder, name)) : [];
 
-/** Jobs, documents and script of a submission; the script last, because a batch that has it is whole. */
-export const writeBatch = (folder: string, parcels: ReadonlyArray<Parcel>, scriptOf: (batch: string) => string): string => {
-  const last = batchesIn(folder).at(-1);
-  const batch = join(folder, `batch-${last === undefined ? 1 : Number(/\d+$/.exec(last)![0]) + 1}`);
+export const numberOf = (batch: string): number => Number(/\d+$/.exec(batch)![0]);
+
+/** Jobs, documents and script of a submission; the script last, because a batch that has it is whole. Its number is above `after` and above all that are there. */
+export const writeBatch = (folder: string, after: number, parcels: ReadonlyArray<Parcel>, scriptOf: (batch: string) => string): string => {
+  const batch = join(folder, `batch-${Math.max(after, ...batchesIn(folder).map(numberOf)) + 1}`);
   rmSync(batch, { recursive: true, force: true });
   makeFolders(join(folder, "documents"));
   makeFolders(join(batch, "results"));

@@ -5,13 +5,13 @@
 import { execFile } from "node:child_process";
 import { setTimeout as pause } from "node:timers/promises";
 import { E, type TaskEither } from "../../../sim/base/fp.js";
-import { disk, type AppError } from "../../../sim/base/errors.js";
+import { disk, unsupported, type AppError } from "../../../sim/base/errors.js";
 import type { Executed, Feed, SlurmJob, Wanted } from "../../executor.js";
 import { findingOf } from "../../finding.js";
 import { tame, type Reply } from "../../job.js";
 import { reasonOf } from "../files.js";
 import { alone, holderShown, type Holder } from "../lock.js";
-import { batchesIn, keysOf, noteSubmitted, removeBatch, removeIfDone, repliesIn, scriptFile, submittedAs, writeBatch } from "./folder.js";
+import { batchesIn, keysOf, noteSubmitted, numberOf, removeBatch, removeIfDone, repliesIn, scriptFile, submittedAs, writeBatch } from "./folder.js";
 import { scriptOf } from "./script.js";
 
 /** Milliseconds between looks at the results; squeue is asked every fifth time. */
@@ -59,7 +59,13 @@ export const arraying = (slurm: SlurmJob, log: (line: string) => void) => <K>(fe
       else before.push(wanted);
     }
   };
-  const byHand = (batch: string): string => `${waiting.size} runs are left to ${scriptFile(batch)}: submit it on the cluster with sbatch, and when it has ended the same command gathers (the folder must be seen by every node under this path)`;
+  /** Of the last batch that was taken away: a later round has a folder of its own name. */
+  let gone = 0;
+  const putAway = (batch: string): void => {
+    gone = Math.max(gone, numberOf(batch));
+    removeBatch(batch);
+  };
+  const byHand = (batch: string): string => `${waiting.size} runs are left to ${scriptFile(batch)}: submit it on the cluster with sbatch, and when it has ended the same command gathers, and writes another script should a stopping rule want more (the folder must be seen by every node under this path)`;
 
   /** Until the array has ended or nothing is wanted of it; false when the sweep wants no more. */
   const watched = async (batch: string, id: string): Promise<boolean> => {
@@ -92,9 +98,10 @@ export const arraying = (slurm: SlurmJob, log: (line: string) => void) => <K>(fe
         for (const [key, reply] of replies) if ("finding" in reply && reply.finding.state !== "failed" && waiting.has(key) && !settle(key, reply)) return { notes: [] };
         const unmade = keysOf(batch).some((key) => waiting.has(key) && !replies.has(key));
         // Somebody may be making it by hand; a second script would have them made twice.
-        if (unmade && id === null && (await said("sbatch", ["--version"])).exit === "absent") return { notes: [`there is no sbatch here; ${byHand(batch)}`] };
+        const here = unmade && id === null ? (await said("sbatch", ["--version"])).exit : 0;
+        if (here !== 0) return { notes: [`${here === "absent" ? "there is no sbatch here" : "sbatch finds no cluster here"}; ${byHand(batch)}`] };
       }
-      removeBatch(batch);
+      putAway(batch);
       take();
     }
     return null;
@@ -106,18 +113,18 @@ export const arraying = (slurm: SlurmJob, log: (line: string) => void) => <K>(fe
     if (early !== null) return E.right(early);
     while (waiting.size > 0) {
       const parcels = [...waiting.values()].map(([wanted]) => wanted!.parcel());
-      const batch = writeBatch(folder, parcels, (path) => scriptOf(slurm, parcels.length, path));
+      const batch = writeBatch(folder, gone, parcels, (path) => scriptOf(slurm, parcels.length, path));
       const submitted = await said("sbatch", ["--parsable", scriptFile(batch)]);
       if (submitted.exit === "absent") return E.right({ notes: [`there is no sbatch here; ${byHand(batch)}`] });
       const [id] = /^\d+/.exec(submitted.stdout) ?? [];
-      if (submitted.exit !== 0 || id === undefined) return E.left(disk("sbatch", tame(submitted.stderr || submitted.stdout || "said nothing")));
+      if (submitted.exit !== 0 || id === undefined) return E.left(unsupported("sbatch", `${tame(submitted.stderr || submitted.stdout || "said nothing")}; nothing was submitted: ${byHand(batch)}`));
       noteSubmitted(batch, id);
       log(`Slurm job ${id}: ${parcels.length} runs, ${batch}`);
       if (!slurm.wait) return E.right({ notes: [`submitted ${parcels.length} runs as Slurm job ${id}; the same command gathers them`] });
       if (!(await watched(batch, id))) return E.right(await cancelled(id));
       const missing = keysOf(batch).filter((key) => waiting.has(key)).length;
       if (missing > 0) return E.left(disk(batch, `${missing} of ${parcels.length} runs did not come back from Slurm job ${id} (see logs/ there); the same command submits them again`));
-      removeBatch(batch);
+      putAway(batch);
       take();
     }
     removeIfDone(folder);

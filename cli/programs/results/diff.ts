@@ -21,7 +21,7 @@ const meansOf = (store: Store, batch: Batch, metrics: ReadonlyArray<string>): Ta
       store.ask(pointMeans(batch, axes, metrics)),
       TE.map(({ rows }): Means => new Map(rows.map((row) => {
         const at = Object.fromEntries(axes.map(({ name }, i) => [name, row[i]!]));
-        return [canonical(at), { shown: Object.entries(at).map(([name, value]) => `${name} ${value}`).join(", "), values: row.slice(axes.length + 3) }];
+        return [canonical(at), { shown: Object.entries(at).map(([name, value]) => `${name} ${value}`).join(", "), values: row.slice(axes.length + 4) }];
       }))),
     )),
   );

@@ -8,7 +8,7 @@ import { absent, decodeWords, optional, outputFile, shared, switchedOn, words } 
 import type { Command, Words } from "../../command.js";
 import { inFormat, type Answer, type Program } from "../../program.js";
 import { EXPORTS, type ExportFormat, type Rows, type Store } from "../../store.js";
-import { DEFAULT_STORE } from "../sweep/program.js";
+import { DEFAULT_STORE } from "../default-store.js";
 import { diff } from "./diff.js";
 import { axesOf, flatRows } from "./questions.js";
 import { listSweeps, show, showCell, type Says } from "./show.js";

@@ -33,6 +33,6 @@ const coordinate = ({ name, isNumber }: AxisColumn): string => {
 export const flatRows = (batch: Batch, axes: ReadonlyArray<AxisColumn>, provenance: boolean): string =>
   `SELECT point, repetition, ${[...axes.map(coordinate), "state", "reason", ...METRIC_NAMES, '"limit"', "run", ...(provenance ? ["manifest", "seconds", "finishedAt"] : [])].join(", ")} FROM (${placesOf(batch)}) ORDER BY point, repetition, run`;
 
-/** A row a point: means over its repetitions. */
+/** A row a point: coordinates, the number of its runs, their state, a reason and the run that has it, and means over its repetitions. */
 export const pointMeans = (batch: Batch, axes: ReadonlyArray<AxisColumn>, metrics: ReadonlyArray<string>): string =>
-  `SELECT ${[...axes.map(coordinate), "count(*)", "max(state)", "min(reason)", ...metrics.map((name) => `avg(${name})`)].join(", ")} FROM (${placesOf(batch)}) GROUP BY point, coordinates ORDER BY point`;
+  `SELECT ${[...axes.map(coordinate), "count(*)", "max(state)", "min(reason)", "arg_min(run, reason)", ...metrics.map((name) => `avg(${name})`)].join(", ")} FROM (${placesOf(batch)}) GROUP BY point, coordinates ORDER BY point`;

@@ -5,14 +5,14 @@ import type { Asking } from "../../program.js";
 import type { Store } from "../../store.js";
 import { pageOf } from "../sweep/page.js";
 import { storedSweep } from "./stored-sweep.js";
-import { batches, type Batch } from "./which.js";
+import { batches, begun, begunShown, type Batch } from "./which.js";
 
 const nameOf = ({ key, code }: Batch): string => `${key}-${code}`;
 
 const list = (store: Store): TaskEither<AppError, unknown> => async () => {
-  const found = await batches(store)();
+  const found = await pipe(TE.Do, TE.bind("all", () => batches(store)), TE.bind("waiting", () => begun(store)))();
   // Nothing there yet is an answer; so is a store that somebody else holds.
-  const [note, all] = E.isLeft(found) ? [describeError(found.left), []] : ["", found.right];
+  const [note, all] = E.isLeft(found) ? [describeError(found.left), []] : [found.right.waiting.length === 0 ? "" : begunShown(found.right.waiting), found.right.all];
   return E.right({ schema: "neuronlab/sweep-list@1", live: false, note, sweeps: all.map((one) => ({ name: nameOf(one), id: one.id, title: one.title, runs: one.runs, done: one.done, refused: one.refused, failed: one.failed, last: one.last, declared: one.key.slice(0, 8), code: one.code.slice(0, 8) })) });
 };
 

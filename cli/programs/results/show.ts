@@ -8,26 +8,34 @@ import { decode } from "../../../sim/base/decode.js";
 import { E } from "../../../sim/base/fp.js";
 import type { Program } from "../../program.js";
 import type { Cell, Store } from "../../store.js";
+import { storeWords } from "../default-store.js";
+import { moreOfReasons, stateShown } from "../sweep/reasons.js";
 import { sectionText } from "../sweep/sections.js";
 import { shownMetrics } from "../sweep/summary.js";
 import { METRIC_NAMES, axesOf, pointMeans } from "./questions.js";
 import { storedSweep } from "./stored-sweep.js";
-import { batches, type Batch, type Which } from "./which.js";
+import { batches, begun, begunShown, type Batch, type Begun, type Which } from "./which.js";
 
 export interface Says { readonly text: string; readonly json: unknown }
 
 export const showCell = (cell: Cell | undefined): string => (cell === null || cell === undefined ? "-" : typeof cell === "number" ? showNumber(cell) : String(cell));
 
+const listed = (all: ReadonlyArray<Batch>, waiting: ReadonlyArray<Begun>): string =>
+  [
+    ...(all.length === 0 ? [] : [table(
+      [{ title: "sweep" }, { title: "title", wrap: 60 }, { title: "runs", align: "right" }, { title: "done", align: "right" }, { title: "refused", align: "right" }, { title: "failed", align: "right" }, { title: "last" }, { title: "declared" }, { title: "code" }],
+      all.map((one) => [one.id, one.title, ...[one.runs, one.done, one.refused, one.failed].map(String), one.last.slice(0, 16).replace("T", " "), one.key.slice(0, 8), one.code.slice(0, 8)]),
+    )]),
+    ...(waiting.length === 0 ? [] : [begunShown(waiting)]),
+    ...(all.length === 0 && waiting.length === 0 ? ["the store is empty"] : []),
+  ].join("\n\n");
+
 export const listSweeps = (store: Store): Program<Says> => () =>
   pipe(
-    batches(store),
-    TE.map((all): Says => ({
-      text: all.length === 0 ? "the store is empty" : table(
-        [{ title: "sweep" }, { title: "title", wrap: 60 }, { title: "runs", align: "right" }, { title: "done", align: "right" }, { title: "refused", align: "right" }, { title: "failed", align: "right" }, { title: "last" }, { title: "declared" }, { title: "code" }],
-        all.map((one) => [one.id, one.title, ...[one.runs, one.done, one.refused, one.failed].map(String), one.last.slice(0, 16).replace("T", " "), one.key.slice(0, 8), one.code.slice(0, 8)]),
-      ),
-      json: all,
-    })),
+    TE.Do,
+    TE.bind("all", () => batches(store)),
+    TE.bind("waiting", () => begun(store)),
+    TE.map(({ all, waiting }): Says => ({ text: listed(all, waiting), json: all })),
   );
 
 /** The metrics that a stored declaration looks at; all, where it is of a later version than this program. */
@@ -49,14 +57,14 @@ const showSweep = (store: Store, batch: Batch): Program<Says> => () =>
     TE.bind("whole", () => storedSweep(store, batch)),
     TE.map(({ axes, metrics, means, whole }): Says => {
       const n = axes.length;
-      const rows = means.rows.map((row) => ({ coordinates: Object.fromEntries(axes.map(({ name }, i) => [name, row[i]!])), runs: row[n], state: row[n + 1], reason: row[n + 2], metrics: Object.fromEntries(metrics.map((name, i) => [name, row[n + 3 + i] ?? null])) }));
+      const rows = means.rows.map((row) => ({ coordinates: Object.fromEntries(axes.map(({ name }, i) => [name, row[i]!])), runs: row[n], state: row[n + 1], reason: row[n + 2] as string | null, run: row[n + 3] as string | null, metrics: Object.fromEntries(metrics.map((name, i) => [name, row[n + 4 + i] ?? null])) }));
       const title = `${batch.title} (${batch.id}, declared ${batch.key.slice(0, 8)}, code ${batch.code.slice(0, 8)})`;
       return {
         text: [title, "", table(
           [...axes.map(({ name }) => ({ title: name })), { title: "runs", align: "right" }, ...metrics.map((name) => ({ title: `${name}, ${METRICS[name as keyof typeof METRICS].unit}`, align: "right" as const })), { title: "" , wrap: 60 }],
-          rows.map((row) => [...axes.map(({ name }) => String(row.coordinates[name])), String(row.runs), ...metrics.map((name) => showCell(row.metrics[name])), row.state === "done" ? "" : `${row.state}: ${String(row.reason).split("\n")[0]}`]),
-        ), "", ...(whole?.described.sections ?? []).flatMap((section) => [sectionText(section), ""]), `${batch.runs} runs so far: ${batch.done} done, ${batch.refused} refused, ${batch.failed} failed`].join("\n"),
-        json: { ...batch, points: rows, ...(whole === null ? {} : whole.described.told) },
+          rows.map((row) => [...axes.map(({ name }) => String(row.coordinates[name])), String(row.runs), ...metrics.map((name) => showCell(row.metrics[name])), row.state === "done" ? "" : stateShown(String(row.state), row.reason, row.run)]),
+        ), "", ...moreOfReasons(rows, storeWords(store.path)), ...(whole?.described.sections ?? []).flatMap((section) => [sectionText(section), ""]), `${batch.runs} runs so far: ${batch.done} done, ${batch.refused} refused, ${batch.failed} failed`].join("\n"),
+        json: { ...batch, points: rows.map(({ run: _, ...row }) => row), ...(whole === null ? {} : whole.described.told) },
       };
     }),
   );

@@ -9,6 +9,7 @@ import type { OutputFile } from "../../program.js";
 import type { RunState } from "../../store.js";
 import type { Declared } from "./load.js";
 import type { Made } from "./make.js";
+import { shortReason, stateShown } from "./reasons.js";
 import { sectionText, sensitivitySections, stabilitySections, type Section } from "./sections.js";
 import { frontOf, pointRows, shownMetrics, type Finished, type Front, type PointRow } from "./summary.js";
 
@@ -50,8 +51,8 @@ export const describeSweep = (declared: Asked, made: Known): Described => {
   const first = Math.min(rows.length, sensitivity.length > 0 || declaration.uncertain !== null ? SHOWN_OF_A_DESIGN : SHOWN);
   const shown: Section = {
     title: "",
-    columns: [...names.map((title) => ({ title })), ...metrics.map((name) => ({ title: `${name}, ${METRICS[name].unit}`, align: "right" as const })), { title: "limit" }, ...(front === null ? [] : [{ title: "front" }])],
-    rows: rows.map((row) => [...names.map((name) => String(row.coordinates[name])), ...metrics.map((name) => interval(row, name)), row.state === "done" ? (row.limit ?? "") : `${row.state}${row.reason === null ? "" : `: ${row.reason.split("\n")[0]}`}`, ...(front === null ? [] : [front.points.includes(row.point) ? "*" : ""])]),
+    columns: [...names.map((title) => ({ title })), ...metrics.map((name) => ({ title: `${name}, ${METRICS[name].unit}`, align: "right" as const })), { title: "limit", wrap: 72 }, ...(front === null ? [] : [{ title: "front" }])],
+    rows: rows.map((row) => [...names.map((name) => String(row.coordinates[name])), ...metrics.map((name) => interval(row, name)), row.state === "done" ? (row.limit ?? "") : stateShown(row.state, row.reason, row.run), ...(front === null ? [] : [front.points.includes(row.point) ? "*" : ""])]),
     notes: [],
   };
   const counts = [
@@ -87,7 +88,7 @@ export const runsCsv = ({ declaration, points }: Declared, made: Made): string =
   const [names, metrics] = [Object.keys(points.kept[0]!), shownMetrics(declaration)];
   const head = ["point", "repetition", ...names, "state", ...metrics, "limit", "reason"];
   const rows = made.settled.map(({ place, run }) => [
-    String(place.point), String(place.repetition), ...names.map((name) => String(points.kept[place.point]![name])), run.state, ...metrics.map((name) => (typeof run.metrics[name] === "number" ? String(run.metrics[name]) : "")), run.limit ?? "", run.reason?.split("\n")[0] ?? "",
+    String(place.point), String(place.repetition), ...names.map((name) => String(points.kept[place.point]![name])), run.state, ...metrics.map((name) => (typeof run.metrics[name] === "number" ? String(run.metrics[name]) : "")), run.limit ?? "", run.reason === null ? "" : shortReason(run.reason),
   ]);
   return `${[head, ...rows].map((row) => row.map(quoted).join(",")).join("\n")}\n`;
 };

@@ -6,7 +6,7 @@ import { axesOf, stepsOf, type Axis } from "../../../sim/sweep/axis.js";
 import { designShown } from "../../../sim/sweep/sensitivity/analysis.js";
 import type { Place } from "../../../sim/sweep/schedule.js";
 import type { Program } from "../../program.js";
-import type { Declared } from "./load.js";
+import { raised, type Declared } from "./load.js";
 import type { Way, Wishes } from "./make.js";
 import { shownMetrics } from "./summary.js";
 
@@ -79,6 +79,7 @@ export const dryRun = <W extends { readonly of: Place }, F>(declared: Declared, 
             table([{ title: "axis" }, { title: "varies", wrap: 50 }, { title: "values", wrap: 72 }, { title: "how" }, { title: "what if", wrap: 40 }], axisRows(declared)),
             "",
             `${points.kept.length} points${points.ruledOut > 0 ? ` (${points.ruledOut} more ruled out by where)` : ""} × ${declaration.repetitions} repetition${declaration.repetitions === 1 ? "" : "s"}${more}`,
+            ...(raised(declared) === null ? [] : [raised(declared)!]),
             `${places.length} runs, ${places.length - fresh} of them known already; looked at: ${shownMetrics(declaration).map((name) => `${name} (${METRICS[name].unit})`).join(", ")}`,
             seconds.length === 0 ? "no run could be timed" : `about ${showSeconds(estimate)} with ${workers} worker${workers === 1 ? "" : "s"}: ${seconds.length} runs took ${showSeconds(mean)} each`,
           ].join("\n");

@@ -2,7 +2,7 @@
 import { E, RTE, TE, pipe } from "../../../sim/base/fp.js";
 import { canonical } from "../../../sim/base/canonical.js";
 import { decode } from "../../../sim/base/decode.js";
-import { badInput, type Mistake } from "../../../sim/base/errors.js";
+import { badInput, together, type Mistake } from "../../../sim/base/errors.js";
 import type { Plan } from "../../../sim/domain/plan.js";
 import { METRIC_NAMES, sweepCodec, type Declaration } from "../../../sim/sweep/declaration.js";
 import { MOST_POINTS, countOf, pointsOf, type Points } from "../../../sim/sweep/points.js";
@@ -10,9 +10,10 @@ import { doubtfulFacts, wantedProfiles, type Shelf } from "../../../sim/sweep/re
 import { claimMistakes } from "../../../sim/sweep/stability/claims.js";
 import { withoutDraw } from "../../../sim/sweep/stability/draw.js";
 import type { Drawing } from "../../../sim/sweep/stability/laws.js";
-import { gatherEach, type Program } from "../../program.js";
+import { gatherEach, tried, type Loaded, type Program } from "../../program.js";
 import { loadPlan } from "../load.js";
 import { pointMistakes } from "./engine/points.js";
+import { namedIn } from "./named.js";
 import { uncertainFacts } from "./uncertain.js";
 
 export interface Declared {
@@ -24,6 +25,18 @@ export interface Declared {
   /** Hash of what was declared. */
   readonly key: string;
 }
+
+/** Everything that a declaration names is looked at, although other things in it are wrong. */
+const lookedUp = (raw: unknown): Program<unknown> => {
+  const { profiles, plan } = namedIn(raw);
+  const each = profiles.map(([profile, name]): Program<unknown> => (capabilities) => capabilities.readProfile(profile, name));
+  return pipe([...each, ...(plan === null ? [] : [loadPlan(plan)])], gatherEach((one: Program<unknown>) => one));
+};
+
+const declarationOf = ({ where, raw }: Loaded): Program<Declaration> => {
+  const read = decode(sweepCodec, where)(raw);
+  return E.isRight(read) ? RTE.right(read.right) : pipe(tried(lookedUp(raw)), RTE.chain((found) => RTE.left(E.isLeft(found) ? together(read.left, found.left) : read.left)));
+};
 
 const planOf = (declaration: Declaration): Program<Plan | null> => (declaration.base.plan === null ? RTE.right(null) : loadPlan(declaration.base.plan));
 
@@ -57,13 +70,19 @@ const wrongClaims = ({ claims, uncertain }: Declaration, { kept }: Points): Read
   return claims.flatMap(({ holds }, i) => claimMistakes(holds, points, METRIC_NAMES).map((message) => ({ path: `claims[${i}].holds`, message })));
 };
 
+/** What is said where a stopping rule begins with more repetitions than were asked for; null where it does not. */
+export const raised = ({ raw, declaration: { repetitions, stop } }: Pick<Declared, "raw" | "declaration">): string | null => {
+  const said = (raw as { readonly repetitions?: number }).repetitions ?? 1;
+  return stop === null || said >= repetitions ? null : `each point begins with ${repetitions} runs and not with ${said}: a stopping rule needs an interval`;
+};
+
 /** `draws`: of the uncertain facts, in the place of what the file says; null leaves that as it is. */
 export const loadDeclared = (file: string, draws: number | null = null): Program<Declared> => (capabilities) =>
   pipe(
     capabilities.readDeclaration(file),
     TE.map(({ where, raw }) => ({ where, raw: withDraws(raw, draws) })),
     TE.bindTo("read"),
-    TE.bind("asked", ({ read }) => TE.fromEither(decode(sweepCodec, read.where)(read.raw))),
+    TE.bind("asked", ({ read }) => declarationOf(read)(capabilities)),
     TE.bind("shelf", ({ asked }) => pipe(planOf(asked), RTE.chain((plan) => shelfOf(asked, plan)))(capabilities)),
     TE.bind("shipped", ({ asked }) => (asked.engine === null ? TE.right([]) : capabilities.shippedModels)),
     TE.bind("drawing", ({ asked, shelf }) => uncertainFacts(asked, shelf, file)(capabilities)),
@@ -71,14 +90,14 @@ export const loadDeclared = (file: string, draws: number | null = null): Program
       const loaded = { raw: withFacts(read.raw, drawing) };
       const declaration: Declaration = asked.uncertain === null ? asked : { ...asked, uncertain: { ...asked.uncertain, ...drawing } };
       const count = countOf(declaration);
-      const mistakes = [...(declaration.engine === null ? doubtfulFacts(declaration, shelf) : []), ...(count > MOST_POINTS ? [{ path: "axes", message: `make ${count} points together; at most ${MOST_POINTS}` }] : [])];
-      if (mistakes.length > 0) return E.left(badInput(file, mistakes));
+      const doubtful = declaration.engine === null ? doubtfulFacts(declaration, shelf) : [];
+      if (count > MOST_POINTS) return E.left(badInput(file, [...doubtful, { path: "axes", message: `make ${count} points together; at most ${MOST_POINTS}` }]));
       const points = pointsOf(declaration);
-      if (points.kept.length === 0) return E.left(badInput(file, [{ path: "where", message: `rules out all of the ${points.ruledOut} points` }]));
-      const refused = declaration.engine === null ? [] : pointMistakes(declaration, points.kept, shipped[0] ?? null);
-      if (refused.length > 0) return E.left(badInput(file, refused));
-      const wrong = wrongClaims(declaration, points);
-      if (wrong.length > 0) return E.left(badInput(file, wrong));
+      const mistakes = [...doubtful, ...(points.kept.length === 0 ? [{ path: "where", message: `rules out all of the ${points.ruledOut} points` }] : [
+        ...(declaration.engine === null ? [] : pointMistakes(declaration, points.kept, shipped[0] ?? null)),
+        ...wrongClaims(declaration, points),
+      ])];
+      if (mistakes.length > 0) return E.left(badInput(file, mistakes));
       return E.right({ file, raw: loaded.raw, declaration, shelf, points, key: capabilities.digest(canonical(loaded.raw)) });
     }),
   );

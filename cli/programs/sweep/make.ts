@@ -1,6 +1,7 @@
 /** Makes the runs that are not known yet, and keeps each as soon as it is finished. */
 import { E, TE, pipe, type Either, type TaskEither } from "../../../sim/base/fp.js";
 import { describeError, fault, type AppError } from "../../../sim/base/errors.js";
+import { stream } from "../../../sim/base/random.js";
 import { scheduleOf, type Order, type Place } from "../../../sim/sweep/schedule.js";
 import type { Executed, Feed, Wanted, Where } from "../../executor.js";
 import type { Finding } from "../../finding.js";
@@ -88,44 +89,67 @@ const made = <W extends { readonly of: Place }, F>(declared: Declared, wishes: W
   const settled: Array<Settled> = [];
   const written = new Set<string>();
   const rule = declaration.stop;
+  const memberOf = (place: Place, run: StoredRun): Line => ({ line: "member", sweep: key, ...place, coordinates: points.kept[place.point]!, run: run.key });
   const valueOf = (run: StoredRun): number | null => (rule === null ? null : (run.metrics[rule.metric] ?? null));
+  /** What other commands have finished since this one began, by key. */
+  const elsewhere = new Map<string, StoredRun>();
+  const look = (): number => {
+    const { writers, runs } = journal.elsewhere();
+    for (const run of runs) if (run.state !== "failed") elsewhere.set(run.key, run);
+    return writers;
+  };
+  const order: Order = look() > 0 && way.order === "points" ? { scattered: stream(Number.parseInt(capabilities.digest(manifest.id).slice(0, 8), 16), "sweep/scattered").uniform } : way.order;
   // Those of the beginning go into one line of the journal, later ones as they come.
   let unwritten: Array<Line> | null = [];
   const schedule = scheduleOf(points.kept.length, declaration.repetitions, rule, (place) => {
     const run = known.get(jobs.keyOf(place));
     if (run === undefined || (run.state === "failed" && wishes.retryFailed)) return undefined;
     settled.push({ place, run });
-    const member: Line = { line: "member", sweep: key, ...place, coordinates: points.kept[place.point]!, run: run.key };
-    if (unwritten !== null) unwritten.push(member);
-    else journal.append([member]);
+    if (unwritten !== null) unwritten.push(memberOf(place, run));
+    else journal.append([memberOf(place, run)]);
     return { value: valueOf(run) };
-  }, way.order);
+  }, order);
   const begunWith = settled.length;
   const watch = (ended: boolean): void => wishes.watch?.({ settled, fresh, wanted: schedule.wanted(), ended });
   let broken: AppError | null = null;
-  let [fresh, stopped] = [0, false];
+  let [fresh, over, stopped] = [0, 0, false];
 
-  const keep = (place: Place, finding: F, seconds: number): boolean => {
-    const stored = jobs.stored(place, finding, seconds);
-    const appended: Either<AppError, void> = journal.append(linesOf(written, key, points.kept[place.point]!, place, stored));
+  /** False where the disk takes no more. */
+  const settle = (place: Place, run: StoredRun, lines: ReadonlyArray<Line>): boolean => {
+    const appended: Either<AppError, void> = journal.append(lines);
     if (E.isLeft(appended)) {
       broken = appended.left;
-      stopped = true;
       return false;
     }
-    settled.push({ place, run: stored.run });
-    fresh++;
-    schedule.settle(place, valueOf(stored.run));
-    gauge.at(fresh);
+    settled.push({ place, run });
+    schedule.settle(place, valueOf(run));
+    gauge.at(++over);
     watch(false);
-    stopped = wishes.failFast && stored.run.state === "failed";
+    return true;
+  };
+  const keep = (place: Place, finding: F, seconds: number): boolean => {
+    const stored = jobs.stored(place, finding, seconds);
+    fresh++;
+    stopped = !settle(place, stored.run, linesOf(written, key, points.kept[place.point]!, place, stored)) || (wishes.failFast && stored.run.state === "failed");
+    return !stopped;
+  };
+  /** A run that another command has finished meanwhile stands in that one's journal, and here its place alone. */
+  const adopt = (place: Place, run: StoredRun): boolean => {
+    stopped = !settle(place, run, [memberOf(place, run)]);
     return !stopped;
   };
 
-  /** The next run that needs a simulation; what cannot even be put into a request is settled on the way. */
+  /** The next run that needs a simulation; what another has finished, or what cannot even be put into a request, is settled on the way. */
   const next = (): W | null => {
     for (let place = stopped ? null : schedule.next(); place !== null; place = schedule.next()) {
-      if (wishes.retryFailed && known.get(jobs.keyOf(place)) === undefined) continue;
+      const name = jobs.keyOf(place);
+      if (wishes.retryFailed && known.get(name) === undefined) continue;
+      look();
+      const theirs = elsewhere.get(name);
+      if (theirs !== undefined) {
+        if (!adopt(place, theirs)) return null;
+        continue;
+      }
       const wanted = jobs.wantedAt(place);
       if (E.isRight(wanted)) return wanted.right;
       if (!keep(place, jobs.failed(wanted.left), 0)) return null;

@@ -8,18 +8,17 @@ import { absent, decodeWords, inputFile, outputFile, outputFolder, shared, switc
 import type { Command, Words } from "../../command.js";
 import { inFormat, type Answer, type OutputFile, type Program } from "../../program.js";
 import { withoutSecrets } from "../redis-words.js";
+import { DEFAULT_STORE, storeWords } from "../default-store.js";
 import { typedCommand } from "../simulate.js";
 import { conclusionsFile, csvFile, describeSweep, type Described } from "./describe.js";
 import { dryRun } from "./dry-run.js";
-import { loadDeclared, type Declared } from "./load.js";
+import { loadDeclared, raised, type Declared } from "./load.js";
 import { judged, tellJudged, type Judged } from "./engine/claims.js";
 import { engineWay } from "./engine/way.js";
 import { makeLive } from "./live.js";
 import { make, simulated, type Made, type Way, type Wishes } from "./make.js";
+import { moreOfReasons } from "./reasons.js";
 import { whereFields, whereMistakes, whereOf } from "./where.js";
-
-/** Where results are kept unless somebody says otherwise: under the folder in which the command is typed. */
-export const DEFAULT_STORE = join("results", "neuronlab.duckdb");
 
 /** Draws what a declaration asks for; handed in, because pictures need fonts and a document. */
 export type Picture = (declared: Declared, described: Described) => ReadonlyArray<OutputFile>;
@@ -49,7 +48,11 @@ const withJudged = (declared: Declared, described: Described, found: Judged | nu
   return { ...described, text: told === "" ? described.text : `${described.text}\n${told}`, json: { ...(described.json as object), texts: { compared, differences }, rounds } };
 };
 
-interface Args { readonly out: string | null; readonly format: "table" | "json"; readonly workers: number | null; readonly "dry-run": boolean; readonly live: number | null }
+/** The same sweep again, without what was said of failures: what goes on, and what makes failed ones again. */
+const again = (command: Command, given: Words): string =>
+  typedCommand(command, withoutSecrets({ ...given, named: Object.fromEntries(Object.entries(given.named).filter(([name]) => !["retry-failed", "fail-fast", "keep-going"].includes(name))) }));
+
+interface Args { readonly out: string | null; readonly format: "table" | "json"; readonly store: string | null; /** See `again`. */ readonly again: string; readonly workers: number | null; readonly "dry-run": boolean; readonly live: number | null }
 
 const answerOf = (declared: Declared, wishes: Wishes, made: Made, picture: Picture, args: Args, seconds: number, found: Judged | null): Answer => {
   const described = withJudged(declared, describeSweep(declared, made), found);
@@ -60,8 +63,11 @@ const answerOf = (declared: Declared, wishes: Wishes, made: Made, picture: Pictu
     files,
     notes: [
       `${made.fresh} runs made in ${seconds.toFixed(1)} s, ${made.reused} were known; kept in ${made.pending === null ? wishes.store.path : `a journal beside ${wishes.store.path} until it is free (${made.pending})`}`,
+      ...(raised(declared) === null ? [] : [raised(declared)!]),
       ...made.notes,
-      ...(failed > 0 ? [`${failed} failed; once that is mended: ${wishes.command} --retry-failed`] : []),
+      ...(failed > 0 ? [`${failed} failed; once that is mended: ${args.again} --retry-failed`] : []),
+      ...(made.left > 0 && made.notes.length === 0 ? [`${made.left} not made yet: ${args.again}`] : []),
+      ...moreOfReasons(described.rows, storeWords(args.store ?? DEFAULT_STORE)),
       ...(found?.differences.length ? [tellJudged(declared.declaration, { ...found, rounds: [] })] : []),
       ...files.map((file) => `wrote ${file.path}`),
     ],
@@ -84,12 +90,12 @@ export const sweepProgram = (picture: Picture) => (command: Command) => (given: 
     RTE.chain(({ args, where, declared }): Program<Answer> => (capabilities) => {
       const wishes: Wishes = { workers: args.workers, where, failFast: args["fail-fast"], retryFailed: args["retry-failed"], command: typedCommand(command, withoutSecrets(given)), store: capabilities.store(args.store ?? DEFAULT_STORE) };
       const nothing = (): null => null;
-      if (declared.declaration.engine === null) return swept(declared, wishes, args, simulated(declared)(capabilities), picture, nothing)(capabilities);
+      if (declared.declaration.engine === null) return swept(declared, wishes, { ...args, again: again(command, given) }, simulated(declared)(capabilities), picture, nothing)(capabilities);
       if (args.executor !== "pool") return TE.left(badInput("neuronlab sweep", [{ path: "--executor", message: `is ${args.executor}, and runs of the engine measure this machine; leave it out` }]));
       if (args.workers !== null && args.workers > 1) capabilities.log(`runs of the engine are made one at a time, so that they do not disturb each other; --workers ${args.workers} changes nothing`)();
       return capabilities.measuring.alone(pipe(
         engineWay(declared)(capabilities),
-        TE.chain((way) => swept(declared, wishes, args, way, picture, ({ settled }) => judged(declared.declaration, settled, way.words))(capabilities)),
+        TE.chain((way) => swept(declared, wishes, { ...args, again: again(command, given) }, way, picture, ({ settled }) => judged(declared.declaration, settled, way.words))(capabilities)),
       ));
     }),
   );

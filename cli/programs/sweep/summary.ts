@@ -18,6 +18,8 @@ export interface PointRow {
   readonly state: RunState | "not run";
   readonly runs: number;
   readonly reason: string | null;
+  /** The run that this is the reason of. */
+  readonly run: string | null;
   /** Means over repetitions that are done; null where there is none. */
   readonly metrics: Readonly<Record<string, Interval | null>>;
   readonly limit: string | null;
@@ -51,7 +53,8 @@ export const pointRows = ({ declaration, points }: Pick<Declared, "declaration" 
       const values = done.flatMap(({ run }) => (typeof run.metrics[name] === "number" ? [run.metrics[name]] : []));
       return [name, values.length === 0 ? null : intervalOf(values)];
     }));
-    return { point, coordinates, state, runs: all.length, reason: all.find(({ run }) => run.state === state)?.run.reason ?? null, metrics, limit: done[0]?.run.limit ?? null };
+    const why = all.find(({ run }) => run.state === state && run.reason !== null)?.run;
+    return { point, coordinates, state, runs: all.length, reason: why?.reason ?? null, run: why?.key ?? null, metrics, limit: done[0]?.run.limit ?? null };
   });
 };
 

@@ -4,6 +4,9 @@ import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { E } from "../../../sim/base/fp.js";
+import { findingOf } from "../../../cli/finding.js";
+import { aRecord } from "../../fakes/capabilities.js";
 import { PASSWORD, declare, endAll, hasRedis, hasTls, isBuilt, start, startRedis, until, type Program, type Server } from "./redis.js";
 
 const reason = !hasRedis ? " (SKIPPED: there is no redis-server; apt-get install redis-server)" : !isBuilt ? " (SKIPPED: dist/ is absent; run npm run build)" : "";
@@ -87,6 +90,58 @@ describe.skipIf(reason !== "")(`a sweep over Redis${reason}`, () => {
     await Promise.all([killed(slow), killed(other)]);
   });
 
+  it("a job that is delivered twice, to two workers, is stored once and counted once, and what the late one found is not taken", async () => {
+    const store = freshStore();
+    const sweeping = sweep(store);
+    const code = /workers? of code ([0-9a-f]{12})/;
+    await until("the queue", () => code.test(sweeping.said()));
+    const { Worker, WaitingError } = await import("bullmq");
+    const options = { connection: { host: "127.0.0.1", port: server.port, password: PASSWORD, maxRetriesPerRequest: null }, prefix: "neuronlab", concurrency: 1, skipStalledCheck: true };
+    const name = `sweeps-${code.exec(sweeping.said())![1]!}`;
+    const taken: Array<string> = [];
+    const faults: Array<string> = [];
+    const gate = (): { readonly passed: Promise<void>; readonly open: () => void } => {
+      let open = (): void => undefined;
+      const passed = new Promise<void>((done) => (open = done));
+      return { passed, open };
+    };
+    // Another answer than the true one, in the form of a finding: had it been taken, the sweep would say so.
+    const request = { device: "oneplus-12", model: "bamboo-7b", system: "powerinfer-2", memory: { _tag: "All" }, phase: "decode", prompt: 1, tokens: 1, batch: 1, seed: 1, fidelity: "analytic" } as const;
+    const other = { finding: findingOf(E.right(aRecord(request, { tokensPerSec: 1 }))), seconds: 1 };
+    const [ending, giving] = [gate(), gate()];
+    // It takes one run, lets its lock run out, and answers when another has finished the same.
+    const late = new Worker(name, async ({ id }) => (taken.push(id!), await ending.passed, other), { ...options, lockDuration: 1000, skipLockRenewal: true });
+    late.on("error", ({ message }) => void faults.push(message));
+    await until("the first delivery", () => taken.length === 1);
+    // It holds another run, so that the sweep is still there when the late answer comes, and gives it back.
+    const holder = new Worker(name, async (job, token) => {
+      taken.push(job.id!);
+      await giving.passed;
+      await job.moveToWait(token);
+      throw new WaitingError();
+    }, options);
+    await until("a run that is held", () => taken.length === 2);
+    const one = worker();
+    await until("the second delivery", () => journalled(store) === 23);
+    ending.open();
+    await until("the late answer", () => faults.some((said) => /Missing (lock|key)/.test(said)));
+    await late.close();
+    const events = await server.client.xrange(`neuronlab:${name}:events`, "-", "+");
+    const heard = (event: string): number => events.filter(([, fields]) => fields[fields.indexOf("event") + 1] === event && fields[fields.indexOf("jobId") + 1] === taken[0]).length;
+    expect([heard("active"), heard("stalled"), heard("completed"), journalled(store)]).toEqual([2, 1, 1, 23]);
+    // And once more, as an event that is told twice.
+    await server.client.xadd(`neuronlab:${name}:events`, "*", "event", "completed", "jobId", taken[0]!, "returnvalue", JSON.stringify(other), "prev", "active");
+    const closing = holder.close();
+    giving.open();
+    await closing;
+    const { code: exit, stdout, stderr } = await sweeping.ended;
+    expect([exit, stdout === alone]).toEqual([0, true]);
+    expect(stderr).toMatch(/24 runs made/);
+    const kept = await begin("results", "query", "SELECT count(*) AS places, (SELECT count(*) FROM runs) AS runs FROM members", "--store", store, "--format", "json").ended;
+    expect(JSON.parse(kept.stdout)).toEqual([{ places: 24, runs: 24 }]);
+    await killed(one);
+  });
+
   it.each([["with its data", true], ["without any of it", false]] as const)("survives a restart of the server %s", async (_, keep) => {
     const store = freshStore();
     const [one, sweeping] = [worker(), sweep(store)];
@@ -163,7 +218,7 @@ describe.skipIf(reason !== "")(`a sweep over Redis${reason}`, () => {
     };
     expect(await asked(server.url.replace(/:[^:@]*@/, ":wrong@"))).toEqual([2, expect.stringMatching(/refuses this password/)]);
     expect(await asked(`redis://127.0.0.1:${server.port}`)).toEqual([2, expect.stringMatching(/wants a password/)]);
-    expect(await asked("redis://127.0.0.1:1")).toEqual([74, "127.0.0.1:1: cannot be reached: nothing listens there\n"]);
+    expect(await asked("redis://127.0.0.1:1")).toEqual([3, "127.0.0.1:1: cannot be reached: nothing listens there\n"]);
     expect(await asked("http://127.0.0.1")).toEqual([2, expect.stringMatching(/has the scheme http/)]);
   });
 
@@ -188,7 +243,7 @@ describe.skipIf(reason !== "")(`a sweep over Redis${reason}`, () => {
     const secure = await startRedis({ cert, key });
     try {
       const refused = await start(folder, secure.url, "worker", "--idle-exit", "1").ended;
-      expect([refused.code, refused.stderr]).toEqual([74, expect.stringMatching(/signed by nobody this system trusts/)]);
+      expect([refused.code, refused.stderr]).toEqual([3, expect.stringMatching(/signed by nobody this system trusts/)]);
       const one = start(folder, secure.url, "worker", "--workers", "1", "--redis-ca", cert);
       const { code, stdout } = await start(folder, secure.url, "sweep", "a.json", "--executor", "bullmq", "--redis-ca", cert, "--store", freshStore(), "--format", "json").ended;
       expect([code, stdout === alone]).toEqual([0, true]);

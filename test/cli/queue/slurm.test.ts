@@ -82,6 +82,23 @@ describe.skipIf(!isBuilt)(`a sweep as a job array${isBuilt ? "" : " (SKIPPED: di
     expect(readdirSync(join(folder, "hand.duckdb.slurm"))).toEqual([]);
   });
 
+  it("with a stopping rule takes several rounds by hand, each in a folder of its own number, and ends with the same bytes", async () => {
+    // No interval is so narrow: five runs of each point.
+    declare(folder, "stopped.json", { id: "stopped", axes: [{ over: "plan.pipeline.depth", values: [1, 4] }], stop: { metric: "tokensPerSec", halfWidth: 1e-6, atMost: 5 } });
+    const stopped = (...more: ReadonlyArray<string>): Promise<Ended> => call({}, "sweep", "stopped.json", "--format", "json", ...more);
+    const byHand = (): Promise<Ended> => stopped("--executor", "slurm", "--tasks", "1", "--store", "rounds.duckdb");
+    const rounds: Array<string> = [];
+    let ended = await byHand();
+    for (; /there is no sbatch here; \d+ runs are left to/.test(ended.stderr); ended = await byHand()) {
+      const [, batch] = /left to (\S+)\/run\.sbatch: .*writes another script should a stopping rule want more/.exec(ended.stderr)!;
+      rounds.push(batch!.split("/").at(-1)!);
+      expect((await call({}, "worker", "--jobs", batch!, "--task", "0", "--workers", "1")).code).toBe(0);
+      expect(rounds.length).toBeLessThan(9);
+    }
+    expect(rounds).toEqual(["batch-1", "batch-2", "batch-3"]);
+    expect([ended.code, ended.stdout === (await stopped("--workers", "1", "--store", "pool.duckdb")).stdout]).toEqual([0, true]);
+  });
+
   it("refuses jobs of another version and jobs that were changed, and says so", async () => {
     await sweep({}, "changed.duckdb");
     const batch = batchOf("changed.duckdb");
@@ -149,6 +166,25 @@ describe.skipIf(!isBuilt)(`a sweep as a job array${isBuilt ? "" : " (SKIPPED: di
   it("ends with what sbatch says when it refuses", async ({ skip }) => {
     if (typeof cluster === "string") return skip(cluster);
     const { code, stderr } = await sweep(cluster.environment, "refused.duckdb", "--sbatch", "--partition=nowhere");
-    expect([code, stderr]).toEqual([74, expect.stringMatching(/sbatch: .*[Ii]nvalid partition/)]);
+    expect([code, stderr]).toEqual([3, expect.stringMatching(/sbatch: .*[Ii]nvalid partition/)]);
+    expect(stderr).toContain(`24 runs are left to ${join(batchOf("refused.duckdb"), "run.sbatch")}: submit it`);
+  });
+
+  it("says where the script lies when sbatch finds no cluster, and gathers by hand what was made of it elsewhere", async () => {
+    const lost = join(folder, "lost");
+    mkdirSync(lost);
+    writeFileSync(join(lost, "sbatch"), "#!/bin/sh\necho 'sbatch: fatal: could not establish a configuration source' >&2\nexit 1\n", { mode: 0o755 });
+    const environment = { PATH: `${lost}:${bare}` };
+    const first = await sweep(environment, "lost.duckdb");
+    const batch = batchOf("lost.duckdb");
+    expect([first.code, first.stdout, first.stderr]).toEqual([3, "", expect.stringMatching(/^sbatch: .*could not establish a configuration source; nothing was submitted: 24 runs are left to /m)]);
+    expect(first.stderr).toContain(`left to ${join(batch, "run.sbatch")}: submit it on the cluster with sbatch`);
+    expect((await call({}, "worker", "--jobs", batch, "--task", "1", "--workers", "1")).stdout).toBe("8 runs made\n");
+    const second = await sweep(environment, "lost.duckdb");
+    expect([second.code, (JSON.parse(second.stdout) as { readonly left: number }).left]).toEqual([0, 16]);
+    expect(second.stderr).toContain(`sbatch finds no cluster here; 16 runs are left to ${join(batch, "run.sbatch")}`);
+    for (const task of [0, 2]) await call({}, "worker", "--jobs", batch, "--task", String(task), "--workers", "1");
+    const third = await sweep(environment, "lost.duckdb");
+    expect([third.code, third.stdout === alone]).toEqual([0, true]);
   });
 });

@@ -6,6 +6,12 @@ const plan = badInput("p.json", [{ path: "memory", message: "is missing" }]);
 const name = unknownName("device", "oneplus12", ["oneplus-12"], "oneplus-12");
 const all = (first: AppError, ...others: ReadonlyArray<AppError>): AppError => others.reduce(together, first);
 
+describe("what does not fit", () => {
+  it.each([[2 ** 20, "1.0MB"], [9_999_999, "10.0MB"], [10e6, "0.01GB"], [5000, "5.0kB"], [0, "0B"], [4e9, "4.00GB"]])("shows %i bytes as %s", (allowed, shown) => {
+    expect(describeError({ _tag: "DoesNotFit", needed: 5e9, allowed, parts: [{ part: "weights", bytes: allowed }], hint: "h" })).toBe(`does not fit: needs 5.00GB, allowed ${shown}; h\n  ${shown.padStart(9)}  weights`);
+  });
+});
+
 describe("faults told together", () => {
   it("stand in the order of asking, one block a document", () => {
     expect(describeError(all(words, plan, name))).toBe(

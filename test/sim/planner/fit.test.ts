@@ -61,7 +61,10 @@ describe("a budget one byte short", () => {
     })();
     expect(E.isRight(fitted("bamboo-7b", "powerinfer-2", bytes(Math.ceil(least))))).toBe(true);
     const short = fitted("bamboo-7b", "powerinfer-2", bytes(Math.ceil(least) - 1));
-    expect(short).toMatchObject({ left: { _tag: "DoesNotFit", needed: least } });
+    expect(short).toMatchObject({ left: { _tag: "DoesNotFit", needed: least, hint: expect.stringContaining(`the smallest budget that would work is ${Math.ceil(least / 1e6)}MB, for what lies outside the FFN`) as string } });
+    // What it names works as it is typed.
+    expect(E.isRight(fitted("bamboo-7b", "powerinfer-2", bytes(1e6 * Math.ceil(least / 1e6))))).toBe(true);
+    expect(fitted("bamboo-7b", "llama.cpp", bytes(1e6))).toMatchObject({ left: { hint: expect.stringContaining("for what cannot be paged") as string } });
   });
   it("is refused to a system that cannot offload, and what the phone does not give to any", () => {
     expect(fitted("bamboo-7b", "mlc-llm", bytes(3 * GIB))).toMatchObject({ left: { _tag: "DoesNotFit" } });

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { stream } from "../../../sim/base/random.js";
 import { coveredShare, hypervolume, paretoFront } from "../../../sim/sweep/front.js";
@@ -5,6 +6,25 @@ import { coveredShare, hypervolume, paretoFront } from "../../../sim/sweep/front
 describe("the front", () => {
   it("keeps what nothing beats in everything, and of equals the first", () => {
     expect(paretoFront([[1, 5], [2, 4], [2, 4], [1, 4], [3, 1], [0, 0]])).toEqual([0, 1, 4]);
+  });
+
+  it.each([2, 3, 4])("of %i aims: a point that is better in any one of them, and equal in the others, beats", (dimensions) => {
+    for (let aim = 0; aim < dimensions; aim++) {
+      const worse = Array.from({ length: dimensions }, () => 2);
+      const better = worse.map((v, i) => (i === aim ? v + 1 : v));
+      expect(paretoFront([worse, better]), `aim ${aim}`).toEqual([1]);
+      expect(paretoFront([better, worse]), `aim ${aim}`).toEqual([0]);
+    }
+  });
+
+  it("has no point that another of it is at least as good as in everything, and leaves none out but for one that is", () => {
+    const some = fc.integer({ min: 2, max: 4 }).chain((dimensions) => fc.array(fc.array(fc.integer({ min: 0, max: 3 }), { minLength: dimensions, maxLength: dimensions }), { minLength: 1, maxLength: 12 }));
+    const covers = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): boolean => a.every((v, i) => v >= b[i]!);
+    fc.assert(fc.property(some, (points) => {
+      const front = paretoFront(points);
+      for (const i of front) for (const j of front) if (i !== j) expect(covers(points[i]!, points[j]!), `${i} and ${j}`).toBe(false);
+      for (const point of points) expect(front.some((i) => covers(points[i]!, point))).toBe(true);
+    }), { seed: 20261122, numRuns: 300 });
   });
 });
 

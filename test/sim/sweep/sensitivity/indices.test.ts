@@ -72,6 +72,28 @@ describe("Sobol's indices", () => {
     }
   });
 
+  it("have the intervals of samples drawn anew, each with the variance about its own mean", () => {
+    const { axes, model } = ishigami();
+    const [points, size] = [24, axes + 2];
+    const values = saltelliPlaces(points, axes).map(model);
+    const both = values.filter((_, row) => row % size < 2);
+    const middle = both.reduce((sum, v) => sum + v, 0) / both.length;
+    const block = (i: number): ReadonlyArray<number> => values.slice(i * size, (i + 1) * size).map((v) => v - middle);
+    const meanOf = (all: ReadonlyArray<number>): number => all.reduce((sum, v) => sum + v, 0) / all.length;
+    const known = bootstrap(random(), points, (drawn) => {
+      const blocks = [...drawn].map(block);
+      const sample = blocks.flatMap(([a, b]) => [a!, b!]);
+      const variance = meanOf(sample.map((v) => (v - meanOf(sample)) ** 2));
+      const each = (term: (a: number, b: number, mixed: number) => number): ReadonlyArray<number> => Array.from({ length: axes }, (_, i) => meanOf(blocks.map((of) => term(of[0]!, of[1]!, of[2 + i]!))) / variance);
+      return [...each((a, b, mixed) => b * (mixed - a)), ...each((a, _, mixed) => (a - mixed) ** 2 / 2)];
+    });
+    const found = indicesOf(values, axes, random()).axes;
+    [...found.map(({ firstInterval }) => firstInterval!), ...found.map(({ totalInterval }) => totalInterval!)].forEach(({ low, high }, i) => {
+      expect(low, `figure ${i}`).toBeCloseTo(known[i]!.low, 9);
+      expect(high, `figure ${i}`).toBeCloseTo(known[i]!.high, 9);
+    });
+  });
+
   it("of an axis that does nothing are exactly zero", () => {
     const { axes } = indicesOf(saltelliPlaces(64, 3).map(([x, , z]) => Math.exp(x!) * (1 + z!)), 3, random());
     expect(axes[1]).toEqual({ first: 0, firstInterval: { low: 0, high: 0 }, total: 0, totalInterval: { low: 0, high: 0 } });
