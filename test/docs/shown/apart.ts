@@ -57,7 +57,7 @@ export const APART: ReadonlyArray<Apart> = [
   // Of the program itself: what takes minutes, in a smaller form.
   run(/^(?:npx )?neuronlab probe$/, "minutes", "neuronlab probe --quick"),
   run(/^neuronlab probe --dir (\S+) --out laptop\.json$/, "minutes", "neuronlab probe --quick --dir /mnt/models --out laptop.json"),
-  run(/^neuronlab validate host(?: --device laptop\.json --seed 2 --out \S+| --format json| --repetitions 1| --seed 1)?$/, "a quarter of an hour", "neuronlab validate host --quick --models model.gguf --out validated"),
+  run(/^neuronlab validate host(?: --device results\/host\/profile\.json| --device laptop\.json --seed 2 --out \S+| --format json| --repetitions 1| --seed 1)?$/, "a quarter of an hour", "neuronlab validate host --quick --models model.gguf --out validated"),
   run(/^(?:npx )?neuronlab validate host --quick$/, "makes its models for two minutes", "neuronlab validate host --quick --models model.gguf --out validated"),
   run(/^neuronlab reproduce (?:f|t|ts-t)\d+[ab]?$/, "each is a part of all", "neuronlab reproduce"),
   { shows: /^neuronlab tune --(?:regret|adaptation|published)(?: --check)?$/, why: "searches for minutes to an hour, and writes into results", instead: { files: () => ["experiments/planner-regret/study.ts", "experiments/tuned/published.ts"] } },
@@ -69,7 +69,7 @@ export const APART: ReadonlyArray<Apart> = [
   run("neuronlab perplexity --vs llama.cpp", "of a text that does not come along", "neuronlab perplexity --model model.gguf --text novel.txt --windows 2 --vs llama.cpp"),
   run(/neuronlab bench .*--vs llama\.cpp/, "all tests in three rounds, minutes", (text) => `${text.replace("10%..120%/8", "900MB,1GB").replace(/ -[pnr] \d+/g, "")} -p 16 -n 4 -r 1 --rounds 1`),
   run(/^neuronlab generate --plan here\.plan\.json /, "of a plan for the reader's machine, on two cores", "neuronlab generate --model model.flash --prompt 'It was a fine morning' --tokens 9 --pin 0 --save bound.json --trace bound.trace.json"),
-  run(/^neuronlab validate tuned(?: --quick)?$/, "makes its models, and minutes of rounds", "neuronlab validate tuned --quick --repetitions 1 --out tuned-here"),
+  run(/^neuronlab validate tuned(?: --quick| --device \S+ --system \S+ --repetitions 4)?$/, "makes its models, and minutes of rounds", "neuronlab validate tuned --quick --repetitions 1 --out tuned-here"),
   step("neuronlab validate trace", "a step of .ci/run by itself", "validate trace --check"),
   { shows: /^neuronlab (?:worker|sweep .* --executor )/, why: "needs a server of Redis, or a cluster; tests start real ones", instead: { files: () => ["test/cli/queue/queue.test.ts", "test/cli/queue/slurm.test.ts"] } },
   run(/^(?:npx )?neuronlab calibrate(?: --dry-run)?$/, "writes into the profiles, or takes minutes: once", "neuronlab calibrate --dry-run"),
