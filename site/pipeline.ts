@@ -1,9 +1,9 @@
 /** One token of the simulator and one of the engine, one above the other in one window: stored records, or a file that the reader opens. */
 import { make } from "./dom.js";
-import { listed, originOf, stored } from "./stored.js";
+import { listed, originOf, stored, type Stored } from "./stored.js";
 import { timelineView, type Track } from "./timeline-view.js";
 import { gap } from "./figures.js";
-import { isSaved, middleToken } from "./token.js";
+import { BUILT_TOKEN, isSaved, middleToken } from "./token.js";
 
 const trackOf = (text: string): Track | string => {
   let raw: unknown;
@@ -19,19 +19,23 @@ const trackOf = (text: string): Track | string => {
   return { title: `${origin === "measured" ? "Engine, measured" : "Simulator"}: a token of ${inputs.model} on ${inputs.device}`, lanes: raw.lanes.map(({ lane }) => lane), spans };
 };
 
+/** One that the build made lies in no folder of results; its command does. */
+const whence = (file: Stored): ReadonlyArray<Node | string> =>
+  file.path === BUILT_TOKEN.path ? ["simulated when these pages were built, the second token of ", make("code", {}, BUILT_TOKEN.command)] : [make("code", {}, originOf(file))];
+
 export const pipelinePage = async (): Promise<HTMLElement> => {
   const view = timelineView();
   const told = make("p", { role: "status", class: "refusal" });
   const origins = make("p", { class: "note" });
   const measured = await stored("host/timeline/measured.json");
   const predicted = await stored("host/timeline/predicted.json");
-  const simulated = measured !== null && predicted !== null ? predicted : await stored("site/token.json");
+  const simulated = measured !== null && predicted !== null ? predicted : await stored(BUILT_TOKEN.path);
   const files = [simulated, measured].flatMap((file) => (file === null ? [] : [file]));
   const tracks = files.map((file) => trackOf(file.text));
   let shown = tracks.filter((track) => typeof track !== "string");
   view.show(shown);
   // Without its own prediction a measured token stands below another model's on another machine.
-  origins.textContent = `${files.map(originOf).join("; ")}${measured !== null && predicted === null ? ". Two models on two machines: compare how they overlap, not how long they take." : ""}`;
+  origins.replaceChildren(...files.flatMap((file, i) => [...(i === 0 ? [] : ["; "]), ...whence(file)]), measured !== null && predicted === null ? ". Two models on two machines: compare how they overlap, not how long they take." : "");
   const add = (name: string, text: string): void => {
     const track = trackOf(text);
     told.textContent = typeof track === "string" ? `${name} ${track}` : "";
@@ -49,7 +53,7 @@ export const pipelinePage = async (): Promise<HTMLElement> => {
   choose.addEventListener("change", () => void stored(choose.value).then((file) => (file === null ? undefined : add(file.path, file.text))));
   return make("div", {},
     view.element, origins,
-    ...(measured === null ? [gap("No run of the engine is kept here, so the lower half is missing.", "neuronlab generate --model model.flash --memory 900MB --prompt Once --tokens 4 --save results/host/timeline/measured.json")] : []),
+    ...(measured === null ? [gap("No run of the engine is kept here, so the lower half is missing.", "npm run timeline")] : []),
     make("p", {}, make("label", { for: "record" }, "Open a run record of your own: "), input),
     ...(runs.length === 0 ? [] : [make("p", {}, make("label", { for: "runs" }, "Or one of results/runs: "), choose)]),
     told);

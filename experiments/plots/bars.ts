@@ -30,7 +30,8 @@ export const drawBars = (document: Document, rows: PanelRows, names: Readonly<Re
     const [insetLeft, insetRight] = outer[source];
     return { insetLeft, insetRight };
   };
-  const shift = (source: Source): number => (sides(source).insetLeft - sides(source).insetRight) / 2;
+  // A label stands over the middle of its bar; upright ones over that of the bar's slot, a little beside it: so they are all as far apart as slots are wide.
+  const shift = (source: Source): number => (upright ? 0 : (sides(source).insetLeft - sides(source).insetRight) / 2);
   const axisLines = Math.max(...categories.map(nameOf).map((n) => (n === "" ? 0 : n.split("\n").length)));
   const marginBottom = 10 + axisLines * 15;
 
