@@ -74,7 +74,8 @@ const inMemory = (file: Stored): HTMLElement | null => {
 /** All that is kept; what is missing is told with the command that makes it. */
 export const llamaFigures = async (): Promise<HTMLElement> => {
   const kept = (await listed()).filter(({ path }) => path.startsWith("host/llama.cpp/"));
-  const comparisons = await Promise.all(kept.filter(({ path }) => path.endsWith("/comparison.json")).map(({ path }) => stored(path)));
+  const folders = kept.flatMap(({ path }) => /^(.*)\/comparison\.json$/.exec(path)?.[1] ?? []).sort();
+  const comparisons = await Promise.all(folders.map((folder) => stored(`${folder}/comparison.json`)));
   const shown = comparisons.flatMap((file) => (file === null ? [] : [inMemory(file)])).filter((one): one is HTMLElement => one !== null);
   const pictures = await Promise.all(kept.filter(({ path }) => /\/memory[^/]*\.svg$/.test(path)).map((file) => framedFile(file, "Speed by memory limit: filled and solid with a warm page cache, hollow and dashed with a cold one.")));
   const lacking = [
