@@ -216,23 +216,26 @@ describe.skipIf(reason !== "")(`the site in Chromium${reason}`, () => {
 
   it("a timeline is gone into with keys and buttons", async () => {
     const { page, context } = await open("pipeline.html");
-    const label = async (): Promise<string | null> => page.locator(".timeline svg").first().getAttribute("aria-label");
+    // Below it another one has a window of its own: what the engine made, and its prediction.
+    const first = page.locator(".zoomable").first();
+    expect(await page.locator(".zoomable").nth(1).locator("h3").allTextContents()).toEqual([expect.stringMatching(/^Simulator: /), expect.stringMatching(/^Engine, measured: /)]);
+    const label = async (): Promise<string | null> => first.locator(".timeline svg").first().getAttribute("aria-label");
     const whole = await label();
-    await page.locator(".timeline").focus();
+    await first.locator(".timeline").focus();
     await page.keyboard.press("+");
     await page.keyboard.press("ArrowRight");
     await expect.poll(label).not.toBe(whole);
-    await page.getByRole("button", { name: "show the whole token" }).click();
+    await first.getByRole("button", { name: "show the whole token" }).click();
     await expect.poll(label).toBe(whole);
     // A record of one's own comes below the simulator's, in the same window.
     await printed("simulate", "--model", "bamboo-7b", "--offload", "50%", "--tokens", "2", "--save", "own.json");
     await page.locator("#record").setInputFiles(join(folder, "own.json"));
-    await expect.poll(() => page.locator(".timeline h3").allTextContents()).toEqual([expect.anything(), expect.stringMatching(/bamboo-7b on oneplus-12 \(own\.json\)$/)]);
-    expect(await page.locator(".timeline svg").count()).toBe(2);
+    await expect.poll(() => first.locator("h3").allTextContents()).toEqual([expect.anything(), expect.stringMatching(/bamboo-7b on oneplus-12 \(own\.json\)$/)]);
+    expect(await first.locator(".timeline svg").count()).toBe(2);
     writeFileSync(join(folder, "other.json"), "{}");
     await page.locator("#record").setInputFiles(join(folder, "other.json"));
     await expect.poll(() => page.getByRole("status").textContent()).toBe("other.json is not a run record, as simulate --save and generate --save write it");
-    expect(await page.locator(".timeline svg").count()).toBe(2);
+    expect(await first.locator(".timeline svg").count()).toBe(2);
     await context.close();
   });
 
