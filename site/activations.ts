@@ -2,8 +2,9 @@
 import { cachePanel, frequencyPanel, overlapPanel, type ActivationPicture } from "../experiments/plots/activations.js";
 import { drawCurves } from "../experiments/plots/curves.js";
 import { make } from "./dom.js";
+import { figureOf } from "./drawn.js";
 import { framed, gap, svgOf, unread } from "./figures.js";
-import { stored, type Stored } from "./stored.js";
+import { originOf, stored, type Stored } from "./stored.js";
 
 const PATH = "model/statistics.json";
 const COMMAND = "neuronlab validate trace --out results/model";
@@ -38,10 +39,13 @@ const COLUMNS = [["independence", "each neuron by itself"], ["evenExperts", "exp
 
 /** Which assumption takes how much of LRU's hit rate. */
 export const assumptions = (): Promise<HTMLElement> =>
-  shown(({ steps }) => {
+  shown(({ steps }, file) => {
     const number = (text: string): HTMLElement => make("td", { class: "number" }, text);
     const points = (value: number): string => `${value > 0 ? "+" : ""}${(100 * value).toFixed(1)}`;
     const head = ["neurons held", "replayed", ...COLUMNS.map(([, name]) => name)].map((text) => make("th", { class: "number" }, text));
     const rows = steps.map((step) => make("tr", {}, number(`${Math.round(100 * step.budget)}%`), number(`${(100 * step.replayed).toFixed(1)}%`), ...COLUMNS.map(([key]) => number(points(step[key])))));
-    return make("div", { class: "drawn", tabindex: 0, role: "group", "aria-label": "Points of hit rate that each assumption adds" }, make("p", {}, "Points of hit rate that each assumption of the simulator adds, one after the other, from the recorded text to the closed form."), make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)));
+    return figureOf(
+      { title: "What each assumption adds", subtitle: "Points of hit rate, one assumption of the simulator after the other, from the recorded text to the closed form.", picture: make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)), label: "Points of hit rate that each assumption adds" },
+      make("figcaption", {}, make("code", {}, originOf(file))),
+    );
   });

@@ -4,6 +4,7 @@ import { drawFigure } from "../experiments/plots/figure.js";
 import { drawValidation, type ValidationDot } from "../experiments/plots/validation.js";
 import type { ClaimResult, Experiment, Result, ResultPoint } from "../experiments/experiment.js";
 import { make } from "./dom.js";
+import { figureOf, headed } from "./drawn.js";
 import { addressOf, listed, originOf, stored, type Stored } from "./stored.js";
 
 /** Nothing to show, and what would make it. */
@@ -11,11 +12,21 @@ export const gap = (what: string, command: string): HTMLElement => make("p", { c
 
 export const unread = ({ path }: Stored, error: unknown): HTMLElement => make("p", { class: "refusal" }, `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
 
-/** Drawn by our own functions from numbers and names; put in as the tree that it is. */
-export const svgOf = (text: string): Node => document.importNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, true);
+const elementOf = (text: string): Element => new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
 
-export const framed = (picture: Node, caption: string, from: Parameters<typeof originOf>[0], ...more: ReadonlyArray<Node>): HTMLElement =>
-  make("figure", {}, make("div", { class: "drawn", tabindex: 0, role: "group", "aria-label": caption }, picture), make("figcaption", {}, caption, " ", make("code", {}, originOf(from))), ...more);
+/** Drawn by our own functions from numbers and names; put in as the tree that it is. */
+export const svgOf = (text: string): Element => document.importNode(elementOf(text), true);
+
+export const framed = (picture: Element, caption: string, from: Parameters<typeof originOf>[0], ...more: ReadonlyArray<Node>): HTMLElement =>
+  figureOf({ ...headed(picture), label: caption }, make("figcaption", {}, caption, " ", make("code", {}, originOf(from))), ...more);
+
+/** A file may hold anything when it is a user's own: it is shown as a picture, in which no script runs, and not put into the page. Its heading is read. */
+export const framedFile = async (found: Parameters<typeof originOf>[0], caption: string): Promise<HTMLElement> => {
+  const file = await stored(found.path);
+  const shown = headed(elementOf(file?.text ?? ""));
+  const src = shown.title === "" ? addressOf(found.path) : `data:image/svg+xml,${encodeURIComponent(new XMLSerializer().serializeToString(shown.picture))}`;
+  return figureOf({ ...shown, picture: make("img", { src, alt: caption }), label: caption }, make("figcaption", {}, caption, " ", make("code", {}, originOf(found))));
+};
 
 interface Points { readonly points: ReadonlyArray<ResultPoint>; readonly curves: ReadonlyArray<{ readonly panel: string; readonly series: string; readonly x: number | string; readonly unit: string; readonly simulated: number | null }>; readonly claims: ReadonlyArray<ClaimResult> }
 
@@ -37,12 +48,12 @@ export const paperFigure = async (id: string): Promise<HTMLElement> => {
   }
 };
 
-/** The picture of a sweep. A user's own may hold anything, so it is shown as a picture and not put into the page. */
+/** The picture of a sweep. */
 export const sweepFigure = async (id: string, caption: string): Promise<HTMLElement> => {
   const path = `sweeps/${id}/figure.svg`;
   const found = (await listed()).find((file) => file.path === path);
   if (found === undefined) return gap(`There is no result of the sweep ${id} here.`, `neuronlab sweep experiments/sweeps/${id}/sweep.ts --out results/sweeps/${id}`);
-  return framed(make("img", { src: addressOf(path), alt: caption }), caption, found);
+  return framedFile(found, caption);
 };
 
 interface Cells { readonly cells: ReadonlyArray<{ readonly id: string; readonly role: string; readonly predicted: number; readonly measured: number; readonly signedError: number; readonly setting?: { readonly model: string }; readonly plan?: { readonly model: string } }>; readonly summary: { readonly medianAbsError: number; readonly worstAbsError: number } }
@@ -71,11 +82,4 @@ export const hostValidation = async (): Promise<HTMLElement> => {
 export const phoneValidation = async (): Promise<HTMLElement> => {
   const file = await stored("phone/cells.json");
   return file === null ? gap("No recorded phone runs are kept here.", "neuronlab validate phone FOLDER") : validation(file, "Runs that others recorded on a OnePlus 15R.");
-};
-
-/** Every picture that comparisons with llama.cpp on one machine have left. */
-export const llamaFigures = async (): Promise<HTMLElement> => {
-  const pictures = (await listed()).filter(({ path }) => /^host\/llama\.cpp\/.*memory[^/]*\.svg$/.test(path));
-  if (pictures.length === 0) return gap("No comparison with llama.cpp on a machine is kept here. It needs the engine, llama.cpp and some hours of a quiet machine.", "npm run versus");
-  return make("div", {}, ...pictures.map((file) => framed(make("img", { src: addressOf(file.path), alt: `speed by memory limit, ${file.path}` }), "Speed by memory limit: filled and solid with a warm page cache, hollow and dashed with a cold one.", file)));
 };

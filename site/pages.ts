@@ -9,7 +9,7 @@ export const PAGES: ReadonlyArray<Page> = [
   { file: "segmented-cache.html", name: "The segmented cache", about: "Memory in two parts: the hottest neurons for good, the most recent ones for as long as they last." },
   { file: "trained-model.html", name: "A trained model", about: "A model trained here, its neurons recorded: which of the simulator's assumptions hold, and what the others cost." },
   { file: "pipeline.html", name: "The cluster pipeline", about: "One token from the first read to the last multiplication, on a timeline that you can go into." },
-  { file: "planning.html", name: "Planning for 19 GB", about: "What a model of 26 GB does with 7, 13 and 19 GB, and how a plan divides them." },
+  { file: "planning.html", name: "Planning for 19 GB", about: "What a model of 26 GB does with 6.7, 12.9 and 19 GiB of memory, and how a plan divides them." },
   { file: "this-machine.html", name: "This machine", about: "Predicted and measured, run by run: how far the simulator can be trusted." },
   { file: "llama-cpp.html", name: "llama.cpp beside it", about: "The same models under the same limits of memory, in llama.cpp and in our engine." },
   { file: "sweeps.html", name: "Sweeps", about: "What varies and what comes of it: a sweep while it runs, or those of your own store." },

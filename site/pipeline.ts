@@ -1,9 +1,9 @@
 /** One token of the simulator and one of the engine, one above the other in one window: stored records, or a file that the reader opens. */
 import { make } from "./dom.js";
-import { listed, originOf, stored } from "./stored.js";
+import { listed, originOf, stored, type Stored } from "./stored.js";
 import { timelineView, type Track } from "./timeline-view.js";
 import { gap } from "./figures.js";
-import { isSaved, middleToken } from "./token.js";
+import { BUILT_TOKEN, isSaved, middleToken } from "./token.js";
 
 const trackOf = (text: string): Track | string => {
   let raw: unknown;
@@ -19,19 +19,32 @@ const trackOf = (text: string): Track | string => {
   return { title: `${origin === "measured" ? "Engine, measured" : "Simulator"}: a token of ${inputs.model} on ${inputs.device}`, lanes: raw.lanes.map(({ lane }) => lane), spans };
 };
 
+/** One that the build made lies in no folder of results; its command does. */
+const whence = (file: Stored): ReadonlyArray<Node | string> =>
+  file.path === BUILT_TOKEN.path ? ["simulated when these pages were built, the second token of ", make("code", {}, BUILT_TOKEN.command)] : [make("code", {}, originOf(file))];
+
+const originsOf = (files: ReadonlyArray<Stored>): HTMLElement => make("p", { class: "note" }, ...files.flatMap((file, i) => [...(i === 0 ? [] : ["; "]), ...whence(file)]));
+
+const tracksOf = (files: ReadonlyArray<Stored>): ReadonlyArray<Track> => files.map(({ text }) => trackOf(text)).filter((track): track is Track => typeof track !== "string");
+
+/** A token that the engine made, below what was predicted of it, in a window of their own: another model on another machine than above. */
+const engineToken = async (): Promise<ReadonlyArray<HTMLElement>> => {
+  const heading = make("h2", {}, "Predicted and measured");
+  const measured = await stored("host/timeline/measured.json");
+  if (measured === null) return [heading, gap("No run of the engine is kept here.", "npm run timeline")];
+  const predicted = await stored("host/timeline/predicted.json");
+  const files = [predicted, measured].flatMap((file) => (file === null ? [] : [file]));
+  const view = timelineView();
+  view.show(tracksOf(files));
+  return [heading, make("p", {}, "One token of the engine on a machine of its own, below what was predicted of it. ", ...(measured.from === "site" ? ["How it was made, and what else the machine did: ", make("code", {}, "results/host/README.md"), "."] : [])), view.element, originsOf(files)];
+};
+
 export const pipelinePage = async (): Promise<HTMLElement> => {
   const view = timelineView();
   const told = make("p", { role: "status", class: "refusal" });
-  const origins = make("p", { class: "note" });
-  const measured = await stored("host/timeline/measured.json");
-  const predicted = await stored("host/timeline/predicted.json");
-  const simulated = measured !== null && predicted !== null ? predicted : await stored("site/token.json");
-  const files = [simulated, measured].flatMap((file) => (file === null ? [] : [file]));
-  const tracks = files.map((file) => trackOf(file.text));
-  let shown = tracks.filter((track) => typeof track !== "string");
+  const simulated = await stored(BUILT_TOKEN.path);
+  let shown = simulated === null ? [] : tracksOf([simulated]);
   view.show(shown);
-  // Without its own prediction a measured token stands below another model's on another machine.
-  origins.textContent = `${files.map(originOf).join("; ")}${measured !== null && predicted === null ? ". Two models on two machines: compare how they overlap, not how long they take." : ""}`;
   const add = (name: string, text: string): void => {
     const track = trackOf(text);
     told.textContent = typeof track === "string" ? `${name} ${track}` : "";
@@ -48,9 +61,9 @@ export const pipelinePage = async (): Promise<HTMLElement> => {
   const choose = make("select", { id: "runs" }, make("option", { value: "" }, "choose"), ...runs.map(({ path }) => make("option", { value: path }, path)));
   choose.addEventListener("change", () => void stored(choose.value).then((file) => (file === null ? undefined : add(file.path, file.text))));
   return make("div", {},
-    view.element, origins,
-    ...(measured === null ? [gap("No run of the engine is kept here, so the lower half is missing.", "neuronlab generate --model model.flash --memory 900MB --prompt Once --tokens 4 --save results/host/timeline/measured.json")] : []),
+    view.element, originsOf(simulated === null ? [] : [simulated]),
     make("p", {}, make("label", { for: "record" }, "Open a run record of your own: "), input),
     ...(runs.length === 0 ? [] : [make("p", {}, make("label", { for: "runs" }, "Or one of results/runs: "), choose)]),
-    told);
+    told,
+    ...(await engineToken()));
 };

@@ -1,7 +1,8 @@
 /** Sweeps as pages: one that is running, redrawn as its runs end, or those of the user's store. Numbers and pictures come as the command made them; nothing is computed here. */
 import { drawDeclared, type DeclaredFigure } from "../experiments/plots/declared.js";
 import { make } from "./dom.js";
-import { sweepFigure } from "./figures.js";
+import { figureOf, headed } from "./drawn.js";
+import { svgOf, sweepFigure } from "./figures.js";
 import { listed } from "./stored.js";
 
 interface Cells { readonly title: string; readonly columns: ReadonlyArray<{ readonly title: string; readonly number: boolean }>; readonly rows: ReadonlyArray<ReadonlyArray<string>>; readonly more: number; readonly notes: ReadonlyArray<string> }
@@ -33,12 +34,12 @@ const tableOf = ({ columns, rows, more }: Cells): HTMLElement =>
     more > 0 ? make("p", { class: "note" }, `and ${more} more rows in the store`) : null);
 
 /** Drawn by our own functions; names in it are text. */
-const pictureOf = (figure: DeclaredFigure): Node => document.importNode(new DOMParser().parseFromString(drawDeclared(document, figure), "image/svg+xml").documentElement, true);
+const pictureOf = (figure: DeclaredFigure): HTMLElement => figureOf({ ...headed(svgOf(drawDeclared(document, figure))), label: figure.title });
 
 const parts = (page: SweepPage): ReadonlyArray<HTMLElement> => [
   ...page.whatIf.map((what) => make("p", { class: "note" }, `what if: ${what}`)),
   make("p", { class: "counts" }, page.counts.join("; ")),
-  ...(page.figure === null ? [] : [make("figure", {}, make("div", { class: "drawn", tabindex: 0, role: "group", "aria-label": page.figure.title }, pictureOf(page.figure)), make("figcaption", {}, page.figure.title))]),
+  ...(page.figure === null ? [] : [pictureOf(page.figure)]),
   ...page.sections.map((section) => make("section", {}, make("h3", {}, section.title), tableOf(section), ...section.notes.map((note) => make("p", { class: "note" }, note)))),
   make("section", { class: "points" }, make("h3", {}, "Points"), tableOf(page.points)),
   ...(page.failures.length === 0 ? [] : [make("section", { class: "failures" }, make("h3", {}, "Refused and failed"), make("ul", {}, ...page.failures.map(({ at, state, reason }) => make("li", {}, make("strong", {}, `${state}: `), `${at}: ${reason}`))))]),

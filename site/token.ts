@@ -7,6 +7,9 @@ export type Saved = Pick<RunRecord, "schema" | "origin" | "lanes" | "inputs"> & 
 export const isSaved = (raw: unknown): raw is Saved =>
   typeof raw === "object" && raw !== null && "schema" in raw && raw.schema === "neuronlab/run@1" && "spans" in raw && Array.isArray(raw.spans) && "lanes" in raw && Array.isArray(raw.lanes) && "inputs" in raw && typeof raw.inputs === "object" && raw.inputs !== null;
 
+/** What the build puts beside the pages where no run is kept, and what a user types for the same (site/build/simulated-token.ts). */
+export const BUILT_TOKEN = { path: "site/token.json", command: "neuronlab simulate --model bamboo-7b --offload 50% --tokens 2 --save run.json" } as const;
+
 /** The middle one of the tokens whose spans were kept: the first finds empty pipelines, the last may be cut. */
 export const middleToken = (spans: ReadonlyArray<SpanRow>): ReadonlyArray<SpanRow> => {
   const tokens = [...new Set(spans.map(({ token }) => token))].filter((token) => token >= 0).sort((a, b) => a - b);

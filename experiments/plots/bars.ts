@@ -30,7 +30,8 @@ export const drawBars = (document: Document, rows: PanelRows, names: Readonly<Re
     const [insetLeft, insetRight] = outer[source];
     return { insetLeft, insetRight };
   };
-  const shift = (source: Source): number => (sides(source).insetLeft - sides(source).insetRight) / 2;
+  // A label stands over the middle of its bar; upright ones over that of the bar's slot, a little beside it: so they are all as far apart as slots are wide.
+  const shift = (source: Source): number => (upright ? 0 : (sides(source).insetLeft - sides(source).insetRight) / 2);
   const axisLines = Math.max(...categories.map(nameOf).map((n) => (n === "" ? 0 : n.split("\n").length)));
   const marginBottom = 10 + axisLines * 15;
 
@@ -50,7 +51,8 @@ export const drawBars = (document: Document, rows: PanelRows, names: Readonly<Re
     marginBottom,
     style: { fontFamily: FONT, fontSize: `${FONT_SIZE}px`, color: INK },
     fx: { domain: categories, label: null, axis: null, paddingInner: MARGIN.gap, paddingOuter: MARGIN.gap / 2 },
-    x: { domain: slots, axis: null, padding: 0, label: null },
+    // Whole pixels are a twentieth of a narrow slot, which its label needs.
+    x: { domain: slots, axis: null, padding: 0, label: null, round: !upright },
     y: { domain: [lowest, top], type: panel.log === true ? "log" : "linear", label: null, ticks: 5, grid: false },
     marks: [
       Plot.gridY({ stroke: "#d9d9d9", strokeOpacity: 1, ticks: 5 }),

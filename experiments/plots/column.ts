@@ -1,6 +1,6 @@
 /** A page that is written from top to bottom between its edges. */
 import { FONT_SIZE, MUTED, WIDTH, wrapText } from "./style.js";
-import { element, emptyPage, paged, placed, type Attributes } from "./svg.js";
+import { HEADING, element, emptyPage, paged, placed, type Attributes } from "./svg.js";
 
 export const EDGE = 10;
 /** Pixels between the edges. */
@@ -30,8 +30,8 @@ export const column = (document: Document): Column => {
   return {
     root, down, write,
     heading: (title, subtitle) => {
-      write(title, { "font-size": 15, "font-weight": "bold" }, 20);
-      write(subtitle, { fill: MUTED }, FONT_SIZE + 5);
+      write(title, { ...HEADING, "font-size": 15, "font-weight": "bold" }, 20);
+      write(subtitle, { ...HEADING, fill: MUTED }, FONT_SIZE + 5);
     },
     place: (svg, gap) => {
       root.append(placed(svg, EDGE, y));

@@ -1,7 +1,7 @@
 /** Claims shown: how curves lie to one another. Panels one below the other, each with its key; lines, dots where values stand alone, a band where a range is known. */
 import * as Plot from "@observablehq/plot";
 import { FONT, FONT_SIZE, INK, MUTED, WIDTH, textWidth, wrapText } from "./style.js";
-import { element, emptyPage, paged, placed } from "./svg.js";
+import { HEADING, element, emptyPage, paged, placed } from "./svg.js";
 
 /** Several curves of one name are one entry of the key. */
 export interface Curve { readonly name: string; readonly colour: string; readonly dash?: string; readonly thin?: true; readonly dots?: true; readonly points: ReadonlyArray<{ readonly x: number; readonly y: number }> }
@@ -51,7 +51,8 @@ export const drawCurves = (document: Document, title: string, panels: ReadonlyAr
   for (const panel of panels) {
     for (const line of wrapText(panel.title, WIDTH - 2 * EDGE, FONT_SIZE, true)) {
       y += 16;
-      root.append(element(document, "text", { x: EDGE, y, "font-weight": "bold" }, line));
+      // Of a panel that stands alone it is the page's own.
+      root.append(element(document, "text", { ...(panels.length === 1 ? HEADING : {}), x: EDGE, y, "font-weight": "bold" }, line));
     }
     y += 18;
     let x = EDGE;

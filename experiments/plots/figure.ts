@@ -5,7 +5,7 @@ import { drawLines } from "./lines.js";
 import { inOneLine, panelRows, shows, type PanelRows } from "./panel-rows.js";
 import { styleOf } from "./series.js";
 import { FONT_SIZE, MUTED, WIDTH, textWidth, wrapText } from "./style.js";
-import { element, emptyPage, paged, placed, type Attributes } from "./svg.js";
+import { HEADING, element, emptyPage, paged, placed, type Attributes } from "./svg.js";
 
 const EDGE = 10;
 const INNER = WIDTH - 2 * EDGE;
@@ -76,8 +76,8 @@ export const drawFigure = (document: Document, result: Result): string => {
     root.append(element(document, "text", { x: EDGE, y: y - 4, ...attributes }, text));
   };
 
-  for (const line of wrapText(`${experiment.paper}: ${experiment.title}`, INNER, TITLE_SIZE, true)) write(line, { "font-size": TITLE_SIZE, "font-weight": "bold" }, TITLE_SIZE + 5);
-  for (const line of wrapText(subtitleOf(result), INNER)) write(line, { fill: MUTED }, FONT_SIZE + 5);
+  for (const line of wrapText(`${experiment.paper}: ${experiment.title}`, INNER, TITLE_SIZE, true)) write(line, { ...HEADING, "font-size": TITLE_SIZE, "font-weight": "bold" }, TITLE_SIZE + 5);
+  for (const line of wrapText(subtitleOf(result), INNER)) write(line, { ...HEADING, fill: MUTED }, FONT_SIZE + 5);
 
   const rows = panels.map((panel) => panelRows(result, panel));
   y += 8;

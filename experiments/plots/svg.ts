@@ -12,6 +12,9 @@ export const element = (document: Document, name: string, attributes: Attributes
   return made;
 };
 
+/** Of a line of the page's title or subtitle: a page of the web writes them itself, where a narrow screen breaks their lines. */
+export const HEADING = { class: "heading" } as const;
+
 export const emptyPage = (document: Document): SVGElement => element(document, "svg", { xmlns: SVG, "font-family": FONT, "font-size": FONT_SIZE, fill: INK, color: INK });
 
 /** A plot with its left upper corner at (x, y). */

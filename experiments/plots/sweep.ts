@@ -1,4 +1,4 @@
-/** Claim shown: how one metric moves along the axes of a sweep. Lines carry the interval of repetitions; a missing run says so at its place. */
+/** Claim shown: how one metric moves along the axes of a sweep. Lines carry the interval of repetitions; a missing run is a cross at its place. */
 import * as Plot from "@observablehq/plot";
 import { EDGE, INNER, column } from "./column.js";
 import { FONT, FONT_SIZE, INK, MUTED, WIDTH, textWidth } from "./style.js";
@@ -23,6 +23,8 @@ export interface SweepFigure {
 }
 
 const HEIGHT = 260;
+/** Of the places where no run could be made: crosses below all dots, a row for each series that has some. */
+const NO_RUN = { row: 9, radius: 3 } as const;
 /** Okabe and Ito's, safe for colour-blind readers, the darkest first. */
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6E6E6E", "#8C510A"];
 /** Light to dark, so that it reads in grey too. */
@@ -64,15 +66,19 @@ const yDomain = (marks: ReadonlyArray<SweepMark>, log: boolean): [number, number
   return [low < 0 ? low * 1.05 : 0, high * 1.08 || 1];
 };
 
+/** Series of which a run is missing somewhere, in the order of the key: the same rows in every panel. */
+const withoutRuns = ({ marks }: SweepFigure, colours: Scheme): ReadonlyArray<string> => [...colours.keys()].filter((series) => marks.some((mark) => mark.series === series && mark.y === null));
+
 const linesPlot = (document: Document, figure: SweepFigure, marks: ReadonlyArray<SweepMark>, colours: Scheme): SVGSVGElement => {
   const axis = placedAxis(figure.x, figure.marks.map(({ x }) => x));
   const rows = marks.map((mark) => ({ ...mark, at: axis.place(mark.x), colour: colours.get(mark.series)! }));
   const known = rows.filter(({ y }) => y !== null);
   const isLog = figure.log && yDomain(figure.marks, true)[0] > 0;
+  const missing = withoutRuns(figure, colours);
   return Plot.plot({
     ...frame(document, HEIGHT, 58),
     x: { ...xScale(axis), label: null },
-    y: { type: isLog ? "log" : "linear", domain: yDomain(figure.marks, figure.log), label: null },
+    y: { type: isLog ? "log" : "linear", domain: yDomain(figure.marks, figure.log), label: null, insetBottom: missing.length === 0 ? 0 : NO_RUN.row * (missing.length + 0.5) },
     marks: [
       Plot.gridY({ stroke: "#d9d9d9", strokeOpacity: 1, ticks: 5 }),
       Plot.axisY({ ticks: 5, label: null, fontSize: FONT_SIZE, tickSize: 0, tickFormat: shortNumber }),
@@ -80,9 +86,8 @@ const linesPlot = (document: Document, figure: SweepFigure, marks: ReadonlyArray
       Plot.ruleX(known, { x: "at", y1: "low", y2: "high", stroke: "colour", strokeWidth: 1.2 }),
       ...(figure.kind === "lines" ? [Plot.line(known, { x: "at", y: "y", z: "series", stroke: "colour", strokeWidth: 2 })] : []),
       Plot.dot(known, { x: "at", y: "y", fill: "colour", r: (r: SweepMark) => (r.front ? 5 : 3.2), stroke: (r: SweepMark) => (r.front ? INK : "#ffffff"), strokeWidth: 1 }),
-      // Beside each other for each series, so that they do not lie on each other.
-      ...[...colours.keys()].map((series, i) =>
-        Plot.text(rows.filter((row) => row.series === series && row.y === null), { x: "at", frameAnchor: "bottom", text: () => "no run", rotate: -90, textAnchor: "start", fontSize: FONT_SIZE - 3, fill: "colour", dx: 8 * i - 12, dy: -4 })),
+      ...missing.map((series, i) =>
+        Plot.dot(rows.filter((row) => row.series === series && row.y === null), { x: "at", frameAnchor: "bottom", symbol: "times", r: NO_RUN.radius, stroke: "colour", strokeWidth: 1.6, dy: -NO_RUN.row * (i + 0.5) })),
     ],
   }) as SVGSVGElement;
 };
@@ -117,22 +122,36 @@ const heatPlot = (document: Document, figure: SweepFigure, marks: ReadonlyArray<
   }) as SVGSVGElement;
 };
 
+interface Key { readonly text: string; readonly draw: (x: number, y: number) => SVGElement }
+
+/** One series needs no name; a cross needs its meaning. */
+const keysOf = (document: Document, figure: SweepFigure, colours: Scheme): ReadonlyArray<Key> => {
+  const cross = (x: number, y: number): SVGElement => element(document, "path", { d: `M${x - 3},${y - 3}l6,6m-6,0l6,-6`, stroke: MUTED, "stroke-width": 1.6 });
+  return [
+    ...(colours.size > 1 ? [...colours].map(([series, colour]): Key => ({ text: series, draw: (x, y) => element(document, "circle", { cx: x, cy: y, r: 4.4, fill: colour }) })) : []),
+    ...(withoutRuns(figure, colours).length > 0 ? [{ text: "no run could be made", draw: cross }] : []),
+  ];
+};
+
 export const drawSweep = (document: Document, figure: SweepFigure): string => {
   const page = column(document);
   page.heading(figure.title, figure.kind === "heat" ? `${figure.y}, by ${figure.x} (across) and ${figure.row} (upwards)` : `${figure.y}, upwards`);
   const colours = schemeOf(figure.marks);
-  if (figure.kind !== "heat" && colours.size > 1) {
+  const keys = figure.kind === "heat" ? [] : keysOf(document, figure, colours);
+  if (keys.length > 0) {
     let y = page.down(18);
     let x = EDGE;
-    page.root.append(element(document, "text", { x, y, fill: MUTED }, `${figure.series}:`));
-    x += textWidth(`${figure.series}: `) + 6;
-    for (const [series, colour] of colours) {
-      const width = 16 + textWidth(series) + 12;
+    if (colours.size > 1) {
+      page.root.append(element(document, "text", { x, y, fill: MUTED }, `${figure.series}:`));
+      x += textWidth(`${figure.series}: `) + 6;
+    }
+    for (const { text, draw } of keys) {
+      const width = 16 + textWidth(text) + 12;
       if (x > EDGE && x + width > WIDTH - EDGE) {
         x = EDGE;
         y = page.down(18);
       }
-      page.root.append(element(document, "circle", { cx: x + 5, cy: y - 4, r: 4.4, fill: colour }), element(document, "text", { x: x + 14, y }, series));
+      page.root.append(draw(x + 5, y - 4), element(document, "text", { x: x + 14, y }, text));
       x += width;
     }
     page.down(6);

@@ -2,6 +2,7 @@
 import { readFileSync, readdirSync, statSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import type { Plugin } from "vite";
+import { BUILT_TOKEN } from "../token.js";
 import { cutToOneToken } from "./one-token.js";
 import { simulatedToken } from "./simulated-token.js";
 
@@ -25,7 +26,7 @@ export const withResults = (home: string): Plugin => ({
   name: "neuronlab-results",
   generateBundle() {
     const folder = join(home, "results");
-    const files: ReadonlyArray<readonly [string, string | Uint8Array]> = [...filesOf(folder).map((path) => [path, sourceOf(folder, path)] as const), ["site/token.json", simulatedToken(home)]];
+    const files: ReadonlyArray<readonly [string, string | Uint8Array]> = [...filesOf(folder).map((path) => [path, sourceOf(folder, path)] as const), [BUILT_TOKEN.path, simulatedToken(home)]];
     for (const [path, source] of files) this.emitFile({ type: "asset", fileName: `results/${path}`, source });
     // A static server has no store; a command puts its own list over this one.
     this.emitFile({ type: "asset", fileName: "sweeps/index.json", source: JSON.stringify({ schema: "neuronlab/sweep-list@1", live: false, note: "", sweeps: [] }) });

@@ -1,6 +1,6 @@
 /** The built site in a real browser: no page says an error, none asks for anything beyond this machine, and a slider finds what the command line finds. */
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { chromium, type Browser, type Page } from "playwright-core";
@@ -8,7 +8,9 @@ import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { serve } from "../../cli/node/serve.js";
+import { SIDEWAYS } from "../../site/drawn.js";
 import { PAGES } from "../../site/pages.js";
+import { middleToken } from "../../site/token.js";
 import { FLAGS, chromiumPath } from "./chromium.js";
 import { elsewhere, opened, type How, type Opened } from "./opened.js";
 
@@ -37,7 +39,11 @@ describe.skipIf(reason !== "")(`the site in Chromium${reason}`, () => {
       mkdirSync(join(mine, path, ".."), { recursive: true });
       writeFileSync(join(mine, path), text);
     }
-    const serving = await serve([{ path: "/mine/results/", folders: [{ name: "yours", folder: mine }, { name: "site", folder: join(site, "results") }] }, { path: "/mine/", folders: [{ name: "site", folder: site }] }, { path: "/", folders: [{ name: "site", folder: site }] }], 0)();
+    // Nothing but what the build made.
+    const bare = join(folder, "bare/site");
+    mkdirSync(bare, { recursive: true });
+    copyFileSync(join(site, "results/site/token.json"), join(bare, "token.json"));
+    const serving = await serve([{ path: "/bare/results/", folders: [{ name: "site", folder: join(folder, "bare") }] }, { path: "/bare/", folders: [{ name: "site", folder: site }] }, { path: "/mine/results/", folders: [{ name: "yours", folder: mine }, { name: "site", folder: join(site, "results") }] }, { path: "/mine/", folders: [{ name: "site", folder: site }] }, { path: "/", folders: [{ name: "site", folder: site }] }], 0)();
     if (E.isLeft(serving)) throw new Error(JSON.stringify(serving.left));
     url = serving.right.url;
     closed = serving.right.until(ended.signal)();
@@ -57,6 +63,31 @@ describe.skipIf(reason !== "")(`the site in Chromium${reason}`, () => {
     return one;
   };
 
+  interface Shown { readonly title: string; readonly titleFits: boolean; readonly headingInside: boolean; readonly scrolls: boolean; readonly reaches: boolean; readonly says: string }
+
+  /** Of every picture on a page: whether all of it can be seen, and whether somebody who sees a part is told. */
+  const picturesOf = (page: Page): Promise<ReadonlyArray<Shown>> =>
+    page.evaluate(() => {
+      // Only what is laid out is judged: what is folded away has no size.
+      const frames = [...document.querySelectorAll<HTMLElement>(".drawn")].filter((drawn) => drawn.clientWidth > 0);
+      const isWhole = (one: Element): boolean => one.scrollWidth <= one.clientWidth && one.getBoundingClientRect().right <= document.documentElement.clientWidth;
+      return frames.map((drawn): Shown => {
+        const figure = drawn.closest("figure")!;
+        const hint = figure.querySelector<HTMLElement>(".sideways");
+        const scrolls = drawn.scrollWidth - drawn.clientWidth > 1;
+        drawn.scrollLeft = 1e6;
+        const reaches = !scrolls || (getComputedStyle(drawn).overflowX === "auto" && drawn.scrollLeft + drawn.clientWidth >= drawn.scrollWidth - 1);
+        drawn.scrollLeft = 0;
+        return {
+          title: figure.querySelector(".title")?.textContent ?? "",
+          titleFits: [...figure.querySelectorAll(".title, .subtitle, figcaption")].every(isWhole),
+          headingInside: drawn.querySelector('.heading, :scope > svg > text[font-size="15"]') !== null,
+          scrolls, reaches,
+          says: hint !== null && hint.offsetParent !== null && isWhole(hint) ? (hint.textContent ?? "") : "",
+        };
+      });
+    });
+
   it.each(PAGES.map(({ file }) => file))("%s opens without an error, asks nobody else, and fits a desktop, a phone and the dark", async (file) => {
     for (const [name, how] of [["desktop", {}], ["phone", { width: 390 }], ["dark", { dark: true }]] as const) {
       const { page, context, said, asked } = await open(file, how);
@@ -65,6 +96,13 @@ describe.skipIf(reason !== "")(`the site in Chromium${reason}`, () => {
       expect(elsewhere(asked, url)).toEqual([]);
       expect(await page.locator(".observablehq--error, .refusal:not(:empty)").count(), `${file}, ${name}`).toBe(0);
       expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), `${file} is wider than a ${name}`).toBe(0);
+      for (const shown of await picturesOf(page)) {
+        expect(shown, `${file}, ${name}`).toMatchObject({ titleFits: true, headingInside: false, reaches: true, says: shown.scrolls ? SIDEWAYS : "" });
+        // At 390 px none of them has the room that its letters need; a desktop has it for all but the widest table.
+        expect(shown.scrolls, `${file}, ${name}: ${shown.title}`).toBe(name === "phone");
+      }
+      // Drawn at the width of its place, outside of such frames.
+      expect(await page.evaluate(() => [...document.querySelectorAll("main svg, main img")].filter((one) => one.closest(".drawn") === null && one.getBoundingClientRect().right > document.documentElement.clientWidth + 1).length), `${file}, ${name}`).toBe(0);
       expect(await page.evaluate(() => [...document.querySelectorAll("input, select")].filter((control) => (control as HTMLInputElement).labels?.length !== 1 && !control.hasAttribute("aria-label")).length)).toBe(0);
       await page.screenshot({ path: join(PICTURES, `${file.replace(".html", "")}-${name}.png`), fullPage: true });
       await context.close();
@@ -141,24 +179,63 @@ describe.skipIf(reason !== "")(`the site in Chromium${reason}`, () => {
     await context.close();
   });
 
+  it("pictures carry their titles as text, those of sweeps too, and those of one that is not ours stay as they are", async () => {
+    const { page, context } = await open("planning.html");
+    const titles = await page.locator("figure > .title").allTextContents();
+    expect(titles).toEqual(expect.arrayContaining(["Figure 10: Decoding Mixtral-47B by memory", "Decoding speed by what the process may hold"]));
+    expect(await page.locator("figure:has(.title) img").evaluateAll((all) => all.filter((one) => !(one as HTMLImageElement).src.startsWith("data:") || (one as HTMLImageElement).naturalHeight === 0).length)).toBe(0);
+    await context.close();
+  });
+
+  it("shows each comparison with llama.cpp that is kept: ratios in memory, pictures under limits, and what is missing", async () => {
+    const kept = readdirSync("results/host/llama.cpp", { recursive: true, encoding: "utf8" });
+    const compared = kept.filter((path) => path.endsWith("comparison.json")).map((path) => JSON.parse(readFileSync(join("results/host/llama.cpp", path), "utf8")) as { readonly ratios: ReadonlyArray<{ readonly ratio: number; readonly memory: number | null }> });
+    const ratios = compared.flatMap((one) => one.ratios).filter(({ memory }) => memory === null);
+    const { page, context } = await open("llama-cpp.html");
+    const host = page.locator("figure:has(figcaption code:text-matches('^results/host/llama.cpp/'))");
+    const drawn = (await host.locator("svg text").allTextContents()).filter((text) => /^\d+\.\d\d$/.test(text));
+    expect(ratios.length).toBeGreaterThan(0);
+    expect(drawn.sort()).toEqual(ratios.map(({ ratio }) => ratio.toFixed(2)).sort());
+    const pictures = kept.filter((path) => /(^|\/)memory[^/]*\.svg$/.test(path)).length;
+    expect([await host.locator("img").count(), await page.locator(".gap").count()]).toEqual([pictures, pictures === 0 ? 1 : 0]);
+    // The command that stands below is one that there is.
+    expect(await host.locator(".note code").first().textContent()).toMatch(/^neuronlab bench --vs llama\.cpp --model \S+\.gguf( --pair \S+)? -p \d+ -n \d+ -r \d+ --rounds \d+ --threads \d+$/);
+    await context.close();
+  });
+
+  it("a token that the build simulated is the one of the command under it", async () => {
+    const { page, context } = await open("bare/pipeline.html");
+    expect(await page.locator(".gap code").first().textContent()).toBe("npm run timeline");
+    const [command] = await page.locator(".note code").allTextContents();
+    const words = command!.split(" ").slice(1);
+    await printed(...words);
+    const spans = (path: string): unknown => middleToken((JSON.parse(readFileSync(path, "utf8")) as { readonly spans: Parameters<typeof middleToken>[0] }).spans);
+    expect(spans(join(folder, words.at(-1)!))).toEqual(spans(join(folder, "site/results/site/token.json")));
+    await context.close();
+  });
+
   it("a timeline is gone into with keys and buttons", async () => {
     const { page, context } = await open("pipeline.html");
-    const label = async (): Promise<string | null> => page.locator(".timeline svg").first().getAttribute("aria-label");
+    // Below it another one has a window of its own: what the engine made, and its prediction.
+    const first = page.locator(".zoomable").first();
+    expect(await page.locator(".zoomable").nth(1).locator("h3").allTextContents()).toEqual([expect.stringMatching(/^Simulator: /), expect.stringMatching(/^Engine, measured: /)]);
+    const label = async (): Promise<string | null> => first.locator(".timeline svg").first().getAttribute("aria-label");
     const whole = await label();
-    await page.locator(".timeline").focus();
+    await first.locator(".timeline").focus();
     await page.keyboard.press("+");
     await page.keyboard.press("ArrowRight");
     await expect.poll(label).not.toBe(whole);
-    await page.getByRole("button", { name: "show the whole token" }).click();
+    await first.getByRole("button", { name: "show the whole token" }).click();
     await expect.poll(label).toBe(whole);
     // A record of one's own comes below the simulator's, in the same window.
     await printed("simulate", "--model", "bamboo-7b", "--offload", "50%", "--tokens", "2", "--save", "own.json");
     await page.locator("#record").setInputFiles(join(folder, "own.json"));
-    await expect.poll(() => page.locator(".timeline svg").count()).toBe(2);
+    await expect.poll(() => first.locator("h3").allTextContents()).toEqual([expect.anything(), expect.stringMatching(/bamboo-7b on oneplus-12 \(own\.json\)$/)]);
+    expect(await first.locator(".timeline svg").count()).toBe(2);
     writeFileSync(join(folder, "other.json"), "{}");
     await page.locator("#record").setInputFiles(join(folder, "other.json"));
     await expect.poll(() => page.getByRole("status").textContent()).toBe("other.json is not a run record, as simulate --save and generate --save write it");
-    expect(await page.locator(".timeline svg").count()).toBe(2);
+    expect(await first.locator(".timeline svg").count()).toBe(2);
     await context.close();
   });
 

@@ -52,6 +52,7 @@ export const APART: ReadonlyArray<Apart> = [
   { shows: "node engine/rivals/llama.cpp/build.mjs", why: "builds llama.cpp for ten minutes", instead: { files: filesNamed } },
   { shows: "node engine/adaptation.mjs", why: "measures this machine for a quarter of an hour", instead: { files: filesNamed } },
   { shows: /^npm run build && node engine\/fuzz\/seeds\.mjs$/, why: "writes into the tree, for cargo-fuzz", instead: { files: filesNamed } },
+  { shows: "npm run timeline", why: "a tour and a prediction, minutes, and writes into results; the tour is a step of .ci/run", instead: { files: () => ["site/build/timeline.ts", "site/build/one-token.ts"] } },
   { shows: /^npm run versus/, why: "minutes to an hour, on gigabytes", instead: { files: () => ["engine/rivals/llama.cpp/host-comparison.mjs"] } },
   { shows: /^npm run bench(?: (?:-- )?(?:kernel|neurons|inference|kernels|sweep))?$/, why: "builds anew, then measures for minutes", instead: { files: () => ["test/bench/main.ts", "dist/test/bench/main.js"] } },
   // Of the program itself: what takes minutes, in a smaller form.
