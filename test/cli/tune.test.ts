@@ -111,6 +111,22 @@ describe("tune", () => {
   });
 });
 
+describe("a gain for our own engine", () => {
+  /** Clusters of 512 are the best, and its own choices have 256. */
+  const worth = (octave: number) => ({ request, device }: RunInputs) => {
+    const plan = request.plan;
+    const speed = plan === undefined ? 20 - octave : 20 - octave * Math.abs(Math.log2(plan.cluster.neurons / 512));
+    return E.right(aRecord(request, { ...(plan === undefined ? {} : { plan }), tokensPerSec: speed + device.cpu.barrier.value / 1e9, bound: { lower: 1, upper: 30 } }));
+  };
+
+  it("is no promise where predictions were off by more, and is told without that where it is larger, or of another system", async () => {
+    const small = await tune({ memory: "3GiB", system: "neuronlab" }, { simulate: worth(0.5) });
+    expect([small.code, small.stdout]).toEqual([0, expect.stringMatching(/^warning {2}this plan is expected to be \+2\.\d%.*beside the engine's own choices.*neuronlab validate tuned/m)]);
+    for (const [system, octave] of [["neuronlab", 5], ["powerinfer-2", 0.5]] as const) expect((await tune({ memory: "3GiB", system }, { simulate: worth(octave) })).stdout, system).not.toContain("is expected to be");
+    expect((await tune({ memory: "3GiB", system: "neuronlab", objective: "memory", "at-least": "1" }, { simulate: worth(0.5) })).stdout).not.toContain("is expected to be");
+  });
+});
+
 describe("studies", () => {
   it("write under results/tuned, or compare with what is there", async () => {
     const made = await studied({ published: true });
