@@ -18,6 +18,7 @@ import { bounds } from "./analytic-estimate.js";
 import { analyticRecord } from "./analytic.js";
 import { clusterWork } from "./cluster-work.js";
 import { decode, type Finished, type Work } from "./decode.js";
+import { cutOf, wholeSegments } from "./gated/cut.js";
 import { gatedWork } from "./gated/work.js";
 import { runRecordOf } from "./run-record.js";
 import { layerRates } from "./layer-rates.js";
@@ -35,6 +36,13 @@ const unchanging = ({ slowStorage, adapt, phase, fidelity, system }: RunRequest,
   if (mechanisms.computation === "gated") return null;
   if (adapt === true) return unsupported(what, `changes how gate rows are read between tokens where the true gates decide, and ${system} does not read so; take --system neuronlab`);
   return slowStorage === undefined || slowStorage.of === "all" ? null : unsupported(what, `by ${slowStorage.of} alone is known of reads where the true gates decide, and ${system} does not read so; take --system neuronlab, or slow all`);
+};
+
+/** Of the engine's segments: rows as they are kept for computing, each slot begun with a cache line. */
+const mostKept = (model: ModelSpec, plan: Plan): number => {
+  if (plan.mechanisms.computation !== "gated") return 0;
+  const { hot, cold } = wholeSegments(cutOf(model, plan));
+  return hot + cold;
 };
 
 export interface SimulationInputs {
@@ -84,7 +92,7 @@ const strangeReplay = ({ model, request, replay }: Omit<SimulationInputs, "activ
 const run = (inputs: Omit<SimulationInputs, "activations">, trace: ActivationTrace | null): Either<AppError, SimulatedRun> => {
   const { device, model, system, request } = inputs;
   return pipe(
-    request.plan === undefined ? defaultPlan(device, model, system, request) : checkPlan(device, model, system, request, request.plan),
+    request.plan === undefined ? defaultPlan(device, model, system, request) : checkPlan(device, model, system, request, request.plan, mostKept(model, request.plan)),
     E.chain((plan) => {
       const strange = strangeReplay(inputs, plan);
       if (strange !== null) return E.left(strange);

@@ -11,7 +11,6 @@ import { residentBytes, type Plan } from "../domain/plan.js";
 import type { RunRequest } from "../domain/run.js";
 import type { SystemSpec } from "../domain/system.js";
 import { threadCount } from "../hardware/kernels.js";
-import { cutOf, wholeSegments } from "../inference/gated/cut.js";
 import { strangeMechanisms, unitsMissing } from "./default-plan.js";
 import { cachedNeuronBytes, fitMemory, type Fit } from "./fit.js";
 
@@ -63,16 +62,10 @@ const wrongRows = ({ compute: { npuRows } }: Plan): ReadonlyArray<Mistake> => [
   ...npuRows.flatMap((row, i) => (i === 0 || npuRows[i - 1]!.batch < row.batch ? [] : [mistake(`compute.npuRows[${i}].batch`, `should be above ${npuRows[i - 1]!.batch}, the one before it, got ${row.batch}`)])),
 ];
 
-/** Of the engine's segments: rows as they are kept for computing, each slot begun with a cache line. (sim/inference/gated/cut.ts) */
-const mostInSegments = (model: ModelSpec, plan: Plan): number => {
-  const { hot, cold } = wholeSegments(cutOf(model, plan));
-  return hot + cold;
-};
-
-const wrongSizes = (model: ModelSpec, plan: Plan, ffnAll: number): ReadonlyArray<Mistake> => {
+const wrongSizes = (model: ModelSpec, plan: Plan, ffnAll: number, mostKept: number): ReadonlyArray<Mistake> => {
   const { cache, io, mechanisms } = plan;
   const mapped = mechanisms.cache === "page-cache";
-  const most = mechanisms.computation === "gated" ? Math.max(ffnAll, mostInSegments(model, plan)) : mapped ? sizesOf(model).nonFfnBytes + ffnAll : ffnAll;
+  const most = mapped ? sizesOf(model).nonFfnBytes + ffnAll : Math.max(ffnAll, mostKept);
   return [
     ...(io.streamBlock < 4096 ? [mistake("io.streamBlock", `should be at least 4096B, one page of flash, got ${showBytes(io.streamBlock)}`)] : []),
     ...(cache.hot + cache.cold > most * (1 + TOLERANCE) ? [mistake("cache", `hot and cold are ${showBytes(cache.hot + cache.cold)} together, and ${mapped ? "the whole file takes" : "all FFN weights take"} only ${showBytes(most)}`)] : []),
@@ -114,11 +107,14 @@ const tooMuch = (plan: Plan): AppError | null =>
     ? null
     : { _tag: "DoesNotFit", needed: residentBytes(plan), allowed: plan.memory, parts: Object.entries(plan.cache).filter(([, bytes]) => bytes > 0).map(([part, bytes]) => ({ part: `cache.${part}`, bytes })), hint: "the plan's parts take more than its memory; largest first:" };
 
-/** The plan itself, or what is wrong with it: all mistakes of writing at once, then what the phone lacks, then what has no room. */
-export const checkPlan = (device: DeviceProfile, model: ModelSpec, system: SystemSpec, request: RunRequest, plan: Plan): Either<AppError, Plan> => {
+/**
+ * The plan itself, or what is wrong with it: all mistakes of writing at once, then what the phone lacks, then what has no room. `mostKept`: bytes that all FFN
+ * weights take in a cache where that can be more than in the file.
+ */
+export const checkPlan = (device: DeviceProfile, model: ModelSpec, system: SystemSpec, request: RunRequest, plan: Plan, mostKept = 0): Either<AppError, Plan> => {
   const ffnAll = cachedNeuronBytes(model, plan.mechanisms) * sizesOf(model).neurons;
   const offloaded = plan.cache.hot + plan.cache.cold < ffnAll * (1 - TOLERANCE);
-  const mistakes = [...strangeNames(plan, request), ...wrongCores(device, plan, request, offloaded), ...wrongRows(plan), ...wrongSizes(model, plan, ffnAll)];
+  const mistakes = [...strangeNames(plan, request), ...wrongCores(device, plan, request, offloaded), ...wrongRows(plan), ...wrongSizes(model, plan, ffnAll, mostKept)];
   if (mistakes.length > 0) return E.left(badInput("plan", mistakes));
   const lacking = cannot(device, model, system, request, plan);
   if (lacking !== null) return E.left(lacking);

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { ModelSpec } from "../../../../sim/domain/model.js";
 import type { SimulatedRun } from "../../../../sim/domain/run.js";
 import type { Mechanisms } from "../../../../sim/domain/system.js";
+import { cutOf, wholeSegments } from "../../../../sim/inference/gated/cut.js";
 import { run, systemNamed, type Asked } from "../../../arb/runs.js";
 import { BAMBOO_POINTS, estimated, testModel } from "../../../arb/neurons.js";
 
@@ -59,6 +60,15 @@ describe("the engine's way", () => {
     expect(speed({ overlap: "cluster" })).toBeGreaterThan(speed({ overlap: "none" }));
     expect(speed({ loading: "two-phase" })).toBeGreaterThan(speed({ loading: "stream" }));
     expect(run(asked(mixture, 0.5)).bytesReadPerToken).toBeLessThan(run(asked(mixture, 0.5, { loading: "stream" })).bytesReadPerToken / 2);
+  });
+
+  it("runs with segments as large as rows are when they are kept, which is more than in the file, and no larger", () => {
+    const { plan } = run(asked(grouped, 0.5));
+    const { hot, cold } = wholeSegments(cutOf(grouped, plan));
+    const kept = (share: number) => run({ ...asked(grouped, 0.5), plan: { ...plan, memory: 1e9, cache: { ...plan.cache, hot: Math.floor(hot), cold: Math.floor(share * cold) } } });
+    expect(hot + cold).toBeGreaterThan(1.05 * 3 * grouped.layers * grouped.ffn * 288);
+    expect(kept(1).cacheHitRate).toBe(1);
+    expect(() => kept(1.2)).toThrow(/hot and cold are .* together, and all FFN weights take only/);
   });
 
   it("is told from what it cannot be combined with", () => {
