@@ -24,7 +24,7 @@ export const outcomeOf = (run: RunRecord): Outcome => {
   };
 };
 
-/** The middle one of several outcomes of one cell, by its total. */
+/** The middle one of several outcomes of one cell, by its total; of an even number the faster of the two in the middle. */
 export const middleOf = (outcomes: ReadonlyArray<Outcome>): Outcome => [...outcomes].sort((a, b) => a.total - b.total)[Math.floor((outcomes.length - 1) / 2)]!;
 
 export interface CellResult {

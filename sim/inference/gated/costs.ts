@@ -71,25 +71,20 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
   const timed = tables === null ? null : timedReads(tables, plan.mechanisms.submitters === "io-thread" ? "pread" : "io_uring", depth, rangeBytes);
   const wakeNs = (tables === null ? null : costOf(tables, "dispatch-parked", threads)) ?? rates.barrierNs;
   const aloneNs = (blockBytes: number): number => flash.latency.value + blockBytes / sequentialReadBandwidth(flash, Math.max(blockBytes, flash.sequential[0]!.block.value));
-  const known = new Map<number, number>();
-  const knownPasses = new Map<number, { readonly serviceNs: number; readonly pathNs: number }>();
+  const known = new Map<number, { readonly serviceNs: number; readonly pathNs: number }>();
   /** With few reads under way each waits for its own latency: as was timed, or by Little's law. With many the device is the limit. */
   const readNs = (blockBytes: number): number => {
-    const found = known.get(blockBytes);
-    if (found !== undefined) return found;
     const full = timed === null ? randomReadNs(flash, { blockBytes, rangeBytes, coreRatio: issuer, submitters: lanes }) : timed.ns(blockBytes);
-    const ns = timed === null ? Math.max(full / software.streamEfficiency.value, aloneNs(blockBytes) / depth) : full / software.streamEfficiency.value;
-    known.set(blockBytes, ns);
-    return ns;
+    return timed === null ? Math.max(full / software.streamEfficiency.value, aloneNs(blockBytes) / depth) : full / software.streamEfficiency.value;
   };
   /** The two that give a read alone the time it takes alone, and as many as the plan allows what they take together. */
   const passes = (blockBytes: number): { readonly serviceNs: number; readonly pathNs: number } => {
-    const found = knownPasses.get(blockBytes);
+    const found = known.get(blockBytes);
     if (found !== undefined) return found;
     const each = readNs(blockBytes);
     const serviceNs = depth <= 1 ? each : Math.min(each, Math.max(0, (depth * each - aloneNs(blockBytes)) / (depth - 1)));
     const passed = { serviceNs, pathNs: depth * (each - serviceNs) };
-    knownPasses.set(blockBytes, passed);
+    known.set(blockBytes, passed);
     return passed;
   };
   const underWay = (window: number): number => Math.max(1, Math.min(depth, window));

@@ -52,6 +52,16 @@ describe("a batch of reads", () => {
     for (const [few, many] of [[1, 4], [4, 16], [16, 64]] as const) expect(costsWith({ lanes: few }).deviceNs(100, 100 * 4096)).toBeGreaterThan(costsWith({ lanes: many }).deviceNs(100, 100 * 4096));
   });
 
+  it("keeps the flash at work for longer where a pipeline lets few reads through", () => {
+    const flashNs = (depth: number): number => {
+      const { lanes, bytesReadPerToken } = run({ device, model, system, memory: request.memory, prompt: 8, tokens: 4, plan: { ...plan, io: { ...plan.io, lanes: 64 }, cluster: { ...plan.cluster, neurons: 256 }, pipeline: { ...plan.pipeline, depth } } });
+      expect(bytesReadPerToken).toBeGreaterThan(0);
+      return lanes.find(({ lane }) => lane === "flash")!.busyNs;
+    };
+    expect(flashNs(1)).toBeGreaterThan(1.1 * flashNs(16));
+    expect(flashNs(64)).toBeLessThanOrEqual(flashNs(16) * (1 + 1e-9));
+  });
+
   it("holds a shallow pipeline back, and a deep one not", () => {
     const speed = (depth: number): number => run({ device, model, system, memory: request.memory, prompt: 8, tokens: 4, plan: { ...plan, pipeline: { ...plan.pipeline, depth } } }).tokensPerSec;
     expect(speed(1)).toBeLessThan(speed(2));
