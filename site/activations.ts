@@ -2,7 +2,7 @@
 import { cachePanel, frequencyPanel, overlapPanel, type ActivationPicture } from "../experiments/plots/activations.js";
 import { drawCurves } from "../experiments/plots/curves.js";
 import { make } from "./dom.js";
-import { figureOf } from "./drawn.js";
+import { figureOf } from "./figure-frame.js";
 import { framed, gap, svgOf, unread } from "./figures.js";
 import { originOf, stored, type Stored } from "./stored.js";
 

@@ -4,7 +4,7 @@ import { drawFigure } from "../experiments/plots/figure.js";
 import { drawValidation, type ValidationDot } from "../experiments/plots/validation.js";
 import type { ClaimResult, Experiment, Result, ResultPoint } from "../experiments/experiment.js";
 import { make } from "./dom.js";
-import { figureOf, headed } from "./drawn.js";
+import { figureOf, headed } from "./figure-frame.js";
 import { addressOf, listed, originOf, stored, type Stored } from "./stored.js";
 
 /** Nothing to show, and what would make it. */

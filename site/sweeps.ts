@@ -1,7 +1,7 @@
 /** Sweeps as pages: one that is running, redrawn as its runs end, or those of the user's store. Numbers and pictures come as the command made them; nothing is computed here. */
 import { drawDeclared, type DeclaredFigure } from "../experiments/plots/declared.js";
 import { make } from "./dom.js";
-import { figureOf, headed } from "./drawn.js";
+import { figureOf, headed } from "./figure-frame.js";
 import { svgOf, sweepFigure } from "./figures.js";
 import { listed } from "./stored.js";
 

@@ -8,7 +8,7 @@ import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { serve } from "../../cli/node/serve.js";
-import { SIDEWAYS } from "../../site/drawn.js";
+import { SIDEWAYS } from "../../site/figure-frame.js";
 import { PAGES } from "../../site/pages.js";
 import { middleToken } from "../../site/token.js";
 import { FLAGS, chromiumPath } from "./chromium.js";
