@@ -16,6 +16,8 @@ export interface BenchRequest extends RunSetting {
   readonly warmUp: boolean;
   /** Of the tokens. */
   readonly seed: number;
+  /** A predictor's file: while generating it and not the gates decides which neurons are computed. null: lossless. */
+  readonly predictor: string | null;
 }
 
 /** 0: the model is loaded; then repetitions of all tests so far. */
@@ -62,10 +64,10 @@ export type Bench = (request: BenchRequest, hooks: Hooks<BenchStep>) => TaskEith
 /** What only a text needs, and what gives tokens of its own does not look at. */
 export const NO_TEXT: Pick<GenerateRequest, "prompt" | "tokens" | "temperature" | "topK" | "topP" | "stopAtEnd" | "predictor" | "audit" | "slow" | "adapt" | "trace"> = { prompt: "", tokens: 1, predictor: null, audit: false, slow: null, adapt: null, temperature: 0, topK: 0, topP: 1, stopAtEnd: false, trace: false };
 
-export const bench: Bench = ({ prompts, generations, repetitions, warmUp, ...setting }, hooks) =>
+export const bench: Bench = ({ prompts, generations, repetitions, warmUp, predictor, ...setting }, hooks) =>
   untilDone(hooks, (told) =>
     call<BenchReport, BenchStep>(
       { model: setting.model, out: setting.model },
-      (binding, cancel, steps) => binding.bench({ run: present(flattened({ ...setting, ...NO_TEXT })), prompts, generations, repetitions, warmUp }, cancel, steps as (step: unknown) => void),
+      (binding, cancel, steps) => binding.bench({ run: present(flattened({ ...setting, ...NO_TEXT, predictor })), prompts, generations, repetitions, warmUp }, cancel, steps as (step: unknown) => void),
       told,
     ));

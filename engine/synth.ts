@@ -34,6 +34,8 @@ export interface SynthRequest {
   readonly repeat: number | null;
   /** dReLU: share of neurons whose up fires where the gate does. */
   readonly upShare: number;
+  /** How many directions of its input the gates of an expert depend on, so that a low-rank predictor can hold them; null: random gates, which depend on all. */
+  readonly gateRank: number | null;
   readonly seed: number;
   /** null: one for each core. */
   readonly threads: number | null;

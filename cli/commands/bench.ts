@@ -14,6 +14,7 @@ export const benchCommand: Command = {
     { name: "memory", value: "SIZE,…", help: "what the whole process may hold: 900MB, 40% of the model's file, 10%..120%/8 for a sweep of eight, or all (default: all)" },
     { name: "no-warmup", value: null, help: "do not run each test once unmeasured (the generation test with one token)" },
     { name: "output", short: "o", value: "FORMAT", help: "the rows as llama-bench prints them: md, csv, json, jsonl or sql" },
+    { name: "predictor", value: "FILE", help: "what train-predictor made: it and not the gates decides which neurons are computed while generating (default: lossless); may repeat, one for each --model" },
     planFlag,
     ...settingFlags,
     { name: "vs", value: "RIVAL", help: "llama.cpp: run its llama-bench in turn with ours on the same file, and give ratios" },
@@ -29,6 +30,7 @@ export const benchCommand: Command = {
   examples: [
     ["bench --model model.gguf", "pp512 and tg128, five times each"],
     ["bench --model model.flash --memory 900MB,1500MB -p 0 -n 32 -r 3", "generation under two budgets"],
+    ["bench --model model.gguf --predictor model.predictor.gguf -p 0", "only predicted neurons are computed; `perplexity` says what that costs"],
     ["bench --model model.gguf -t 1,2 --format json", "the list that llama-bench -o json gives"],
     ["bench --model model.gguf --vs llama.cpp", "beside llama.cpp: ratios"],
     ["bench --model m.flash --llama-model m.gguf --vs llama.cpp --memory 900MB -p 0 -n 16", "both held to the same limit by the operating system"],

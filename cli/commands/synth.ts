@@ -25,6 +25,7 @@ export const synthCommand: Command = {
     { name: "overlap", value: "X", help: "how likely an active neuron is active for the next token beyond its own rate, 0 to below 1 (default: 0.3)" },
     { name: "repeat", value: "X", help: "probability that an expert is used for the next token too (default: independent draws)" },
     { name: "up-share", value: "SHARE", help: "drelu: share of neurons whose up fires where the gate does (default: 80%)" },
+    { name: "gate-rank", value: "R", help: "how many directions of its input the gates of an expert depend on, at least 32, so that a predictor of that rank can hold them (default: random gates, which no low rank holds)" },
     { name: "name", value: "TEXT", help: "general.name of the file (default: synth, or the model's)" },
     { name: "verify-tokens", value: "N", help: "random tokens to verify with; 0 does not verify (default: 512 for each use of an expert, at most 4096)" },
     { name: "threads", value: "N", help: "threads (default: one for each core); the file does not depend on it" },

@@ -30,7 +30,7 @@ const start = async (named: Readonly<Record<string, unknown>>, options: { readon
 
 const plain = {
   model: "m.gguf", memory: null, segments: null, threads: 4, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru", granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto",
-  prompts: [512], generations: [128], repetitions: 5, warmUp: true, seed: 1,
+  prompts: [512], generations: [128], repetitions: 5, warmUp: true, seed: 1, predictor: null,
 };
 
 describe("bench", () => {
@@ -99,6 +99,14 @@ describe("bench", () => {
     expect(await wrong("10%..90%/1")).toBe("should have between 2 and 1000 points, got 1");
     expect(await wrong("0%")).toBe("must be above zero: 0%");
     expect(await start({ model: "none.flash", memory: "40%" })).toMatchObject({ code: 2, stderr: "none.flash: 1 mistake\n  (whole): there is no such file\n" });
+  });
+
+  it("runs under a predictor, one for each model, and says which in the row", async () => {
+    expect((await start({ model: ["a.gguf", "b.gguf"], predictor: ["a.p", "b.p"] })).asked.map(({ model, predictor }) => [model, predictor])).toEqual([["a.gguf", "a.p"], ["b.gguf", "b.p"]]);
+    const rows = JSON.parse((await start({ model: "a.gguf", predictor: "a.p", format: "json", "n-prompt": "0" })).stdout) as ReadonlyArray<{ readonly setting: unknown }>;
+    expect(rows.map(({ setting }) => setting)).toEqual([expect.objectContaining({ predictor: "a.p" })]);
+    expect((await start({ model: ["a.gguf", "b.gguf"], predictor: "a.p" })).stderr).toContain("--predictor: is given 1 times and --model 2 times; give one for each");
+    expect((await start({ model: "a.gguf", predictor: "a.p", ffn: "dense" })).stderr).toContain("--predictor: says which neurons to compute, and --ffn dense computes all; give one of them");
   });
 
   it("computes mean and deviation of speeds as llama-bench does", () => {

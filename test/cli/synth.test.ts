@@ -29,7 +29,7 @@ const start = async (named: Readonly<Record<string, unknown>>, engine: Partial<P
 
 const plain: SynthRequest = {
   out: "m.gguf", name: "synth", architecture: "smallthinker", activation: "relu", weights: "q4_0", hidden: 512, neurons: 1536, layers: 4, heads: 8, kvHeads: 4, headDim: 64,
-  experts: 1, expertsUsed: 1, vocabulary: 4096, context: 4096, share: 0.1, skew: "bamboo", overlap: 0.3, repeat: null, upShare: 0.8, seed: 1, threads: null,
+  experts: 1, expertsUsed: 1, vocabulary: 4096, context: 4096, share: 0.1, skew: "bamboo", overlap: 0.3, repeat: null, upShare: 0.8, gateRank: null, seed: 1, threads: null,
 };
 
 describe("synth", () => {
@@ -37,10 +37,10 @@ describe("synth", () => {
     const { made, checked } = await start({ out: "m.gguf" });
     expect(made).toEqual([plain]);
     expect(checked).toEqual([{ model: "m.gguf", tokens: null, seed: 1, threads: null }]);
-    const typed = { out: "x.gguf", layers: "2", hidden: "256", neurons: "512", experts: "8", used: "2", heads: "4", "kv-heads": "2", "head-dim": "64", vocabulary: "2048", context: "1024", arch: "llama", activation: "drelu", weights: "f16", share: "20%", skew: "0.1:0.5", overlap: "0.2", repeat: "0.6", "up-share": "0.7", name: "mine", "verify-tokens": "100", threads: "2", seed: "7" };
+    const typed = { out: "x.gguf", layers: "2", hidden: "256", neurons: "512", experts: "8", used: "2", heads: "4", "kv-heads": "2", "head-dim": "64", vocabulary: "2048", context: "1024", arch: "llama", activation: "drelu", weights: "f16", share: "20%", skew: "0.1:0.5", overlap: "0.2", repeat: "0.6", "up-share": "0.7", "gate-rank": "96", name: "mine", "verify-tokens": "100", threads: "2", seed: "7" };
     const all = await start(typed);
     expect(all.made).toEqual([
-      { out: "x.gguf", name: "mine", architecture: "llama", activation: "drelu", weights: "f16", hidden: 256, neurons: 512, layers: 2, heads: 4, kvHeads: 2, headDim: 64, experts: 8, expertsUsed: 2, vocabulary: 2048, context: 1024, share: 0.2, skew: "0.1:0.5", overlap: 0.2, repeat: 0.6, upShare: 0.7, seed: 7, threads: 2 },
+      { out: "x.gguf", name: "mine", architecture: "llama", activation: "drelu", weights: "f16", hidden: 256, neurons: 512, layers: 2, heads: 4, kvHeads: 2, headDim: 64, experts: 8, expertsUsed: 2, vocabulary: 2048, context: 1024, share: 0.2, skew: "0.1:0.5", overlap: 0.2, repeat: 0.6, upShare: 0.7, gateRank: 96, seed: 7, threads: 2 },
     ]);
     expect(all.checked).toEqual([{ model: "x.gguf", tokens: 100, seed: 7, threads: 2 }]);
   });

@@ -5,12 +5,12 @@ import { describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { exitCode } from "../../sim/base/errors.js";
 import { bindingPath } from "../../engine/binding.js";
-import { engine, type BenchRequest } from "../../engine/index.js";
+import { engine, type BenchReport, type BenchRequest } from "../../engine/index.js";
 
 const built = existsSync(bindingPath());
 const asking: BenchRequest = {
   model: resolve("engine/rivals/llama.cpp/fixtures/smallthinker-softmax-f32.gguf"), memory: null, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto", prompts: [40, 8], generations: [6], repetitions: 3, warmUp: true, seed: 1,
+  granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto", prompts: [40, 8], generations: [6], repetitions: 3, warmUp: true, seed: 1, predictor: null,
 };
 
 describe.skipIf(!built)(`bench${built ? "" : " (SKIPPED: the native module is absent; run npm run build:engine)"}`, () => {
@@ -40,5 +40,14 @@ describe.skipIf(!built)(`bench${built ? "" : " (SKIPPED: the native module is ab
       const outcome = await engine.bench({ ...asking, ...changed }, { onStep: () => undefined })();
       expect(E.isLeft(outcome) && exitCode(outcome.left), JSON.stringify(changed)).toBe(code);
     }
+  });
+
+  // Down rows of a Q4_0 file lie transposed, in Q8_0: requantised, either way.
+  it("runs under a predictor, and labels what it measured so", async () => {
+    const asked: BenchRequest = { ...asking, model: resolve("models/novels/novels-mixture.gguf"), predictor: resolve("models/novels/novels-mixture.predictor.gguf"), prompts: [], generations: [4], repetitions: 1, warmUp: false };
+    const labels = async (request: BenchRequest) => E.map((report: BenchReport | null) => report?.labels)(await engine.bench(request, { onStep: () => undefined })());
+    expect(await labels(asked)).toEqual(E.right(["requantised", "predicted"]));
+    expect(await labels({ ...asked, predictor: null })).toEqual(E.right(["requantised"]));
+    expect(await labels({ ...asked, predictor: asked.model })).toMatchObject({ _tag: "Left" });
   });
 });

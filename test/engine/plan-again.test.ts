@@ -25,7 +25,7 @@ const right = <A>(outcome: E.Either<AppError, A | null>): A => {
 
 const synthetic: SynthRequest = {
   out: "", name: "made", architecture: "smallthinker", activation: "relu", weights: "q4_0", hidden: 256, neurons: 768, layers: 2, heads: 4, kvHeads: 2, headDim: 64, experts: 4, expertsUsed: 2, vocabulary: 1024, context: 512,
-  share: 0.12, skew: "bamboo", overlap: 0.3, repeat: null, upShare: 0.8, seed: 1, threads: 2,
+  share: 0.12, skew: "bamboo", overlap: 0.3, repeat: null, upShare: 0.8, gateRank: null, seed: 1, threads: 2,
 };
 const SHAPES = { relu: synthetic, silu: { ...synthetic, architecture: "llama", activation: "silu", experts: 1, expertsUsed: 1 } } as const;
 const fileOf = (name: keyof typeof SHAPES, kind: "gguf" | "flash"): string => join(folder, `${name}.${kind}`);

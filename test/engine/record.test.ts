@@ -20,7 +20,7 @@ describe.skipIf(!built)(`a recording${built ? "" : " (SKIPPED: the native module
   it("of a model that was made up has the statistics that were planted, as the simulator reads them, for any number of threads", async () => {
     const made = await engine.synth({
       out: asking.model, name: "made", architecture: "llama", activation: "drelu", weights: "q4_0", hidden: 384, neurons: 768, layers: 3, heads: 4, kvHeads: 2, headDim: 64, experts: 4, expertsUsed: 2, vocabulary: 2048, context: 1024,
-      share: 0.12, skew: "bamboo", overlap: 0.3, repeat: 0.7, upShare: 0.8, seed: 1, threads: 2,
+      share: 0.12, skew: "bamboo", overlap: 0.3, repeat: 0.7, upShare: 0.8, gateRank: null, seed: 1, threads: 2,
     }, quiet)();
     expect(E.isRight(made)).toBe(true);
     const outcome = await engine.record(asking, quiet)();

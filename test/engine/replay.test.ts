@@ -36,7 +36,7 @@ const decoded = (bytes: Uint8Array): ActivationTrace => right(decodeTrace("a tra
 
 const made: SynthRequest = {
   out: "", name: "made", architecture: "smallthinker", activation: "relu", weights: "q4_0", hidden: 256, neurons: 1536, layers: 3, heads: 4, kvHeads: 2, headDim: 64, experts: 1, expertsUsed: 1, vocabulary: 1024, context: 512,
-  share: 0.12, skew: "bamboo", overlap: 0.3, repeat: null, upShare: 0.8, seed: 1, threads: 2,
+  share: 0.12, skew: "bamboo", overlap: 0.3, repeat: null, upShare: 0.8, gateRank: null, seed: 1, threads: 2,
 };
 const SHAPES: Readonly<Record<string, SynthRequest>> = {
   dense: made,

@@ -15,7 +15,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const quiet = { onStep: () => undefined };
 const asking = (name: string, changed: Partial<SynthRequest> = {}): SynthRequest => ({
   out: join(folder, name), name: "made", architecture: "smallthinker", activation: "relu", weights: "q4_0", hidden: 384, neurons: 768, layers: 2, heads: 4, kvHeads: 2, headDim: 64,
-  experts: 1, expertsUsed: 1, vocabulary: 2048, context: 1024, share: 0.1, skew: "bamboo", overlap: 0.3, repeat: null, upShare: 0.8, seed: 1, threads: 2, ...changed,
+  experts: 1, expertsUsed: 1, vocabulary: 2048, context: 1024, share: 0.1, skew: "bamboo", overlap: 0.3, repeat: null, upShare: 0.8, gateRank: null, seed: 1, threads: 2, ...changed,
 });
 const verifying = (name: string) => ({ model: join(folder, name), tokens: null, seed: 1, threads: 2 });
 

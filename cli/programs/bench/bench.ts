@@ -33,6 +33,8 @@ const measure = (where: string, { request }: Configuration, machine: MachineFact
 /** That one configuration cannot run is an answer about it and none about the others. */
 const isGap = (error: AppError): boolean => error._tag === "DoesNotFit" || error._tag === "Unsupported";
 
+const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined;
+
 const named = ({ request, threads }: Configuration): string => `${request.model}, ${threads} threads, ${request.memory === null ? "all in memory" : `${request.memory} bytes`}`;
 
 const measureAll = (where: string, args: BenchArgs, configurations: ReadonlyArray<Configuration>, machine: MachineFacts): Program<Answer> => (capabilities) => async () => {
@@ -58,7 +60,7 @@ const measureAll = (where: string, args: BenchArgs, configurations: ReadonlyArra
 
 /** Of the files that are compared, or that shares of memory are of; a file that is not there ends all before anything runs. */
 const sizesOf = (args: BenchArgs): Program<ReadonlyMap<string, FileFacts>> => {
-  const files = args.vs !== null ? [...args.model, ...(args["llama-model"] ?? []), ...(args.pair ?? [])] : asksShares(args.memory) ? args.model.map((_, place) => sharedFile(args, place)) : [];
+  const files = args.vs !== null ? [...args.model, ...(args["llama-model"] ?? []), ...(args.pair ?? []), ...(args.predictor ?? [])] : asksShares(args.memory) ? args.model.map((_, place) => sharedFile(args, place)) : [];
   return pipe(
     gatherEach<string, FileFacts>((file) => (capabilities) => capabilities.fileFacts(file))([...new Set(files)]),
     RTE.map((facts) => new Map([...new Set(files)].map((file, place) => [file, facts[place]!] as const))),
@@ -72,7 +74,7 @@ export const benchProgram = (draw: DrawComparison) => (command: Command) => (giv
   const where = `neuronlab ${command.name}`;
   const reading = readWords(command, fields, contradictions)(given);
   return pipe(
-    gather({ args: RTE.fromEither(reading.args), plan: planAt(argument(reading, "plan"), false) }),
+    gather({ args: RTE.fromEither(reading.args), plan: planAt(argument(reading, "plan"), isGiven(reading.sound.predictor)) }),
     RTE.chain(({ args, plan }) =>
       pipe(
         gather({ machine: RTE.asks(({ machine }: Capabilities) => machine) as Program<MachineFacts>, shape: shapeFor(args["shape-flash"], plan), sizes: sizesOf(args) }),

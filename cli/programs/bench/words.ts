@@ -7,7 +7,7 @@ import type { FileFacts } from "../../program.js";
 import { absent, choice, inputFile, outputFolder, several, shared, switchedOn, wholeNumber, words, type Sound } from "../../args.js";
 import { bytesOf, memoryAsked, type MemoryAsked } from "./memory.js";
 import type { Mapped } from "../generate/engine-plan.js";
-import { settingFields, settingMistakes, settingOf } from "../generate/engine-setting.js";
+import { predictorMistakes, settingFields, settingMistakes, settingOf } from "../generate/engine-setting.js";
 import { BENCH_FORMATS } from "../llama-bench/formats.js";
 import { splitWords } from "../split-words.js";
 
@@ -36,6 +36,7 @@ export const fields = {
   threads: absent(several(wholeNumber(1, 1024))),
   memory: absent(several(memoryAsked)),
   "no-warmup": switchedOn,
+  predictor: absent(words("name a file")),
   ...settingFields,
   vs: absent(choice("llama.cpp")),
   rounds: absent(wholeNumber(1, 1000)),
@@ -63,9 +64,10 @@ export const contradictions = (args: Sound<typeof fields>): ReadonlyArray<Mistak
   const untested = asks && tests(args["n-prompt"], DEFAULTS.prompts).length + tests(args["n-gen"], DEFAULTS.generations).length === 0;
   const inMemory = args.plan === null && (args.memory === null || (args.memory?.flat().every((asked) => asked._tag === "All") ?? false));
   const models = args.model?.length ?? 0;
-  const perModel = (["llama-model", "pair"] as const).filter((name) => (args[name]?.length ?? 0) > 0 && models > 0 && args[name]!.length !== models);
+  const perModel = (["llama-model", "pair", "predictor"] as const).filter((name) => (args[name]?.length ?? 0) > 0 && models > 0 && args[name]!.length !== models);
   return [
     ...settingMistakes(args, inMemory, args.threads ?? []),
+    ...predictorMistakes(args),
     ...(untested ? [{ path: "--n-gen", message: "is 0, and so is --n-prompt: nothing is left to measure; give one of them" }] : []),
     ...(args.vs === null ? (["rounds", "llama-bench", "llama-model", "pair", "page-cache", "baseline-args", "out"] as const).filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: "is for the comparison; give --vs llama.cpp too, or leave it out" })) : []),
     ...perModel.map((name) => ({ path: `--${name}`, message: `is given ${args[name]!.length} times and --model ${models} times; give one for each` })),
@@ -110,6 +112,7 @@ export const configurationsOf = (args: BenchArgs, plan: Mapped["request"], shape
           repetitions: args.repetitions ?? DEFAULTS.repetitions,
           warmUp: !args["no-warmup"],
           seed: args.seed ?? DEFAULTS.seed,
+          predictor: args.predictor?.[place] ?? null,
         },
         threads,
         share: asked._tag === "Share" ? asked.share : null,
@@ -124,6 +127,6 @@ export const wordsOf = (args: BenchArgs, { request, threads }: Pick<Configuratio
   const list = (all: ReadonlyArray<number>): string => (all.length === 0 ? "0" : all.join(","));
   return [
     "bench", "--format", "json", "--model", request.model, "--n-prompt", list(request.prompts), "--n-gen", list(request.generations), "--repetitions", String(request.repetitions),
-    "--threads", String(threads), "--memory", request.memory === null ? "all" : `${request.memory}B`, "--seed", String(request.seed), ...(request.warmUp ? [] : ["--no-warmup"]), ...passed,
+    "--threads", String(threads), "--memory", request.memory === null ? "all" : `${request.memory}B`, "--seed", String(request.seed), ...(request.warmUp ? [] : ["--no-warmup"]), ...(request.predictor === null ? [] : ["--predictor", request.predictor]), ...passed,
   ];
 };

@@ -43,7 +43,7 @@ const hooksOf = ({ hooks }: Preparation, of: "writing" | "packing" | "recording"
 const synthRequest = (shape: ModelShape, out: string): SynthRequest => ({
   out, name: shape.name, architecture: shape.architecture, activation: shape.activation, weights: WEIGHTS, hidden: shape.hidden, neurons: shape.neurons, layers: shape.layers,
   heads: shape.heads, kvHeads: shape.kvHeads, headDim: shape.hidden / shape.heads, experts: shape.experts, expertsUsed: shape.expertsUsed, vocabulary: 4096, context: 1024,
-  share: shape.share, skew: "bamboo", overlap: 0.3, repeat: shape.repeat, upShare: 0.8, seed: 1, threads: null,
+  share: shape.share, skew: "bamboo", overlap: 0.3, repeat: shape.repeat, upShare: 0.8, gateRank: null, seed: 1, threads: null,
 });
 
 /** What a folder holds, written last: without it all is made again. */

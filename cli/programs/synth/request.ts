@@ -30,6 +30,7 @@ const making = {
   overlap: absent(decimal(0, 1)),
   repeat: absent(decimal(0, 1)),
   "up-share": absent(share),
+  "gate-rank": absent(wholeNumber(32, 1 << 23)),
   name: absent(word("give a name")),
 };
 
@@ -93,14 +94,14 @@ const ofModel = (model: ModelSpec): Known => {
 
 export const DEFAULTS = {
   name: "synth", activation: "relu", weights: "q4_0", hidden: 512, neurons: 1536, layers: 4, heads: 8, kvHeads: 4, headDim: 64, experts: 1, expertsUsed: 1,
-  vocabulary: 4096, context: 4096, share: 0.1, skew: "bamboo", overlap: 0.3, repeat: null, upShare: 0.8, seed: 1,
+  vocabulary: 4096, context: 4096, share: 0.1, skew: "bamboo", overlap: 0.3, repeat: null, upShare: 0.8, gateRank: null, seed: 1,
 } as const;
 
 /** Flags that would be without effect on this model. */
 const idle = (args: SynthArgs, request: SynthRequest): ReadonlyArray<Mistake> => {
   const given = (names: ReadonlyArray<keyof SynthArgs>, message: string): ReadonlyArray<Mistake> => names.filter((name) => args[name] !== null).map((name) => ({ path: `--${name}`, message }));
   return [
-    ...(request.activation === "silu" ? given(["share", "skew", "overlap"], "is of neurons that can be inactive, and silu leaves none; take relu or drelu, or leave it out") : []),
+    ...(request.activation === "silu" ? given(["share", "skew", "overlap", "gate-rank"], "is of neurons that can be inactive, and silu leaves none; take relu or drelu, or leave it out") : []),
     ...(request.activation === "drelu" ? [] : given(["up-share"], `is for drelu, and the activation is ${request.activation}; leave it out`)),
     ...(request.experts > request.expertsUsed ? [] : given(["repeat"], "is for experts that can change, and all are used for every token; give more --experts, or leave it out")),
   ];
@@ -133,6 +134,7 @@ export const requestOf = (where: string, args: SynthArgs, model: ModelSpec | nul
     overlap: args.overlap ?? (sparse ? known.overlap : undefined) ?? DEFAULTS.overlap,
     repeat: args.repeat ?? known.repeat ?? DEFAULTS.repeat,
     upShare: args["up-share"] ?? known.upShare ?? DEFAULTS.upShare,
+    gateRank: args["gate-rank"] ?? DEFAULTS.gateRank,
     seed: args.seed ?? DEFAULTS.seed,
     threads: args.threads,
   };

@@ -31,7 +31,7 @@ const askedOf = ({ args, rival, sizes, rounds, capabilities }: Setting, cell: Ce
   share: cell.share,
   rounds,
   machine: capabilities.machine,
-  files: [cell.request.model, theirFile(cell, { program: "llama.cpp", against: "same file" }), ...(cell.pair === null ? [] : [cell.pair])].map((file) => ({ file, ...sizes.get(file) })),
+  files: [cell.request.model, theirFile(cell, { program: "llama.cpp", against: "same file" }), ...(cell.pair === null ? [] : [cell.pair]), ...(cell.request.predictor === null ? [] : [cell.request.predictor])].map((file) => ({ file, ...sizes.get(file) })),
 });
 
 interface Stored { readonly schema: string; readonly asked: unknown; readonly finished: Pick<Finished, "measured" | "gaps" | "baselines"> }

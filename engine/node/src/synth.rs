@@ -58,6 +58,8 @@ pub struct SynthRequest {
     pub repeat: Option<f64>,
     /// See `share`.
     pub up_share: f64,
+    /// See `share`; absent: random gates.
+    pub gate_rank: Option<f64>,
     /// The same seed, the same bytes.
     pub seed: f64,
     /// Threads; absent: one for each core.
@@ -172,6 +174,7 @@ fn spec(request: &SynthRequest) -> Result<SynthSpec, Failure> {
             overlap: request.overlap,
             repeat: request.repeat,
             up_share: request.up_share,
+            gate_rank: request.gate_rank.map(|rank| size("gate-rank", rank)).transpose()?,
         },
         seed: whole("seed", request.seed, 0, 1 << 52)?,
     })

@@ -4,7 +4,7 @@
 //   node engine/rivals/llama.cpp/host-comparison.mjs [--quick | --large] [--models DIR] [--out DIR] [--rounds N] [--threads N]
 //
 // What it writes lies below --out (results/host/llama.cpp): a folder for each question, each with a page, a picture and all rows. It goes on where an
-// earlier call stopped. Models are made once, in --models (the cache folder of neuronlab), 9 GB in all; --quick takes models of 200 MB and few tests,
+// earlier call stopped. Models are made once, in --models (the cache folder of neuronlab), 10 GB in all; --quick takes models of 200 MB and few tests,
 // to see that everything works; --large adds a sweep of a model of 7 billion parameters (15 GB more), which takes the longest.
 // Takes about an hour on two idle cores, a few minutes with --quick, two hours more with --large. Exit codes: 0, 2 wrong option, that of the command that failed, 128 + signal.
 import { spawn } from "node:child_process";
@@ -30,6 +30,8 @@ const modelsOf = (shape, large) => ({
   "relu-large": { ...large, arch: "smallthinker", share: "10%", skew: "bamboo", overlap: 0.3 },
   "silu-large": { ...large, arch: "llama", activation: "silu" },
   relu: { ...shape, arch: "smallthinker", share: "10%", skew: "bamboo", overlap: 0.3 },
+  // Gates of an eighth of the width's rank, which a predictor of that rank can hold, as it can hold most of a trained model's.
+  ranked: { ...shape, arch: "smallthinker", share: "10%", skew: "bamboo", overlap: 0.3, "gate-rank": shape.hidden / 8 },
   silu: { ...shape, arch: "llama", activation: "silu" },
   experts: { ...shape, arch: "smallthinker", layers: shape.layers / 2, neurons: shape.neurons / 2, experts: 8, used: 2, repeat: 0.4, share: "10%", overlap: 0.3 },
 });
@@ -37,6 +39,7 @@ const modelsOf = (shape, large) => ({
 /** What is asked, each in a folder of its own. `limits` runs over shares of the model's GGUF file. */
 const questionsOf = (quick, large) => [
   { name: "in-memory", about: "a dense ReLU model in memory, prompt and generation", model: "relu", pair: "silu", words: quick ? ["-p", "32", "-n", "4", "-r", "2"] : ["-p", "512", "-n", "64", "-r", "3"] },
+  { name: "in-memory-predicted", about: "a dense ReLU model whose gates have a low rank, in memory, generation under a predictor of that rank", model: "ranked", pair: "silu", rank: (quick ? SHAPES.quick : SHAPES.full).hidden / 8, words: ["-p", "0", ...(quick ? ["-n", "4", "-r", "2"] : ["-n", "64", "-r", "3"])] },
   ...SHIPPED.map((file) => ({ name: "shipped", about: `${basename(file, ".gguf")}, the trained model that comes along, in memory`, file, pair: null, words: quick ? ["-p", "32", "-n", "8", "-r", "2"] : ["-p", "512", "-n", "64", "-r", "3"] })),
   { name: "limits-dense", about: "the same model under limits of memory", model: "relu", pair: "silu", words: ["--memory", quick ? "100%..200%/2" : "10%..120%/8", "-p", "0", "-n", quick ? "4" : "8", "-r", "2"] },
   { name: "limits-experts", about: "a mixture of eight experts, two in use, under limits of memory", model: "experts", pair: null, words: ["--memory", quick ? "100%..200%/2" : "10%..120%/8", "-p", "0", "-n", quick ? "4" : "8", "-r", "2"] },
@@ -68,6 +71,16 @@ const made = async (folder, name, shape, packed) => {
   return { file, flash };
 };
 
+/** A predictor of that rank, fitted to what the model says; the analytic start is near the end where gates have that rank, so one pass is enough. */
+const fitted = async (file, rank) => {
+  const predictor = file.replace(/\.gguf$/, ".predictor.gguf");
+  if (!existsSync(predictor)) {
+    say(`fitting ${predictor}`);
+    await neuronlab("train-predictor", "--model", file, "--out", predictor, "--rank", rank, "--tokens", 1536, "--passes", 1);
+  }
+  return predictor;
+};
+
 /** The page that leads to the others; it appears whole. */
 const writeIndex = (out, questions, command) => {
   const lines = ["# neuronlab beside llama.cpp, on one machine", "", `Made by \`${command}\`. What the figures mean, and when llama.cpp is the better choice: docs/beside-llama-cpp.md.`, "", ...questions.map(({ name, about }) => `- [${name}](${name}/README.md): ${about}`), ""];
@@ -84,13 +97,14 @@ const main = async () => {
   mkdirSync(folder, { recursive: true });
   const shapes = modelsOf(SHAPES[size], SHAPES.large);
   const questions = questionsOf(values.quick, values.large);
-  for (const { name, model, file, pair, words } of questions) {
-    const own = file === undefined ? await made(folder, model, shapes[model], true) : { file };
+  for (const { name, model, file, pair, rank, words } of questions) {
+    const own = file === undefined ? await made(folder, model, shapes[model], words.includes("--memory")) : { file };
+    const predictor = rank === undefined ? [] : ["--predictor", await fitted(own.file, rank)];
     const best = pair === null ? null : await made(folder, pair, shapes[pair], false);
     say(`${name}: into ${join(out, name)}`);
     // A packed file and a GGUF file hold the same weights; in memory the engine takes the GGUF file, as llama.cpp does.
     const files = words.includes("--memory") ? ["--model", own.flash, "--llama-model", own.file] : ["--model", own.file];
-    await neuronlab("bench", "--vs", "llama.cpp", ...files, ...(best === null ? [] : ["--pair", best.file]), ...words, "--rounds", values.rounds ?? (values.quick ? 1 : 3), ...(values.threads === undefined ? [] : ["--threads", values.threads]), "--out", join(out, name));
+    await neuronlab("bench", "--vs", "llama.cpp", ...files, ...predictor, ...(best === null ? [] : ["--pair", best.file]), ...words, "--rounds", values.rounds ?? (values.quick ? 1 : 3), ...(values.threads === undefined ? [] : ["--threads", values.threads]), "--out", join(out, name));
   }
   writeIndex(out, questions, `npm run versus${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(" ")}` : ""}`);
 };

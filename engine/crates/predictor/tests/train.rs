@@ -46,8 +46,8 @@ impl Drop for Folder {
     }
 }
 
-fn synthetic(path: &Path, architecture: Architecture, activation: Activation, experts: usize, seed: u64) {
-    let spec = SynthSpec {
+fn spec(architecture: Architecture, activation: Activation, experts: usize, seed: u64) -> SynthSpec {
+    SynthSpec {
         name: "predicted".to_owned(),
         architecture,
         activation,
@@ -69,8 +69,11 @@ fn synthetic(path: &Path, architecture: Architecture, activation: Activation, ex
             ..Statistics::default()
         },
         seed,
-    };
-    write(&spec, path, 1).unwrap();
+    }
+}
+
+fn synthetic(path: &Path, architecture: Architecture, activation: Activation, experts: usize, seed: u64) {
+    write(&spec(architecture, activation, experts, seed), path, 1).unwrap();
 }
 
 fn options(folder: &Folder, tokens: usize) -> TrainOptions {
@@ -118,6 +121,25 @@ fn the_wanted_recall_is_reached_on_tokens_never_seen_at_less_than_all_neurons() 
         assert!(report.perplexity.scored > 60 && (0.9..1.1).contains(&change), "{change}");
         assert_eq!(folder.names(), ["model.gguf", "out.gguf"]);
     }
+}
+
+#[test]
+fn a_predictor_of_the_rank_of_the_gates_predicts_little_more_than_what_fires() {
+    let folder = Folder::new("ranked");
+    let predicted = |gate_rank| {
+        let mut spec = spec(Architecture::SmallThinker, Activation::Relu, 1, 1);
+        spec.statistics.gate_rank = gate_rank;
+        write(&spec, folder.file("model.gguf"), 1).unwrap();
+        let all = fitted(&TrainOptions {
+            rank: Some(32),
+            ..options(&folder, 1024)
+        })
+        .tally();
+        assert!(all.recall().unwrap() > 0.9, "{gate_rank:?}: {:?}", all.recall());
+        all.share_predicted().unwrap() / all.share_fired().unwrap()
+    };
+    let (ranked, random) = (predicted(Some(32)), predicted(None));
+    assert!(ranked < 1.5 && random > 2.0, "ranked {ranked}, random {random}");
 }
 
 #[test]

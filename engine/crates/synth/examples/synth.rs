@@ -87,6 +87,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--overlap" => spec.statistics.overlap = number(&name, &text)?,
             "--repeat" => spec.statistics.repeat = Some(number(&name, &text)?),
             "--up-share" => spec.statistics.up_share = number(&name, &text)?,
+            "--gate-rank" => spec.statistics.gate_rank = Some(number(&name, &text)?),
             "--skew" => spec.statistics.skew = text.parse()?,
             "--seed" => spec.seed = number(&name, &text)?,
             "--threads" => threads = number(&name, &text)?,

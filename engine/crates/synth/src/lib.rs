@@ -9,6 +9,7 @@
 //! `design.rs` says how the statistics get in. To plant another one: its field in `spec.rs`, its numbers in `design.rs`.
 #![warn(missing_docs)]
 
+mod basis;
 mod continuation;
 mod design;
 mod error;

@@ -22,6 +22,8 @@ pub struct Planted {
     pub overlap: Option<f64>,
     /// Repetition of experts.
     pub repeat: Option<f64>,
+    /// Directions of the input that the gates depend on. Not verified: a predictor fitted to the model shows it.
+    pub gate_rank: Option<u64>,
 }
 
 impl Planted {
@@ -41,6 +43,7 @@ impl Planted {
                 .statistics
                 .repeat
                 .filter(|_| spec.shape.experts > spec.shape.experts_used),
+            gate_rank: spec.statistics.gate_rank.map(|rank| rank as u64),
         }
     }
 
@@ -54,6 +57,9 @@ impl Planted {
         }
         if let Some(repeat) = self.repeat {
             writer.metadata("neuronlab.synth.repeat", repeat as f32)?;
+        }
+        if let Some(rank) = self.gate_rank {
+            writer.metadata("neuronlab.synth.gate_rank", rank)?;
         }
         if !self.skew.is_empty() {
             let (neurons, activations): (Vec<f32>, Vec<f32>) = self.skew.iter().map(|&(x, y)| (x as f32, y as f32)).unzip();
@@ -86,6 +92,7 @@ impl Planted {
             skew: neurons.into_iter().zip(activations).collect(),
             overlap: number("neuronlab.synth.overlap")?,
             repeat: number("neuronlab.synth.repeat")?,
+            gate_rank: metadata.find::<u64>("neuronlab.synth.gate_rank")?,
         })
     }
 }

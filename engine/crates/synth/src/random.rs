@@ -19,6 +19,7 @@ pub(crate) enum Part {
     Order,
     Routes,
     Tokens,
+    GateBasis,
 }
 
 /// A stream of numbers (SplitMix64).

@@ -1,8 +1,9 @@
 //! The weights of every row.
 
-use model::{Architecture, RouterInput};
+use model::{Activation, Architecture, RouterInput};
 use neuron::{BLOCK, Format};
 
+use crate::basis::Basis;
 use crate::design::{Design, Rank};
 use crate::random::{Part, Stream};
 use crate::spec::SPECIAL_TOKENS;
@@ -24,6 +25,7 @@ const ROUTES: f64 = 1.5;
 pub(crate) struct Work {
     row: Vec<f32>,
     other: Vec<f32>,
+    coefficients: Vec<f32>,
 }
 
 /// Makes the rows of one tensor.
@@ -33,6 +35,8 @@ pub(crate) struct Rows<'a> {
     tensor: &'a Tensor,
     /// By expert and neuron: its rank. Of gate and up only.
     order: Vec<Vec<u32>>,
+    /// By expert, where gates are planted with a rank. Of gate, and of dReLU's up, only.
+    bases: Vec<Basis>,
 }
 
 impl<'a> Rows<'a> {
@@ -40,17 +44,30 @@ impl<'a> Rows<'a> {
         let ranked = matches!(tensor.role, Role::Gate | Role::Up) && !design.ranks.is_empty();
         let order = |expert| Stream::new(spec.seed, Part::Order, tensor.layer, expert).order(spec.shape.neurons);
         let experts = if ranked { spec.shape.experts } else { 0 };
+        // Up of ReLU says nothing of which neurons fire.
+        let decides = tensor.role == Role::Gate || tensor.role == Role::Up && spec.activation == Activation::DoubleRelu;
+        let bases = match spec.statistics.gate_rank.filter(|_| decides) {
+            Some(rank) => (0..spec.shape.experts)
+                .map(|expert| Basis::new(spec, design, tensor.layer, expert, rank))
+                .collect(),
+            None => Vec::new(),
+        };
         Self {
             spec,
             design,
             tensor,
             order: (0..experts).map(order).collect(),
+            bases,
         }
     }
 
     /// Writes row `row` to `out`, in the tensor's format.
     pub(crate) fn write(&self, row: usize, work: &mut Work, out: &mut [u8]) -> Result<(), SynthError> {
-        let Work { row: weights, other } = work;
+        let Work {
+            row: weights,
+            other,
+            coefficients,
+        } = work;
         weights.clear();
         weights.resize(self.tensor.cols(), 0.0);
         let first = self.tensor.layer == 0;
@@ -71,7 +88,7 @@ impl<'a> Rows<'a> {
             Role::Output => self.addition(Part::Output, self.design.update / (weights.len() as f64).sqrt(), row, weights),
             Role::Down => self.addition(Part::Down, self.design.down, row, weights),
             Role::Router => self.router(row, weights),
-            Role::Gate | Role::Up => return self.gate_or_up(row, weights, other, out),
+            Role::Gate | Role::Up => return self.gate_or_up(row, weights, other, coefficients, out),
         }
         Ok(self.tensor.format.quantise_row(weights, out)?)
     }
@@ -195,7 +212,14 @@ impl<'a> Rows<'a> {
         stream.fill(deviation * ((1.0 - slow) / fast_part.len() as f64).sqrt(), fast_part);
     }
 
-    fn gate_or_up(&self, row: usize, weights: &mut [f32], rounded: &mut Vec<f32>, out: &mut [u8]) -> Result<(), SynthError> {
+    fn gate_or_up(
+        &self,
+        row: usize,
+        weights: &mut [f32],
+        rounded: &mut Vec<f32>,
+        coefficients: &mut Vec<f32>,
+        out: &mut [u8],
+    ) -> Result<(), SynthError> {
         let (design, format, neurons) = (self.design, self.tensor.format, self.spec.shape.neurons);
         let part = if self.tensor.role == Role::Gate {
             Part::Gate
@@ -209,7 +233,15 @@ impl<'a> Rows<'a> {
         let threshold = rank.and_then(|rank: Rank| if part == Part::Gate { Some(rank.gate) } else { rank.up });
         let slow = rank.map_or(0.5, |rank| rank.slow);
         let deviation = design.scale_after(self.tensor.layer);
-        self.parts(deviation, slow, &mut self.stream(part, row), weights);
+        let mut stream = self.stream(part, row);
+        match self.bases.get(row / neurons) {
+            Some(basis) => {
+                let (slow_part, fast_part) = weights[BLOCK..].split_at_mut(design.slow);
+                let lengths = [slow, 1.0 - slow].map(|share| deviation * share.sqrt());
+                basis.fill(&mut stream, [slow_part, fast_part], lengths, coefficients);
+            }
+            None => self.parts(deviation, slow, &mut stream, weights),
+        }
         let (constant_bytes, rest) = out.split_at_mut(format.row_bytes(BLOCK)?);
         format.quantise_row(&weights[BLOCK..], rest)?;
         if let Some(threshold) = threshold {
