@@ -4,7 +4,7 @@ import type { AppError } from "../sim/base/errors.js";
 import { call, present, untilDone, type Hooks } from "./call.js";
 
 export const HIDDENS = ["identity", "relu"] as const;
-export const PREDICTOR_WEIGHTS = ["auto", "q8_0", "f16"] as const;
+export const PREDICTOR_WEIGHTS = ["auto", "q8_0", "q4_0", "f16"] as const;
 
 export interface TrainRequest {
   readonly model: string;

@@ -11,7 +11,7 @@ export const trainPredictorCommand: Command = {
     { name: "rank", value: "R", help: "hidden numbers of a predictor (default: a quarter of the model's width)" },
     { name: "recall", value: "SHARE", help: "share of the firing neurons that is to be predicted; sets each layer's threshold (default: 95%)" },
     { name: "hidden", value: "FORM", help: "identity, or relu as in PowerInfer, which predicts worse here at the same rank (default: identity)" },
-    { name: "weights", value: "FORMAT", help: "q8_0, f16 or auto: q8_0 where rank and width are multiples of 32 (default: auto)" },
+    { name: "weights", value: "FORMAT", help: "q8_0, q4_0 (half the bytes; predicts some more neurons for the same recall), f16 or auto: q8_0 where rank and width are multiples of 32 (default: auto)" },
     { name: "passes", value: "N", help: "how often every token is learnt from (default: 10)" },
     { name: "threads", value: "N", help: "compute threads; the file does not depend on them (default: one for each core)" },
   ],

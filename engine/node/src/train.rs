@@ -158,8 +158,9 @@ fn choices(request: &TrainRequest) -> Result<TrainOptions, Failure> {
         format: match request.weights.as_str() {
             "auto" => None,
             "q8_0" => Some(Format::Q8_0),
+            "q4_0" => Some(Format::Q4_0),
             "f16" => Some(Format::F16),
-            other => return Err(wrong("weights", "auto, q8_0 or f16", other)),
+            other => return Err(wrong("weights", "auto, q8_0, q4_0 or f16", other)),
         },
         passes: whole("passes", request.passes, 1, 1 << 16)? as usize,
         seed: whole("seed", request.seed, 0, 1 << 52)?,

@@ -1,5 +1,6 @@
 //! Sixteen f32 lanes: what an instruction set must provide for the algorithms of `product.rs` and `attend.rs` to run on it.
 
+use crate::format::{Q4_0_BYTES, Q8_0_BYTES};
 use crate::order::CHAINS;
 
 /// Where the 8-bit codes of sixteen blocks of activations are, in the two orders that `Activations` keeps, and minus eight
@@ -39,6 +40,19 @@ pub(crate) trait Lanes: Copy {
     unsafe fn q4_0_products(blocks: *const u8, x: Codes) -> Self;
     /// The same for sixteen Q8_0 blocks.
     unsafe fn q8_0_products(blocks: *const u8, x: Codes) -> Self;
+    /// The same for eight Q4_0 blocks, whose products come first; the others are zeros. `x` holds zeros behind them. (Rows of 256
+    /// columns are eight blocks: copying each behind zeros takes longer than computing it.)
+    #[inline(always)]
+    unsafe fn q4_0_products_of_eight(blocks: *const u8, x: Codes) -> Self {
+        // SAFETY: the caller's promise; sixteen blocks are made of the eight.
+        unsafe { Self::q4_0_products(behind_zeros::<Q4_0_BYTES>(blocks).as_ptr().cast(), x) }
+    }
+    /// The same for eight Q8_0 blocks.
+    #[inline(always)]
+    unsafe fn q8_0_products_of_eight(blocks: *const u8, x: Codes) -> Self {
+        // SAFETY: as above.
+        unsafe { Self::q8_0_products(behind_zeros::<Q8_0_BYTES>(blocks).as_ptr().cast(), x) }
+    }
     /// For the two Q6_K superblocks at `blocks`, sixteen blocks: scale times the exact sum of the 32 products of code, group scale
     /// and `x`.
     unsafe fn q6_k_products(blocks: *const u8, x: Codes) -> Self;
@@ -52,6 +66,18 @@ pub(crate) trait Lanes: Copy {
     unsafe fn q8_0_codes(block: *const u8) -> [Self; 2];
     /// Asks for the cache line at `at`, which may be any address.
     unsafe fn prefetch(at: *const u8);
+}
+
+/// Eight blocks of so many bytes, and eight of zeros.
+///
+/// # Safety
+/// Eight blocks can be read.
+#[inline(always)]
+unsafe fn behind_zeros<const BYTES: usize>(blocks: *const u8) -> [[u8; BYTES]; 16] {
+    let mut sixteen = [[0; BYTES]; 16];
+    // SAFETY: the caller's promise.
+    unsafe { std::ptr::copy_nonoverlapping(blocks, sixteen.as_mut_ptr().cast(), 8 * BYTES) };
+    sixteen
 }
 
 /// binary16 to f32.

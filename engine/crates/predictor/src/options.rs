@@ -36,7 +36,7 @@ pub struct TrainOptions {
     pub recall: f64,
     /// How hidden numbers come about.
     pub hidden: Hidden,
-    /// How the weights are stored: F16 or Q8_0; `None`: Q8_0 where width and rank are whole blocks of it, else F16.
+    /// How the weights are stored: F16, Q8_0 or Q4_0 (as PowerInfer-2's are, by their size); `None`: Q8_0 where width and rank are whole blocks of it, else F16.
     pub format: Option<Format>,
     /// How often every token is learnt from.
     pub passes: usize,
@@ -86,12 +86,15 @@ impl TrainOptions {
         match self.format {
             None if blocks => Ok((rank, Format::Q8_0)),
             None | Some(Format::F16) => Ok((rank, Format::F16)),
-            Some(Format::Q8_0) if blocks => Ok((rank, Format::Q8_0)),
-            Some(Format::Q8_0) => wrong(
+            Some(format @ (Format::Q8_0 | Format::Q4_0)) if blocks => Ok((rank, format)),
+            Some(format @ (Format::Q8_0 | Format::Q4_0)) => wrong(
                 "rank",
-                format!("should be a multiple of {BLOCK} for q8_0 weights, got {rank}"),
+                format!(
+                    "should be a multiple of {BLOCK} for {} weights, got {rank}",
+                    format.name().to_ascii_lowercase()
+                ),
             ),
-            Some(other) => wrong("weights", format!("should be f16 or q8_0, got {other}")),
+            Some(other) => wrong("weights", format!("should be f16, q8_0 or q4_0, got {other}")),
         }
     }
 }

@@ -143,6 +143,32 @@ fn a_predictor_of_the_rank_of_the_gates_predicts_little_more_than_what_fires() {
 }
 
 #[test]
+fn four_bits_take_half_the_bytes_and_predict_some_more() {
+    let folder = Folder::new("four-bits");
+    let mut spec = spec(Architecture::SmallThinker, Activation::Relu, 1, 1);
+    spec.statistics.gate_rank = Some(64);
+    write(&spec, folder.file("model.gguf"), 1).unwrap();
+    let with = |format| {
+        fitted(&TrainOptions {
+            format: Some(format),
+            ..options(&folder, 1024)
+        })
+    };
+    let (four, eight) = (with(Format::Q4_0), with(Format::Q8_0));
+    assert!(
+        (four.bytes as f64) < 0.6 * eight.bytes as f64,
+        "{} {}",
+        four.bytes,
+        eight.bytes
+    );
+    let read = load(&folder, "out.gguf").unwrap();
+    assert_eq!(read.low_rank(0, 0).unwrap().first.format(), Format::Q8_0);
+    let share = |report: &TrainReport| report.tally().share_predicted().unwrap();
+    assert!(four.tally().recall().unwrap() > 0.9);
+    assert!(share(&four) < 1.7 * share(&eight), "{} {}", share(&four), share(&eight));
+}
+
+#[test]
 fn a_higher_recall_costs_more_neurons() {
     let folder = Folder::new("trade");
     synthetic(&folder.file("model.gguf"), Architecture::SmallThinker, Activation::Relu, 1, 1);

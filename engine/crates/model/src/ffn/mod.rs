@@ -12,6 +12,7 @@ mod dense;
 mod load_packed;
 mod low_rank;
 mod predicted;
+mod runs;
 mod shape;
 mod sparse;
 mod sum;

@@ -1,5 +1,6 @@
 //! FFNs in memory in which a predictor and not the gate decides which neurons are computed.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,6 +8,7 @@ use neuron::{Activations, ClusterScratch, SUM_BLOCK};
 use pool::{Pool, Worker};
 use spans::{Activity, Tracer};
 
+use super::runs::Blocks;
 use super::sum::sum_blocks;
 use super::{FeedForward, FfnBatch, FfnCounters, LowRank, NeuronPredictor, PredictedCounters, PredictorInput, Route, SparseFfn};
 use crate::share::{Faults, GRAIN, Shared, Work};
@@ -59,7 +61,6 @@ struct Place {
     scores: Vec<f32>,
     slots: Vec<u32>,
     cluster: ClusterScratch,
-    audited: Vec<f32>,
     expert: Vec<f32>,
 }
 
@@ -244,7 +245,7 @@ impl Token<'_> {
         let (shape, faults) = (self.ffn.shape(), Faults::default());
         let width = shape.hidden;
         let first = Work::new(buffers.hidden.len(), GRAIN, pool.threads());
-        let blocks = Work::tasks(buffers.fired.len());
+        let blocks = Work::runs(buffers.fired.len(), pool.threads());
         let columns = Work::new(width, GRAIN, pool.threads());
         let hidden = Shared::new(&mut buffers.hidden);
         let (partials, fired) = (Shared::new(&mut buffers.partials), Shared::new(&mut buffers.fired));
@@ -259,18 +260,10 @@ impl Token<'_> {
             worker.barrier();
             // SAFETY: all was written before the barrier.
             self.take_hidden(unsafe { hidden.all() }, place);
-            for block in (&blocks).into_iter().flatten() {
+            for run in &blocks {
                 // SAFETY: every block is handed out once.
-                let (partial, fired) = unsafe {
-                    (
-                        partials.part(block * width..(block + 1) * width),
-                        &mut fired.part(block..block + 1)[0],
-                    )
-                };
-                match self.block(block, place, partial) {
-                    Ok(count) => *fired = count,
-                    Err(error) => faults.note(Err(error)),
-                }
+                let (partials, fired) = unsafe { (partials.part(run.start * width..run.end * width), fired.part(run.clone())) };
+                faults.note(self.blocks(run, place, partials, fired));
             }
             worker.barrier();
             // SAFETY: all blocks were written before the barrier.
@@ -328,38 +321,55 @@ impl Token<'_> {
         }
     }
 
-    /// Scores one block, counted through from the first expert's first, and computes those of its neurons that reach the
-    /// threshold; returns how many fired.
-    fn block(&self, block: usize, place: &mut Place, partial: &mut [f32]) -> Result<usize, ModelError> {
-        let (shape, kernels, gating) = (self.ffn.shape(), self.ffn.kernels(), self.ffn.gating());
-        let per_expert = shape.neurons.div_ceil(SUM_BLOCK);
-        let (slot, first) = (block / per_expert, block % per_expert * SUM_BLOCK);
-        let neurons = first..shape.neurons.min(first + SUM_BLOCK);
-        let predictor = &self.predictors[slot];
-        place.scores.resize(neurons.len(), 0.0);
-        kernels.gemv(
-            &predictor.second.slice(neurons.clone())?,
-            &place.hidden[slot],
-            &mut place.scores,
-        )?;
-        let base = (self.batch.routes[slot].expert as usize * shape.neurons + first) as u32;
-        // A score that is no number computes its neuron, as in PowerInfer: only what is below the threshold is left out.
-        let below = |score: f32| score < predictor.threshold;
-        let chosen = (base..).zip(&place.scores).filter(|&(_, &score)| !below(score));
+    /// Computes some blocks: the scores of all their neurons, the gates of those that reach the threshold, then ups and a sum for
+    /// each. `fired` gets how many neurons each sum has.
+    fn blocks(
+        &self,
+        blocks: Range<usize>,
+        place: &mut Place,
+        partials: &mut [f32],
+        fired: &mut [usize],
+    ) -> Result<(), ModelError> {
+        let (kernels, gating, x) = (self.ffn.kernels(), self.ffn.gating(), self.batch.activations);
+        let bundles = self.ffn.bundles(self.layer)?;
+        let of = Blocks {
+            neurons: self.ffn.shape().neurons,
+            routes: self.batch.routes,
+        };
         place.slots.clear();
-        place.slots.extend(chosen.map(|(row, _)| row));
-        let (bundles, x) = (self.ffn.bundles(self.layer)?, self.batch.activations);
-        let fired = kernels.cluster(&bundles, gating, &place.slots, x, &mut place.cluster, partial)?;
-        self.tally.predicted.fetch_add(place.slots.len() as u64, Ordering::Relaxed);
-        self.tally.fired.fetch_add(fired as u64, Ordering::Relaxed);
-        if self.audit {
-            place.slots.clear();
-            place.slots.extend(base..base + neurons.len() as u32);
-            place.audited.resize(partial.len(), 0.0);
-            let all = kernels.cluster(&bundles, gating, &place.slots, x, &mut place.cluster, &mut place.audited)?;
-            // Those computed are among all and fire alike, so the difference is what was missed.
-            self.tally.missed.fetch_add((all - fired) as u64, Ordering::Relaxed);
+        for block in blocks.clone() {
+            let (slot, neurons) = of.of(block);
+            let predictor = &self.predictors[slot];
+            place.scores.resize(neurons.len(), 0.0);
+            let second = predictor.second.slice(neurons)?;
+            kernels.gemv(&second, &place.hidden[slot], &mut place.scores)?;
+            // A score that is no number computes its neuron, as in PowerInfer: only what is below the threshold is left out.
+            let below = |score: f32| score < predictor.threshold;
+            let chosen = of.rows(block).zip(&place.scores).filter(|&(_, &score)| !below(score));
+            place.slots.extend(chosen.map(|(row, _)| row as u32));
         }
-        Ok(fired)
+        place.cluster.clear();
+        kernels.cluster_gate_rows(&bundles.gate, &place.slots, x, &mut place.cluster)?;
+        of.up_down(
+            blocks.clone(),
+            (&kernels, gating, &bundles),
+            x,
+            &mut place.cluster,
+            partials,
+            fired,
+        )?;
+        let computed: usize = fired.iter().sum();
+        self.tally.predicted.fetch_add(place.slots.len() as u64, Ordering::Relaxed);
+        self.tally.fired.fetch_add(computed as u64, Ordering::Relaxed);
+        if self.audit {
+            place.cluster.clear();
+            for block in blocks {
+                kernels.cluster_gate(&bundles.gate, of.rows(block), x, &mut place.cluster)?;
+            }
+            let all = kernels.cluster_up(&bundles.up, gating, x, &mut place.cluster)?;
+            // Those computed are among all and fire alike, so the difference is what was missed.
+            self.tally.missed.fetch_add((all - computed) as u64, Ordering::Relaxed);
+        }
+        Ok(())
     }
 }

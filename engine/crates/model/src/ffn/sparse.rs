@@ -8,6 +8,7 @@ use spans::{Activity, Tracer, Track};
 
 use super::batched::Batched;
 use super::load_packed::{load_packed, piece_bytes};
+use super::runs::Blocks;
 use super::shape::Shape;
 use super::sum::sum_blocks;
 use super::transpose::transpose;
@@ -16,15 +17,22 @@ use super::{FeedForward, FfnBatch, FfnCounters, Route};
 use crate::share::{Faults, GRAIN, Shared, Work};
 use crate::{Activation, FlashSource, ModelConfig, ModelError, Tensor, TensorSource};
 
-/// Rows of the next block that are asked for before a block is added: as many as the kernels add at a time.
-const ROWS_AHEAD: usize = 4;
-
 /// One layer: rows of all experts follow each other, all by hidden.
 pub(crate) struct SparseLayer {
     pub(crate) gate: Tensor,
     pub(crate) up: Tensor,
     /// Transposed.
     pub(crate) down: Tensor,
+}
+
+impl SparseLayer {
+    fn bundles(&self) -> Result<Bundles<'_>, ModelError> {
+        Ok(Bundles {
+            gate: self.gate.matrix()?,
+            up: self.up.matrix()?,
+            down: self.down.matrix()?,
+        })
+    }
 }
 
 /// The FFNs of a ReLU model, with a row of down for each neuron.
@@ -137,12 +145,7 @@ impl SparseFfn {
 
     /// The matrices of a layer: rows of all experts follow each other.
     pub(crate) fn bundles(&self, layer: usize) -> Result<Bundles<'_>, ModelError> {
-        let weights = &self.layers[layer];
-        Ok(Bundles {
-            gate: weights.gate.matrix()?,
-            up: weights.up.matrix()?,
-            down: weights.down.matrix()?,
-        })
+        self.layers[layer].bundles()
     }
 
     /// Forgets what was counted.
@@ -277,15 +280,6 @@ impl Token<'_> {
         faults.result()
     }
 
-    /// The rows of one block's neurons. Blocks are counted through from the first expert's first.
-    fn rows(&self, block: usize) -> Range<usize> {
-        let neurons = self.shape.neurons;
-        let per_expert = neurons.div_ceil(SUM_BLOCK);
-        let (slot, first) = (block / per_expert, block % per_expert * SUM_BLOCK);
-        let base = self.batch.routes[slot].expert as usize * neurons;
-        base + first..base + neurons.min(first + SUM_BLOCK)
-    }
-
     /// Computes some blocks: all their gates, then all their ups, then a sum for each. `fired` gets how many neurons each sum has.
     fn blocks(
         &self,
@@ -296,31 +290,19 @@ impl Token<'_> {
         fired: &mut [usize],
     ) -> Result<(), ModelError> {
         let (kernels, x) = (self.kernels, self.batch.activations);
-        let (gate, up, down) = (
-            self.weights.gate.matrix()?,
-            self.weights.up.matrix()?,
-            self.weights.down.matrix()?,
-        );
+        let bundles = self.weights.bundles()?;
+        let of = Blocks {
+            neurons: self.shape.neurons,
+            routes: self.batch.routes,
+        };
         scratch.clear();
         let begun = track.begin();
         for block in blocks.clone() {
-            kernels.cluster_gate(&gate, self.rows(block), x, scratch)?;
+            kernels.cluster_gate(&bundles.gate, of.rows(block), x, scratch)?;
         }
         track.end(begun, Activity::Gate, self.layer);
         let begun = track.begin();
-        kernels.cluster_up(&up, self.gating, x, scratch)?;
-        let (mut rows, mut values) = scratch.fired();
-        for ((block, partial), fired) in blocks.zip(partials.chunks_exact_mut(self.shape.hidden)).zip(fired) {
-            let of_block = self.rows(block);
-            let count = rows.iter().take_while(|&&row| of_block.contains(&(row as usize))).count();
-            let (of_block, later) = rows.split_at(count);
-            let (coefficients, other) = values.split_at(count);
-            kernels.expect_rows(&down, &later[..later.len().min(ROWS_AHEAD)]);
-            partial.fill(0.0);
-            kernels.axpy_rows(&down, of_block, coefficients, partial)?;
-            *fired = count;
-            (rows, values) = (later, other);
-        }
+        of.up_down(blocks, (kernels, self.gating, &bundles), x, scratch, partials, fired)?;
         track.end(begun, Activity::UpDown, self.layer);
         Ok(())
     }

@@ -105,6 +105,21 @@ pub(super) enum Ahead<const R: usize> {
     Rows([*const u8; R]),
 }
 
+/// Asks for `bytes` bytes of what comes behind row `r`, which is at `row`, as far as the computation has come in it.
+///
+/// # Safety
+/// As for `Lanes`.
+#[inline(always)]
+unsafe fn ask<L: Lanes, const R: usize>(ahead: Ahead<R>, row: *const u8, r: usize, done: usize, bytes: usize) {
+    let from = match ahead {
+        Ahead::Nothing => return,
+        Ahead::Stream => row.wrapping_add(done + STREAM_AHEAD),
+        Ahead::Rows(next) => next[r].wrapping_add(done),
+    };
+    // SAFETY: the caller's promise.
+    unsafe { prefetch::<L>(from, bytes) };
+}
+
 /// The dot products of R quantised rows with one token.
 ///
 /// # Safety
@@ -135,16 +150,18 @@ pub(super) unsafe fn block_dots<L: Lanes, B: Blocks, const R: usize>(
         while b + CHAINS <= blocks {
             let scales = L::load(x.scales.as_ptr().add(b));
             for r in 0..R {
-                match ahead {
-                    Ahead::Nothing => {}
-                    Ahead::Stream => prefetch::<L>(rows[r].wrapping_add(B::bytes(b) + STREAM_AHEAD), B::bytes(CHAINS)),
-                    Ahead::Rows(next) => prefetch::<L>(next[r].wrapping_add(B::bytes(b)), B::bytes(CHAINS)),
-                }
+                ask::<L, R>(ahead, rows[r], r, B::bytes(b), B::bytes(CHAINS));
                 chains[r] = B::products::<L>(rows[r].add(B::bytes(b)), codes(b)).fma(scales, chains[r]);
             }
             b += CHAINS;
         }
-        if b < blocks {
+        if blocks - b == CHAINS / 2 {
+            let scales = L::load(x.scales.as_ptr().add(b));
+            for r in 0..R {
+                ask::<L, R>(ahead, rows[r], r, B::bytes(b), B::bytes(CHAINS / 2));
+                chains[r] = B::products_of_eight::<L>(rows[r].add(B::bytes(b)), codes(b)).fma(scales, chains[r]);
+            }
+        } else if b < blocks {
             let scales = L::load(x.scales.as_ptr().add(b));
             // Zeros behind the last block; the largest format has this many bytes.
             let mut rest = [0u8; CHAINS * Q8_0_BYTES];

@@ -52,6 +52,11 @@ pub(crate) trait Blocks {
     /// # Safety
     /// As for `Lanes`; sixteen blocks can be read.
     unsafe fn products<L: Lanes>(blocks: *const u8, x: Codes) -> L;
+    /// The same of eight blocks, in the first eight places; zeros in the others.
+    ///
+    /// # Safety
+    /// As for `Lanes`; eight blocks can be read, and the codes of sixteen, of which the last eight are zeros.
+    unsafe fn products_of_eight<L: Lanes>(blocks: *const u8, x: Codes) -> L;
 }
 
 /// A quantised format with one scale to each block.
@@ -84,6 +89,11 @@ impl Blocks for FourBit {
         // SAFETY: the caller's promise.
         unsafe { L::q4_0_products(blocks, x) }
     }
+    #[inline(always)]
+    unsafe fn products_of_eight<L: Lanes>(blocks: *const u8, x: Codes) -> L {
+        // SAFETY: the caller's promise.
+        unsafe { L::q4_0_products_of_eight(blocks, x) }
+    }
 }
 
 impl Scaled for FourBit {
@@ -106,6 +116,11 @@ impl Blocks for EightBit {
         // SAFETY: the caller's promise.
         unsafe { L::q8_0_products(blocks, x) }
     }
+    #[inline(always)]
+    unsafe fn products_of_eight<L: Lanes>(blocks: *const u8, x: Codes) -> L {
+        // SAFETY: the caller's promise.
+        unsafe { L::q8_0_products_of_eight(blocks, x) }
+    }
 }
 
 impl Scaled for EightBit {
@@ -127,5 +142,14 @@ impl Blocks for SixBit {
     unsafe fn products<L: Lanes>(blocks: *const u8, x: Codes) -> L {
         // SAFETY: the caller's promise.
         unsafe { L::q6_k_products(blocks, x) }
+    }
+    #[inline(always)]
+    unsafe fn products_of_eight<L: Lanes>(superblock: *const u8, x: Codes) -> L {
+        let mut two = [0u8; 2 * Q6_K_BYTES];
+        // SAFETY: eight blocks are one superblock; another of zeros follows it.
+        unsafe {
+            std::ptr::copy_nonoverlapping(superblock, two.as_mut_ptr(), Q6_K_BYTES);
+            L::q6_k_products(two.as_ptr(), x)
+        }
     }
 }

@@ -141,6 +141,67 @@ unsafe fn q6_k_half(superblock: *const u8, half: usize, x: *const i8) -> [__m512
     })
 }
 
+/// `Lanes::q4_0_products` of so many times four blocks, at most four times; what comes behind them is zero.
+///
+/// # Safety
+/// So many blocks can be read, and the codes of sixteen.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+unsafe fn q4_0_fours<const FOURS: usize>(blocks: *const u8, x: Codes) -> __m512 {
+    // SAFETY: the second load of a group of four ends with its 72 bytes; the codes are those of sixteen blocks.
+    unsafe {
+        let (words, scale_words) = (load(&NIBBLE_WORDS), load(&Q4_0_SCALE_WORDS));
+        let low_nibble = _mm512_set1_epi8(15);
+        let mut scales = _mm512_setzero_si512();
+        let mut sums = [_mm512_setzero_si512(); 4];
+        for g in 0..FOURS {
+            let at = blocks.add(g * 4 * Q4_0_BYTES);
+            let first = load(at);
+            let nibbles = _mm512_permutex2var_epi16(first, words, load(at.add(8)));
+            let low = _mm512_and_si512(nibbles, low_nibble);
+            let high = _mm512_and_si512(_mm512_srli_epi16::<4>(nibbles), low_nibble);
+            let halves = x.halves.add(g * 128);
+            sums[g] = _mm512_dpbusd_epi32(sums[g], low, load(halves));
+            sums[g] = _mm512_dpbusd_epi32(sums[g], high, load(halves.add(64)));
+            scales = _mm512_mask_permutexvar_epi16(scales, 15 << (4 * g), scale_words, first);
+        }
+        let sums = sum_fours(sums[0], sums[1], sums[2], sums[3]);
+        let sums = _mm512_permutexvar_epi32(load(&UNTANGLE_FOURS), sums);
+        // The unsigned nibbles are 8 more than the codes.
+        let sums = _mm512_add_epi32(sums, load(x.offsets));
+        let scales = _mm512_cvtph_ps(_mm512_castsi512_si256(scales));
+        _mm512_mul_ps(_mm512_cvtepi32_ps(sums), scales)
+    }
+}
+
+/// `Lanes::q8_0_products` of so many pairs of blocks, at most eight; what comes behind them is zero.
+///
+/// # Safety
+/// So many blocks can be read, and the codes of sixteen.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+unsafe fn q8_0_pairs<const PAIRS: usize>(blocks: *const u8, x: Codes) -> __m512 {
+    // SAFETY: the loads of a pair end within its 68 bytes; the codes are those of sixteen blocks.
+    unsafe {
+        let scale_words = load(&Q8_0_SCALE_WORDS);
+        let offset = _mm512_set1_epi8(-128);
+        let mut scales = _mm512_setzero_si512();
+        let mut sums = [_mm512_setzero_si512(); 8];
+        for p in 0..PAIRS {
+            let at = blocks.add(p * 2 * Q8_0_BYTES);
+            let first = _mm512_castsi256_si512(_mm256_loadu_si256(at.add(2).cast()));
+            let codes = _mm512_inserti64x4::<1>(first, _mm256_loadu_si256(at.add(2 + Q8_0_BYTES).cast()));
+            sums[p] = _mm512_dpbusd_epi32(sums[p], _mm512_xor_si512(codes, offset), load(x.plain.add(p * 64)));
+            scales = _mm512_mask_permutexvar_epi16(scales, 3 << (2 * p), scale_words, load(at));
+        }
+        let sums = sum_pairs(&sums);
+        // The unsigned codes are 128 more than the signed.
+        let sums = _mm512_add_epi32(sums, _mm512_slli_epi32::<4>(load(x.offsets)));
+        let scales = _mm512_cvtph_ps(_mm512_castsi512_si256(scales));
+        _mm512_mul_ps(_mm512_cvtepi32_ps(sums), scales)
+    }
+}
+
 impl Lanes for Zmm {
     const ROOMY: bool = true;
 
@@ -204,54 +265,29 @@ impl Lanes for Zmm {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
     unsafe fn q4_0_products(blocks: *const u8, x: Codes) -> Self {
-        // SAFETY: four times 72 bytes are sixteen blocks; the codes are those of sixteen blocks.
-        unsafe {
-            let (words, scale_words) = (load(&NIBBLE_WORDS), load(&Q4_0_SCALE_WORDS));
-            let low_nibble = _mm512_set1_epi8(15);
-            let mut scales = _mm512_setzero_si512();
-            let mut sums = [_mm512_setzero_si512(); 4];
-            for g in 0..4 {
-                let at = blocks.add(g * 4 * Q4_0_BYTES);
-                let first = load(at);
-                let nibbles = _mm512_permutex2var_epi16(first, words, load(at.add(8)));
-                let low = _mm512_and_si512(nibbles, low_nibble);
-                let high = _mm512_and_si512(_mm512_srli_epi16::<4>(nibbles), low_nibble);
-                let halves = x.halves.add(g * 128);
-                sums[g] = _mm512_dpbusd_epi32(sums[g], low, load(halves));
-                sums[g] = _mm512_dpbusd_epi32(sums[g], high, load(halves.add(64)));
-                scales = _mm512_mask_permutexvar_epi16(scales, 15 << (4 * g), scale_words, first);
-            }
-            let sums = sum_fours(sums[0], sums[1], sums[2], sums[3]);
-            let sums = _mm512_permutexvar_epi32(load(&UNTANGLE_FOURS), sums);
-            // The unsigned nibbles are 8 more than the codes.
-            let sums = _mm512_add_epi32(sums, load(x.offsets));
-            let scales = _mm512_cvtph_ps(_mm512_castsi512_si256(scales));
-            Self(_mm512_mul_ps(_mm512_cvtepi32_ps(sums), scales))
-        }
+        // SAFETY: the caller's promise.
+        Self(unsafe { q4_0_fours::<4>(blocks, x) })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+    unsafe fn q4_0_products_of_eight(blocks: *const u8, x: Codes) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { q4_0_fours::<2>(blocks, x) })
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
     unsafe fn q8_0_products(blocks: *const u8, x: Codes) -> Self {
-        // SAFETY: eight times 68 bytes are sixteen blocks; the codes are those of sixteen blocks.
-        unsafe {
-            let scale_words = load(&Q8_0_SCALE_WORDS);
-            let offset = _mm512_set1_epi8(-128);
-            let mut scales = _mm512_setzero_si512();
-            let mut sums = [_mm512_setzero_si512(); 8];
-            for p in 0..8 {
-                let at = blocks.add(p * 2 * Q8_0_BYTES);
-                let first = _mm512_castsi256_si512(_mm256_loadu_si256(at.add(2).cast()));
-                let codes = _mm512_inserti64x4::<1>(first, _mm256_loadu_si256(at.add(2 + Q8_0_BYTES).cast()));
-                sums[p] = _mm512_dpbusd_epi32(sums[p], _mm512_xor_si512(codes, offset), load(x.plain.add(p * 64)));
-                scales = _mm512_mask_permutexvar_epi16(scales, 3 << (2 * p), scale_words, load(at));
-            }
-            let sums = sum_pairs(&sums);
-            // The unsigned codes are 128 more than the signed.
-            let sums = _mm512_add_epi32(sums, _mm512_slli_epi32::<4>(load(x.offsets)));
-            let scales = _mm512_cvtph_ps(_mm512_castsi512_si256(scales));
-            Self(_mm512_mul_ps(_mm512_cvtepi32_ps(sums), scales))
-        }
+        // SAFETY: the caller's promise.
+        Self(unsafe { q8_0_pairs::<8>(blocks, x) })
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+    unsafe fn q8_0_products_of_eight(blocks: *const u8, x: Codes) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { q8_0_pairs::<4>(blocks, x) })
     }
 
     #[inline]
