@@ -24,8 +24,24 @@ export const outcomeOf = (run: RunRecord): Outcome => {
   };
 };
 
-/** The middle one of several outcomes of one cell, by its total; of an even number the faster of the two in the middle. */
-export const middleOf = (outcomes: ReadonlyArray<Outcome>): Outcome => [...outcomes].sort((a, b) => a.total - b.total)[Math.floor((outcomes.length - 1) / 2)]!;
+const between = (a: number, b: number): number => (a + b) / 2;
+
+const meanOf = (a: Outcome, b: Outcome): Outcome => ({
+  total: between(a.total, b.total),
+  compute: between(a.compute, b.compute),
+  io: between(a.io, b.io),
+  stall: between(a.stall, b.stall),
+  bytesPerToken: between(a.bytesPerToken, b.bytesPerToken),
+  hitRate: between(a.hitRate, b.hitRate),
+  missesPerToken: between(a.missesPerToken, b.missesPerToken),
+});
+
+/** The middle one of several outcomes of one cell, by its total; of an even number the mean of the two in the middle. */
+export const middleOf = (outcomes: ReadonlyArray<Outcome>): Outcome => {
+  const sorted = [...outcomes].sort((a, b) => a.total - b.total);
+  const upper = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[upper]! : meanOf(sorted[upper - 1]!, sorted[upper]!);
+};
 
 export interface CellResult {
   readonly id: string;
