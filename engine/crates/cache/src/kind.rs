@@ -80,6 +80,17 @@ impl PolicyKind {
         )
     }
 
+    /// Bytes that no policy exceeds with its tables for keys below `keys` and a trace as long as this, however many slots it has: for those who
+    /// ask first whether there is room.
+    pub const fn most_bookkeeping_bytes(keys: u64, requests: u64) -> u64 {
+        // S3-FIFO has the most for a key (two queues of four bytes, the ghosts' log of 16, a byte); Belady alone keeps something for
+        // a request: itself, the rank of its next use, and a bit.
+        const OF_A_KEY: u64 = 32;
+        const OF_A_REQUEST: u64 = 9;
+        const AT_ALL: u64 = 1 << 17;
+        OF_A_KEY * keys + OF_A_REQUEST * requests + AT_ALL
+    }
+
     /// A policy with nothing resident. Errors where the setting lacks what this policy reads.
     pub fn build(self, setting: &Setting<'_>) -> Result<Box<dyn Policy>, CacheError> {
         self.with(setting, Boxed)
