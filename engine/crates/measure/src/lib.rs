@@ -39,6 +39,7 @@ pub use results::{Cost, CostRow, FlashFacts, Kernel, KernelCell, KernelRow, Meas
 pub use samples::{Effort, Spread};
 pub use scratch::Device;
 pub use ticker::{Step, Tell};
+pub use sys::thread_cpu_ns;
 pub use topology::{Cluster, CoreKind, Topology};
 
 use disturbance::Watch;
