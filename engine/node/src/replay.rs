@@ -171,8 +171,11 @@ impl ReplayTask {
     /// Whether the system has the memory that this takes: asking it for more would end the process.
     fn room_for(&self, keys: u32, kinds: &[PolicyKind]) -> Result<(), Failure> {
         let requests = self.trace.len() as u64;
-        let foreseen = if kinds.contains(&PolicyKind::Belady) { requests } else { 0 };
-        let tables = PolicyKind::most_bookkeeping_bytes(u64::from(keys), foreseen);
+        let tables = kinds
+            .iter()
+            .map(|kind| kind.most_bookkeeping_bytes(u64::from(keys), requests))
+            .max();
+        let tables = tables.unwrap_or(0);
         let rows = (kinds.len() * self.slots.len()) as u64;
         let noted = if self.outcomes { requests.saturating_mul(rows + 1) } else { 0 };
         let needed = tables.saturating_add(noted);

@@ -14,7 +14,6 @@ compile_error!("the neuron cache maps memory with the constants of Linux and And
 mod answers;
 mod error;
 mod kind;
-mod links;
 mod memory;
 mod miss_curve;
 mod policies;
@@ -24,6 +23,7 @@ mod replay;
 mod segment;
 mod segmented;
 mod use_log;
+mod use_logs;
 
 pub use answers::{Lookup, Reserve, SegmentCounts, Slot};
 pub use error::CacheError;

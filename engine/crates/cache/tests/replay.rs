@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use cache::{CacheError, END_TOKEN, Outcome, PolicyKind, Replayed, Setting, replay, replay_kind, replay_told};
 use slow::decide_slow;
 use support::Random;
-use support::situation::situations;
+use support::situation::{Situation, situations};
 
 #[test]
 fn a_replay_that_is_told_notes_what_stepping_through_finds() {
@@ -43,6 +43,23 @@ fn a_replay_that_is_told_notes_what_stepping_through_finds() {
                 replay_told(kind, &setting, &situation.steps, None, &mut |_| ControlFlow::Continue(())).unwrap()
             );
             assert_eq!((heard.first(), heard.last()), (Some(&0), Some(&situation.steps.len())));
+        }
+    }
+}
+
+/// Long enough that the logs of LRU, ARC and LFU are tidied many times.
+#[test]
+fn a_long_text_is_decided_as_the_slow_twins_decide_it() {
+    let mut random = Random::new(10);
+    for (keys, slots) in [(240, 30), (240, 100), (60, 59)] {
+        let situation = Situation::random("long", &mut random, keys, slots, 900, 1);
+        assert!(situation.steps.len() > 8000, "{} steps", situation.steps.len());
+        for kind in PolicyKind::ALL {
+            let mut policy = kind.build(&situation.setting()).unwrap();
+            assert!(
+                situation.decide(&mut *policy) == decide_slow(kind, &situation),
+                "{kind}, {keys} keys, {slots} slots"
+            );
         }
     }
 }
@@ -138,7 +155,7 @@ fn no_policy_keeps_more_than_is_said() {
                 replay(&mut *policy, keys, &trace).unwrap();
                 let (is, most) = (
                     policy.bookkeeping_bytes(slots) as u64,
-                    PolicyKind::most_bookkeeping_bytes(keys.into(), trace.len() as u64),
+                    kind.most_bookkeeping_bytes(keys.into(), trace.len() as u64),
                 );
                 assert!(is <= most, "{kind}, {keys} keys, {slots} slots: {is} of {most}");
             }
