@@ -6,7 +6,7 @@ import { E, type Either } from "../sim/base/fp.js";
 import { unsupported, type AppError } from "../sim/base/errors.js";
 
 /** Of what crosses the border; the module says its own. */
-const VERSION = 5;
+const VERSION = 6;
 
 export interface Part { readonly part: string; readonly bytes: number }
 
@@ -34,6 +34,7 @@ export interface Binding {
   readonly bench: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly perplexity: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly record: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
+  readonly replay: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly probe: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly synth: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;
   readonly verify: (request: unknown, cancel: Cancel, steps: (step: unknown) => void) => Promise<Outcome<unknown>>;

@@ -15,7 +15,7 @@ const say = (line) => process.stderr.write(`${line}\n`);
 
 const present = spawnSync("cargo", ["--version"], { stdio: "ignore" });
 if (present.error !== undefined || present.status !== 0) {
-  say("native engine not built, so neuronlab synth, pack, generate, bench, record, train-predictor, probe, validate and perplexity do not run: install Rust (https://rustup.rs), then npm run build:engine");
+  say("native engine not built, so neuronlab synth, pack, generate, bench, record, replay, train-predictor, probe, validate and perplexity do not run: install Rust (https://rustup.rs), then npm run build:engine");
   process.exit(0);
 }
 

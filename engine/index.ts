@@ -8,6 +8,7 @@ import { pack, type Pack } from "./pack.js";
 import { probe, type Probe } from "./probe.js";
 import { perplexity, type Perplexity } from "./perplexity.js";
 import { record, type Recorder } from "./record.js";
+import { replay, type Replay } from "./replay.js";
 import { trainPredictor, type TrainPredictor } from "./train-predictor.js";
 import { synth, verify, type Synth, type Verify } from "./synth.js";
 
@@ -20,6 +21,7 @@ export { ARRANGEMENTS, DOWN_FORMS, type PackReport, type PackRequest, type PackS
 export { DEPTHS, PROBE_PARTS, type ProbeReport, type ProbeRequest, type ProbeStep } from "./probe.js";
 export type { PerplexityReport, PerplexityRequest, PerplexityStep } from "./perplexity.js";
 export type { RecordReport, RecordRequest } from "./record.js";
+export { END_TOKEN, OUTCOMES, REPLAY_POLICIES, type ReplayReport, type ReplayRequest, type ReplayRow, type ReplayStep } from "./replay.js";
 export { HIDDENS, PREDICTOR_WEIGHTS, type PredictorShares, type TrainReport, type TrainRequest, type TrainStep } from "./train-predictor.js";
 export { ACTIVATIONS, ARCHITECTURES, WEIGHTS, type PlantedRow, type SynthReport, type SynthRequest, type SynthStep, type VerifyReport, type VerifyRequest } from "./synth.js";
 
@@ -31,8 +33,9 @@ export interface Engine {
   readonly probe: Probe;
   readonly perplexity: Perplexity;
   readonly record: Recorder;
+  readonly replay: Replay;
   readonly synth: Synth;
   readonly verify: Verify;
 }
 
-export const engine: Engine = { pack, trainPredictor, generate, bench, perplexity, probe, record, synth, verify };
+export const engine: Engine = { pack, trainPredictor, generate, bench, perplexity, probe, record, replay, synth, verify };

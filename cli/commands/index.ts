@@ -12,6 +12,7 @@ import { packCommand } from "./pack.js";
 import { probeCommand } from "./probe.js";
 import { perplexityCommand } from "./perplexity.js";
 import { recordCommand } from "./record.js";
+import { replayCommand } from "./replay.js";
 import { reproduceCommand } from "./reproduce.js";
 import { resultsCommand } from "./results.js";
 import { simulateCommand } from "./simulate.js";
@@ -26,4 +27,4 @@ import { validateCommand } from "./validate.js";
 import { viewCommand } from "./view.js";
 import { workerCommand } from "./worker.js";
 
-export const commands: ReadonlyArray<Command> = [tourCommand, simulateCommand, reproduceCommand, tuneCommand, sweepCommand, workerCommand, resultsCommand, calibrateCommand, claimsCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, perplexityCommand, importCommand, recordCommand, probeCommand, validateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, viewCommand, doctorCommand];
+export const commands: ReadonlyArray<Command> = [tourCommand, simulateCommand, reproduceCommand, tuneCommand, sweepCommand, workerCommand, resultsCommand, calibrateCommand, claimsCommand, synthCommand, packCommand, trainPredictorCommand, generateCommand, benchCommand, perplexityCommand, importCommand, recordCommand, replayCommand, probeCommand, validateCommand, devicesCommand, modelsCommand, systemsCommand, traceCommand, viewCommand, doctorCommand];

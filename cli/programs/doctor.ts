@@ -21,7 +21,7 @@ export const findings = (host: HostFacts): ReadonlyArray<Finding> => [
   { check: "memory", found: `${showBytes(host.memoryBytes)}, ${showBytes(host.freeMemoryBytes)} free`, ok: host.freeMemoryBytes >= 1e9, enables: "1GB free: reproduce with several workers" },
   { check: "disk", found: host.freeDiskBytes === null ? "unknown" : `${showBytes(host.freeDiskBytes)} free`, ok: host.freeDiskBytes !== null && host.freeDiskBytes >= 1e9, enables: "1GB free: results and timelines" },
   { check: "results/", found: host.resultsWritable ? "writable" : "not writable", ok: host.resultsWritable, enables: "reproduce without --out" },
-  { check: "native engine", found: host.nativeEngine ?? "not built", ok: host.nativeEngine !== null, enables: "synth, pack, generate, bench, record, train-predictor, probe, validate, perplexity and three steps of tour (npm run build:engine); simulation does not need it" },
+  { check: "native engine", found: host.nativeEngine ?? "not built", ok: host.nativeEngine !== null, enables: "synth, pack, generate, bench, record, replay, train-predictor, probe, validate, perplexity and three steps of tour (npm run build:engine); simulation does not need it" },
   { check: "cargo", found: host.cargo ?? "missing", ok: host.cargo !== null, enables: "building the engine's kernels" },
   { check: "SimPy", found: host.simpy ?? "missing", ok: host.simpy !== null, enables: "npm run bench against SimPy (pip install simpy)" },
   { check: "ns-3", found: host.ns3 ?? "missing", ok: host.ns3 !== null, enables: "npm run bench against ns-3 (apt install libns3-dev)" },

@@ -4,6 +4,7 @@ import { benchInference } from "./inference.js";
 import { benchKernel } from "./kernel.js";
 import { benchKernels } from "./kernels.js";
 import { benchNeurons } from "./neurons.js";
+import { benchReplay } from "./replay.js";
 import { benchSweep } from "./sweep.js";
 import { widenInlining } from "../../cli/node/inlining.js";
 
@@ -33,6 +34,7 @@ const benches: ReadonlyArray<Bench> = [
   { name: "neurons", run: printed(benchNeurons) },
   { name: "inference", run: printed(benchInference) },
   { name: "kernels", run: benchKernels },
+  { name: "replay", run: benchReplay },
   { name: "sweep", run: benchSweep },
 ];
 

@@ -9,7 +9,7 @@ describe("doctor", () => {
   it("says what is missing and what it would enable, changes nothing and exits 0", async () => {
     const f = fake();
     expect(await execute(doctorProgram(commandNamed("doctor"))(given({})), f.capabilities)).toBe(0);
-    expect(f.stdout()).toMatch(/\nnative engine +-- +not built +synth, pack, generate, bench, record, train-predictor, probe, validate, perplexity and three steps of tour \(npm run build:engine\); simulation does not need it\n/);
+    expect(f.stdout()).toMatch(/\nnative engine +-- +not built +synth, pack, generate, bench, record, replay, train-predictor, probe, validate, perplexity and three steps of tour \(npm run build:engine\); simulation does not need it\n/);
     expect(f.stdout()).toMatch(/\nSimPy +-- +missing +npm run bench against SimPy/);
     expect(f.stdout()).toMatch(/\nSlurm +-- +missing +sweep --executor slurm: submitting;/);
     expect(f.stdout()).toMatch(/\nBullMQ +ok +BullMQ 6\.7\.0 +sweep --executor bullmq and worker/);

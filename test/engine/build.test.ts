@@ -22,7 +22,7 @@ const build = (cargo: string | null): Promise<{ readonly code: number; readonly 
 
 describe.skipIf(process.platform === "win32")("the build of the native module", () => {
   it("without Cargo says in one line what does not work and what to install, and succeeds", async () => {
-    expect(await build(null)).toEqual({ code: 0, stderr: "native engine not built, so neuronlab synth, pack, generate, bench, record, train-predictor, probe, validate and perplexity do not run: install Rust (https://rustup.rs), then npm run build:engine\n" });
+    expect(await build(null)).toEqual({ code: 0, stderr: "native engine not built, so neuronlab synth, pack, generate, bench, record, replay, train-predictor, probe, validate and perplexity do not run: install Rust (https://rustup.rs), then npm run build:engine\n" });
   });
 
   it("fails as Cargo fails, with Cargo's own text", async () => {

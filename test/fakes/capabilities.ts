@@ -173,6 +173,7 @@ export const fake = (options: { readonly files?: Readonly<Record<string, string>
         bench: notBuilt,
         probe: notBuilt,
         perplexity: notBuilt,
+        replay: notBuilt,
         record: notBuilt,
         synth: notBuilt,
         verify: notBuilt,

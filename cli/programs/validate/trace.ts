@@ -13,6 +13,7 @@ import type { ValidationReport } from "../../../experiments/validate/words.js";
 import { absent, argument, inputFile, nameOrFile, optional, outputFolder, readWords, shared, switchedOn, workers } from "../../args.js";
 import type { Command, Words } from "../../command.js";
 import { gather, inFormat, type Answer, type Capabilities, type OutputFile, type Program } from "../../program.js";
+import { shippedTrace, TRACE_ENDING } from "../models/shipped-trace.js";
 import { knownNames, loadDevice, loadModel, loadSystem, type Names } from "../load.js";
 
 /** Whose curve is laid beside, and whose predictions are tried with other statistics. */
@@ -32,19 +33,14 @@ const fieldsWith = (names: Names) => ({
 
 type Args = Exact<ReturnType<typeof fieldsWith>>;
 
-const ENDING = ".trace";
-
 /** A trace and, of the same name beside it, the model that `record --spec` wrote. */
 interface Recording { readonly trace: ActivationTrace; readonly bytes: Uint8Array; readonly model: ModelSpec }
 
 /** The one that comes along where none is named. */
 const traceFile = (named: string | null): Program<string> =>
   named !== null
-    ? RTE.fromEither(named.endsWith(ENDING) ? E.right(named) : E.left(badInput("neuronlab validate trace", [{ path: "FILE", message: `should be an activation trace (${ENDING}), got ${named}` }])))
-    : ({ shippedModels }) => pipe(
-      shippedModels,
-      TE.chainEitherK(([first]) => (first === undefined ? E.left(badInput("neuronlab validate trace", [{ path: "FILE", message: "no model came along; name an activation trace as neuronlab record writes it" }])) : E.right(first.replace(/\.gguf$/, ENDING)))),
-    );
+    ? RTE.fromEither(named.endsWith(TRACE_ENDING) ? E.right(named) : E.left(badInput("neuronlab validate trace", [{ path: "FILE", message: `should be an activation trace (${TRACE_ENDING}), got ${named}` }])))
+    : shippedTrace("neuronlab validate trace");
 
 const SHAPE = ["layers", "ffn"] as const;
 

@@ -18,6 +18,7 @@ mod perplexity;
 mod planned;
 mod probe;
 mod record;
+mod replay;
 mod request;
 mod shape;
 mod spent;
@@ -38,7 +39,7 @@ pub struct About {
 }
 
 /// Raised with every change of what crosses the border.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// What this module is.
 #[napi]

@@ -61,7 +61,7 @@ const limits = /"v[12]"/.test((await run(checkout, "node engine/rivals/llama.cpp
 
 /** Why this machine cannot run it; null where it can. */
 const lacks = (line: string): string | null => {
-  if (!engine && /neuronlab (?:synth|pack|train-predictor|generate|bench|perplexity|record|probe|validate host)\b/.test(line)) return "the engine is not built here (needs Rust)";
+  if (!engine && /neuronlab (?:synth|pack|train-predictor|generate|bench|perplexity|record|replay|probe|validate host)\b/.test(line)) return "the engine is not built here (needs Rust)";
   if (/neuronlab view/.test(line) && !existsSync(join(root, "dist/site/phone.html"))) return "the pages are not built here (npm run site)";
   if (/--vs llama\.cpp/.test(line) && !rival) return "llama.cpp is not built here (node engine/rivals/llama.cpp/build.mjs)";
   if (/--vs llama\.cpp.*--memory/.test(line) && !limits) return "this system cannot set a limit of memory";

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
-use cache::{Lookup, MissCurve, PolicyKind, Replayed, SegmentShape, SegmentedCache, Setting, Shape, replay_kind};
+use cache::{Lookup, MissCurve, PolicyKind, Replayed, Reserve, SegmentShape, SegmentedCache, Setting, Shape, replay_kind};
 
 const SKEW: f64 = 0.9;
 const ROUNDS: usize = 5;
@@ -110,8 +110,11 @@ fn through_a_segment(kind: PolicyKind, setting: &Setting<'_>, trace: &[u32]) -> 
     for batch in trace.chunks(1024) {
         segment.lookup_all(batch, &mut found).expect("keys of the trace are in range");
         for (&id, found) in batch.iter().zip(&found) {
-            if matches!(found, Lookup::Miss) && !segment.is_resident(id) {
-                segment.reserve(id).expect("absent");
+            // Policies that keep a choice of their own decline others.
+            if matches!(found, Lookup::Miss)
+                && !segment.is_resident(id)
+                && let Reserve::Slot { .. } = segment.reserve(id).expect("absent")
+            {
                 segment.commit(id).expect("loading");
             }
         }

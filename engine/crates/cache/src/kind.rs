@@ -80,6 +80,22 @@ impl PolicyKind {
         )
     }
 
+    /// Bytes that this policy's tables never exceed for keys below `keys` and a trace of `requests`, however many slots it has: for those who
+    /// ask first whether there is room.
+    pub fn most_bookkeeping_bytes(self, keys: u64, requests: u64) -> u64 {
+        // S3-FIFO has the most for a key: two queues of four bytes, the ghosts' log of 16, a byte; ARC and LFU have 24.
+        const OF_A_KEY: u64 = 32;
+        const AT_ALL: u64 = 1 << 17;
+        let more = match self {
+            // For each request itself, the rank of its next use, and a bit.
+            PolicyKind::Belady => 9 * requests,
+            // Buckets: things with k different counts were asked for k(k+1)/2 times at least.
+            PolicyKind::Lfu => 256 * (2 * requests).isqrt(),
+            _ => 0,
+        };
+        OF_A_KEY * keys + more + AT_ALL
+    }
+
     /// A policy with nothing resident. Errors where the setting lacks what this policy reads.
     pub fn build(self, setting: &Setting<'_>) -> Result<Box<dyn Policy>, CacheError> {
         self.with(setting, Boxed)
@@ -94,8 +110,8 @@ impl PolicyKind {
             window_tokens,
             future,
         } = *setting;
-        // Links use the largest numbers as marks, and closing entries behind the keys.
-        const MOST_KEYS: usize = (1 << 31) - 1;
+        // Logs of uses have up to twice as many entries as keys, and some more, numbered with 32 bits; ranks have a bit for a mark.
+        const MOST_KEYS: usize = (1 << 31) - (1 << 12);
         if keys as usize > MOST_KEYS {
             return Err(CacheError::TooManyKeys {
                 keys: keys as usize,

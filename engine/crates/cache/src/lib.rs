@@ -14,7 +14,6 @@ compile_error!("the neuron cache maps memory with the constants of Linux and And
 mod answers;
 mod error;
 mod kind;
-mod links;
 mod memory;
 mod miss_curve;
 mod policies;
@@ -24,6 +23,7 @@ mod replay;
 mod segment;
 mod segmented;
 mod use_log;
+mod use_logs;
 
 pub use answers::{Lookup, Reserve, SegmentCounts, Slot};
 pub use error::CacheError;
@@ -31,7 +31,7 @@ pub use kind::{PolicyKind, Setting};
 pub use memory::{PAGE_BYTES, return_freed_memory};
 pub use miss_curve::MissCurve;
 pub use policies::{Arc, Belady, Clock, Lfu, Lru, S3Fifo, Sieve, StaticHot, Window};
-pub use policy::{Admission, END_TOKEN, Held, Holding, Policy};
-pub use replay::{Replayed, replay, replay_kind};
+pub use policy::{Admission, END_TOKEN, Held, Holding, Outcome, Policy};
+pub use replay::{Replayed, replay, replay_kind, replay_told};
 pub use segment::Segment;
 pub use segmented::{FixedBlock, SegmentShape, SegmentedCache, Shape};

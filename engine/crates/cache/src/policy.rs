@@ -25,6 +25,18 @@ pub enum Admission {
     NoRoom,
 }
 
+/// What became of one place of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Outcome {
+    /// The thing was not there.
+    Miss = 0,
+    /// The thing was there.
+    Hit = 1,
+    /// No request: a token ended.
+    EndToken = 2,
+}
+
 /// Who knows which residents must stay.
 pub trait Holding {
     /// Whether `key` must stay.
@@ -112,23 +124,15 @@ pub trait Policy: Send + Sync {
     ///
     /// A method with a body, so that the loop is compiled for each policy and no call in it goes through a table.
     fn replay(&mut self, trace: &[u32]) -> Replayed {
-        let mut counts = Replayed::default();
-        for (place, &key) in trace.iter().enumerate() {
-            // Keys past the end of the arrays (END_TOKEN) are ignored there.
-            self.prefetch_after(trace, place);
-            if key == END_TOKEN {
-                self.end_token(Held::NONE, &mut |_| counts.evictions += 1);
-            } else if self.request(key) {
-                counts.hits += 1;
-            } else {
-                counts.misses += 1;
-                match self.admit(key, Held::NONE) {
-                    Admission::Taken { evicted } => counts.evictions += u64::from(evicted.is_some()),
-                    Admission::Declined | Admission::NoRoom => counts.declined += 1,
-                }
+        walk(self, trace, |_, _| {})
+    }
+    /// The same, and what became of each place of the trace in `outcomes`, which is as long (what has no room there is not noted).
+    fn replay_noting(&mut self, trace: &[u32], outcomes: &mut [Outcome]) -> Replayed {
+        walk(self, trace, |place, outcome| {
+            if let Some(noted) = outcomes.get_mut(place) {
+                *noted = outcome;
             }
-        }
-        counts
+        })
     }
     /// Asks for what the keys behind `place` will read when their turn comes. Changes nothing.
     #[inline]
@@ -171,4 +175,29 @@ pub trait Policy: Send + Sync {
     fn prefetch_beyond(&self, key: u32) {
         let _ = key;
     }
+}
+
+/// Sends a trace through a policy, nothing held, and says what became of each place.
+#[inline(always)]
+fn walk<P: Policy + ?Sized>(policy: &mut P, trace: &[u32], mut note: impl FnMut(usize, Outcome)) -> Replayed {
+    let mut counts = Replayed::default();
+    for (place, &key) in trace.iter().enumerate() {
+        // Keys past the end of the arrays (END_TOKEN) are ignored there.
+        policy.prefetch_after(trace, place);
+        if key == END_TOKEN {
+            policy.end_token(Held::NONE, &mut |_| counts.evictions += 1);
+            note(place, Outcome::EndToken);
+        } else if policy.request(key) {
+            counts.hits += 1;
+            note(place, Outcome::Hit);
+        } else {
+            counts.misses += 1;
+            note(place, Outcome::Miss);
+            match policy.admit(key, Held::NONE) {
+                Admission::Taken { evicted } => counts.evictions += u64::from(evicted.is_some()),
+                Admission::Declined | Admission::NoRoom => counts.declined += 1,
+            }
+        }
+    }
+    counts
 }

@@ -8,29 +8,7 @@ use std::collections::BTreeSet;
 use cache::{Admission, CacheError, END_TOKEN, Held, MissCurve, Policy, PolicyKind, Setting, replay, replay_kind};
 use slow::decide_slow;
 use support::Random;
-use support::situation::Situation;
-
-fn situations(seed: u64, count: u32) -> impl Iterator<Item = Situation> {
-    let mut random = Random::new(seed);
-    (0..count).map(move |number| {
-        // Small ones meet every corner (no slot, one slot, all fit), larger ones fill ghosts and move targets.
-        let keys = if number % 3 == 0 {
-            60 + random.below(120)
-        } else {
-            1 + random.below(16)
-        };
-        let slots = random.below(if number % 2 == 0 { keys + 2 } else { keys / 3 + 2 });
-        let (tokens, drift) = (random.below(40), random.below(3));
-        Situation::random(
-            &format!("seed {seed}, number {number}"),
-            &mut random,
-            keys,
-            slots,
-            tokens,
-            drift,
-        )
-    })
-}
+use support::situation::situations;
 
 #[test]
 fn policies_decide_as_their_slow_twins() {

@@ -38,6 +38,7 @@ pub use profile::{Json, profile};
 pub use results::{Cost, CostRow, FlashFacts, Kernel, KernelCell, KernelRow, Measured, ReadCell, ReadRow};
 pub use samples::{Effort, Spread};
 pub use scratch::Device;
+pub use sys::thread_cpu_ns;
 pub use ticker::{Step, Tell};
 pub use topology::{Cluster, CoreKind, Topology};
 

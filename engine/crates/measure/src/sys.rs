@@ -51,6 +51,12 @@ pub fn process_cpu_ns() -> f64 {
     nanoseconds_of(CLOCK_PROCESS_CPUTIME_ID)
 }
 
+/// Nanoseconds that this thread has computed so far: what others ran in between does not count.
+pub fn thread_cpu_ns() -> f64 {
+    const CLOCK_THREAD_CPUTIME_ID: c_int = 3;
+    nanoseconds_of(CLOCK_THREAD_CPUTIME_ID)
+}
+
 /// How often the system took a core away from this process before it would have given it up.
 pub fn preemptions() -> u64 {
     const INVOLUNTARY: usize = 17;

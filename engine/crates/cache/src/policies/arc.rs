@@ -1,17 +1,16 @@
-use crate::links::Rings;
-use crate::memory::table;
 use crate::policy::{Admission, Held, Policy};
-use crate::prefetch::prefetch;
+use crate::use_logs::UseLogs;
 
 /// Seen once lately, and resident.
-const ONCE: usize = 0;
+const ONCE: u32 = 0;
 /// Seen at least twice lately, and resident.
-const OFTEN: usize = 1;
+const OFTEN: u32 = 1;
 /// Remembered after leaving `ONCE`.
-const ONCE_GHOST: usize = 2;
+const ONCE_GHOST: u32 = 2;
 /// Remembered after leaving `OFTEN`.
-const OFTEN_GHOST: usize = 3;
-const NOWHERE: u8 = 4;
+const OFTEN_GHOST: u32 = 3;
+/// Stale entries beside as many as good ones: enough that short lists are not swept all the time.
+const SLACK: usize = 1024;
 
 /// ARC (Megiddo and Modha, ARC: a self-tuning, low overhead replacement cache, FAST 2003, figure 4): two LRU lists of things
 /// seen once and often (the paper's T1 and T2), ghosts of both (B1 and B2), and a target size `p` for the first that moves towards the
@@ -21,8 +20,7 @@ const NOWHERE: u8 = 4;
 /// leaves its list, so that the target is an integer and equal wherever it is computed. With something held the oldest that is
 /// not held leaves, from the other list where the chosen one has none.
 pub struct Arc {
-    lists: Rings<4>,
-    at: Vec<u8>,
+    lists: UseLogs,
     slots: u32,
     /// The paper's p: how many of the residents should be things seen once.
     target: u32,
@@ -31,25 +29,17 @@ pub struct Arc {
 impl Arc {
     /// An empty cache of `slots` slots for keys below `keys`.
     pub fn new(keys: u32, slots: u32) -> Self {
-        let at = table(NOWHERE, keys as usize);
         Arc {
-            lists: Rings::new(keys),
-            at,
+            lists: UseLogs::new(keys, 4, SLACK),
             slots,
             target: 0,
         }
     }
 
-    fn shift(&mut self, from: usize, to: usize, key: u32) {
-        self.lists.shift(from, to, key);
-        self.at[key as usize] = to as u8;
-    }
-
     /// Forgets the oldest of a list altogether.
-    fn discard_oldest(&mut self, list: usize) {
-        if let Some(key) = self.lists.oldest(list) {
-            self.lists.remove(list, key);
-            self.at[key as usize] = NOWHERE;
+    fn discard_oldest(&mut self, list: u32) {
+        if let Some(key) = self.lists.oldest_where(list, |_| true, |_| {}) {
+            self.lists.remove(key);
         }
     }
 
@@ -62,24 +52,17 @@ impl Arc {
             OFTEN
         };
         [first, ONCE + OFTEN - first].into_iter().find_map(|list| {
-            let key = self.lists.oldest_where(list, |oldest| !held.holds(oldest))?;
-            self.shift(list, list + 2, key);
+            let key = self
+                .lists
+                .oldest_where(list, |oldest| !held.holds(oldest), |soon| held.prefetch(soon))?;
+            self.lists.put(list + 2, key);
             Some(key)
         })
     }
 
-    /// Asks for what the next evictions look at first.
-    fn prefetch_oldest(&self, held: Held<'_>) {
-        for oldest in (0..4).filter_map(|list| self.lists.oldest(list)) {
-            prefetch(&self.at, oldest as usize);
-            held.prefetch(oldest);
-            self.lists.prefetch_neighbours(oldest);
-        }
-    }
-
     fn ghosts_within_bounds(&mut self) {
         let slots = u64::from(self.slots);
-        let size = |lists: &Rings<4>, list| u64::from(lists.size(list));
+        let size = |lists: &UseLogs, list| u64::from(lists.size(list));
         while size(&self.lists, ONCE) + size(&self.lists, ONCE_GHOST) > slots {
             self.discard_oldest(ONCE_GHOST);
         }
@@ -102,18 +85,18 @@ impl Policy for Arc {
         self.lists.size(ONCE) + self.lists.size(OFTEN)
     }
 
+    #[inline]
     fn is_resident(&self, key: u32) -> bool {
-        self.at[key as usize] <= OFTEN as u8
+        self.lists.list_of(key).is_some_and(|list| list <= OFTEN)
     }
 
     #[inline]
     fn request(&mut self, key: u32) -> bool {
-        match usize::from(self.at[key as usize]) {
-            ONCE => self.shift(ONCE, OFTEN, key),
-            OFTEN => self.lists.touch(OFTEN, key),
-            _ => return false,
+        let here = self.is_resident(key);
+        if here {
+            self.lists.put(OFTEN, key);
         }
-        true
+        here
     }
 
     fn admit(&mut self, key: u32, held: Held<'_>) -> Admission {
@@ -122,17 +105,17 @@ impl Policy for Arc {
             return Admission::NoRoom;
         }
         let [once, once_ghosts, often_ghosts] = [ONCE, ONCE_GHOST, OFTEN_GHOST].map(|list| self.lists.size(list));
-        let was = usize::from(self.at[key as usize]);
+        let was = self.lists.list_of(key);
         let mut evicted = None;
         match was {
-            ONCE_GHOST => {
+            Some(ONCE_GHOST) => {
                 let step = (often_ghosts / once_ghosts).max(1);
                 self.target = self.target.saturating_add(step).min(self.slots);
                 if full {
                     evicted = self.replace(false, held);
                 }
             }
-            OFTEN_GHOST => {
+            Some(OFTEN_GHOST) => {
                 let step = (once_ghosts / often_ghosts).max(1);
                 self.target = self.target.saturating_sub(step);
                 if full {
@@ -141,10 +124,11 @@ impl Policy for Arc {
             }
             _ if once == self.slots => {
                 // Only things seen once, as many as fit: the oldest leaves without becoming a ghost.
-                evicted = self.lists.oldest_where(ONCE, |oldest| !held.holds(oldest));
+                evicted = self
+                    .lists
+                    .oldest_where(ONCE, |oldest| !held.holds(oldest), |soon| held.prefetch(soon));
                 if let Some(oldest) = evicted {
-                    self.lists.remove(ONCE, oldest);
-                    self.at[oldest as usize] = NOWHERE;
+                    self.lists.remove(oldest);
                 }
             }
             _ => {
@@ -159,19 +143,12 @@ impl Policy for Arc {
                 }
             }
         }
-        if was == usize::from(NOWHERE) {
-            self.lists.add(ONCE, key);
-            self.at[key as usize] = ONCE as u8;
-        } else {
-            self.shift(was, OFTEN, key);
-        }
-        self.prefetch_oldest(held);
+        self.lists.put(if was.is_none() { ONCE } else { OFTEN }, key);
         Admission::Taken { evicted }
     }
 
     fn forget(&mut self, key: u32) {
-        self.lists.remove(usize::from(self.at[key as usize]), key);
-        self.at[key as usize] = NOWHERE;
+        self.lists.remove(key);
     }
 
     fn resize(&mut self, slots: u32, dropped: &mut dyn FnMut(u32)) {
@@ -184,18 +161,12 @@ impl Policy for Arc {
         self.ghosts_within_bounds();
     }
 
-    fn bookkeeping_bytes(&self, _slots: u32) -> usize {
-        self.lists.bytes() + self.at.len()
+    fn bookkeeping_bytes(&self, slots: u32) -> usize {
+        self.lists.most_bytes(2 * u64::from(slots))
     }
 
     #[inline]
     fn prefetch(&self, key: u32) {
-        prefetch(&self.at, key as usize);
         self.lists.prefetch(key);
-    }
-
-    #[inline]
-    fn prefetch_around(&self, key: u32) {
-        self.lists.prefetch_neighbours(key);
     }
 }

@@ -152,3 +152,25 @@ impl Situation {
         )
     }
 }
+
+/// Many of them: small ones meet every corner (no slot, one slot, all fit), larger ones fill ghosts and move targets.
+pub fn situations(seed: u64, count: u32) -> impl Iterator<Item = Situation> {
+    let mut random = Random::new(seed);
+    (0..count).map(move |number| {
+        let keys = if number % 3 == 0 {
+            60 + random.below(120)
+        } else {
+            1 + random.below(16)
+        };
+        let slots = random.below(if number % 2 == 0 { keys + 2 } else { keys / 3 + 2 });
+        let (tokens, drift) = (random.below(40), random.below(3));
+        Situation::random(
+            &format!("seed {seed}, number {number}"),
+            &mut random,
+            keys,
+            slots,
+            tokens,
+            drift,
+        )
+    })
+}
