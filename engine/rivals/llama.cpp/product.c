@@ -33,7 +33,7 @@
 #include "ggml-cpu.h"
 #include "ggml.h"
 
-enum { PATTERNS = 64, PLACES = 64, MOST_COPIES = 64, MOST_BUFFERS = 8, TRIES = 3, HUGE_PAGE = 2 << 20, ACTIVATIONS_SEED = 5 };
+enum { BLOCK = 32, PATTERNS = 64, PLACES = 64, MOST_COPIES = 1024, MOST_BUFFERS = 8, TRIES = 3, HUGE_PAGE = 2 << 20, ACTIVATIONS_SEED = 5 };
 
 /*
  * Of |row| |x| / sqrt(columns), the size that a product of such numbers has. Rounding activations to eight bits makes an error of 0.0039 of it
@@ -109,7 +109,7 @@ static int read_request(int argc, char ** argv, struct request * request) {
     if (request->format_name == NULL || request->rows == 0 || request->columns == 0 || request->tokens == 0 || request->bytes == 0 || request->threads == 0) {
         return wrong("missing option", "--format, --rows, --columns, --tokens, --bytes and --threads are needed");
     }
-    if (request->columns % 32 != 0) return wrong("--columns", "a multiple of 32 is needed");
+    if (request->columns % BLOCK != 0) return wrong("--columns", "a multiple of 32 is needed");
     return 0;
 }
 
@@ -124,13 +124,33 @@ static void fill(float * values, int64_t count, uint64_t seed) {
     }
 }
 
+/*
+ * A row as the engine quantises it (engine/crates/neuron/src/format.rs). In Q4_0 and F16 that is what ggml does; codes of Q8_0 are
+ * made with the scale as it is stored, in F16, where ggml takes the one before rounding.
+ */
+static void quantise(const struct request * request, const float * values, uint8_t * row) {
+    if (request->format != GGML_TYPE_Q8_0) {
+        ggml_quantize_chunk(request->format, values, row, 0, 1, request->columns, NULL);
+        return;
+    }
+    for (int64_t first = 0; first < request->columns; first += BLOCK) {
+        float greatest = 0;
+        for (int i = 0; i < BLOCK; i++) greatest = fmaxf(greatest, fabsf(values[first + i]));
+        const ggml_fp16_t half = ggml_fp32_to_fp16(greatest / 127.0f);
+        const float scale = ggml_fp16_to_fp32(half), inverse = scale > 0 ? 1.0f / scale : 0;
+        memcpy(row, &half, sizeof half);
+        row += sizeof half;
+        for (int i = 0; i < BLOCK; i++) *row++ = (uint8_t) (int8_t) rintf(fminf(fmaxf(values[first + i] * inverse, -127.0f), 127.0f));
+    }
+}
+
 /* The matrix, row after row: 64 different rows that repeat. */
 static uint8_t * make_weights(const struct request * request, size_t row_bytes) {
     uint8_t * patterns = checked(malloc(PATTERNS * row_bytes));
     float * values = checked(malloc(sizeof(float) * (size_t) request->columns));
     for (int i = 0; i < PATTERNS; i++) {
         fill(values, request->columns, (uint64_t) i + 1);
-        ggml_quantize_chunk(request->format, values, patterns + (size_t) i * row_bytes, 0, 1, request->columns, NULL);
+        quantise(request, values, patterns + (size_t) i * row_bytes);
     }
     uint8_t * weights = checked(malloc((size_t) request->rows * row_bytes));
     for (int64_t row = 0; row < request->rows; row++) memcpy(weights + (size_t) row * row_bytes, patterns + (size_t) (row % PATTERNS) * row_bytes, row_bytes);
@@ -223,7 +243,7 @@ static bool can_multiply(ggml_backend_dev_t device, ggml_backend_buffer_type_t t
 static struct side load(ggml_backend_buffer_type_t type, const struct request * request, const uint8_t * weights, size_t bytes, const struct machine * machine) {
     struct side side = { .name = ggml_backend_buft_name(type), .context = new_context(), .seconds = INFINITY };
     side.copies = (int) ((request->bytes + (int64_t) bytes - 1) / (int64_t) bytes);
-    if (side.copies > MOST_COPIES) fail("--bytes: more than 64 copies of the weights; give fewer bytes, or larger weights");
+    if (side.copies > MOST_COPIES) fail("--bytes: more than 1024 copies of the weights; give fewer bytes, or larger weights");
     struct ggml_tensor * copies[MOST_COPIES];
     for (int i = 0; i < side.copies; i++) copies[i] = ggml_new_tensor_2d(side.context, request->format, request->columns, request->rows);
     side.buffer = checked(ggml_backend_alloc_ctx_tensors_from_buft(side.context, type));
