@@ -59,20 +59,20 @@ const measure = async (programs: { readonly ours: string; readonly theirs: strin
 
 const rate = ({ best, median }: Figures["ours"]): string => `${best.toFixed(0).padStart(5)} (${median.toFixed(0)})`.padEnd(13);
 
-const line = (cell: Cell, { figures: { ours: mine, theirs: other, ratio, least, greatest }, buffer }: Measured): string =>
-  `  ${cell.format.padEnd(6)}${`${cell.rows} x ${cell.columns}`.padEnd(14)}${String(cell.threads).padStart(7)}  ${rate(mine)}${rate(other)}${ratio.toFixed(2).padStart(5)} (${least.toFixed(2)} to ${greatest.toFixed(2)})  ${buffer}`;
+const line = (cell: Cell, { figures: { ours: mine, theirs: other, ratio, least, greatest, processor }, buffer }: Measured): string =>
+  `  ${cell.format.padEnd(6)}${`${cell.rows} x ${cell.columns}`.padEnd(14)}${String(cell.threads).padStart(7)}  ${rate(mine)}${rate(other)}${ratio.toFixed(2).padStart(5)} ${`(${least.toFixed(2)} to ${greatest.toFixed(2)})`.padEnd(16)}${(processor?.toFixed(2) ?? "").padEnd(11)}${buffer}`;
 
 const nameOf = ({ format, rows, columns, threads }: Cell): string => `${format}, ${rows} x ${columns}, ${threads} ${threads === 1 ? "thread" : "threads"}`;
 
 const all = async (program: string, rival: Rival, cells: ReadonlyArray<Cell>, turns: number): Promise<void> => {
-  console.log(`  GOP/s, best (median) of ${turns} turns each at ${cells[0]!.tokens} rows of activations; ratio: ours over llama.cpp ${rival.version}'s, median (least to greatest) of the pairs`);
+  console.log(`  GOP/s, best (median) of ${turns} turns each at ${cells[0]!.tokens} rows of activations; ratio: ours over llama.cpp ${rival.version}'s, median (least to greatest) of the pairs; processor: that of processor time`);
   console.log(`  waiting for a processor before it began: ${loadavg()[0]!.toFixed(1)} of others (mean of a minute)`);
   const ratios: Array<{ readonly cell: Cell; readonly ratio: number }> = [];
   for (const cell of cells) {
     const measured = await measure({ ours: program, theirs: rival.program }, cell, turns);
     if (ratios.length === 0) {
       console.log(`  kernels: ours ${measured.kernels}; llama.cpp compiled with ${measured.features.join(" ")}`);
-      console.log("\n  format weights      threads   ours         llama.cpp    ratio                 its weights lie in");
+      console.log("\n  format weights      threads   ours         llama.cpp    ratio                 processor  its weights lie in");
     }
     console.log(line(cell, measured));
     ratios.push({ cell, ratio: measured.figures.ratio });

@@ -9,7 +9,8 @@
  * stdin          one line for each turn; its end ends the program
  * stdout         first one JSON object: tried ({name, seconds} of each buffer type that can do it, where there are several), buffer (the
  *                fastest, which takes the turns), copies, features (what ggml's kernels were compiled with), truths and values (of 64
- *                places of the product); then one {"seconds": S} for each turn
+ *                places of the product); then one {"seconds": S, "processor": S} for each turn, by the clock and
+ *                of processors
  *
  * A turn is ggml_backend_graph_compute of one ggml_mul_mat: F32 activations rounded to what the kernel multiplies, and the product.
  * Threads are ggml's own and spin as long as it lets them; between turns they sleep, so that they cost the other program
@@ -264,19 +265,24 @@ static void unload(struct side * side) {
     ggml_free(side->context);
 }
 
-static double now(void) {
+static double now(clockid_t clock) {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return (double) time.tv_sec + (double) time.tv_nsec * 1e-9;
 }
 
-static double turn(const struct machine * machine, const struct side * side, int64_t number) {
+/* Seconds by the clock, and those that the threads had processors. */
+struct taken {
+    double seconds, processor;
+};
+
+static struct taken turn(const struct machine * machine, const struct side * side, int64_t number) {
     ggml_threadpool_resume(machine->threads);
-    const double start = now();
+    const struct taken start = { now(CLOCK_MONOTONIC), now(CLOCK_PROCESS_CPUTIME_ID) };
     if (ggml_backend_graph_compute(machine->backend, side->graphs[number % side->copies]) != GGML_STATUS_SUCCESS) fail("ggml cannot compute the product");
-    const double took = now() - start;
+    const struct taken taken = { now(CLOCK_MONOTONIC) - start.seconds, now(CLOCK_PROCESS_CPUTIME_ID) - start.processor };
     ggml_threadpool_pause(machine->threads);
-    return took;
+    return taken;
 }
 
 /* The buffer types that this processor can multiply from: those that llama.cpp asks for first, and the plain one. */
@@ -358,7 +364,7 @@ int main(int argc, char ** argv) {
             best = side;
             break;
         }
-        for (int j = 0; j < TRIES; j++) side.seconds = fmin(side.seconds, turn(&machine, &side, 1 + j));
+        for (int j = 0; j < TRIES; j++) side.seconds = fmin(side.seconds, turn(&machine, &side, 1 + j).seconds);
         printf("%s{\"name\":\"%s\",\"seconds\":%.6f}", i ? "," : "", side.name, side.seconds);
         struct side * worse = side.seconds < best.seconds ? &best : &side;
         if (worse->context != NULL) unload(worse);
@@ -375,7 +381,8 @@ int main(int argc, char ** argv) {
 
     char line[64];
     for (int64_t number = 1; fgets(line, sizeof line, stdin) != NULL; number++) {
-        printf("{\"seconds\":%.6f}\n", turn(&machine, &best, number));
+        const struct taken taken = turn(&machine, &best, number);
+        printf("{\"seconds\":%.6f,\"processor\":%.6f}\n", taken.seconds, taken.processor);
         fflush(stdout);
     }
     check(&request, out, places);

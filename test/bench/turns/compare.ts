@@ -2,6 +2,7 @@
 import { median } from "../../../experiments/median-interval.js";
 import { exactly, list, number, text, type TypeOf } from "../../../sim/base/decode.js";
 import type { Cell } from "./asked.js";
+import type { Taken } from "./partner.js";
 
 const places = list(number(-Number.MAX_VALUE, Number.MAX_VALUE), 1);
 const count = number(1, Number.MAX_SAFE_INTEGER, true);
@@ -26,8 +27,7 @@ export const different = (one: Ours, other: Theirs): string | null => {
   return at < 0 ? null : `place ${at} of the product is ${one.truths[at]} here and ${other.truths[at]} there: they do not multiply the same numbers`;
 };
 
-/** Seconds of a pair of turns. */
-export interface Pair { readonly ours: number; readonly theirs: number }
+export interface Pair { readonly ours: Taken; readonly theirs: Taken }
 
 /** GOP/s; a weight times an activation, added, is two operations. */
 interface Rate { readonly best: number; readonly median: number }
@@ -39,14 +39,23 @@ export interface Figures {
   readonly ratio: number;
   readonly least: number;
   readonly greatest: number;
+  /**
+   * The median in processor time, which others on the machine disturb less. Of one thread only, null of more: theirs spin while they wait for each
+   * other, and so do ours for a while.
+   */
+  readonly processor: number | null;
 }
 
 const GIGA = 1e9;
 
 /** Of one pair or more. Whatever slows the machine for a while slows both of a pair. */
-export const figures = ({ rows, columns, tokens }: Cell, pairs: ReadonlyArray<Pair>): Figures => {
+export const figures = ({ rows, columns, tokens, threads }: Cell, pairs: ReadonlyArray<Pair>): Figures => {
   const operations = 2 * rows * columns * tokens;
-  const rate = (seconds: ReadonlyArray<number>): Rate => ({ best: operations / Math.min(...seconds) / GIGA, median: operations / median(seconds) / GIGA });
-  const ratios = pairs.map((pair) => pair.theirs / pair.ours);
-  return { ours: rate(pairs.map((pair) => pair.ours)), theirs: rate(pairs.map((pair) => pair.theirs)), ratio: median(ratios), least: Math.min(...ratios), greatest: Math.max(...ratios) };
+  const rate = (side: "ours" | "theirs"): Rate => {
+    const seconds = pairs.map((pair) => pair[side].seconds);
+    return { best: operations / Math.min(...seconds) / GIGA, median: operations / median(seconds) / GIGA };
+  };
+  const ratios = (clock: keyof Taken): ReadonlyArray<number> => pairs.map((pair) => pair.theirs[clock] / pair.ours[clock]);
+  const wall = ratios("seconds");
+  return { ours: rate("ours"), theirs: rate("theirs"), ratio: median(wall), least: Math.min(...wall), greatest: Math.max(...wall), processor: threads === 1 ? median(ratios("processor")) : null };
 };

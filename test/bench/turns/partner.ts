@@ -1,22 +1,25 @@
-/** A program that does something each time it is asked: it says what it has prepared, then answers a line with the seconds that a turn took. */
+/** A program that does something each time it is asked: it says what it has prepared, then answers a line with what a turn took. */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { decode, exactly, number, parseJson, type Codec } from "../../../sim/base/decode.js";
+import { decode, exactly, number, parseJson, type Codec, type TypeOf } from "../../../sim/base/decode.js";
 import { describeError } from "../../../sim/base/errors.js";
 import { E, pipe } from "../../../sim/base/fp.js";
+
+const answer = exactly({ seconds: number(Number.MIN_VALUE, 1e6), processor: number(0, 1e6) });
+
+/** Seconds by the clock, and those that the program's threads had processors. */
+export type Taken = TypeOf<typeof answer>;
 
 export interface Partner<A> {
   /** What it said first. */
   readonly prepared: A;
-  /** Seconds of one turn. */
-  readonly turn: () => Promise<number>;
+  /** Makes one turn. */
+  readonly turn: () => Promise<Taken>;
   /** Lets it end, and waits. Rejects when it ends with a complaint. */
   readonly end: () => Promise<void>;
   /** Ends it at once. */
   readonly kill: () => void;
 }
-
-const answer = exactly({ seconds: number(Number.MIN_VALUE, 1e6) });
 
 const read = <A>(codec: Codec<A>, name: string, line: string): A => {
   const found = pipe(parseJson(name, line), E.chain(decode(codec, name)));
@@ -47,7 +50,7 @@ export const partner = async <A>(name: string, command: string, words: ReadonlyA
       prepared,
       turn: async () => {
         child.stdin.write("\n");
-        return (await next(answer)).seconds;
+        return next(answer);
       },
       end: async () => {
         child.stdin.end();

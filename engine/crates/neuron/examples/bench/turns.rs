@@ -19,7 +19,7 @@ use pool::Pool;
 
 use crate::data::{dot, pool, tolerance, values, weights};
 use crate::memory::Slab;
-use crate::timing::seconds;
+use crate::timing::{process_seconds, seconds};
 
 /// Places of the product that are compared.
 const PLACES: usize = 64;
@@ -113,8 +113,9 @@ impl<'a> Work<'a> {
         Matrix::new(format, rows, columns, self.copies[copy].bytes()).expect("the sizes agree")
     }
 
-    /// Seconds of one turn.
-    fn turn(&mut self, number: usize) -> f64 {
+    /// Seconds of one turn by the clock, and those that the threads had processors.
+    fn turn(&mut self, number: usize) -> (f64, f64) {
+        let before = process_seconds();
         let &Request {
             format,
             rows,
@@ -127,7 +128,7 @@ impl<'a> Work<'a> {
         let matrix = Matrix::new(format, rows, columns, data).expect("the sizes agree");
         let (kernels, scratches) = (self.kernels, &self.scratches);
         let (pool, given, x, out) = (&mut self.pool, &self.given, &mut self.x, &mut self.out);
-        seconds(|| {
+        let took = seconds(|| {
             kernels.quantise_batch(given, tokens, x).expect("whole tokens");
             let chunk = rows.div_ceil(threads * CHUNKS).next_multiple_of(GRAIN);
             let mut rest = Output::new(out, tokens, rows).expect("room for all");
@@ -148,7 +149,8 @@ impl<'a> Work<'a> {
                         .expect("shapes that agree");
                 }
             });
-        })
+        });
+        (took, process_seconds() - before)
     }
 
     /// Places spread over the whole product, the first and the last included: what stands there in f64, and what was computed.
@@ -201,7 +203,8 @@ pub fn turns(kernels: Kernels, words: &[String]) -> io::Result<()> {
     stdout.flush()?;
     for (number, line) in io::stdin().lock().lines().enumerate() {
         line?;
-        writeln!(stdout, r#"{{"seconds":{:.6}}}"#, work.turn(number + 1))?;
+        let (took, processor) = work.turn(number + 1);
+        writeln!(stdout, r#"{{"seconds":{took:.6},"processor":{processor:.6}}}"#)?;
         stdout.flush()?;
     }
     work.compared();
