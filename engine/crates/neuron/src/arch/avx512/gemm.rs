@@ -204,21 +204,8 @@ impl Panel<'_> {
             let mut sums = zero;
             let next = VISIT[(place + 1) % CHAINS];
             for b in (chain..self.blocks).step_by(CHAINS) {
-                if AHEAD && next % 2 == 0 {
-                    // After the last chain the first one of the tokens that follow, and their scales.
-                    let (tokens_on, block) = (if next == VISIT[0] { T } else { 0 }, b - chain + next);
-                    for token in &tokens {
-                        expect(
-                            token
-                                .codes
-                                .as_ptr()
-                                .wrapping_add(tokens_on * token.codes.len() + block * BLOCK),
-                        );
-                        if tokens_on > 0 {
-                            expect(token.scales.as_ptr().wrapping_add(tokens_on * token.scales.len() + block));
-                            expect(token.offsets.as_ptr().wrapping_add(tokens_on * token.offsets.len() + block));
-                        }
-                    }
+                if AHEAD && next.is_multiple_of(2) {
+                    expect(&tokens, b - chain + next, next == VISIT[0]);
                 }
                 // SAFETY: panel block `at` and block b of every token exist.
                 unsafe {
@@ -291,11 +278,22 @@ impl Panel<'_> {
     }
 }
 
-/// Asks for the line that holds `at`, which need not exist.
+/// Asks for the codes of block `b` of the tokens: of the `T` tokens that lie behind these when they are done with, and for those blocks'
+/// scales. What is asked for need not exist.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
-fn expect<N>(at: *const N) {
-    _mm_prefetch::<_MM_HINT_T0>(at.cast());
+fn expect<const T: usize>(tokens: &[Token<'_>; T], b: usize, done_with: bool) {
+    let on = if done_with { T } else { 0 };
+    for Token {
+        codes, scales, offsets, ..
+    } in tokens
+    {
+        _mm_prefetch::<_MM_HINT_T0>(codes.as_ptr().wrapping_add(on * codes.len() + b * BLOCK));
+        if done_with {
+            _mm_prefetch::<_MM_HINT_T0>(scales.as_ptr().wrapping_add(on * scales.len() + b).cast());
+            _mm_prefetch::<_MM_HINT_T0>(offsets.as_ptr().wrapping_add(on * offsets.len() + b).cast());
+        }
+    }
 }
 
 /// sums = waiting + sums.
