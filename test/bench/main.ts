@@ -1,5 +1,6 @@
-/** Runs the benches: `npm run bench`, or `node dist/test/bench/main.js kernel` for one, or for those whose name contains a word. */
+/** Runs the benches: `npm run bench`, or `node dist/test/bench/main.js kernel` for one, or for those whose name contains a word. Further words are for gemm alone. */
 import { cpus } from "node:os";
+import { benchGemm } from "./gemm.js";
 import { benchInference } from "./inference.js";
 import { benchKernel } from "./kernel.js";
 import { benchKernels } from "./kernels.js";
@@ -10,7 +11,9 @@ import { widenInlining } from "../../cli/node/inlining.js";
 
 interface Bench {
   readonly name: string;
-  readonly run: () => Promise<void>;
+  readonly run: (words: ReadonlyArray<string>) => Promise<void>;
+  /** Whether words behind its name mean something. */
+  readonly words?: true;
 }
 
 interface Row {
@@ -35,19 +38,24 @@ const benches: ReadonlyArray<Bench> = [
   { name: "inference", run: printed(benchInference) },
   { name: "kernels", run: benchKernels },
   { name: "replay", run: benchReplay },
+  { name: "gemm", run: benchGemm, words: true },
   { name: "sweep", run: benchSweep },
 ];
 
-const wanted = process.argv[2] ?? "";
+const [wanted = "", ...words] = process.argv.slice(2);
 const named = benches.filter(({ name }) => name === wanted);
 const chosen = named.length > 0 ? named : benches.filter(({ name }) => name.includes(wanted));
 if (chosen.length === 0) {
   console.error(`unknown bench: ${wanted}; known: ${benches.map(({ name }) => name).join(", ")}`);
   process.exitCode = 2;
 }
+if (words.length > 0 && chosen.some((bench) => bench.words !== true)) {
+  console.error(`unknown word: ${words[0]}; a bench's name, or none, is all that is wanted`);
+  process.exit(2);
+}
 const processors = cpus();
 console.log(`${processors[0]?.model.trim() ?? "unknown processor"} x ${processors.length}, ${process.platform} ${process.arch}, node ${process.version}, ${new Date().toISOString().slice(0, 10)}`);
 for (const { name, run } of chosen) {
   console.log(`\n== ${name}`);
-  await run();
+  await run(words);
 }

@@ -17,11 +17,10 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { BUILDS, KERNELS, OPTIONS, PROGRAMS, RELEASE, cacheFolder, manifestIn, sourceDigest } from "./location.mjs";
+import { BUILDS, KERNELS, OPTIONS, OURS, PROGRAMS, RELEASE, cacheFolder, manifestIn, sourceDigests } from "./location.mjs";
 import { withLock } from "./lock.mjs";
 
 const NEEDED = { npm: "npm", tar: "tar", git: "git", cmake: "cmake", ninja: "ninja-build", gcc: "gcc", "g++": "g++", nice: "coreutils" };
-const referenceSource = readFileSync(new URL("reference.c", import.meta.url), "utf8");
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 let stopped = null;
@@ -104,18 +103,20 @@ const copyLibraries = (from, to, which) => {
   for (const file of readdirSync(from).filter((name) => which.test(name))) cpSync(join(from, file), join(to, file), { verbatimSymlinks: true });
 };
 
-// Compiled against the headers and libraries that are kept, so that a changed reference.c needs nothing else.
-const compileReference = async (folder, name) => {
-  const own = join(folder, name, "reference");
+// Compiled against the headers and libraries that are kept, so that a changed source of ours needs nothing else.
+const compileOurs = async (folder, build, name) => {
+  const own = join(folder, build, name);
   await run("gcc", [
     "-O2", "-std=c11", "-Wall", "-Wextra", "-Werror",
-    `-I${join(folder, "include")}`, fileURLToPath(new URL("reference.c", import.meta.url)),
-    "-o", `${own}.part`, `-L${join(folder, name)}`, "-lllama", "-lggml", "-lggml-base", "-Wl,-rpath,$ORIGIN",
+    `-I${join(folder, "include")}`, fileURLToPath(new URL(`${name}.c`, import.meta.url)),
+    "-o", `${own}.part`, `-L${join(folder, build)}`, ...OURS[name].libraries, "-Wl,-rpath,$ORIGIN",
   ]);
   renameSync(`${own}.part`, own);
 };
 
-const programsOf = (folder, name) => Object.fromEntries([...PROGRAMS, "reference"].map((program) => [program, join(folder, name, program)]));
+const oursIn = (build) => Object.keys(OURS).filter((name) => OURS[name].builds.includes(build));
+
+const programsOf = (folder, build) => Object.fromEntries([...PROGRAMS, ...oursIn(build)].map((program) => [program, join(folder, build, program)]));
 
 const headersAndLicence = async (folder, source) => {
   await once(join(folder, "include"), (part) => {
@@ -144,12 +145,13 @@ const compileAll = async (folder, { jobs, tarball }) => {
 };
 
 const finish = async (folder) => {
-  for (const name of Object.keys(BUILDS)) await compileReference(folder, name);
+  const digests = sourceDigests();
+  for (const build of Object.keys(BUILDS)) for (const name of oursIn(build)) await compileOurs(folder, build, name);
   const manifest = {
     version: RELEASE.version,
     folder,
     compiler: (await run("gcc", ["--version"], { capture: true })).split("\n")[0],
-    reference: sourceDigest(referenceSource),
+    ...digests,
     ...Object.fromEntries(Object.keys(BUILDS).map((name) => [name, programsOf(folder, name)])),
   };
   const part = join(folder, "built.json.part");
@@ -161,7 +163,7 @@ const finish = async (folder) => {
 
 const current = (folder) => {
   const manifest = manifestIn(folder);
-  return manifest !== null && manifest.reference === sourceDigest(referenceSource) ? manifest : null;
+  return manifest !== null && Object.entries(sourceDigests()).every(([name, digest]) => manifest[name] === digest) ? manifest : null;
 };
 
 const options = () => {

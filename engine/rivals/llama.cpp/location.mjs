@@ -12,8 +12,14 @@ export const RELEASE = {
   bundle: "package/llama/gitRelease.bundle",
 };
 
-/** llama.cpp's own programs that are built. Beside them lies `reference`, from reference.c here. */
+/** llama.cpp's own programs that are built. Beside them lie ours. */
 export const PROGRAMS = ["llama-bench", "llama-perplexity", "llama-quantize", "llama-tokenize"];
+
+/** Our programs on its libraries, each from NAME.c here: in which builds, and what it is linked with. The buffer types of `default` are all that `product` compares. */
+export const OURS = {
+  reference: { builds: ["default", "noRepack"], libraries: ["-lllama", "-lggml", "-lggml-base"] },
+  product: { builds: ["default"], libraries: ["-lggml", "-lggml-cpu", "-lggml-base", "-lm"] },
+};
 
 /**
  * Options of cmake. The libraries find each other beside themselves, so that the folder can be moved into its place when it is whole.
@@ -53,10 +59,10 @@ const digest = (...parts) => createHash("sha256").update(JSON.stringify(parts)).
 export const cacheFolder = (environment = process.env) =>
   join(environment.XDG_CACHE_HOME || join(homedir(), ".cache"), "neuronlab", `llama.cpp-${RELEASE.version}-${digest(RELEASE.integrity, OPTIONS, BUILDS, PROGRAMS, arch(), processor())}`);
 
-/** Names the state of our own source, so that a changed reference.c is compiled again and nothing else. */
-export const sourceDigest = (source) => digest(source);
+/** Names the state of the sources of our programs, so that what changed is compiled again and nothing else: {reference: digest, product: digest}. */
+export const sourceDigests = () => Object.fromEntries(Object.keys(OURS).map((name) => [name, digest(readFileSync(new URL(`${name}.c`, import.meta.url), "utf8"))]));
 
-/** The manifest that a finished build leaves, or null: {version, folder, compiler, default: {program: path}, noRepack: {program: path}, reference: digest of its source}. */
+/** The manifest that a finished build leaves, or null: {version, folder, compiler, default: {program: path}, noRepack: {program: path}, and a digest of the source for each program of ours}. */
 export const manifestIn = (folder) => {
   const path = join(folder, "built.json");
   return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : null;

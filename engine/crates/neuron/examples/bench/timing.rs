@@ -14,20 +14,26 @@ pub fn seconds(work: impl FnOnce()) -> f64 {
 
 /// Seconds that this thread has a processor while it does `work`: what others run in between does not count.
 pub fn processor_seconds(work: impl FnOnce()) -> f64 {
-    let start = thread_seconds();
+    const THREAD_CLOCK: i32 = 3;
+    let start = clock_seconds(THREAD_CLOCK);
     work();
-    thread_seconds() - start
+    clock_seconds(THREAD_CLOCK) - start
 }
 
-fn thread_seconds() -> f64 {
-    const THREAD_CLOCK: i32 = 3;
+/// Seconds that the threads of this process have had processors.
+pub fn process_seconds() -> f64 {
+    const PROCESS_CLOCK: i32 = 2;
+    clock_seconds(PROCESS_CLOCK)
+}
+
+fn clock_seconds(clock: i32) -> f64 {
     unsafe extern "C" {
         fn clock_gettime(clock: i32, time: *mut [i64; 2]) -> i32;
     }
     let mut time = [0; 2];
     // SAFETY: on 64-bit Linux a timespec is two 64-bit integers, and this is one.
-    let failed = unsafe { clock_gettime(THREAD_CLOCK, &mut time) };
-    assert_eq!(failed, 0, "no clock for threads");
+    let failed = unsafe { clock_gettime(clock, &mut time) };
+    assert_eq!(failed, 0, "no such clock");
     time[0] as f64 + time[1] as f64 * 1e-9
 }
 

@@ -9,7 +9,8 @@ use crate::matrix::Matrix;
 use crate::output::Output;
 use crate::rows::Rows;
 
-/// out.line(t)[i] = dot(row i, token t), four rows by four tokens at a time (two by two when registers are few).
+/// out.line(t)[i] = dot(row i, token t); floats four rows by six tokens at a time (two by two when registers are few), because all rows pass
+/// once for each tile of tokens.
 ///
 /// # Safety
 /// As for `Lanes`.
@@ -18,9 +19,9 @@ pub(crate) unsafe fn gemm<L: Lanes>(matrix: &Matrix<'_>, x: &Activations, out: O
     // SAFETY: the caller's promise.
     unsafe {
         match (matrix.format(), L::ROOMY) {
-            (Format::F32, true) => float_gemm::<L, Single, 4, 4>(matrix, x, out),
+            (Format::F32, true) => float_gemm::<L, Single, 4, 6>(matrix, x, out),
             (Format::F32, false) => float_gemm::<L, Single, 2, 2>(matrix, x, out),
-            (Format::F16, true) => float_gemm::<L, Half, 4, 4>(matrix, x, out),
+            (Format::F16, true) => float_gemm::<L, Half, 4, 6>(matrix, x, out),
             (Format::F16, false) => float_gemm::<L, Half, 2, 2>(matrix, x, out),
             (Format::Q8_0, _) => block_gemm::<L, EightBit>(matrix, x, out),
             (Format::Q4_0, _) => block_gemm::<L, FourBit>(matrix, x, out),
@@ -29,7 +30,7 @@ pub(crate) unsafe fn gemm<L: Lanes>(matrix: &Matrix<'_>, x: &Activations, out: O
     }
 }
 
-/// Tokens outside, rows inside: a tile of tokens stays in the cache while the rows pass.
+/// Tiles of `T` tokens, then one of four and of two where so many are left, then a single one.
 ///
 /// # Safety
 /// As for `Lanes`.
@@ -39,8 +40,35 @@ unsafe fn float_gemm<L: Lanes, F: Floats, const R: usize, const T: usize>(
     x: &Activations,
     mut out: Output<'_>,
 ) {
-    let whole = x.tokens() / T * T;
-    for token in (0..whole).step_by(T) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut token = float_tiles::<L, F, R, T>(matrix, x, 0, &mut out);
+        if T > 4 {
+            token = float_tiles::<L, F, R, 4>(matrix, x, token, &mut out);
+        }
+        if T > 2 {
+            token = float_tiles::<L, F, R, 2>(matrix, x, token, &mut out);
+        }
+        if token < x.tokens() {
+            dot_rows::<L>(matrix.format(), Rows::All(matrix), x.token(token), out.line(token));
+        }
+    }
+}
+
+/// As many tiles of tokens as there are from `first` on; returns the first token that is left. Tokens outside, rows inside: a tile of
+/// tokens stays in the cache while the rows pass.
+///
+/// # Safety
+/// As for `Lanes`.
+#[inline(always)]
+unsafe fn float_tiles<L: Lanes, F: Floats, const R: usize, const T: usize>(
+    matrix: &Matrix<'_>,
+    x: &Activations,
+    first: usize,
+    out: &mut Output<'_>,
+) -> usize {
+    let end = first + (x.tokens() - first) / T * T;
+    for token in (first..end).step_by(T) {
         let vectors: [*const f32; T] = std::array::from_fn(|t| x.token(token + t).values.as_ptr());
         let mut row = 0;
         while row + R <= matrix.rows() {
@@ -66,10 +94,7 @@ unsafe fn float_gemm<L: Lanes, F: Floats, const R: usize, const T: usize>(
             row += 1;
         }
     }
-    for token in whole..x.tokens() {
-        // SAFETY: the caller's promise.
-        unsafe { dot_rows::<L>(matrix.format(), Rows::All(matrix), x.token(token), out.line(token)) };
-    }
+    end
 }
 
 /// Rows outside, tokens inside: a row stays in the cache while the tokens pass.

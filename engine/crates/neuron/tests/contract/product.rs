@@ -165,6 +165,8 @@ fn a_matrix_product_is_the_vector_products_of_its_tokens() {
                 (31, 128, 7),
                 (65, 1504, 13),
                 (100, 2048, 33),
+                (35, 3104, 11),
+                (7, 3072, 16),
             ] {
                 let cols = whole(format, cols);
                 let what = format!("{} {format} {rows} x {cols}, {tokens} tokens", kernels.name());
