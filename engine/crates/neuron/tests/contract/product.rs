@@ -167,6 +167,8 @@ fn a_matrix_product_is_the_vector_products_of_its_tokens() {
                 (100, 2048, 33),
                 (35, 3104, 11),
                 (7, 3072, 16),
+                (6, 3104, 43),
+                (5, 8224, 13),
             ] {
                 let cols = whole(format, cols);
                 let what = format!("{} {format} {rows} x {cols}, {tokens} tokens", kernels.name());
