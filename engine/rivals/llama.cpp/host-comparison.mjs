@@ -30,8 +30,8 @@ const modelsOf = (shape, large) => ({
   "relu-large": { ...large, arch: "smallthinker", share: "10%", skew: "bamboo", overlap: 0.3 },
   "silu-large": { ...large, arch: "llama", activation: "silu" },
   relu: { ...shape, arch: "smallthinker", share: "10%", skew: "bamboo", overlap: 0.3 },
-  // Gates of an eighth of the width's rank, which a predictor of that rank can hold, as it can hold most of a trained model's.
-  ranked: { ...shape, arch: "smallthinker", share: "10%", skew: "bamboo", overlap: 0.3, "gate-rank": shape.hidden / 8 },
+  // Gates whose rank is a quarter of the width, which a predictor of that rank can hold: by their size those of TurboSparse-Mixtral have rank 1036 of 4096.
+  ranked: { ...shape, arch: "smallthinker", share: "10%", skew: "bamboo", overlap: 0.3, "gate-rank": shape.hidden / 4 },
   silu: { ...shape, arch: "llama", activation: "silu" },
   experts: { ...shape, arch: "smallthinker", layers: shape.layers / 2, neurons: shape.neurons / 2, experts: 8, used: 2, repeat: 0.4, share: "10%", overlap: 0.3 },
 });
@@ -39,7 +39,7 @@ const modelsOf = (shape, large) => ({
 /** What is asked, each in a folder of its own. `limits` runs over shares of the model's GGUF file. */
 const questionsOf = (quick, large) => [
   { name: "in-memory", about: "a dense ReLU model in memory, prompt and generation", model: "relu", pair: "silu", words: quick ? ["-p", "32", "-n", "4", "-r", "2"] : ["-p", "512", "-n", "64", "-r", "3"] },
-  { name: "in-memory-predicted", about: "a dense ReLU model whose gates have a low rank, in memory, generation under a predictor of that rank", model: "ranked", pair: "silu", rank: (quick ? SHAPES.quick : SHAPES.full).hidden / 8, words: ["-p", "0", ...(quick ? ["-n", "4", "-r", "2"] : ["-n", "64", "-r", "3"])] },
+  { name: "in-memory-predicted", about: "a dense ReLU model whose gates have a low rank, in memory, generation under a predictor of that rank", model: "ranked", pair: "silu", rank: (quick ? SHAPES.quick : SHAPES.full).hidden / 4, words: ["-p", "0", ...(quick ? ["-n", "4", "-r", "2"] : ["-n", "64", "-r", "3"])] },
   ...SHIPPED.map((file) => ({ name: "shipped", about: `${basename(file, ".gguf")}, the trained model that comes along, in memory`, file, pair: null, words: quick ? ["-p", "32", "-n", "8", "-r", "2"] : ["-p", "512", "-n", "64", "-r", "3"] })),
   { name: "limits-dense", about: "the same model under limits of memory", model: "relu", pair: "silu", words: ["--memory", quick ? "100%..200%/2" : "10%..120%/8", "-p", "0", "-n", quick ? "4" : "8", "-r", "2"] },
   { name: "limits-experts", about: "a mixture of eight experts, two in use, under limits of memory", model: "experts", pair: null, words: ["--memory", quick ? "100%..200%/2" : "10%..120%/8", "-p", "0", "-n", quick ? "4" : "8", "-r", "2"] },
@@ -71,12 +71,12 @@ const made = async (folder, name, shape, packed) => {
   return { file, flash };
 };
 
-/** A predictor of that rank, fitted to what the model says; the analytic start is near the end where gates have that rank, so one pass is enough. */
+/** A predictor of that rank in four bits, fitted to what the model says; the analytic start is near the end where gates have that rank, so one pass is enough. */
 const fitted = async (file, rank) => {
   const predictor = file.replace(/\.gguf$/, ".predictor.gguf");
   if (!existsSync(predictor)) {
     say(`fitting ${predictor}`);
-    await neuronlab("train-predictor", "--model", file, "--out", predictor, "--rank", rank, "--tokens", 1536, "--passes", 1);
+    await neuronlab("train-predictor", "--model", file, "--out", predictor, "--rank", rank, "--weights", "q4_0", "--tokens", 768, "--passes", 1);
   }
   return predictor;
 };
