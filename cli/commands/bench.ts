@@ -6,7 +6,7 @@ export const benchCommand: Command = {
   name: "bench",
   summary: "How fast the engine is: llama-bench's prompt and generation tests, and its JSON fields; with --vs, beside llama.cpp",
   flags: [
-    { name: "model", value: "FILE", help: "a GGUF file, or one that neuronlab pack made; may repeat" },
+    { name: "model", value: "FILE", help: "a GGUF file, or one that neuronlab pack made; may repeat (default: the model that comes along)" },
     { name: "n-prompt", short: "p", value: "N,…", help: "prompt tests of so many random tokens; 0 for none (default: 512)" },
     { name: "n-gen", short: "n", value: "N,…", help: "generation tests of so many tokens, one by one; 0 for none (default: 128)" },
     { name: "repetitions", short: "r", value: "N", help: "of each test, with the model loaded once (default: 5)" },

@@ -101,6 +101,16 @@ describe("bench", () => {
     expect(await start({ model: "none.flash", memory: "40%" })).toMatchObject({ code: 2, stderr: "none.flash: 1 mistake\n  (whole): there is no such file\n" });
   });
 
+  it("takes the model that comes along where none is named", async () => {
+    const none = fake({});
+    expect(await execute(benchProgram(noPicture)(commandNamed("bench"))(given({})), none.capabilities)).toBe(2);
+    expect(none.stderr()).toContain("--model: is missing");
+    const asked: Array<string> = [];
+    const one = fake({ shippedModels: ["models/novels/novels-mixture.gguf"], engine: { bench: (request) => (asked.push(request.model), TE.right(report(request))) } });
+    expect(await execute(benchProgram(noPicture)(commandNamed("bench"))(given({ "n-prompt": "0" })), one.capabilities)).toBe(0);
+    expect(asked).toEqual(["models/novels/novels-mixture.gguf"]);
+  });
+
   it("runs under a predictor, one for each model, and says which in the row", async () => {
     expect((await start({ model: ["a.gguf", "b.gguf"], predictor: ["a.p", "b.p"] })).asked.map(({ model, predictor }) => [model, predictor])).toEqual([["a.gguf", "a.p"], ["b.gguf", "b.p"]]);
     const rows = JSON.parse((await start({ model: "a.gguf", predictor: "a.p", format: "json", "n-prompt": "0" })).stdout) as ReadonlyArray<{ readonly setting: unknown }>;

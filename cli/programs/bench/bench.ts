@@ -10,6 +10,7 @@ import { asksShares, configurationsOf, contradictions, fields, sharedFile, type 
 import { describeRows } from "./describe.js";
 import { planAt, shapeFor } from "../generate/engine-setting.js";
 import { formatted } from "../llama-bench/formats.js";
+import { withShippedModel } from "../models/shipped-model.js";
 import { compare } from "../versus/compare.js";
 import type { DrawComparison } from "../versus/report.js";
 
@@ -70,7 +71,9 @@ const sizesOf = (args: BenchArgs): Program<ReadonlyMap<string, FileFacts>> => {
 const withUnmapped = (args: BenchArgs, unmapped: ReadonlyArray<string>) => (answer: Answer): Answer =>
   args.format === "json" || unmapped.length === 0 ? answer : { ...answer, notes: [...(answer.notes ?? []), "not mapped from the plan:", ...unmapped.map((line) => `  ${line}`)] };
 
-export const benchProgram = (draw: DrawComparison) => (command: Command) => (given: Words): Program<Answer> => {
+export const benchProgram = (draw: DrawComparison) => (command: Command) => (given: Words): Program<Answer> => pipe(withShippedModel(given), RTE.chain(benchOf(draw, command)));
+
+const benchOf = (draw: DrawComparison, command: Command) => (given: Words): Program<Answer> => {
   const where = `neuronlab ${command.name}`;
   const reading = readWords(command, fields, contradictions)(given);
   return pipe(
