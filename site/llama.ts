@@ -6,7 +6,7 @@ import { listed, stored, type Stored } from "./stored.js";
 
 /** Of comparison.json, what is shown. `memory` is null without a limit. */
 interface Ratio { readonly test: string; readonly model: string; readonly memory: number | null; readonly threads: number; readonly cache: string; readonly against: string; readonly ratio: number; readonly low: number; readonly high: number; readonly confidence: number; readonly pairs: ReadonlyArray<number> }
-interface Row { readonly program: string; readonly against?: string | null; readonly backends: string; readonly model_filename: string; readonly model_type: string; readonly n_prompt: number; readonly n_gen: number; readonly n_threads: number; readonly avg_ts: number; readonly stddev_ts: number; readonly samples_ts: ReadonlyArray<number>; readonly rounds: number; readonly memory: number | null; readonly ffn?: string | null; readonly labels?: ReadonlyArray<string> | null; readonly test_time: string }
+interface Row { readonly program: string; readonly against?: string | null; readonly backends: string; readonly model_filename: string; readonly model_type: string; readonly n_prompt: number; readonly n_gen: number; readonly n_threads: number; readonly avg_ts: number; readonly stddev_ts: number; readonly samples_ts: ReadonlyArray<number>; readonly rounds: number; readonly memory: number | null; readonly ffn?: string | null; readonly labels?: ReadonlyArray<string> | null; readonly setting?: { readonly predictor?: string | null } | null; readonly test_time: string }
 interface Comparison { readonly machine: { readonly cpu: string; readonly cores: number; readonly memoryBytes: number; readonly kernel: string }; readonly version: string; readonly rival: { readonly version: string | null }; readonly ratios: ReadonlyArray<Ratio>; readonly rows: ReadonlyArray<Row> }
 
 const baseOf = (path: string): string => path.split("/").at(-1) ?? path;
@@ -20,9 +20,10 @@ const distinct = <A>(values: ReadonlyArray<A>): ReadonlyArray<A> => [...new Set(
 const commandOf = (rows: ReadonlyArray<Row>): string => {
   const ours = rows.filter(({ program }) => program === "neuronlab");
   const pair = rows.find(({ against }) => against === BEST);
-  const { model_filename: model, samples_ts: samples, rounds, n_threads: threads } = ours[0]!;
+  const { model_filename: model, samples_ts: samples, rounds, n_threads: threads, setting } = ours[0]!;
+  const predictor = setting?.predictor ?? null;
   const tests = (of: (row: Row) => number): string => distinct(ours.map(of)).filter((tokens) => tokens > 0).join(",") || "0";
-  return ["neuronlab bench --vs llama.cpp --model", baseOf(model), ...(pair === undefined ? [] : ["--pair", baseOf(pair.model_filename)]), "-p", tests(({ n_prompt }) => n_prompt), "-n", tests(({ n_gen }) => n_gen), "-r", samples.length / rounds, "--rounds", rounds, "--threads", threads].join(" ");
+  return ["neuronlab bench --vs llama.cpp --model", baseOf(model), ...(predictor === null ? [] : ["--predictor", baseOf(predictor)]), ...(pair === undefined ? [] : ["--pair", baseOf(pair.model_filename)]), "-p", tests(({ n_prompt }) => n_prompt), "-n", tests(({ n_gen }) => n_gen), "-r", samples.length / rounds, "--rounds", rounds, "--threads", threads].join(" ");
 };
 
 const COLUMNS = ["test", "program", "file", "FFNs"] as const;
@@ -54,10 +55,12 @@ const inMemory = (file: Stored): HTMLElement | null => {
     const rows = every.filter(({ memory }) => memory === null);
     const own = rows.find(({ program }) => program === "neuronlab");
     if (ratios.length === 0 || own === undefined) return null;
+    const predicted = own.labels?.includes("predicted") ?? false;
     const picture = drawRatios(document, {
-      title: `${baseOf(own.model_filename)} in memory, beside llama.cpp`,
+      title: `${baseOf(own.model_filename)} in memory${predicted ? ", predicted" : ""}, beside llama.cpp`,
       subtitle: [
         `Measured: ${own.model_type}, ${machine.cpu}, ${own.n_threads} threads. Dots are medians over pairs of runs; ${intervalOf(ratios)}.`,
+        ...(predicted ? ["Predicted: a predictor decides which neurons are computed, so this is not lossless."] : []),
         ...(ratios.some(({ against }) => against === BEST) ? ["Its best case: a dense model of the same size."] : []),
       ].join(" "),
       label: "neuronlab's speed over llama.cpp's",

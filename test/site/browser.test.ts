@@ -189,7 +189,7 @@ describe.skipIf(reason !== "")(`the site in Chromium${reason}`, () => {
 
   it("shows each comparison with llama.cpp that is kept: ratios in memory, pictures under limits, and what is missing", async () => {
     const kept = readdirSync("results/host/llama.cpp", { recursive: true, encoding: "utf8" });
-    const compared = kept.filter((path) => path.endsWith("comparison.json")).map((path) => JSON.parse(readFileSync(join("results/host/llama.cpp", path), "utf8")) as { readonly ratios: ReadonlyArray<{ readonly ratio: number; readonly memory: number | null }> });
+    const compared = kept.filter((path) => path.endsWith("comparison.json")).map((path) => JSON.parse(readFileSync(join("results/host/llama.cpp", path), "utf8")) as { readonly ratios: ReadonlyArray<{ readonly ratio: number; readonly memory: number | null }>; readonly rows: ReadonlyArray<{ readonly labels?: ReadonlyArray<string> | null }> });
     const ratios = compared.flatMap((one) => one.ratios).filter(({ memory }) => memory === null);
     const { page, context } = await open("llama-cpp.html");
     const host = page.locator("figure:has(figcaption code:text-matches('^results/host/llama.cpp/'))");
@@ -199,7 +199,12 @@ describe.skipIf(reason !== "")(`the site in Chromium${reason}`, () => {
     const pictures = kept.filter((path) => /(^|\/)memory[^/]*\.svg$/.test(path)).length;
     expect([await host.locator("img").count(), await page.locator(".gap").count()]).toEqual([pictures, pictures === 0 ? 1 : 0]);
     // The command that stands below is one that there is.
-    expect(await host.locator(".note code").first().textContent()).toMatch(/^neuronlab bench --vs llama\.cpp --model \S+\.gguf( --pair \S+)? -p \d+ -n \d+ -r \d+ --rounds \d+ --threads \d+$/);
+    const commands = await host.locator(".note code").allTextContents();
+    for (const command of commands) expect(command).toMatch(/^neuronlab bench --vs llama\.cpp --model \S+\.gguf( --predictor \S+)?( --pair \S+)? -p \d+ -n \d+ -r \d+ --rounds \d+ --threads \d+$/);
+    // What is not lossless says so above its ratios.
+    const predicted = compared.filter(({ rows }) => rows.some(({ labels }) => labels?.includes("predicted"))).length;
+    expect(predicted).toBeGreaterThan(0);
+    expect([commands.filter((command) => command.includes(" --predictor ")).length, (await host.locator("svg").allTextContents()).filter((text) => text.includes("in memory, predicted")).length]).toEqual([predicted, predicted]);
     await context.close();
   });
 
