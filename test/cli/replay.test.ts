@@ -49,8 +49,8 @@ describe("replay", () => {
     expect(stdout).toContain("\nengine and simulator agree on every look-up\n");
   });
 
-  it("takes shares and numbers of slots, each once, and a window", async () => {
-    const { asked } = await start({ file: "t.trace", policy: "window,belady", slots: "60,10%,7", window: "2" });
+  it("takes policies, shares and numbers of slots, each once, and a window", async () => {
+    const { asked } = await start({ file: "t.trace", policy: "window,belady,window", slots: "60,10%,7", window: "2" });
     expect(asked.map(({ policies, slots, windowTokens }) => [...policies, ...slots, windowTokens])).toEqual([["window", 60, 2], ["window", 7, 2], ["belady", 60, 2], ["belady", 7, 2]]);
   });
 

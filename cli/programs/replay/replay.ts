@@ -50,8 +50,8 @@ const recordingIn = (file: string): Program<Recording> => (capabilities) =>
     TE.chainEitherK(decodeTrace(file)),
     TE.chainEitherK((trace): Either<AppError, Recording> => {
       const keys = keyCount(trace);
-      const what = trace.neuronsRecorded ? "neurons" : "experts";
-      return keys <= MOST_TRACE_KEYS ? E.right({ file, trace }) : E.left(unsupported(file, `its header tells of ${keys} ${what}; replay takes traces of ${MOST_TRACE_KEYS} at most, for the tables that caches keep of every one`));
+      // Of neurons: a decoded trace has at most 2^24 experts, over all layers.
+      return keys <= MOST_TRACE_KEYS ? E.right({ file, trace }) : E.left(unsupported(file, `its header tells of ${keys} neurons; replay takes traces of ${MOST_TRACE_KEYS} at most, for the tables that caches keep of every one`));
     }),
   );
 
@@ -78,7 +78,7 @@ const cellOf = (keys: TraceKeys, policy: Policy, slots: number, windowTokens: nu
 
 const cells = (keys: TraceKeys, args: Args, slots: ReadonlyArray<number>): Program<ReadonlyArray<Cell> | null> => (capabilities) =>
   capabilities.interruptible((signal) => async () => {
-    const wanted = (args.policy ?? REPLAY_POLICIES).flatMap((policy) => slots.map((count) => ({ policy, count })));
+    const wanted = [...new Set(args.policy ?? REPLAY_POLICIES)].flatMap((policy) => slots.map((count) => ({ policy, count })));
     const gauge = capabilities.gauge(wanted.length, "replays");
     const done: Array<Cell> = [];
     try {
