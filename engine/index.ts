@@ -21,7 +21,7 @@ export { ARRANGEMENTS, DOWN_FORMS, type PackReport, type PackRequest, type PackS
 export { DEPTHS, PROBE_PARTS, type ProbeReport, type ProbeRequest, type ProbeStep } from "./probe.js";
 export type { PerplexityReport, PerplexityRequest, PerplexityStep } from "./perplexity.js";
 export type { RecordReport, RecordRequest } from "./record.js";
-export { END_TOKEN, OUTCOMES, REPLAY_POLICIES, type ReplayReport, type ReplayRequest, type ReplayRow, type ReplayStep } from "./replay.js";
+export { END_TOKEN, MOST_KEYS, OUTCOMES, REPLAY_POLICIES, type ReplayReport, type ReplayRequest, type ReplayRow, type ReplayStep } from "./replay.js";
 export { HIDDENS, PREDICTOR_WEIGHTS, type PredictorShares, type TrainReport, type TrainRequest, type TrainStep } from "./train-predictor.js";
 export { ACTIVATIONS, ARCHITECTURES, WEIGHTS, type PlantedRow, type SynthReport, type SynthRequest, type SynthStep, type VerifyReport, type VerifyRequest } from "./synth.js";
 

@@ -10,6 +10,9 @@ export const REPLAY_POLICIES = [...POLICIES, "belady"] as const;
 /** Stands in a trace where a token ends; never a key. */
 export const END_TOKEN = 2 ** 32 - 1;
 
+/** What the caches number: 31 bits, less what their logs of uses take beside the keys. As in engine/crates/cache/src/kind.rs. */
+export const MOST_KEYS = 2 ** 31 - 4096;
+
 /** What became of a place of the trace: a miss, a hit, or no look-up because a token ended there. */
 export const OUTCOMES = { miss: 0, hit: 1, endToken: 2 } as const;
 

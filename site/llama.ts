@@ -5,7 +5,7 @@ import { framed, framedFile, gap, svgOf, unread } from "./figures.js";
 import { listed, stored, type Stored } from "./stored.js";
 
 /** Of comparison.json, what is shown. `memory` is null without a limit. */
-interface Ratio { readonly test: string; readonly model: string; readonly memory: number | null; readonly threads: number; readonly cache: string; readonly against: string; readonly ratio: number; readonly low: number; readonly high: number; readonly confidence: number; readonly pairs: ReadonlyArray<number> }
+interface Ratio { readonly test: string; readonly model: string; readonly memory: number | null; readonly threads: number; readonly cache: string; readonly against: string; readonly labels?: ReadonlyArray<string>; readonly ratio: number; readonly low: number; readonly high: number; readonly confidence: number; readonly pairs: ReadonlyArray<number> }
 interface Row { readonly program: string; readonly against?: string | null; readonly backends: string; readonly model_filename: string; readonly model_type: string; readonly n_prompt: number; readonly n_gen: number; readonly n_threads: number; readonly avg_ts: number; readonly stddev_ts: number; readonly samples_ts: ReadonlyArray<number>; readonly rounds: number; readonly memory: number | null; readonly ffn?: string | null; readonly labels?: ReadonlyArray<string> | null; readonly setting?: { readonly predictor?: string | null } | null; readonly test_time: string }
 interface Comparison { readonly machine: { readonly cpu: string; readonly cores: number; readonly memoryBytes: number; readonly kernel: string }; readonly version: string; readonly rival: { readonly version: string | null }; readonly ratios: ReadonlyArray<Ratio>; readonly rows: ReadonlyArray<Row> }
 
@@ -35,10 +35,10 @@ const tableOf = (rows: ReadonlyArray<Row>): HTMLElement =>
       ...[inWords(testOf(row)), `${row.program}${row.against === BEST ? ", its best case" : ""}`, baseOf(row.model_filename), [row.ffn, ...(row.labels ?? [])].filter(Boolean).join(", ")].map((text) => make("td", {}, text)),
       make("td", { class: "number" }, `${row.avg_ts.toFixed(2)} ± ${row.stddev_ts.toFixed(2)}`)))));
 
-/** What tells one ratio from another, and nothing that all have in common. */
+/** What tells one ratio from another, and nothing that all have in common but that neurons were left out. */
 const nameOf = (ratios: ReadonlyArray<Ratio>) => (one: Ratio): string => {
   const varied = (of: (ratio: Ratio) => string): ReadonlyArray<string> => (distinct(ratios.map(of)).length > 1 ? [of(one)] : []);
-  return [...varied(({ model }) => baseOf(model)), inWords(one.test), one.against === BEST ? "its best case" : one.against, ...varied(({ threads }) => `${threads} threads`), ...varied(({ cache }) => cache)].join(", ");
+  return [...varied(({ model }) => baseOf(model)), inWords(one.test), one.against === BEST ? "its best case" : one.against, ...(one.labels?.includes("predicted") === true ? ["predicted neurons only"] : []), ...varied(({ threads }) => `${threads} threads`), ...varied(({ cache }) => cache)].join(", ");
 };
 
 /** What its lines are, which differs with the number of pairs. */

@@ -14,7 +14,7 @@ export const benchCommand: Command = {
     { name: "memory", value: "SIZE,…", help: "what the whole process may hold: 900MB, 40% of the model's file, 10%..120%/8 for a sweep of eight, or all (default: all)" },
     { name: "no-warmup", value: null, help: "do not run each test once unmeasured (the generation test with one token)" },
     { name: "output", short: "o", value: "FORMAT", help: "the rows as llama-bench prints them: md, csv, json, jsonl or sql" },
-    { name: "predictor", value: "FILE", help: "what train-predictor made: it and not the gates decides which neurons are computed while generating (default: lossless); may repeat, one for each --model" },
+    { name: "predictor", value: "FILE", help: "what train-predictor made, or a model file that carries predictors: they and not the gates decide which neurons are computed while generating (default: lossless); may repeat, one for each --model" },
     planFlag,
     ...settingFlags,
     { name: "vs", value: "RIVAL", help: "llama.cpp: run its llama-bench in turn with ours on the same file, and give ratios" },

@@ -19,6 +19,7 @@ const STYLES: Readonly<Record<string, SeriesStyle>> = {
   powerinfer: { name: "PowerInfer", colour: GREEN },
   qnn: { name: "QNN", colour: SKY },
   neuronlab: { name: "neuronlab", colour: VERMILION },
+  "neuronlab, predicted": { name: "neuronlab, predicted neurons only", colour: VERMILION },
   "llama.cpp, best case": { name: "llama.cpp on a dense model of the same size", colour: BLUE },
   "mlc-llm": { name: "MLC-LLM", colour: BROWN },
   "UFS 4.0": { name: "UFS 4.0", colour: BLUE },

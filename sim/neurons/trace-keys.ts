@@ -19,10 +19,16 @@ export interface TraceKeys {
   readonly heat: Float64Array;
 }
 
+/**
+ * More than any known model has neurons (about 50 million), and few enough for the tables of the caches: 8 to 40 bytes a key, some gigabytes here. A
+ * header of a few bytes can claim a thousand times as many.
+ */
+export const MOST_TRACE_KEYS = 2 ** 26;
+
 /** How many keys a trace has, before anything is made of it. */
 export const keyCount = ({ layers, experts, ffn, neuronsRecorded }: ActivationTrace): number => layers * experts * (neuronsRecorded ? ffn : 1);
 
-/** Keys are numbered with 31 bits at most; a trace with more (`keyCount`) is not to be handed over. */
+/** Takes memory for each key, so a trace with more than MOST_TRACE_KEYS (`keyCount`) is not to be handed over. */
 export const traceKeys = (trace: ActivationTrace): TraceKeys => {
   const { layers, active, ffn, tokens, neuronsRecorded } = trace;
   const keys = keyCount(trace);
@@ -52,5 +58,7 @@ export const traceKeys = (trace: ActivationTrace): TraceKeys => {
     requests[at++] = END_OF_TOKEN;
   }
   requests = requests.slice(0, at);
-  return { what: neuronsRecorded ? "neurons" : "experts", keys, requests, lookUps: requests.filter((key) => key !== END_OF_TOKEN), heat: uses.map((count) => count / tokens) };
+  // In place, and what nobody wanted is not written: pages of keys that no token names stay untouched.
+  for (let key = 0; key < keys; key++) if (uses[key] !== 0) uses[key] /= tokens;
+  return { what: neuronsRecorded ? "neurons" : "experts", keys, requests, lookUps: requests.filter((key) => key !== END_OF_TOKEN), heat: uses };
 };

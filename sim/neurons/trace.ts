@@ -86,6 +86,8 @@ const headerOf = (bytes: Uint8Array, file: Reader): Shape => {
   const start = file.skip(length, "the header");
   const name = new TextDecoder().decode(bytes.subarray(start, start + length));
   if (crc32(bytes, 0, file.at()) !== file.word("the header")) damaged("the checksum of its header is wrong");
+  // Whoever reads a token of a layer makes room for all neurons of the experts in use, a gigabyte at this bound.
+  if (flags === 1) within("neurons of the experts in use", active * ffn, 1, 2 ** 28);
   return { name, layers: within("layers", layers, 1, 4096), experts: within("experts", experts, 1, 4096), active: within("experts used", active, 1, experts), ffn: within("neurons", ffn, 1, 2 ** 24), neuronsRecorded: flags === 1 };
 };
 
@@ -132,7 +134,7 @@ const decoded = (bytes: Uint8Array): ActivationTrace => {
   const file = reader(bytes, 0, bytes.length);
   const shape = headerOf(bytes, file);
   const { layers } = shape;
-  const [experts, neurons] = [new Int32Array(shape.active), new Int32Array(shape.active * shape.ffn)];
+  const [experts, neurons] = [new Int32Array(shape.active), new Int32Array(shape.neuronsRecorded ? shape.active * shape.ffn : 0)];
   /** Where a token begins in a layer, tokens by layers. */
   const starts: Array<Float64Array> = [];
   for (let count = file.word("a chunk"); count !== 0; count = file.word("a chunk")) {

@@ -4,11 +4,11 @@
  * out; each compares 64 places of it with sums in double before the first turn and behind the last, and both are held to have the same sums.
  */
 import { readFileSync, readdirSync } from "node:fs";
-import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { E, TE, pipe } from "../../sim/base/fp.js";
 import { asked, wordsOf, type Cell } from "./turns/asked.js";
 import { different, figures, ours, theirs, type Figures, type Pair } from "./turns/compare.js";
+import { othersBusy } from "./turns/others.js";
 import { partner } from "./turns/partner.js";
 import { builtOurs, builtTheirs, type Rival } from "./turns/programs.js";
 
@@ -18,6 +18,7 @@ const script = `${engine}rivals/llama.cpp/build.mjs`;
 
 const CACHES = "/sys/devices/system/cpu/cpu0/cache";
 const LEAST_BYTES = 128 * 2 ** 20;
+const LOOK_MS = 2000;
 
 /** All copies of the weights together: twice the last-level cache, where the system tells its size. */
 const bytesOfWeights = (): number => {
@@ -66,7 +67,7 @@ const nameOf = ({ format, rows, columns, threads }: Cell): string => `${format},
 
 const all = async (program: string, rival: Rival, cells: ReadonlyArray<Cell>, turns: number): Promise<void> => {
   console.log(`  GOP/s, best (median) of ${turns} turns each at ${cells[0]!.tokens} rows of activations; ratio: ours over llama.cpp ${rival.version}'s, median (least to greatest) of the pairs; processor: that of processor time`);
-  console.log(`  waiting for a processor before it began: ${loadavg()[0]!.toFixed(1)} of others (mean of a minute)`);
+  console.log(`  cores that were busy with other work before it began: ${(await othersBusy(LOOK_MS)).toFixed(2)} (over ${LOOK_MS / 1000} s, with everything built and neither program started)`);
   const ratios: Array<{ readonly cell: Cell; readonly ratio: number }> = [];
   for (const cell of cells) {
     const measured = await measure({ ours: program, theirs: rival.program }, cell, turns);

@@ -3,11 +3,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { TE } from "../../sim/base/fp.js";
 import { badInput } from "../../sim/base/errors.js";
-import { END_OF_TOKEN } from "../../sim/neurons/trace-keys.js";
+import { END_OF_TOKEN, MOST_TRACE_KEYS } from "../../sim/neurons/trace-keys.js";
 import { evictionPolicies } from "../../sim/policies/eviction/index.js";
 import { replayThrough } from "../../sim/policies/eviction/replay.js";
 import { bindingPath } from "../../engine/binding.js";
-import { engine, REPLAY_POLICIES, type Engine, type ReplayRequest, type ReplayRow } from "../../engine/index.js";
+import { engine, MOST_KEYS, REPLAY_POLICIES, type Engine, type ReplayRequest, type ReplayRow } from "../../engine/index.js";
 import { execute } from "../../cli/run.js";
 import { replayProgram } from "../../cli/programs/replay/replay.js";
 import { commandNamed, fake, given } from "../fakes/capabilities.js";
@@ -20,7 +20,7 @@ const SHIPPED = "models/novels/novels-mixture";
 const rowOf = ({ policies: [name], slots: [slots], keys, trace, heat, windowTokens }: ReplayRequest): ReplayRow => {
   const policy = evictionPolicies.all.find((one) => one.name === name)!;
   const lookUps = trace.filter((key) => key !== END_OF_TOKEN);
-  const { hits, misses, outcomes } = replayThrough(policy, { what: "neurons", keys, requests: trace, lookUps, heat: heat! }, { slots: slots!, windowTokens });
+  const { hits, misses, outcomes } = replayThrough(policy, { what: "neurons", keys, requests: trace, lookUps, heat: heat ?? new Float64Array(keys) }, { slots: slots!, windowTokens });
   return { policy: name!, slots: slots!, hits, misses, evictions: 0, declined: 0, seconds: 0.5, preparationSeconds: 0.1, outcomes };
 };
 
@@ -49,8 +49,8 @@ describe("replay", () => {
     expect(stdout).toContain("\nengine and simulator agree on every look-up\n");
   });
 
-  it("takes shares and numbers of slots, each once, and a window", async () => {
-    const { asked } = await start({ file: "t.trace", policy: "window,belady", slots: "60,10%,7", window: "2" });
+  it("takes policies, shares and numbers of slots, each once, and a window", async () => {
+    const { asked } = await start({ file: "t.trace", policy: "window,belady,window", slots: "60,10%,7", window: "2" });
     expect(asked.map(({ policies, slots, windowTokens }) => [...policies, ...slots, windowTokens])).toEqual([["window", 60, 2], ["window", 7, 2], ["belady", 60, 2], ["belady", 7, 2]]);
   });
 
@@ -62,10 +62,21 @@ describe("replay", () => {
 
   it("looks up experts where all neurons are active", async () => {
     const dense = Buffer.from(writeSlow({ layers: 1, experts: 4, active: 2, ffn: 8, neuronsRecorded: false }, [[[[0, []], [3, []]]], [[[0, []], [2, []]]]])).toString("latin1");
-    const { asked, stdout } = await start({ file: "d.trace", policy: "lru", slots: "2", format: "json" }, { files: { "d.trace": dense } });
+    const { asked, stdout } = await start({ file: "d.trace", policy: "lru,static-hot", slots: "2", format: "json" }, { files: { "d.trace": dense } });
     expect([...asked[0]!.trace]).toEqual([0, 3, END_OF_TOKEN, 0, 2, END_OF_TOKEN]);
-    expect([...asked[0]!.heat!]).toEqual([1, 0, 0.5, 0.5]);
-    expect(printed(stdout)).toMatchObject({ what: "experts", keys: 4, lookUps: 4, rows: [{ hits: 1, misses: 3, hitRate: 0.25, lookUpsPerSec: 8, simulator: { hits: 1, hitRate: 0.25 }, differsAt: null }] });
+    // Copied for the policy that reads it, and for no other.
+    expect([asked[0]!.heat, [...asked[1]!.heat!]]).toEqual([null, [1, 0, 0.5, 0.5]]);
+    expect(printed(stdout)).toMatchObject({ what: "experts", keys: 4, lookUps: 4, rows: [{ hits: 1, misses: 3, hitRate: 0.25, lookUpsPerSec: 8, simulator: { hits: 1, hitRate: 0.25 }, differsAt: null }, { policy: "static-hot" }] });
+  });
+
+  it("refuses a header that claims more neurons than there is room for, before any is made", async () => {
+    const huge = Buffer.from(writeSlow({ layers: 127, experts: 1, active: 1, ffn: 2 ** 24 }, [Array.from({ length: 127 }, () => [[0, []] as const])])).toString("latin1");
+    const { code, asked, stderr } = await start({ file: "h.trace", slots: "10" }, { files: { "h.trace": huge } });
+    expect([code, asked]).toEqual([3, []]);
+    expect(stderr).toBe("h.trace: its header tells of 2130706432 neurons; replay takes traces of 67108864 at most, for the tables that caches keep of every one\n");
+    expect(MOST_TRACE_KEYS).toBeLessThan(MOST_KEYS);
+    const wide = Buffer.from(writeSlow({ layers: 1, experts: 4096, active: 4096, ffn: 2 ** 24 }, [[Array.from({ length: 4096 }, (_, expert) => [expert, []] as const)]])).toString("latin1");
+    expect(await start({ file: "w.trace" }, { files: { "w.trace": wide } })).toMatchObject({ code: 2, stderr: expect.stringContaining("neurons of the experts in use: 68719476736; should be from 1 to 268435456") as unknown });
   });
 
   it("says where the two disagree, and that it is our fault", async () => {

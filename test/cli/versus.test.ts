@@ -76,6 +76,26 @@ describe("ratios", () => {
   });
 });
 
+describe("a ratio under a predictor", () => {
+  const predicting = (asked: Asked) => E.right(ended([row(tokensOf(asked), isOurs(asked) ? [40, 44] : [10, 11], isOurs(asked) ? { ffn: "predicted in memory", labels: ["requantised", "predicted"] } : {})]));
+
+  it("says wherever it stands that not all was computed", async () => {
+    const words = { model: "m.gguf", predictor: "p.gguf", ...generation, repetitions: "2", rounds: "1" };
+    expect(told((await start({ ...words, format: "json" }, rivalsThat(predicting))).stdout).ratios).toEqual([expect.objectContaining({ labels: ["requantised", "predicted"] })]);
+    expect((await start(words, rivalsThat(predicting))).stdout).toMatch(/\| test \| model +\| FFNs +\|.*\n.*\n\| tg16 \| m\.gguf \| requantised, predicted \| +all \|/);
+    expect((await start({ ...words, out: "o" }, rivalsThat(predicting))).files.get("o/README.md")).toContain("| tg16 | m.gguf | requantised, predicted |");
+  });
+
+  it("in the picture too, where ours never ran as well", async () => {
+    const sweep = { model: "m.gguf", predictor: "p.gguf", memory: "50%", ...generation, repetitions: "2", rounds: "1", out: "o", "page-cache": "warm" };
+    const series = ({ drawn }: Awaited<ReturnType<typeof start>>) => drawn[0]!.panels.flatMap(({ points, gaps }) => [...points, ...gaps].map((one) => one.series));
+    expect(series(await start(sweep, rivalsThat(predicting)))).toEqual(["neuronlab, predicted", "llama.cpp"]);
+    expect(series(await start(sweep, rivalsThat((asked) => (isOurs(asked) ? E.right(ended([], { exit: 3, stderr: "does not fit" })) : predicting(asked)))))).toEqual(["llama.cpp", "neuronlab, predicted"]);
+    // A model file that carries its predictors names none: the row tells.
+    expect(series(await start({ ...sweep, predictor: undefined }, rivalsThat(predicting)))).toEqual(["neuronlab, predicted", "llama.cpp"]);
+  });
+});
+
 describe("words for another program", () => {
   it("reads them as a shell would", () => {
     expect(splitWords(`  -fa off  -ot 'a b=CPU' "x y"z`)).toEqual(E.right(["-fa", "off", "-ot", "a b=CPU", "x yz"]));
@@ -92,20 +112,20 @@ describe("bench --vs llama.cpp", () => {
     expect(ran[0]).toMatchObject({ memory: null, cold: [], warm: ["m.gguf"], command: ["neuronlab", "bench", "--format", "json", "--model", "m.gguf", "--n-prompt", "0", "--n-gen", "16", "--repetitions", "2", "--threads", "2", "--memory", "all", "--seed", "1", "--ffn", "auto"] });
     expect(ran[1]).toMatchObject({ memory: null, cold: [], warm: ["m.gguf"], command: ["/d/llama-bench", "-m", "m.gguf", "-p", "0", "-n", "16", "-r", "2", "-t", "2", "-o", "json"] });
     const json = told(stdout);
-    expect(json.ratios).toEqual([{ test: "tg16", model: "m.gguf", memory: null, memoryShare: null, threads: 2, cache: "warm", against: "same file", ratio: expect.closeTo(4, 9) as unknown, low: expect.closeTo(4, 9) as unknown, high: expect.closeTo(4, 9) as unknown, confidence: 0.875, pairs: [4, 4, 4, 4].map((x) => expect.closeTo(x, 9) as unknown) }]);
+    expect(json.ratios).toEqual([{ test: "tg16", model: "m.gguf", memory: null, memoryShare: null, threads: 2, cache: "warm", against: "same file", labels: [], ratio: expect.closeTo(4, 9) as unknown, low: expect.closeTo(4, 9) as unknown, high: expect.closeTo(4, 9) as unknown, confidence: 0.875, pairs: [4, 4, 4, 4].map((x) => expect.closeTo(x, 9) as unknown) }]);
     expect(json.rows.map(({ program, rounds, samples_ns, page_cache, process_peak_rss, process_minor_faults, process_major_faults, process_bytes_read }) => [program, rounds, samples_ns.length, page_cache, process_peak_rss, process_minor_faults, process_major_faults, process_bytes_read])).toEqual([["neuronlab", 2, 4, "warm", 5e8, 100, 3, 1e9], ["llama.cpp", 2, 4, "warm", 5e8, 100, 3, 1e9]]);
     expect(json.baselines).toEqual([expect.objectContaining({ against: "same file", version: "0.5.0", repacks: true, words: [], tried: [], settings: expect.objectContaining({ n_threads: 4, flash_attn: -1, n_ubatch: 512, load_mode: "auto" }) as unknown })]);
   });
 
   it("under a limit holds both to it, warm and cold apart, and takes the build of llama.cpp that can page", async () => {
-    const { ran, rivals } = rivalsThat(steady);
+    const { ran, rivals } = rivalsThat((asked) => E.right(ended([row(tokensOf(asked), isOurs(asked) ? [40, 44] : [10, 11], isOurs(asked) ? { labels: ["lossless"] } : {})])));
     const { stdout } = await start({ model: "m.flash", "llama-model": "m.gguf", memory: "900MB", ...generation, repetitions: "2", rounds: "1" }, { rivals });
     expect(ran.map(({ memory, cold, warm }) => [memory, cold, warm])).toEqual([[900e6, [], ["m.flash"]], [900e6, [], ["m.gguf"]], [900e6, ["m.flash"], []], [900e6, ["m.gguf"], []]]);
     expect(ran[1]!.command).toEqual(["/n/llama-bench", "-m", "m.gguf", "-p", "0", "-n", "16", "-r", "2", "-t", "4", "-o", "json", "-lm", "mmap"]);
     // Cold: one repetition, and nothing unmeasured before it.
     expect(ran[3]!.command).toEqual(["/n/llama-bench", "-m", "m.gguf", "-p", "0", "-n", "16", "-r", "1", "-t", "4", "-o", "json", "-lm", "mmap", "--no-warmup"]);
     expect([wordAfter(ran[2]!, "--repetitions"), ran[2]!.command.includes("--no-warmup")]).toEqual(["1", true]);
-    expect(stdout).toMatch(/\| tg16 \| m\.flash \| 900\.0MB \|\s+4 \| cold +\| same file +\|\s+4\.00 /);
+    expect(stdout).toMatch(/\| tg16 \| m\.flash \| lossless \| 900\.0MB \|\s+4 \| cold +\| same file +\|\s+4\.00 /);
     expect(stdout).toContain("llama.cpp 0.5.0, x (build 1): 4 threads, no repacking, flash attention auto, batch 2048, ubatch 512, load mode auto, poll 50, keys and values f16; words -lm mmap");
   });
 

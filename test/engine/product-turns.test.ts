@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { asked, wordsOf, type Cell } from "../bench/turns/asked.js";
 import { different, figures, ours, theirs, type Ours, type Theirs } from "../bench/turns/compare.js";
+import { busyCores, othersBusy, type Times } from "../bench/turns/others.js";
 import { partner } from "../bench/turns/partner.js";
 import { builtTheirs, executableIn } from "../bench/turns/programs.js";
 
@@ -154,5 +155,22 @@ describe("llama.cpp's side", () => {
     const words = (changed: Readonly<Record<string, string>>) => { const all = [...wordsOf(cell, 1)]; for (const [option, value] of Object.entries(changed)) all[all.indexOf(option) + 1] = value; return all; };
     await expect(partner("llama.cpp", product!, words({ "--columns": "33" }), theirs)).rejects.toThrow("--columns: a multiple of 32 is needed (exit code 2)");
     await expect(partner("llama.cpp", product!, words({ "--format": "Q5_0" }), theirs)).rejects.toThrow("Q4_0, Q8_0 or F16, not: Q5_0 (exit code 2)");
+  });
+});
+
+describe("other work on the machine", () => {
+  const core = (busy: number, idle: number): Times => ({ user: busy / 2, nice: 0, sys: busy / 4, irq: busy / 4, idle });
+
+  it("is the share of each core's time that was not idle, over all of them", () => {
+    expect(busyCores([core(1000, 500), core(80, 0)], [core(1400, 1500), core(1080, 0)])).toBeCloseTo(0.4 / 1.4 + 1, 9);
+    // A core without a tick between the looks, and one that came in between, say nothing.
+    expect(busyCores([core(7, 7)], [core(7, 7), core(100, 0)])).toBe(0);
+  });
+
+  it("is told of the time between two looks alone, and not of what this program did before", async () => {
+    const looks = [[core(90_000, 10)], [core(90_000, 1010)]];
+    const began = performance.now();
+    expect(await othersBusy(20, () => looks.shift()!)).toBe(0);
+    expect(performance.now() - began).toBeGreaterThan(15);
   });
 });

@@ -189,11 +189,14 @@ describe.skipIf(reason !== "")(`the site in Chromium${reason}`, () => {
 
   it("shows each comparison with llama.cpp that is kept: ratios in memory, pictures under limits, and what is missing", async () => {
     const kept = readdirSync("results/host/llama.cpp", { recursive: true, encoding: "utf8" });
-    const compared = kept.filter((path) => path.endsWith("comparison.json")).map((path) => JSON.parse(readFileSync(join("results/host/llama.cpp", path), "utf8")) as { readonly ratios: ReadonlyArray<{ readonly ratio: number; readonly memory: number | null }>; readonly rows: ReadonlyArray<{ readonly labels?: ReadonlyArray<string> | null }> });
+    const compared = kept.filter((path) => path.endsWith("comparison.json")).map((path) => JSON.parse(readFileSync(join("results/host/llama.cpp", path), "utf8")) as { readonly ratios: ReadonlyArray<{ readonly ratio: number; readonly memory: number | null; readonly labels: ReadonlyArray<string> }>; readonly rows: ReadonlyArray<{ readonly labels?: ReadonlyArray<string> | null }> });
     const ratios = compared.flatMap((one) => one.ratios).filter(({ memory }) => memory === null);
     const { page, context } = await open("llama-cpp.html");
     const host = page.locator("figure:has(figcaption code:text-matches('^results/host/llama.cpp/'))");
-    const drawn = (await host.locator("svg text").allTextContents()).filter((text) => /^\d+\.\d\d$/.test(text));
+    const texts = await host.locator("svg text").allTextContents();
+    const drawn = texts.filter((text) => /^\d+\.\d\d$/.test(text));
+    // What is not of the same work says so where it is drawn.
+    expect(texts.filter((text) => text.includes("predicted neurons only"))).toHaveLength(ratios.filter(({ labels }) => labels.includes("predicted")).length);
     expect(ratios.length).toBeGreaterThan(0);
     expect(drawn.sort()).toEqual(ratios.map(({ ratio }) => ratio.toFixed(2)).sort());
     const pictures = kept.filter((path) => /(^|\/)memory[^/]*\.svg$/.test(path)).length;

@@ -1,13 +1,13 @@
 /** A recorded text through the engine's caches and through the simulator's: decode the words, read the trace, replay it, compare, describe. */
 import { E, RTE, TE, pipe, type Either } from "../../../sim/base/fp.js";
 import { custom, type Codec, type Exact } from "../../../sim/base/decode.js";
-import { badInput, type AppError, type Mistake } from "../../../sim/base/errors.js";
+import { badInput, unsupported, type AppError, type Mistake } from "../../../sim/base/errors.js";
 import { WINDOW_TOKENS } from "../../../sim/inference/gated/segments.js";
 import { decodeTrace, type ActivationTrace } from "../../../sim/neurons/trace.js";
-import { keyCount, traceKeys, type TraceKeys } from "../../../sim/neurons/trace-keys.js";
+import { MOST_TRACE_KEYS, keyCount, traceKeys, type TraceKeys } from "../../../sim/neurons/trace-keys.js";
 import { evictionPolicies } from "../../../sim/policies/eviction/index.js";
 import { replayThrough } from "../../../sim/policies/eviction/replay.js";
-import { REPLAY_POLICIES } from "../../../engine/index.js";
+import { MOST_KEYS, REPLAY_POLICIES } from "../../../engine/index.js";
 import { absent, argument, choice, inputFile, readWords, several, share, shared, wholeNumber } from "../../args.js";
 import type { Command, Words } from "../../command.js";
 import { gather, type Answer, type Capabilities, type Program } from "../../program.js";
@@ -16,9 +16,6 @@ import { shippedTrace } from "../models/shipped-trace.js";
 import { compared, describe, type Cell } from "./describe.js";
 
 type Policy = (typeof REPLAY_POLICIES)[number];
-
-/** What both sides number keys with. */
-const MOST_KEYS = 2 ** 31 - 1;
 
 /** Slots as a share of all keys, or as their number. */
 type Slots = { readonly typed: string } & ({ readonly share: number } | { readonly count: number });
@@ -53,7 +50,8 @@ const recordingIn = (file: string): Program<Recording> => (capabilities) =>
     TE.chainEitherK(decodeTrace(file)),
     TE.chainEitherK((trace): Either<AppError, Recording> => {
       const keys = keyCount(trace);
-      return keys <= MOST_KEYS ? E.right({ file, trace }) : E.left(badInput(file, [{ path: "(whole)", message: `has ${keys} neurons; caches number ${MOST_KEYS} at most` }]));
+      // Of neurons: a decoded trace has at most 2^24 experts, over all layers.
+      return keys <= MOST_TRACE_KEYS ? E.right({ file, trace }) : E.left(unsupported(file, `its header tells of ${keys} neurons; replay takes traces of ${MOST_TRACE_KEYS} at most, for the tables that caches keep of every one`));
     }),
   );
 
@@ -68,7 +66,7 @@ const slotsOf = (asked: ReadonlyArray<Slots>, { keys, what }: TraceKeys, where: 
 const cellOf = (keys: TraceKeys, policy: Policy, slots: number, windowTokens: number, hooks: { readonly onShare: (share: number) => void; readonly signal: AbortSignal }, { engine, now }: Capabilities): TE.TaskEither<AppError, Cell | null> =>
   pipe(
     engine.replay(
-      { policies: [policy], slots: [slots], keys: keys.keys, trace: keys.requests, heat: keys.heat, windowTokens, outcomes: true },
+      { policies: [policy], slots: [slots], keys: keys.keys, trace: keys.requests, heat: policy === "static-hot" ? keys.heat : null, windowTokens, outcomes: true },
       { signal: hooks.signal, onStep: ({ done, total }) => hooks.onShare(done / Math.max(1, total)) },
     ),
     TE.chainEitherK((report) => (report === null ? E.right(null) : pipe(evictionPolicies.find(policy), E.map((twin) => {
@@ -80,7 +78,7 @@ const cellOf = (keys: TraceKeys, policy: Policy, slots: number, windowTokens: nu
 
 const cells = (keys: TraceKeys, args: Args, slots: ReadonlyArray<number>): Program<ReadonlyArray<Cell> | null> => (capabilities) =>
   capabilities.interruptible((signal) => async () => {
-    const wanted = (args.policy ?? REPLAY_POLICIES).flatMap((policy) => slots.map((count) => ({ policy, count })));
+    const wanted = [...new Set(args.policy ?? REPLAY_POLICIES)].flatMap((policy) => slots.map((count) => ({ policy, count })));
     const gauge = capabilities.gauge(wanted.length, "replays");
     const done: Array<Cell> = [];
     try {

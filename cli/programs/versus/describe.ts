@@ -40,8 +40,8 @@ export const toldOf = (all: ReadonlyArray<Finished>, rival: Rival): Told => ({
 
 export const describeRatios = (ratios: ReadonlyArray<Ratio>): string =>
   markdown(
-    [{ title: "test", right: true }, { title: "model", right: false }, { title: "memory", right: true }, { title: "threads", right: true }, { title: "page cache", right: false }, { title: "llama.cpp on", right: false }, { title: "neuronlab / llama.cpp", right: true }, { title: "low", right: true }, { title: "high", right: true }, { title: "pairs", right: true }],
-    ratios.map((one) => [one.test, shorter(ratios.map(({ model }) => model))(one.model), memoryOf(one.memory, one.memoryShare), String(one.threads), one.cache, one.against, one.ratio.toFixed(2), one.low.toFixed(2), one.high.toFixed(2), String(one.pairs.length)]),
+    [{ title: "test", right: true }, { title: "model", right: false }, { title: "FFNs", right: false }, { title: "memory", right: true }, { title: "threads", right: true }, { title: "page cache", right: false }, { title: "llama.cpp on", right: false }, { title: "neuronlab / llama.cpp", right: true }, { title: "low", right: true }, { title: "high", right: true }, { title: "pairs", right: true }],
+    ratios.map((one) => [one.test, shorter(ratios.map(({ model }) => model))(one.model), one.labels.join(", "), memoryOf(one.memory, one.memoryShare), String(one.threads), one.cache, one.against, one.ratio.toFixed(2), one.low.toFixed(2), one.high.toFixed(2), String(one.pairs.length)]),
   );
 
 const FLASH: Readonly<Record<string, string>> = { "-1": "auto", "0": "off", "1": "on", true: "on", false: "off" };

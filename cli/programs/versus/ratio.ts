@@ -11,17 +11,22 @@ export interface Ratio extends Interval {
   readonly threads: number;
   readonly cache: Cell["cache"];
   readonly against: Against;
+  /** What our FFNs left of the exact result, in the report's words: lossless, requantised, predicted. llama.cpp computes everything. */
+  readonly labels: ReadonlyArray<string>;
   /** Our speed over llama.cpp's: the median of the pairs. */
   readonly ratio: number;
   /** Pair by pair: the k-th repetition of a round of ours over the k-th of the same round of theirs. */
   readonly pairs: ReadonlyArray<number>;
 }
 
+/** Of rows of any program; only ours say it. */
+export const labelsOf = (rounds: ReadonlyArray<Row>): ReadonlyArray<string> => [...new Set(rounds.flatMap(({ labels }) => (Array.isArray(labels) ? labels.map(String) : [])))];
+
 /** Whatever slows the machine for minutes slows both of a pair. */
 export const ratioOf = (cell: Cell, against: Against, ours: ReadonlyArray<Row>, theirs: ReadonlyArray<Row>): Ratio => {
   const pairs = ours.flatMap((row, round) => row.samples_ts.slice(0, theirs[round]?.samples_ts.length ?? 0).map((rate, k) => rate / theirs[round]!.samples_ts[k]!));
   const { model, memory } = cell.request;
-  return { test: testIn(cell), model, memory, memoryShare: cell.share, threads: cell.threads, cache: cell.cache, against, ratio: median(pairs), ...medianInterval(pairs), pairs };
+  return { test: testIn(cell), model, memory, memoryShare: cell.share, threads: cell.threads, cache: cell.cache, against, labels: labelsOf(ours), ratio: median(pairs), ...medianInterval(pairs), pairs };
 };
 
 const AGAINST = ["same file", "best case"] as const;

@@ -6,8 +6,9 @@ import type { DiskFacts, MachineFacts, MemoryLimits, OutputFile, Rival } from ".
 import { median } from "../bench/rows.js";
 import { describeRows } from "../bench/describe.js";
 import { formatted } from "../llama-bench/formats.js";
-import { nameOf, testIn, type Finished } from "./cell.js";
+import { nameOf, testIn, type Finished, type Who } from "./cell.js";
 import { cautions, describeBaselines, describeRatios, interval, missing, type Told } from "./describe.js";
+import { labelsOf } from "./ratio.js";
 
 /** SVG and PNG of a sweep. */
 export type DrawComparison = (sweep: MemorySweep) => { readonly svg: string; readonly png: Uint8Array };
@@ -26,6 +27,12 @@ export interface Reported {
 
 const baseOf = (path: string): string => path.split("/").at(-1) ?? path;
 
+/** A speed with some neurons left out is not one of the same work, so its line says so. A side that never ran is known by what was asked of it. */
+const seriesOf = (own: ReadonlyArray<Finished>) => {
+  const predicted = own.some(({ cell, measured }) => cell.request.predictor !== null || measured.some(({ rounds }) => labelsOf(rounds).includes("predicted")));
+  return (who: Who): string => `${nameOf(who)}${who.program === "neuronlab" && predicted ? ", predicted" : ""}`;
+};
+
 /** One picture a model with its threads; only what was asked for as shares of a file has a place on the axis. */
 const sweepsOf = ({ all, machine }: Reported): ReadonlyArray<MemorySweep> => {
   const swept = all.filter(({ cell }) => cell.share !== null);
@@ -33,6 +40,7 @@ const sweepsOf = ({ all, machine }: Reported): ReadonlyArray<MemorySweep> => {
   return groups.map((group): MemorySweep => {
     const own = swept.filter(({ cell }) => `${cell.request.model} ${cell.threads}` === group);
     const { cell } = own[0]!;
+    const series = seriesOf(own);
     const panels = [...new Set(own.map((one) => testIn(one.cell)))].map((test) => {
       const shown = own.filter((one) => testIn(one.cell) === test);
       return {
@@ -40,9 +48,9 @@ const sweepsOf = ({ all, machine }: Reported): ReadonlyArray<MemorySweep> => {
         points: shown.flatMap(({ cell: { share, cache }, measured }) =>
           measured.filter(({ rounds }) => rounds.length > 0).map(({ who, rounds }) => {
             const rates = rounds.flatMap(({ samples_ts }) => samples_ts);
-            return { series: nameOf(who), cache, share: share!, value: median(rates), low: Math.min(...rates), high: Math.max(...rates) };
+            return { series: series(who), cache, share: share!, value: median(rates), low: Math.min(...rates), high: Math.max(...rates) };
           })),
-        gaps: shown.flatMap(({ cell: { share, cache }, gaps }) => gaps.map(({ who }) => ({ series: nameOf(who), cache, share: share! }))),
+        gaps: shown.flatMap(({ cell: { share, cache }, gaps }) => gaps.map(({ who }) => ({ series: series(who), cache, share: share! }))),
       };
     });
     return {

@@ -54,8 +54,7 @@ export const APART: ReadonlyArray<Apart> = [
   { shows: /^npm run build && node engine\/fuzz\/seeds\.mjs$/, why: "writes into the tree, for cargo-fuzz", instead: { files: filesNamed } },
   { shows: "npm run timeline", why: "a tour and a prediction, minutes, and writes into results; the tour is a step of .ci/run", instead: { files: () => ["site/build/timeline.ts", "site/build/one-token.ts"] } },
   { shows: /^npm run versus/, why: "minutes to an hour, on gigabytes", instead: { files: () => ["engine/rivals/llama.cpp/host-comparison.mjs"] } },
-  { shows: /^npm run bench(?: (?:-- )?(?:kernel|neurons|inference|kernels|replay|sweep))?$/, why: "builds anew, then measures for minutes", instead: { files: () => ["test/bench/main.ts", "dist/test/bench/main.js"] } },
-  { shows: /^npm run bench(?: (?:-- )?(?:kernel|neurons|inference|kernels|gemm|sweep))?$/, why: "builds anew, then measures for minutes", instead: { files: () => ["test/bench/main.ts", "dist/test/bench/main.js"] } },
+  { shows: /^npm run bench(?: (?:-- )?(?:kernel|neurons|inference|kernels|replay|gemm|sweep))?$/, why: "builds anew, then measures for minutes", instead: { files: () => ["test/bench/main.ts", "dist/test/bench/main.js"] } },
   // Of the program itself: what takes minutes, in a smaller form.
   run(/^(?:npx )?neuronlab probe$/, "minutes", "neuronlab probe --quick"),
   run(/^neuronlab probe --dir (\S+) --out laptop\.json$/, "minutes", "neuronlab probe --quick --dir /mnt/models --out laptop.json"),
