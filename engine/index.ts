@@ -23,7 +23,7 @@ export type { PerplexityReport, PerplexityRequest, PerplexityStep } from "./perp
 export type { RecordReport, RecordRequest } from "./record.js";
 export { END_TOKEN, MOST_KEYS, OUTCOMES, REPLAY_POLICIES, type ReplayReport, type ReplayRequest, type ReplayRow, type ReplayStep } from "./replay.js";
 export { HIDDENS, PREDICTOR_WEIGHTS, type PredictorShares, type TrainReport, type TrainRequest, type TrainStep } from "./train-predictor.js";
-export { ACTIVATIONS, ARCHITECTURES, WEIGHTS, type PlantedRow, type SynthReport, type SynthRequest, type SynthStep, type VerifyReport, type VerifyRequest } from "./synth.js";
+export { ACTIVATIONS, ARCHITECTURES, WEIGHTS, type PlantedRow, type SynthReport, type SynthRequest, type SynthStep, type UnverifiedRow, type VerifyReport, type VerifyRequest } from "./synth.js";
 
 export interface Engine {
   readonly pack: Pack;

@@ -61,8 +61,11 @@ export interface PlantedRow {
   readonly holds: boolean;
 }
 
+/** What the file says was planted and no run of it shows. */
+export interface UnverifiedRow { readonly what: string; readonly planted: number }
+
 /** No rows: nothing was planted. */
-export interface VerifyReport { readonly tokens: number; readonly rows: ReadonlyArray<PlantedRow>; readonly seconds: number }
+export interface VerifyReport { readonly tokens: number; readonly rows: ReadonlyArray<PlantedRow>; readonly unverified: ReadonlyArray<UnverifiedRow>; readonly seconds: number }
 
 /** null when it was cancelled: nothing was left behind. */
 export type Synth = (request: SynthRequest, hooks: Hooks<SynthStep>) => TaskEither<AppError, SynthReport | null>;

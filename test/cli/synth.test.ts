@@ -12,6 +12,7 @@ const verified: VerifyReport = {
     { what: "share active", planted: 0.1, measured: 0.101, low: 0.1, high: 0.102, tolerance: 0.01, holds: true },
     { what: "activations of the hottest 10 %", planted: 0.4656, measured: 0.4618, tolerance: 0.03, holds: true },
   ],
+  unverified: [],
 };
 
 const start = async (named: Readonly<Record<string, unknown>>, engine: Partial<Pick<Engine, "synth" | "verify">> = {}) => {
@@ -80,6 +81,10 @@ describe("synth", () => {
     expect([again.code, again.stdout]).toEqual([0, expect.stringContaining("1 of 2 statistics MISSED")]);
     const json = JSON.parse((await start({ out: "m.gguf", format: "json" }, { verify: () => TE.right({ ...verified, rows }) })).stdout) as unknown;
     expect(json).toEqual({ file: "m.gguf", bytes: 9.6e6, seconds: 0.12, inputs: plain, notPlanted: [], verified: { ...verified, rows, misses: 1 }, notVerified: null });
+    const ranked = { ...verified, unverified: [{ what: "gate rank", planted: 96 }] };
+    const asked = (format: string) => start({ check: "m.gguf", format }, { verify: () => TE.right(ranked) });
+    expect((await asked("table")).stdout).toMatch(/ as planted, by 512 tokens in 1\.3 s\ngate rank: planted 96, not verified\n$/);
+    expect(JSON.parse((await asked("json")).stdout)).toMatchObject({ verified: { unverified: ranked.unverified } });
   });
 
   it("keeps a file whose verification does not fit or is not wanted, and says so", async () => {
@@ -96,7 +101,7 @@ describe("synth", () => {
     expect(stdout).toMatch(/^statistic /);
     const large = await start({ check: "m.gguf" }, { verify: () => TE.left({ _tag: "DoesNotFit", needed: 2, allowed: 1, parts: [], hint: "-" }) });
     expect([large.code, large.stdout]).toEqual([3, ""]);
-    expect((await start({ check: "m.gguf" }, { verify: () => TE.right({ tokens: 2, seconds: 0, rows: [] }) })).stdout).toBe("nothing is planted in this model: all its neurons are active for every token\n");
+    expect((await start({ check: "m.gguf" }, { verify: () => TE.right({ tokens: 2, seconds: 0, rows: [], unverified: [] }) })).stdout).toBe("nothing is planted in this model: all its neurons are active for every token\n");
   });
 
   it("tells all mistakes at once and starts nothing", async () => {

@@ -129,11 +129,12 @@ describe.skipIf(!built)(`the engine's caches${built ? "" : " (SKIPPED: the nativ
   it.each<readonly [string, Partial<Record<keyof ReplayRequest, unknown>>, string]>([
     ["a key beyond the others", { trace: Uint32Array.of(0, 1, 4) }, "trace: key out of range at place 2 of the trace: 4; keys are below 4"],
     ["a policy that nobody knows", { policies: ["lru", "lrv"] }, "policies: should be one of lru, window, static-hot, clock, lfu, s3-fifo, sieve, arc, belady, got lrv"],
-    ["less than no slots", { slots: [2, -1] }, "slots: should be a whole number between 0 and 2147483647, got -1"],
-    ["half a slot", { slots: [0.5] }, "slots: should be a whole number between 0 and 2147483647, got 0.5"],
-    ["no keys", { keys: 0 }, "keys: should be a whole number between 1 and 2147483647, got 0"],
-    ["no number of keys", { keys: NaN }, "keys: should be a whole number between 1 and 2147483647, got NaN"],
-    ["a window of less than nothing", { windowTokens: -1 }, "windowTokens: should be a whole number between 0 and 2147483647, got -1"],
+    ["less than no slots", { slots: [2, -1] }, "slots: should be a whole number between 0 and 2147479552, got -1"],
+    ["half a slot", { slots: [0.5] }, "slots: should be a whole number between 0 and 2147479552, got 0.5"],
+    ["more keys than can be numbered", { keys: 2 ** 31 - 4095 }, "keys: should be a whole number between 1 and 2147479552, got 2147479553"],
+    ["no keys", { keys: 0 }, "keys: should be a whole number between 1 and 2147479552, got 0"],
+    ["no number of keys", { keys: NaN }, "keys: should be a whole number between 1 and 2147479552, got NaN"],
+    ["a window of less than nothing", { windowTokens: -1 }, "windowTokens: should be a whole number between 0 and 2147479552, got -1"],
     ["no heat for a fixed choice", { policies: ["static-hot"] }, "heat: wrong number of heats: 0; one for each of 4 keys"],
     ["heat of other keys", { policies: ["static-hot"], heat: Float64Array.of(1, 2, 3) }, "heat: wrong number of heats: 3; one for each of 4 keys"],
     ["heat that is no number", { policies: ["static-hot"], heat: Float64Array.of(1, 2, NaN, 3) }, "heat: heat of key 2 is not finite; a share of tokens would be right"],
@@ -143,9 +144,16 @@ describe.skipIf(!built)(`the engine's caches${built ? "" : " (SKIPPED: the nativ
     expect([exitCode(outcome.left), describeError(outcome.left)]).toEqual([2, `engine.replay: 1 mistake\n  ${says}`]);
   });
 
+  it("refuse heat of other keys before any policy has begun", async () => {
+    let heard = 0;
+    const trace = new Uint32Array(1 << 21);
+    const outcome = await engine.replay({ ...asking, policies: ["lru", "static-hot"], trace, heat: Float64Array.of(1, 2, 3), outcomes: false }, { onStep: () => heard++ })();
+    expect([E.isLeft(outcome) && describeError(outcome.left), heard]).toEqual(["engine.replay: 1 mistake\n  heat: wrong number of heats: 3; one for each of 4 keys", 0]);
+  });
+
   it("refuse more keys than the system has memory for, and an array of another kind, without an end to the process", async () => {
     const rows = Array.from({ length: 60_000 }, () => 1);
-    const outcome = await engine.replay({ ...asking, keys: 2 ** 31 - 1, slots: rows, trace: new Uint32Array(1 << 24) }, quiet)();
+    const outcome = await engine.replay({ ...asking, keys: 2 ** 31 - 4096, slots: rows, trace: new Uint32Array(1 << 24) }, quiet)();
     if (E.isRight(outcome)) throw new Error("it worked");
     expect([exitCode(outcome.left), describeError(outcome.left)]).toEqual([3, expect.stringMatching(/^does not fit: needs \d+\.\d+GB, allowed .*outcomes take less\n(?: +\S+ {2}(?:outcomes|tables of a policy)\n?){2}$/)]);
     const other = await engine.replay({ ...asking, trace: Int32Array.of(0, 1) as unknown as Uint32Array }, quiet)();

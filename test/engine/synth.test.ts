@@ -32,11 +32,12 @@ const failure = <A>(outcome: E.Either<AppError, A>): string => {
 describe.skipIf(!built)(`models made up${built ? "" : " (SKIPPED: the native module is absent; run npm run build:engine)"}`, () => {
   it("shows the engine what was planted, and says how far it is", async () => {
     const steps: Array<SynthStep> = [];
-    const made = right(await engine.synth(asking("m.gguf", { experts: 4, expertsUsed: 2, neurons: 384, repeat: 0.7 }), { onStep: (step) => steps.push(step) })());
+    const made = right(await engine.synth(asking("m.gguf", { gateRank: 64, experts: 4, expertsUsed: 2, neurons: 384, repeat: 0.7 }), { onStep: (step) => steps.push(step) })());
     expect(made.bytes).toBe(readFileSync(join(folder, "m.gguf")).length);
     expect(steps.at(-1)!.done).toBe(steps.at(-1)!.total);
     const seen = right(await engine.verify(verifying("m.gguf"), quiet)());
     expect(seen.tokens).toBe(1024);
+    expect(seen.unverified).toEqual([{ what: "gate rank", planted: 64 }]);
     expect(seen.rows.filter((row) => !row.holds)).toEqual([]);
     expect(seen.rows.map((row) => row.what).slice(0, 4)).toEqual(["share active", "overlap", "expert repeat", "activations of the hottest 5 %"]);
     expect(seen.rows[0]).toMatchObject({ planted: expect.closeTo(0.1, 6) as unknown, tolerance: expect.closeTo(0.01, 6) as unknown });

@@ -30,6 +30,7 @@ const verdict = ({ rows, tokens, seconds }: Verified): string => {
 const describeVerified = (verified: Verified): ReadonlyArray<string> => [
   ...(verified.rows.length === 0 ? [] : [table([{ title: "statistic" }, right("planted"), right("measured"), { title: "by layer" }, right("tolerance"), { title: "" }], verified.rows.map(rowOf)), ""]),
   verdict(verified),
+  ...verified.unverified.map(({ what, planted }) => `${what}: planted ${planted}, not verified`),
 ];
 
 const describeMade = (file: string, { written, request }: NonNullable<Synthesised["made"]>): ReadonlyArray<string> => {

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use cache::{CacheError, Outcome, PolicyKind, Replayed, Setting, replay_told};
+use cache::{CacheError, MOST_KEYS, Outcome, PolicyKind, Replayed, Setting, replay_told};
 use generate::{Blame, available};
 use measure::thread_cpu_ns;
 use napi::bindgen_prelude::{AsyncTask, Float64Array, Uint8Array, Uint32Array};
@@ -87,13 +87,13 @@ impl From<CacheError> for Failure {
     }
 }
 
-/// Policies number keys with 31 bits.
-const MOST_KEYS: u64 = (1 << 31) - 1;
+/// Of keys, and of slots and tokens as well.
+const MOST: u64 = MOST_KEYS as u64;
 
 impl ReplayTask {
     fn work(&self) -> Result<ReplayDone, Failure> {
-        let keys = whole("keys", self.keys, 1, MOST_KEYS)? as u32;
-        let window_tokens = whole("windowTokens", self.window_tokens, 0, MOST_KEYS)? as u32;
+        let keys = whole("keys", self.keys, 1, MOST)? as u32;
+        let window_tokens = whole("windowTokens", self.window_tokens, 0, MOST)? as u32;
         let kinds: Vec<PolicyKind> = self
             .policies
             .iter()
@@ -102,9 +102,8 @@ impl ReplayTask {
         let slots: Vec<u32> = self
             .slots
             .iter()
-            .map(|&slots| Ok(whole("slots", slots, 0, MOST_KEYS)? as u32))
+            .map(|&slots| Ok(whole("slots", slots, 0, MOST)? as u32))
             .collect::<Result<_, Failure>>()?;
-        self.room_for(keys, &kinds)?;
         let setting = Setting {
             keys,
             slots: 0,
@@ -112,6 +111,9 @@ impl ReplayTask {
             window_tokens,
             future: &[],
         };
+        // A mistake that concerns the last policy is told before the first one has run for minutes.
+        kinds.iter().try_for_each(|kind| kind.check(&setting))?;
+        self.room_for(keys, &kinds)?;
         let cells = || kinds.iter().flat_map(|&kind| slots.iter().map(move |&slots| (kind, slots)));
         let total = (cells().count() * self.trace.len()) as u64;
         let mut tell = teller(&self.cancel, &self.steps);

@@ -44,6 +44,15 @@ pub struct PlantedRow {
     pub holds: bool,
 }
 
+/// What was planted and no run shows.
+#[napi(object)]
+pub struct UnverifiedRow {
+    /// Which.
+    pub what: String,
+    /// As the file says.
+    pub planted: f64,
+}
+
 /// What the engine saw.
 #[napi(object)]
 pub struct VerifyDone {
@@ -51,6 +60,8 @@ pub struct VerifyDone {
     pub tokens: u32,
     /// What was planted; empty in a file in which nothing was.
     pub rows: Vec<PlantedRow>,
+    /// What was planted and no run shows.
+    pub unverified: Vec<UnverifiedRow>,
     /// Seconds.
     pub seconds: f64,
 }
@@ -91,9 +102,14 @@ impl VerifyTask {
             tolerance: row.tolerance,
             what: row.what,
         });
+        let unverified = report.unverified().into_iter().map(|(what, planted)| UnverifiedRow {
+            what: what.to_owned(),
+            planted: planted as f64,
+        });
         Ok(VerifyDone {
             tokens: report.measured.tokens as u32,
             rows: rows.collect(),
+            unverified: unverified.collect(),
             seconds: begun.elapsed().as_secs_f64(),
         })
     }

@@ -43,6 +43,10 @@ pub struct Setting<'a> {
     pub future: &'a [u32],
 }
 
+/// The most keys that a policy takes: logs of uses have up to twice as many entries as keys, and some more, numbered with 32 bits; ranks
+/// have a bit for a mark.
+pub const MOST_KEYS: u32 = (1 << 31) - (1 << 12);
+
 impl PolicyKind {
     /// All of them.
     pub const ALL: [PolicyKind; 9] = [
@@ -96,6 +100,28 @@ impl PolicyKind {
         OF_A_KEY * keys + more + AT_ALL
     }
 
+    /// Whether there are too many keys, and whether there is the heat that this policy reads: what [`PolicyKind::build`] checks besides the
+    /// requests to come, for those who make several policies and do not want to find out at the last.
+    pub fn check(self, setting: &Setting<'_>) -> Result<(), CacheError> {
+        let Setting { keys, heat, .. } = *setting;
+        if keys > MOST_KEYS {
+            return Err(CacheError::TooManyKeys {
+                keys: keys as usize,
+                most: MOST_KEYS as usize,
+            });
+        }
+        if self != PolicyKind::StaticHot {
+            return Ok(());
+        }
+        if heat.len() != keys as usize {
+            return Err(CacheError::HeatCount { keys, heats: heat.len() });
+        }
+        match heat.iter().position(|heat| !heat.is_finite()) {
+            Some(key) => Err(CacheError::HeatNotFinite { key }),
+            None => Ok(()),
+        }
+    }
+
     /// A policy with nothing resident. Errors where the setting lacks what this policy reads.
     pub fn build(self, setting: &Setting<'_>) -> Result<Box<dyn Policy>, CacheError> {
         self.with(setting, Boxed)
@@ -110,26 +136,11 @@ impl PolicyKind {
             window_tokens,
             future,
         } = *setting;
-        // Logs of uses have up to twice as many entries as keys, and some more, numbered with 32 bits; ranks have a bit for a mark.
-        const MOST_KEYS: usize = (1 << 31) - (1 << 12);
-        if keys as usize > MOST_KEYS {
-            return Err(CacheError::TooManyKeys {
-                keys: keys as usize,
-                most: MOST_KEYS,
-            });
-        }
+        self.check(setting)?;
         Ok(match self {
             PolicyKind::Lru => user.take(Lru::new(keys, slots)),
             PolicyKind::Window => user.take(Window::new(keys, slots, window_tokens)),
-            PolicyKind::StaticHot => {
-                if heat.len() != keys as usize {
-                    return Err(CacheError::HeatCount { keys, heats: heat.len() });
-                }
-                if let Some(key) = heat.iter().position(|heat| !heat.is_finite()) {
-                    return Err(CacheError::HeatNotFinite { key });
-                }
-                user.take(StaticHot::new(heat, slots))
-            }
+            PolicyKind::StaticHot => user.take(StaticHot::new(heat, slots)),
             PolicyKind::Clock => user.take(Clock::new(keys, slots)),
             PolicyKind::Lfu => user.take(Lfu::new(keys, slots)),
             PolicyKind::S3Fifo => user.take(S3Fifo::new(keys, slots)),

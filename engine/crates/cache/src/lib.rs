@@ -27,7 +27,7 @@ mod use_logs;
 
 pub use answers::{Lookup, Reserve, SegmentCounts, Slot};
 pub use error::CacheError;
-pub use kind::{PolicyKind, Setting};
+pub use kind::{MOST_KEYS, PolicyKind, Setting};
 pub use memory::{PAGE_BYTES, return_freed_memory};
 pub use miss_curve::MissCurve;
 pub use policies::{Arc, Belady, Clock, Lfu, Lru, S3Fifo, Sieve, StaticHot, Window};

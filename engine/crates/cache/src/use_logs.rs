@@ -28,7 +28,8 @@ struct Log {
 /// it is that, the neighbours on both sides and the ends. Who leaves next is read in sequence, and asked for ahead of time.
 ///
 /// A log is swept once it has more stale entries than good ones (and some more), so all together hold at most twice as many as there are
-/// keys in the lists, in vectors of at most twice the room.
+/// keys in the lists. Its vector grows to twice what it holds, and when it is swept keeps room for twice its good entries. A list that
+/// loses keys from then on may have room for four times as many as it has left, and is swept before it has fewer.
 pub(crate) struct UseLogs {
     places: Vec<Place>,
     logs: Vec<Log>,
@@ -53,9 +54,12 @@ impl UseLogs {
         logs
     }
 
-    /// Bytes that are never exceeded while no more than `things` keys are in the lists together.
+    /// Bytes that are never exceeded while no more than `things` keys are in the lists together and no list is added.
     pub(crate) fn most_bytes(&self, things: u64) -> usize {
-        let entries = 4 * things.min(self.places.len() as u64) as usize + 2 * self.slack * self.logs.len();
+        // A log of n good entries is at most 2n + slack long, and only sweeping makes it shorter. Where it grew last since it was swept, it
+        // has room for twice that: 4n + 2 slack. Else it has room for 2m + slack, m being what was good when it was swept; it is not
+        // shorter now than m, so m is at most 2n + slack and the room at most 4n + 3 slack.
+        let entries = 4 * things.min(self.places.len() as u64) as usize + 3 * self.slack * self.logs.len();
         self.places.len() * size_of::<Place>() + entries * size_of::<u32>() + self.logs.capacity() * size_of::<Log>()
     }
 
@@ -159,7 +163,7 @@ impl UseLogs {
             }
             uses.truncate(to);
         }
-        uses.shrink_to(2 * (2 * *size + self.slack));
+        uses.shrink_to(2 * *size + self.slack);
         *tail = 0;
     }
 
@@ -241,6 +245,41 @@ mod tests {
                 let things = twin.iter().map(VecDeque::len).sum::<usize>();
                 let held = keys as usize * size_of::<Place>() + entries * size_of::<u32>();
                 assert!(held <= logs.most_bytes(things as u64), "step {step}: {held} bytes");
+            }
+        }
+    }
+    /// Keys that were used again and again in one list go over to another, all or most of them: what a list had room for before counts too.
+    #[test]
+    fn lists_that_swing_from_one_to_another_keep_no_more_than_they_say() {
+        const KEYS: u32 = 4096;
+        for (slack, stay, again) in [(2, 0, 0), (4, 0, 3), (4, 7, 1), (16, 2, 3), (64, 3, 5)] {
+            let mut logs = UseLogs::new(KEYS, 3, slack);
+            assert!(KEYS as usize > 16 * slack);
+            let mut put = |list, key| {
+                logs.put(list, key);
+                let entries: usize = logs.logs.iter().map(|log| log.uses.capacity()).sum();
+                let things = logs.logs.iter().map(|log| log.size).sum::<usize>();
+                let held =
+                    KEYS as usize * size_of::<Place>() + entries * size_of::<u32>() + logs.logs.capacity() * size_of::<Log>();
+                let most = logs.most_bytes(things as u64);
+                assert!(
+                    held <= most,
+                    "slack {slack}, list {list}, key {key}: {held} bytes, {most} said"
+                );
+            };
+            let mut lists = [0; KEYS as usize];
+            for turn in 0..6 {
+                for _ in 0..=again {
+                    (0..KEYS).for_each(|key| put(lists[key as usize], key));
+                }
+                // 1031 is odd: every key once, in another order.
+                for key in (0..KEYS).map(|key| key * 1031 % KEYS) {
+                    if stay == 0 || key % stay != turn % stay {
+                        let list = &mut lists[key as usize];
+                        *list = (*list + 1) % 3;
+                        put(*list, key);
+                    }
+                }
             }
         }
     }

@@ -143,7 +143,7 @@ pub struct ModelConfig {
     /// How gate and up combine.
     pub activation: Activation,
     /// Window of the layers that have one; see [`ModelConfig::attention`].
-    window: Option<usize>,
+    pub(crate) window: Option<usize>,
 }
 
 /// SmallThinker's layers 0, 4, 8, … attend to everything and have no positions; this many layers from one to the next.

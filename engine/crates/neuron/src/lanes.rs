@@ -19,7 +19,7 @@ pub(crate) struct Codes {
 /// Every method may only be called from code compiled for the implementor's CPU features, on a CPU that has them. Pointers
 /// need no alignment and must be good for the number of elements that the method names.
 pub(crate) trait Lanes: Copy {
-    /// Whether there are registers for sixteen accumulators (else four are used).
+    /// Whether there are registers for 24 accumulators (else four are used): what a tile of float rows and tokens takes.
     const ROOMY: bool;
 
     unsafe fn splat(value: f32) -> Self;

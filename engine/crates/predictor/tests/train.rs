@@ -154,15 +154,21 @@ fn four_bits_take_half_the_bytes_and_predict_some_more() {
             ..options(&folder, 1024)
         })
     };
-    let (four, eight) = (with(Format::Q4_0), with(Format::Q8_0));
+    let formats = || {
+        let read = load(&folder, "out.gguf").unwrap();
+        let of = read.low_rank(0, 0).unwrap();
+        [of.first.format(), of.second.format()]
+    };
+    let four = with(Format::Q4_0);
+    assert_eq!(formats(), [Format::Q4_0; 2]);
+    let eight = with(Format::Q8_0);
+    assert_eq!(formats(), [Format::Q8_0; 2]);
     assert!(
         (four.bytes as f64) < 0.6 * eight.bytes as f64,
         "{} {}",
         four.bytes,
         eight.bytes
     );
-    let read = load(&folder, "out.gguf").unwrap();
-    assert_eq!(read.low_rank(0, 0).unwrap().first.format(), Format::Q8_0);
     let share = |report: &TrainReport| report.tally().share_predicted().unwrap();
     assert!(four.tally().recall().unwrap() > 0.9);
     assert!(share(&four) < 1.7 * share(&eight), "{} {}", share(&four), share(&eight));

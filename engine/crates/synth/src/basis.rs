@@ -8,8 +8,8 @@ use crate::random::{Part, Stream};
 
 /// The directions that all gates (and, of dReLU, ups) of one expert depend on. The constant block, their bias, is one more.
 ///
-/// Half of them lie in the slow part of the stream and half in the fast one, so that a row can be made with any share of
-/// its variance slow. As random weights do, a sum of them gives a product that is normal over tokens.
+/// Half of them lie in the slow part of the stream, or as many as that has numbers, and the rest in the fast one, so that a row can be
+/// made with any share of its variance slow. As random weights do, a sum of them gives a product that is normal over tokens.
 pub(crate) struct Basis {
     slow: Directions,
     fast: Directions,
@@ -18,7 +18,10 @@ pub(crate) struct Basis {
 impl Basis {
     /// Of rank `rank` in all, at least 3; drawn from layer and expert alone.
     pub(crate) fn new(spec: &SynthSpec, design: &Design, layer: usize, expert: usize, rank: usize) -> Self {
-        let slow = (rank - 1) / 2;
+        // More directions than numbers would depend on each other, and the rank would be less than the file says. The fast part has room
+        // for the rest: it is at least as wide as the slow one, and a rank is at most half of the stream (`SynthSpec::check`).
+        let slow = ((rank - 1) / 2).min(design.slow);
+        debug_assert!(rank - 1 - slow <= design.fast);
         let draw = |first: usize, count: usize, cols: usize| {
             let mut numbers = vec![0.0; count * cols];
             for (place, direction) in numbers.chunks_exact_mut(cols).enumerate() {

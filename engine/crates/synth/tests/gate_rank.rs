@@ -1,4 +1,4 @@
-//! Gates planted with a rank have that rank, fire as planted all the same, and leave every other file as it was.
+//! Gates planted with a rank have that rank, in every expert and layer directions of their own, and fire as planted all the same.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -108,6 +108,28 @@ fn gates_have_the_rank_asked_for_in_every_expert_and_together_more() {
     assert_eq!(rank(&rows(&random.0, gate, 0)), HIDDEN - BLOCK + 1);
 }
 
+/// A slow part of 32 numbers, fewer than half of the directions.
+#[test]
+fn a_narrow_slow_part_leaves_the_rank_as_it_is() {
+    for rank_asked in [65, 66, 160, 192] {
+        let mut spec = spec(Activation::Relu, Some(rank_asked));
+        (spec.shape.kv_heads, spec.shape.head_dim) = (1, 32);
+        let file = Scratch::new(&format!("narrow-{rank_asked}"), &spec);
+        assert_eq!(rank(&rows(&file.0, "blk.0.ffn_gate_exps.weight", 1)), rank_asked);
+        let report = verify(&file.0, 2048, 3, 2).unwrap();
+        let misses = report.misses(&TOLERANCE);
+        assert!(misses.is_empty(), "rank {rank_asked}\n{report}\n{misses:#?}");
+    }
+}
+
+#[test]
+fn every_layer_has_directions_of_its_own() {
+    let file = Scratch::new("layers", &spec(Activation::Relu, Some(RANK)));
+    let mut both = rows(&file.0, "blk.0.ffn_gate_exps.weight", 0);
+    both.extend(rows(&file.0, "blk.1.ffn_gate_exps.weight", 0));
+    assert_eq!(rank(&both), 2 * RANK - 1);
+}
+
 #[test]
 fn of_drelu_gates_and_ups_share_the_directions() {
     let file = Scratch::new("drelu", &spec(Activation::DoubleRelu, Some(RANK)));
@@ -127,6 +149,10 @@ fn they_fire_as_planted_all_the_same() {
             let file = Scratch::new(&format!("fires-{}-{}", activation.name(), format.name()), &spec);
             let report = verify(&file.0, 2048, 3, 2).unwrap();
             assert_eq!(report.planted.gate_rank, Some(RANK as u64));
+            assert!(
+                report.to_string().ends_with("\ngate rank: planted 48, not verified\n"),
+                "{report}"
+            );
             let misses = report.misses(&TOLERANCE);
             assert!(misses.is_empty(), "{activation:?} {format}\n{report}\n{misses:#?}");
         }

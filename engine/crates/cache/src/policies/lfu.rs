@@ -14,9 +14,9 @@ struct Bucket {
 }
 
 /// Drops what was used least often since it came in; among equals, what was used longest ago. Counts start at 1 when a thing
-/// comes in and are lost when it leaves (in-cache LFU, without ageing). Every step takes constant time, by the list of lists of
-/// Shah, Mitra and Matani (An O(1) algorithm for implementing the LFU cache eviction scheme, 2010), the inner ones as logs: a thing
-/// always goes to the new end of the next bucket.
+/// comes in and are lost when it leaves (in-cache LFU, without ageing). A step takes constant time on average over
+/// many, by the list of lists of Shah, Mitra and Matani (An O(1) algorithm for implementing the LFU cache eviction scheme, 2010), the
+/// inner ones as logs, which are swept now and then: a thing always goes to the new end of the next bucket.
 ///
 /// A count stops at 2^32 - 2.
 pub struct Lfu {

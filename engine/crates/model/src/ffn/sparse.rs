@@ -106,7 +106,13 @@ impl SparseFfn {
         Ok(Self::new(config, kernels, gating, layers, requantised))
     }
 
-    fn new(config: &ModelConfig, kernels: Kernels, gating: Gating, layers: Vec<SparseLayer>, requantised: bool) -> Self {
+    pub(super) fn new(
+        config: &ModelConfig,
+        kernels: Kernels,
+        gating: Gating,
+        layers: Vec<SparseLayer>,
+        requantised: bool,
+    ) -> Self {
         Self {
             kernels,
             shape: Shape::of(config),

@@ -11,8 +11,8 @@ use crate::matrix::Matrix;
 use crate::output::Output;
 use crate::rows::Rows;
 
-/// out.line(t)[i] = dot(row i, token t); floats four rows by six tokens at a time (two by two when registers are few), because all rows pass
-/// once for each tile of tokens.
+/// out.line(t)[i] = dot(row i, token t); floats four rows by six tokens at a time (two by two when registers are few), so that a number
+/// read is used several times. All rows pass once for each group of such tiles ([`GROUP`]).
 ///
 /// # Safety
 /// As for `Lanes`.

@@ -76,7 +76,7 @@ fn the_sparse_kernel_equals_the_dense_computation() {
     let mut source = Source::new(20);
     for format in Format::ALL {
         for gating in [Gating::Relu, Gating::DoubleRelu, Gating::Silu] {
-            for (hidden, neurons) in [(32, 1), (64, 255), (544, 300), (96, 513)] {
+            for (hidden, neurons) in [(32, 1), (64, 255), (544, 300), (96, 513), (256, 40), (1280, 77)] {
                 let hidden = whole(format, hidden);
                 let ffn = Ffn::new(format, hidden, neurons, &mut source);
                 let x = source.values(hidden);

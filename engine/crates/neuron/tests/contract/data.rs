@@ -121,11 +121,12 @@ pub fn weights(format: Format, kind: Kind, rows: usize, cols: usize, source: &mu
     data
 }
 
-/// Lengths that are not multiples of anything, where the format allows it, and larger ones that are.
+/// Lengths that are not multiples of anything, where the format allows it, and larger ones that are. Among those in blocks of 32 are
+/// some that leave eight blocks behind whole sixteens, with none, one and two of these before: there are kernels for eight.
 pub fn lengths(format: Format) -> &'static [usize] {
     match format {
         Format::F32 | Format::F16 => &[0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 255, 1023],
-        Format::Q8_0 | Format::Q4_0 => &[0, 32, 64, 96, 128, 160, 480, 512, 544, 992, 1024, 1504, 2048],
+        Format::Q8_0 | Format::Q4_0 => &[0, 32, 64, 96, 128, 160, 256, 480, 512, 544, 768, 992, 1024, 1280, 1504, 2048],
         Format::Q6_K => &[0, 256, 512, 768, 1024, 1280, 2048],
     }
 }

@@ -85,7 +85,7 @@ fn a_dot_product_is_near_the_truth_and_equals_the_reference() {
 fn quantised_activations_are_off_by_half_a_step() {
     let mut source = Source::new(2);
     for kernels in Kernels::available() {
-        for cols in [32, 96, 512, 1504] {
+        for cols in [32, 96, 256, 512, 768, 1280, 1504] {
             let values = source.values(cols);
             let data = weights(Format::Q4_0, Kind::Normal, 3, cols, &mut source);
             let matrix = Matrix::new(Format::Q4_0, 3, cols, &data).unwrap();
@@ -163,6 +163,9 @@ fn a_matrix_product_is_the_vector_products_of_its_tokens() {
                 (33, 480, 5),
                 (64, 1024, 6),
                 (31, 128, 7),
+                (18, 256, 9),
+                (21, 768, 5),
+                (34, 1280, 12),
                 (65, 1504, 13),
                 (100, 2048, 33),
                 (35, 3104, 11),
