@@ -83,7 +83,11 @@ describe("a ratio under a predictor", () => {
     const words = { model: "m.gguf", predictor: "p.gguf", ...generation, repetitions: "2", rounds: "1" };
     expect(told((await start({ ...words, format: "json" }, rivalsThat(predicting))).stdout).ratios).toEqual([expect.objectContaining({ labels: ["requantised", "predicted"] })]);
     expect((await start(words, rivalsThat(predicting))).stdout).toMatch(/\| test \| model +\| FFNs +\|.*\n.*\n\| tg16 \| m\.gguf \| requantised, predicted \| +all \|/);
-    expect((await start({ ...words, out: "o" }, rivalsThat(predicting))).files.get("o/README.md")).toContain("| tg16 | m.gguf | requantised, predicted |");
+    const { files } = await start({ ...words, out: "o" }, rivalsThat(predicting));
+    expect(files.get("o/README.md")).toContain("| tg16 | m.gguf | requantised, predicted |");
+    // A cell that was kept counts only while the predictor is the same file, too.
+    const [cell] = [...files].flatMap(([path, text]) => (path.startsWith("o/cells/") ? [JSON.parse(String(text)) as { readonly asked: { readonly files: ReadonlyArray<{ readonly file: string; readonly bytes?: number }> } }] : []));
+    expect(cell!.asked.files.find(({ file }) => file === "p.gguf")).toMatchObject({ bytes: expect.any(Number) as number });
   });
 
   it("in the picture too, where ours never ran as well", async () => {
