@@ -86,7 +86,7 @@ describe("a ratio under a predictor", () => {
     const { files } = await start({ ...words, out: "o" }, rivalsThat(predicting));
     expect(files.get("o/README.md")).toContain("| tg16 | m.gguf | requantised, predicted |");
     // A cell that was kept counts only while the predictor is the same file, too.
-    const [cell] = [...files].flatMap(([path, text]) => (path.startsWith("o/cells/") ? [JSON.parse(String(text)) as { readonly asked: { readonly files: ReadonlyArray<{ readonly file: string; readonly bytes?: number }> } }] : []));
+    const [cell] = [...files].flatMap(([path, text]) => (path.startsWith("o/cells/") ? [JSON.parse(text) as { readonly asked: { readonly files: ReadonlyArray<{ readonly file: string; readonly bytes?: number }> } }] : []));
     expect(cell!.asked.files.find(({ file }) => file === "p.gguf")).toMatchObject({ bytes: expect.any(Number) as number });
   });
 
