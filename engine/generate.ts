@@ -47,6 +47,8 @@ export interface RunSetting {
   readonly overlap: (typeof OVERLAPS)[number];
   /** How gate rows that are not in memory are read, where units are neurons and every gate decides. */
   readonly gates: GateReads;
+  /** Whether what the segments have room for is read from the file before the first token. */
+  readonly preload: boolean;
   readonly ffn: (typeof FFNS)[number];
   /** A file with a model of another shape than this is refused; null: any will do. */
   readonly planned: PlannedModel | null;

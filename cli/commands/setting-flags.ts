@@ -15,5 +15,6 @@ export const settingFlags: ReadonlyArray<Flag> = [
   { name: "granularity", value: "UNIT", help: "unit of loading: tensor, expert, matrix, cluster or neuron (default: neuron)" },
   { name: "overlap", value: "WHAT", help: "which work may overlap a read: none, matrix or cluster (default: cluster)" },
   { name: "gates", value: "HOW", help: "gate rows that are not in memory: apart (fewest bytes), joined over what lies between, or whole bundles, from which up and down are taken (fewest reads); at granularity neuron, bundles with overlap cluster (default: joined)" },
+  { name: "preload", value: null, help: "fill the neuron cache from the file before the first token, as far as the budget goes; without it a text without a prompt begins with an empty one (in a comparison: where the page cache is warm)" },
   { name: "ffn", value: "HOW", help: "FFNs in memory: dense, sparse, or auto by the model's activation (default: auto)" },
 ];

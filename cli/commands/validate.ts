@@ -6,7 +6,7 @@ export const validateCommand: Command = {
   summary: "The simulator against a machine, cell by cell: plans that the engine runs here (host), the tuned plan beside others (tuned), runs that were recorded on a phone (phone), or the neurons of a recorded text (trace)",
   flags: [
     { name: "device", value: "NAME", help: "the profile that predicts, or a path to a .json (default: host and tuned: this-host, as neuronlab probe wrote it; phone: oneplus-15r; trace: oneplus-12)" },
-    { name: "system", value: "NAME", help: "tuned: whose constants predict, such as results/host/validate/system.json (default: neuronlab)" },
+    { name: "system", value: "NAME", help: "tuned: whose constants predict, such as results/host/validate/system.json (default: neuronlab); host: constants that were fitted on another machine, judged beside those that are fitted here" },
     { name: "quick", value: null, help: "host: 16 plans over smaller models, once each, in some two minutes; without it 64 plans, twice each; tuned: smaller models, 3 rounds instead of 8" },
     { name: "models", value: "FILE", help: "host: GGUF files instead of the three models that are made up and the one that comes along; may repeat" },
     { name: "repetitions", value: "N", help: "host: runs of each plan (default: 2, with --quick 1); tuned: rounds of the last ones" },

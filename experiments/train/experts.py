@@ -1,7 +1,7 @@
 """The gated FFN of one layer, experts and their choice included, with its gradient written out.
 
 y = sum over the chosen experts e of w_e * (relu(x Wg_e) * a(x Wu_e)) Wd_e, with a the identity (ReGLU) or relu (dReLU).
-Matrix products are in bfloat16 over the tokens of one expert at a time. Autograd would make a full-sized gradient for each of
+Matrix products are in the format of x (precision.py) over the tokens of one expert at a time. Autograd would make a full-sized gradient for each of
 the slices and keep every product in between; here each weight's gradient is written once.
 
 What makes neurons sparse is Hoyer's square of the gates after their ReLU (Yang, Wen, Li: DeepHoyer, ICLR 2020, equation 4):
@@ -15,7 +15,7 @@ EPSILON = 1e-12
 
 
 class ExpertFfn(torch.autograd.Function):
-    """Inputs: x [T, hidden] bfloat16, weights [T, used] float32, chosen [T, used] int64, gate_up [experts, 2 * neurons, hidden],
+    """Inputs: x [T, hidden], weights [T, used] float32, chosen [T, used] int64, gate_up [experts, 2 * neurons, hidden],
     down [experts, hidden, neurons], whether up passes a ReLU, the strength of the sparsity term, and a list or None.
 
     Output: [T, hidden] float32. The strength enters as the gradient of strength * mean H / neurons, whatever the loss: callers need

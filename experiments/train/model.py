@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from experts import ExpertFfn
+from precision import products
 
 
 @dataclass(frozen=True)
@@ -114,13 +115,13 @@ class Layer(nn.Module):
         batch, length, hidden = stream.shape
         weights, chosen, balance = self.route(stream.reshape(-1, hidden))
         normed = F.rms_norm(stream, (hidden,), self.attention_norm, self.shape.norm_epsilon)
-        stream = stream + self.attention(normed.bfloat16(), cos, sin)
+        stream = stream + self.attention(normed.to(products()), cos, sin)
         normed = F.rms_norm(stream, (hidden,), self.ffn_norm, self.shape.norm_epsilon)
         balances.append(balance)
         if routes is not None:
             routes.append(chosen)
         added = ExpertFfn.apply(
-            normed.bfloat16().view(-1, hidden), weights, chosen, self.gate_up, self.down, self.shape.double, strength, told
+            normed.to(products()).view(-1, hidden), weights, chosen, self.gate_up, self.down, self.shape.double, strength, told
         )
         return stream + added.view(batch, length, hidden)
 
@@ -135,8 +136,8 @@ class Model(nn.Module):
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.output_norm = nn.Parameter(torch.ones(shape.hidden))
         self.output = nn.Parameter(torch.empty(shape.vocabulary, shape.hidden))
-        self.register_buffer("cos", rotary(shape.context, shape)[0].bfloat16(), persistent=False)
-        self.register_buffer("sin", rotary(shape.context, shape)[1].bfloat16(), persistent=False)
+        self.register_buffer("cos", rotary(shape.context, shape)[0].to(products()), persistent=False)
+        self.register_buffer("sin", rotary(shape.context, shape)[1].to(products()), persistent=False)
         self.begin(seed)
 
     @torch.no_grad()
@@ -161,7 +162,7 @@ class Model(nn.Module):
         for layer in self.layers:
             stream = layer(stream, cos, sin, strength / len(self.layers), balances, told, routes)
         normed = F.rms_norm(stream, (self.shape.hidden,), self.output_norm, self.shape.norm_epsilon)
-        logits = F.linear(normed.bfloat16(), self.output.bfloat16()).view(-1, self.shape.vocabulary).float()
+        logits = F.linear(normed.to(products()), self.output.to(products())).view(-1, self.shape.vocabulary).float()
         return F.cross_entropy(logits, targets.reshape(-1), reduction=reduction), torch.stack(balances).mean()
 
     def parameters_in_all(self) -> int:

@@ -7,16 +7,18 @@ matrix at a time, and the experts of a layer are one tensor.
 
 import torch
 
+from precision import products
+
 # Coefficients of the quintic iteration, from the same page.
 A, B, C = 3.4445, -4.7750, 2.0315
 
 
 def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
     """Newton-Schulz iteration towards U V^T of each of [n, rows, columns]."""
-    x = matrices.bfloat16()
+    x = matrices.to(products())
     tall = x.shape[1] > x.shape[2]
     x = x.transpose(1, 2).contiguous() if tall else x
-    x = x / (x.float().norm(dim=(1, 2), keepdim=True) + 1e-7).bfloat16()
+    x = x / (x.float().norm(dim=(1, 2), keepdim=True) + 1e-7).to(products())
     for _ in range(5):
         square = torch.bmm(x, x.transpose(1, 2))
         x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=B, alpha=C), x, beta=A)

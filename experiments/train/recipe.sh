@@ -8,13 +8,14 @@
 # HELD_OUT   the file in it that is not trained on (default: emma-158.txt)
 # PYTHON     of a virtual environment with requirements.txt (default: python3)
 # STEPS      of 8192 tokens at the stable rate (default 1800); HOLD and DECAY those of each branch (200 and 700)
+# PRODUCTS   format of matrix products, bfloat16 (default) or float32: the faster one on this machine
 # STRENGTH   of the sparsity term (default 2); SHAPES: which of "mixture dense drelu" (default: all, in that order)
 #
 # For every shape: one long run at a stable rate, and from its end two branches that differ in nothing but the sparsity term. The
 # difference of their perplexities is what sparsity costs. At the lowest priority: nice 19.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-[ $# -ge 1 ] || { sed -n '2,17s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 work=$1
 corpus=${2:-$here/../../../shared/data/corpus}
 held_out=${3:-emma-158.txt}
@@ -27,7 +28,7 @@ export OMP_WAIT_POLICY=PASSIVE
 
 [ -f "$data/data.json" ] || "$python" "$here/prepare.py" --corpus "$corpus" --held-out "$held_out" --out "$data"
 # WORK/pid names the process that trains now: SIGSTOP and SIGCONT hold it, SIGTERM ends it with a checkpoint, and then this script.
-train() { nice -n 19 "$python" "$here/train.py" --data "$data" "$@"; }
+train() { nice -n 19 "$python" "$here/train.py" --data "$data" --products "${PRODUCTS:-bfloat16}" "$@"; }
 begin() { ln -sfn "runs/$1/pid" "$work/pid"; }
 branch() { begin "$1"; train --run "$work/runs/$1" --from "$work/runs/$2/checkpoint.pt" --hold "${HOLD:-200}" --decay "${DECAY:-700}" --strength "$3"; }
 measure() { [ -f "$work/runs/$1/evaluation.json" ] || { "$python" "$here/evaluate.py" --data "$data" --checkpoint "$work/runs/$1/checkpoint.pt" --windows 128 >"$work/runs/$1/evaluation.json.part" && mv "$work/runs/$1/evaluation.json.part" "$work/runs/$1/evaluation.json"; }; }

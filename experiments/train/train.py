@@ -26,6 +26,7 @@ import torch
 from data import Tokens, held_out
 from model import SHAPES, Model, Shape
 from optimiser import optimisers
+from precision import FORMATS, use
 
 WARM_UP_STEPS = 100
 SECONDS_BETWEEN_CHECKPOINTS = 120
@@ -127,6 +128,7 @@ def read_options():
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--windows", type=int, default=8, help="windows of 512 tokens that are computed together")
     parser.add_argument("--parts", type=int, default=2, help="such batches in a step")
+    parser.add_argument("--products", choices=sorted(FORMATS), default="bfloat16", help="format of matrix products: the faster one on this machine")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -140,6 +142,7 @@ def read_options():
 def main() -> None:
     options = read_options()
     torch.set_num_threads(options.threads)
+    use(options.products)
     options.run.mkdir(parents=True, exist_ok=True)
     alone = open(options.run / "pid", "a+")
     try:

@@ -16,6 +16,8 @@ export interface Validation {
   readonly cells: ReadonlyArray<CellResult>;
   readonly drift: Drift & { readonly cell: string };
   readonly fit: Fitted;
+  /** The same cells with the constants of a file that was fitted on another machine; null where none was named. */
+  readonly elsewhere: { readonly from: string; readonly cells: ReadonlyArray<CellResult> } | null;
 }
 
 const ms = (value: number): string => value.toFixed(value < 10 ? 2 : 1);
@@ -44,6 +46,13 @@ const withRole = (cells: ReadonlyArray<CellResult>, role: CellResult["role"]): R
 const byModel = ({ models, cells }: Validation): ReadonlyArray<{ readonly model: string; readonly summary: Summary }> =>
   models.map(({ name }) => ({ model: name, summary: summaryOf(withRole(cells, "check").filter(({ cell }) => cell.model === name)) }));
 
+/** Whose constants, how far off in all cells (none of which they were fitted to), and in the check cells alone for comparison with their own. */
+const elsewhereLines = ({ elsewhere }: Validation): ReadonlyArray<string> =>
+  elsewhere === null ? [] : [
+    summaryLine(`with the constants of ${elsewhere.from}, fitted to none of these cells`, summaryOf(elsewhere.cells)),
+    summaryLine("of them the check cells", summaryOf(withRole(elsewhere.cells, "check"))),
+  ];
+
 const page = (validation: Validation, check: Summary, calibration: Summary): string => {
   const { cells, fit } = validation;
   return `# The digital twin: predicted and measured on ${validation.device}
@@ -57,7 +66,7 @@ recorded text. Constants were fitted to the ${calibration.cells} calibration cel
 - of each model's check cells: ${byModel(validation).map(({ model, summary }) => `${model} median ${plain(summary.medianAbsError)}, worst ${plain(summary.worstAbsError)}`).join("; ")}
 - the same neurons missed and the same bytes read in ${cells.filter(({ exact }) => exact).length} of ${cells.length} cells
 - ${driftLine(validation.drift)}
-
+${elsewhereLines(validation).map((line) => `- ${line}\n`).join("")}
 ![Predicted over measured tokens/s](validation.png)
 
 Dashed: 10 % off. Errors are predicted over measured speed, less one.
@@ -91,12 +100,13 @@ export const reportValidation = ({ document, png }: Tools) => (validation: Valid
     byModel: byModel(validation),
     exactCells: cells.filter(({ exact }) => exact).length,
     drift: validation.drift,
+    ...(validation.elsewhere === null ? {} : { elsewhere: { from: validation.elsewhere.from, summary: summaryOf(validation.elsewhere.cells), check: summaryOf(withRole(validation.elsewhere.cells, "check")), cells: validation.elsewhere.cells.map(({ id, predicted, signedError }) => ({ id, predicted, signedError })) } }),
     fit: { constants: validation.fit.constants, evaluations: validation.fit.evaluations, sumOfSquares: validation.fit.sumOfSquares },
     seed: validation.seed, quick: validation.quick, tokens: validation.tokens, device: validation.device,
   };
   const text = [
     ...padded([COLUMNS, ...cells.map(rowOf)]),
-    "", summaryLine("check", check), summaryLine("calibration", calibration), ...byModel(validation).map(({ model, summary }) => summaryLine(`check, ${model}`, summary)), `the same misses and bytes in ${json.exactCells} of ${cells.length} cells`, driftLine(validation.drift),
+    "", summaryLine("check", check), summaryLine("calibration", calibration), ...byModel(validation).map(({ model, summary }) => summaryLine(`check, ${model}`, summary)), `the same misses and bytes in ${json.exactCells} of ${cells.length} cells`, driftLine(validation.drift), ...elsewhereLines(validation),
     "", "worst check cells:", ...worstOf(withRole(cells, "check")).map((cell) => `  ${cell.id}  ${percent(cell.signedError)}  ${reasonOf(cell)}`),
     "", "fitted to the calibration cells:", ...validation.fit.constants.map((c) => `  ${c.id}  ${c.before.toPrecision(3)} -> ${c.value.toPrecision(3)}  (${c.what})`),
   ].join("\n");

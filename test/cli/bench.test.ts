@@ -29,7 +29,7 @@ const start = async (named: Readonly<Record<string, unknown>>, options: { readon
 };
 
 const plain = {
-  model: "m.gguf", memory: null, segments: null, threads: 4, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru", granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto",
+  model: "m.gguf", memory: null, segments: null, threads: 4, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru", granularity: "neuron", overlap: "cluster", gates: "joined", preload: false, ffn: "auto",
   prompts: [512], generations: [128], repetitions: 5, warmUp: true, seed: 1, predictor: null,
 };
 
@@ -109,6 +109,12 @@ describe("bench", () => {
     const one = fake({ shippedModels: ["models/novels/novels-mixture.gguf"], engine: { bench: (request) => (asked.push(request.model), TE.right(report(request))) } });
     expect(await execute(benchProgram(noPicture)(commandNamed("bench"))(given({ "n-prompt": "0" })), one.capabilities)).toBe(0);
     expect(asked).toEqual(["models/novels/novels-mixture.gguf"]);
+  });
+
+  it("fills the cache before the first token where it is told to, and refuses that where all is in memory", async () => {
+    expect((await start({ model: "m.flash", memory: "900MB", preload: true })).asked.map(({ preload }) => preload)).toEqual([true]);
+    expect((await start({ model: "m.flash", memory: "900MB" })).asked.map(({ preload }) => preload)).toEqual([false]);
+    expect((await start({ model: "m.flash", preload: true })).stderr).toContain("--preload: is for reads from flash, and without --memory everything is in memory");
   });
 
   it("runs under a predictor, one for each model, and says which in the row", async () => {

@@ -32,7 +32,7 @@ const start = async (named: Readonly<Record<string, unknown>>, options: { readon
 
 const plain: GenerateRequest = {
   model: "m.flash", prompt: "Text", tokens: 128, memory: null, segments: null, threads: null, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto", predictor: null, audit: false, slow: null, adapt: null, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: true, trace: false,
+  granularity: "neuron", overlap: "cluster", gates: "joined", preload: false, ffn: "auto", predictor: null, audit: false, slow: null, adapt: null, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: true, trace: false,
 };
 
 describe("generate", () => {
@@ -40,7 +40,7 @@ describe("generate", () => {
     expect((await start({ model: "m.flash", prompt: "Text" })).asked).toEqual([plain]);
     const typed = { model: "m.flash", prompt: "Text", tokens: "8", memory: "900MB", threads: "2", "io-uring": "64", depth: "8", cluster: "512", policy: "sieve", granularity: "cluster", overlap: "matrix", gates: "joined", ffn: "sparse", predictor: "p.gguf", audit: true, temperature: "0.8", "top-k": "40", "top-p": "0.95", seed: "7", "ignore-end": true };
     expect((await start(typed)).asked).toEqual([
-      { model: "m.flash", prompt: "Text", tokens: 8, memory: 900e6, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 8, cluster: 512, policy: "sieve", granularity: "cluster", overlap: "matrix", gates: "joined", ffn: "sparse", predictor: "p.gguf", audit: true, slow: null, adapt: null, temperature: 0.8, topK: 40, topP: 0.95, seed: 7, stopAtEnd: false, trace: false },
+      { model: "m.flash", prompt: "Text", tokens: 8, memory: 900e6, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 8, cluster: 512, policy: "sieve", granularity: "cluster", overlap: "matrix", gates: "joined", preload: false, ffn: "sparse", predictor: "p.gguf", audit: true, slow: null, adapt: null, temperature: 0.8, topK: 40, topP: 0.95, seed: 7, stopAtEnd: false, trace: false },
     ]);
   });
 
@@ -104,6 +104,13 @@ describe("generate", () => {
         "  --depth: is for reads from flash, and without --memory everything is in memory; give --memory too, or leave it out\n" +
         "  --top-p: is for sampling, and at temperature 0 the likeliest token is taken; give --temperature above 0, or leave it out\n",
     );
+  });
+
+  it("fills the cache before the first token where it is told to, but for a run that is saved", async () => {
+    expect((await start({ model: "m.flash", prompt: "Text", memory: "900MB", preload: true })).asked.map(({ preload }) => preload)).toEqual([true]);
+    const saved = await start({ model: "m.flash", prompt: "Text", memory: "900MB", preload: true, save: "r.json" });
+    expect([saved.code, saved.asked]).toEqual([2, []]);
+    expect(saved.stderr).toContain("--preload: fills the cache before the first token, and a saved run is predicted from an empty one; leave one of them out");
   });
 
   it("passes on what the engine answers: the flag that is meant, and exit 3 with the smallest memory that works", async () => {

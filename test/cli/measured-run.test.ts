@@ -16,7 +16,7 @@ import { aPlan, commandNamed, fake, given } from "../fakes/capabilities.js";
 const phase: PhaseReport = { ns: 100e6, ffnNs: 80e6, diskNs: 30e6, diskBytes: 40e6, gateLookUps: 50, gateMisses: 10, gatesAnnounced: 4, lookUps: 50, misses: 30 };
 const request: GenerateRequest = {
   model: "models/m.flash", prompt: "Text", tokens: 3, memory: 900e6, segments: null, threads: 2, cores: [0, 1], ioCore: null, shape: null, planned: null, io: { backend: "lanes", reads: 4 }, depth: 8, cluster: 256, policy: "sieve",
-  granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto", temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: true, predictor: null, audit: false, slow: null, adapt: null, trace: true,
+  granularity: "neuron", overlap: "cluster", gates: "joined", preload: false, ffn: "auto", temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: true, predictor: null, audit: false, slow: null, adapt: null, trace: true,
 };
 
 const WHATS = ["attention", "gate", "up+down", "wait", "read gate", "read up+down", "stream", "head"] as const;

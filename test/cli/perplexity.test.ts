@@ -26,7 +26,7 @@ const start = async (named: Readonly<Record<string, unknown>>, options: { readon
 
 const plain: PerplexityRequest = {
   model: "m.gguf", text: "A text.\n", window: 512, windows: null, memory: null, segments: null, threads: null, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 16, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto", predictor: null, audit: false,
+  granularity: "neuron", overlap: "cluster", gates: "joined", preload: false, ffn: "auto", predictor: null, audit: false,
 };
 
 const ended = (more: Partial<Ended>): Ended => ({ exit: 0, signal: null, stdout: "", stderr: "", spent: null, ...more });

@@ -133,6 +133,12 @@ describe("bench --vs llama.cpp", () => {
     expect(stdout).toContain("llama.cpp 0.5.0, x (build 1): 4 threads, no repacking, flash attention auto, batch 2048, ubatch 512, load mode auto, poll 50, keys and values f16; words -lm mmap");
   });
 
+  it("--preload fills our cache where the page cache is warm too, and nowhere else", async () => {
+    const { ran, rivals } = rivalsThat((asked) => E.right(ended([row(tokensOf(asked), [40], isOurs(asked) ? { labels: ["lossless"] } : {})])));
+    await start({ model: "m.flash", "llama-model": "m.gguf", memory: "900MB", preload: true, ...generation, repetitions: "1", rounds: "1" }, { rivals });
+    expect(ran.map((asked) => [isOurs(asked), asked.warm.length > 0, asked.command.includes("--preload")])).toEqual([[true, true, true], [false, true, false], [true, false, false], [false, false, false]]);
+  });
+
   it("each test has a process of its own, so that what it used is told of it alone", async () => {
     const { ran, rivals } = rivalsThat((asked) => {
       const prompt = Number(wordAfter(asked, isOurs(asked) ? "--n-prompt" : "-p"));

@@ -10,7 +10,7 @@ import { engine, type BenchReport, type BenchRequest } from "../../engine/index.
 const built = existsSync(bindingPath());
 const asking: BenchRequest = {
   model: resolve("engine/rivals/llama.cpp/fixtures/smallthinker-softmax-f32.gguf"), memory: null, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto", prompts: [40, 8], generations: [6], repetitions: 3, warmUp: true, seed: 1, predictor: null,
+  granularity: "neuron", overlap: "cluster", gates: "joined", preload: false, ffn: "auto", prompts: [40, 8], generations: [6], repetitions: 3, warmUp: true, seed: 1, predictor: null,
 };
 
 describe.skipIf(!built)(`bench${built ? "" : " (SKIPPED: the native module is absent; run npm run build:engine)"}`, () => {

@@ -21,7 +21,7 @@ const packed = join(folder, "model.flash");
 const packing = (from: string, out: string): PackRequest => ({ model: from, out, down: "auto", group: null, arrangement: "bundles", threads: 2 });
 const asking = (model: string): GenerateRequest => ({
   model, prompt: "one of the", tokens: 24, memory: null, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto", predictor: null, audit: false, slow: null, adapt: null, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false, trace: false,
+  granularity: "neuron", overlap: "cluster", gates: "joined", preload: false, ffn: "auto", predictor: null, audit: false, slow: null, adapt: null, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false, trace: false,
 });
 const fitting = (model: string, out: string): TrainRequest => ({ model, out, text: null, tokens: 512, rank: 32, recall: 0.95, hidden: "identity", weights: "auto", passes: 10, seed: 1, threads: 2 });
 const quiet = { onStep: () => undefined };

@@ -19,7 +19,7 @@ const text = Array.from({ length: 160 }, (_, place) => WORDS[((place * place) % 
 
 const asking: PerplexityRequest = {
   model: fixture("smallthinker-softmax-f32"), text, window: 128, windows: null, memory: null, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto", predictor: null, audit: false,
+  granularity: "neuron", overlap: "cluster", gates: "joined", preload: false, ffn: "auto", predictor: null, audit: false,
 };
 
 /** The same model, wanting its begin token before every text: the switch is one byte behind its key and its type. */

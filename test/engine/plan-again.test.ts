@@ -33,7 +33,7 @@ const predictor = join(folder, "predictor.gguf");
 
 const asking = (changes: Partial<GenerateRequest> & Pick<GenerateRequest, "model">): GenerateRequest => ({
   prompt: "the other one is that of the time", tokens: 6, memory: null, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 16 }, depth: 4, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto", predictor: null, audit: false, slow: null, adapt: null, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false, trace: true, ...changes,
+  granularity: "neuron", overlap: "cluster", gates: "joined", preload: false, ffn: "auto", predictor: null, audit: false, slow: null, adapt: null, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false, trace: true, ...changes,
 });
 
 const generated = async (request: GenerateRequest): Promise<GenerateReport> => right(await engine.generate(request, quiet)());

@@ -51,7 +51,7 @@ const promptOf = (name: string): string => (name === "short" ? "the" : PROMPT);
 
 const asking = (model: string): GenerateRequest => ({
   model, prompt: PROMPT, tokens: TOKENS, memory: 2e9, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto", predictor: null, audit: false, slow: null, adapt: null, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false, trace: true,
+  granularity: "neuron", overlap: "cluster", gates: "joined", preload: false, ffn: "auto", predictor: null, audit: false, slow: null, adapt: null, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false, trace: true,
 });
 
 interface Twin { readonly model: ModelSpec; readonly packed: string; readonly activations: Uint8Array }

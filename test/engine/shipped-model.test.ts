@@ -38,7 +38,7 @@ const right = <A>(outcome: E.Either<AppError, A | null>): A => {
 };
 const asking = (model: string): GenerateRequest => ({
   model, prompt: PROMPT, tokens: TOKENS, memory: null, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "lanes", reads: 4 }, depth: 4, cluster: 256, policy: "lru",
-  granularity: "neuron", overlap: "cluster", gates: "joined", ffn: "auto", predictor: null, audit: false, slow: null, adapt: null, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false, trace: false,
+  granularity: "neuron", overlap: "cluster", gates: "joined", preload: false, ffn: "auto", predictor: null, audit: false, slow: null, adapt: null, temperature: 0, topK: 0, topP: 1, seed: 1, stopAtEnd: false, trace: false,
 });
 const generated = async (request: GenerateRequest): Promise<GenerateReport> => right(await engine.generate(request, quiet)());
 

@@ -120,12 +120,30 @@ describe("constants that are fitted", () => {
   });
 });
 
+/** Cells that take 10, 11, ... ms and were measured 5 % slower; `factor`: how much longer others constants say that they take. */
+const reported = (factor: number | null) => {
+  const system = systemNamed("neuronlab");
+  const runs = (i: number) => [outcome(10.5 + i), outcome(11 + i)];
+  const results = cells.map((cell, i) => compared(cell, outcome(10 + i), outcome(12 + i), runs(i)));
+  const fit = { system, constants: [{ id: "dense", value: 0.9, from: 0.8, to: 1, rise10: 1, atLimit: false, what: "a share", before: 0.95 }], evaluations: 3, sumOfSquares: 0.1 };
+  const elsewhere = factor === null ? null : { from: "other/system.json", cells: cells.map((cell, i) => compared(cell, outcome(factor * (10.75 + i)), outcome(12 + i), runs(i))) };
+  const report = reportValidation({ document: new JSDOM("").window.document, png: null })({ seed: 1, quick: false, tokens: 24, device: "a test", models: names.map((name) => ({ name, model: testModel() })), cells: results, drift: { cell: "silu-01", ...driftOf([outcome(10)]) }, fit, elsewhere });
+  return { system, results, report };
+};
+
 describe("the report", () => {
+  it("says how far constants are off that were fitted elsewhere, in all cells and in the check cells; and nothing where none were named", () => {
+    const { report } = reported(1.25);
+    expect((report.json as { readonly elsewhere: unknown }).elsewhere).toMatchObject({ from: "other/system.json", summary: { cells: cells.length, medianAbsError: expect.closeTo(0.2, 9) as unknown, worstAbsError: expect.closeTo(0.2, 9) as unknown }, check: { cells: 32 } });
+    const line = `with the constants of other/system.json, fitted to none of these cells: ${cells.length} cells, median 20.0 %`;
+    expect(report.text).toContain(line);
+    const page = report.files.find(({ path }) => path === "README.md")!;
+    expect("text" in page && page.text).toContain(`- ${line}`);
+    expect(JSON.stringify(reported(null).report)).not.toContain("elsewhere");
+  });
+
   it("has cells and a summary of the check cells, a page, a picture, and a system that the decoder takes", async () => {
-    const system = systemNamed("neuronlab");
-    const results = cells.map((cell, i) => compared(cell, outcome(10 + i), outcome(12 + i), [outcome(10.5 + i), outcome(11 + i)]));
-    const fit = { system, constants: [{ id: "dense", value: 0.9, from: 0.8, to: 1, rise10: 1, atLimit: false, what: "a share", before: 0.95 }], evaluations: 3, sumOfSquares: 0.1 };
-    const report = reportValidation({ document: new JSDOM("").window.document, png: null })({ seed: 1, quick: false, tokens: 24, device: "a test", models: names.map((name) => ({ name, model: testModel() })), cells: results, drift: { cell: "silu-01", ...driftOf([outcome(10)]) }, fit });
+    const { system, results, report } = reported(null);
     const json = report.json as { readonly cells: ReadonlyArray<Readonly<Record<string, unknown>>>; readonly summary: Readonly<Record<string, number>> };
     expect(json.cells[0]).toMatchObject({ id: "silu-01", predicted: 100, measured: 1e3 / 10.75, role: cells[0]!.role });
     expect(json.summary).toEqual({ medianAbsError: expect.any(Number), meanAbsError: expect.any(Number), worstAbsError: expect.any(Number), kendallTau: 1 });

@@ -127,6 +127,6 @@ export const wordsOf = (args: BenchArgs, { request, threads }: Pick<Configuratio
   const list = (all: ReadonlyArray<number>): string => (all.length === 0 ? "0" : all.join(","));
   return [
     "bench", "--format", "json", "--model", request.model, "--n-prompt", list(request.prompts), "--n-gen", list(request.generations), "--repetitions", String(request.repetitions),
-    "--threads", String(threads), "--memory", request.memory === null ? "all" : `${request.memory}B`, "--seed", String(request.seed), ...(request.warmUp ? [] : ["--no-warmup"]), ...(request.predictor === null ? [] : ["--predictor", request.predictor]), ...passed,
+    "--threads", String(threads), "--memory", request.memory === null ? "all" : `${request.memory}B`, "--seed", String(request.seed), ...(request.warmUp ? [] : ["--no-warmup"]), ...(request.predictor === null ? [] : ["--predictor", request.predictor]), ...(request.preload ? ["--preload"] : []), ...passed,
   ];
 };

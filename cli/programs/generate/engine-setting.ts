@@ -4,7 +4,7 @@ import type { Exact } from "../../../sim/base/decode.js";
 import type { AppError, Mistake } from "../../../sim/base/errors.js";
 import { GATE_READS, type Plan } from "../../../sim/domain/plan.js";
 import { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type FlashShape, type PlannedModel, type RunSetting } from "../../../engine/index.js";
-import { absent, choice, inputFile, optional, several, wholeNumber, word, type Sound } from "../../args.js";
+import { absent, choice, inputFile, optional, several, switchedOn, wholeNumber, word, type Sound } from "../../args.js";
 import { gather, type Capabilities, type Program } from "../../program.js";
 import { mapPlan, plannedModel, type Mapped } from "./engine-plan.js";
 import { flashShape } from "./flash-shape.js";
@@ -26,15 +26,16 @@ export const settingFields = {
   granularity: absent(choice(...GRANULARITIES)),
   overlap: absent(choice(...OVERLAPS)),
   gates: absent(choice(...GATE_READS)),
+  preload: switchedOn,
   ffn: optional(choice(...FFNS), "auto" as const),
 };
 
 export type SettingArgs = Exact<typeof settingFields>;
 
-const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined;
+const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined && arg !== false;
 
 /** What only matters while weights are read; without a budget it would be without effect. */
-const FOR_FLASH = ["lanes", "io-uring", "pin-io", "shape-flash", "depth", "cluster", "policy", "granularity", "overlap", "gates"] as const;
+const FOR_FLASH = ["lanes", "io-uring", "pin-io", "shape-flash", "depth", "cluster", "policy", "granularity", "overlap", "gates", "preload"] as const;
 
 /** `inMemory`: there is no budget, in flags or plan. `threads`: the numbers of threads that were typed. */
 export const settingMistakes = (args: Sound<typeof settingFields>, inMemory: boolean, threads: ReadonlyArray<number>): ReadonlyArray<Mistake> => [
@@ -61,6 +62,7 @@ export const settingOf = (args: SettingArgs, plan: Mapped["request"], shape: Fla
   granularity: args.granularity ?? plan.granularity ?? DEFAULTS.granularity,
   overlap: args.overlap ?? plan.overlap ?? DEFAULTS.overlap,
   gates: args.gates ?? plan.gates ?? DEFAULTS.gates,
+  preload: args.preload,
   ffn: args.ffn === "auto" ? (plan.ffn ?? args.ffn) : args.ffn,
   planned: plan.planned ?? null,
 });

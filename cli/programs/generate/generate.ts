@@ -47,6 +47,7 @@ const contradictions = (args: Sound<typeof fields>): ReadonlyArray<Mistake> => [
   ...settingMistakes(args, args.memory === null && args.plan === null, typeof args.threads === "number" ? [args.threads] : []),
   ...predictorMistakes(args),
   ...adaptMistakes(args, args.memory === null && args.plan === null),
+  ...(args.preload === true && args.save !== null && args.save !== undefined ? [{ path: "--preload", message: "fills the cache before the first token, and a saved run is predicted from an empty one; leave one of them out" }] : []),
   ...(isSamePath(args.trace, args.save) ? [{ path: "--save", message: `names the same file as --trace: ${args.save}` }] : []),
   ...(["trace", "save"] as const).flatMap((output) => (["model", "plan"] as const).filter((input) => isSamePath(args[input], args[output])).map((input) => ({ path: `--${output}`, message: `names the file that --${input} reads: ${args[output]}` }))),
   ...(args.temperature === undefined || (args.temperature ?? DEFAULTS.temperature) > 0

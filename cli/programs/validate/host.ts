@@ -25,6 +25,7 @@ const fieldsWith = (names: Names) => ({
   ...shared,
   what: choice("host", "tuned", "phone", "trace"),
   device: optional(nameOrFile("device", names.device), THIS_HOST),
+  system: absent(nameOrFile("system", names.system)),
   quick: switchedOn,
   models: absent(words("name GGUF files")),
   repetitions: absent(wholeNumber(1, 20)),
@@ -42,11 +43,13 @@ const checksum = (text: string): number => {
   return crc32(bytes, 0, bytes.length);
 };
 
-interface Setting { readonly args: Args; readonly device: DeviceProfile; readonly system: SystemSpec; readonly seed: number; readonly size: "quick" | "full"; readonly tokens: number }
+/** `elsewhere`: constants that were fitted on another machine, to be judged on this one beside its own. */
+interface Given { readonly args: Args; readonly device: DeviceProfile; readonly system: SystemSpec; readonly elsewhere: SystemSpec | null }
+interface Setting extends Given { readonly seed: number; readonly size: "quick" | "full"; readonly tokens: number }
 
-const settingOf = ({ args, device, system }: { readonly args: Args; readonly device: DeviceProfile; readonly system: SystemSpec }): Setting => {
-  const size = args.quick ? "quick" : "full";
-  return { args, device, system, seed: args.seed ?? DEFAULTS.seed, size, tokens: DEFAULTS.tokens[size] };
+const settingOf = (given: Given): Setting => {
+  const size = given.args.quick ? "quick" : "full";
+  return { ...given, seed: given.args.seed ?? DEFAULTS.seed, size, tokens: DEFAULTS.tokens[size] };
 };
 
 const prepared = ({ args, size, tokens }: Setting): Program<ReadonlyArray<Prepared>> => (capabilities) => {
@@ -84,11 +87,12 @@ const judged = (capabilities: Capabilities, setting: Setting, models: ReadonlyAr
   return pipe(
     fitSystem(setting.system, measured(fitted), predictor(capabilities, setting, models, fitted), DEFAULTS.fitRounds[setting.size], (line) => capabilities.log(`fit: ${line}`)()),
     TE.chain((fit: Fitted) => pipe(
-      predictor(capabilities, setting, models, firsts)([fit.system, setting.system]),
-      TE.map(([after, before]): Validation => ({
+      predictor(capabilities, setting, models, firsts)([fit.system, setting.system, ...(setting.elsewhere === null ? [] : [setting.elsewhere])]),
+      TE.map(([after, before, foreign]): Validation => ({
         seed: setting.seed, quick: setting.args.quick, tokens: setting.tokens, device: setting.device.title,
         models: models.map(({ name, model }) => ({ name, model })),
         cells: cells.map((cell, i) => compared(cell, after![i]!, before![i]!, ofCell(cell).map(({ outcome }) => outcome))),
+        elsewhere: foreign === undefined ? null : { from: setting.args.system!, cells: cells.map((cell, i) => compared(cell, foreign[i]!, before![i]!, ofCell(cell).map(({ outcome }) => outcome))) },
         drift: { cell: referenceOf(cells), ...driftOf(runs.filter(({ reference }) => reference).map(({ outcome }) => outcome)) },
         fit,
       })),
@@ -101,7 +105,11 @@ export const validateHostProgram = (report: (validation: Validation) => Validati
     knownNames,
     RTE.chain((names) => {
       const reading = readWords(command, fieldsWith(names), contradictions)(given);
-      return gather({ args: RTE.fromEither(reading.args), device: pipe(RTE.fromEither(argument(reading, "device")), RTE.chain(loadDevice)), system: loadSystem("neuronlab") });
+      const elsewhere = pipe(
+        RTE.fromEither(argument(reading, "system")),
+        RTE.chain((system): Program<SystemSpec | null> => (system === null ? RTE.right(null) : loadSystem(system))),
+      );
+      return gather({ args: RTE.fromEither(reading.args), device: pipe(RTE.fromEither(argument(reading, "device")), RTE.chain(loadDevice)), system: loadSystem("neuronlab"), elsewhere });
     }),
     RTE.map(settingOf),
     RTE.chain((setting): Program<Answer> => pipe(

@@ -53,7 +53,8 @@ export const cellsOf = (configurations: ReadonlyArray<Configuration>, caches: (m
   configurations.flatMap((one) =>
     [...one.request.prompts.map((prompt) => ({ prompts: [prompt], generations: [] })), ...one.request.generations.map((generation) => ({ prompts: [], generations: [generation] }))].flatMap((test) =>
       caches(one.request.memory).map((cache): Cell => {
-        const cold = cache === "cold" ? { repetitions: 1, warmUp: false } : {};
+        // A cold text has nothing before it: what reading a file takes is a part of it, of theirs and of ours.
+        const cold = cache === "cold" ? { repetitions: 1, warmUp: false, preload: false } : {};
         return { ...one, cache, request: { ...one.request, ...test, ...cold } };
       })));
 

@@ -49,6 +49,8 @@ pub struct GenerateRequest {
     pub overlap: String,
     /// `apart`, `joined` or `bundles`.
     pub gates: String,
+    /// Whether what the segments have room for is read before the first token.
+    pub preload: bool,
     /// `auto`, `dense` or `sparse`.
     pub ffn: String,
     /// A predictor's file; absent: lossless.
@@ -126,6 +128,7 @@ pub(crate) fn choices(request: &GenerateRequest) -> Result<Options, Failure> {
         })?,
         overlap: among("overlap", &request.overlap, &overlaps, |overlap| overlap.name())?,
         gates: among("gates", &request.gates, &GateReads::ALL, |gates| gates.name())?,
+        preload: request.preload,
         ffn: among("ffn", &request.ffn, &ffns, FfnChoice::name)?,
         predictor: request.predictor.as_ref().map(PathBuf::from),
         audit: request.audit,

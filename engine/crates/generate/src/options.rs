@@ -71,6 +71,8 @@ pub struct Options {
     pub overlap: Overlap,
     /// How gate rows that are not in memory are read.
     pub gates: GateReads,
+    /// Whether what the segments have room for is read before the first token.
+    pub preload: bool,
     /// How FFNs in memory are computed.
     pub ffn: FfnChoice,
     /// A predictor's file: it and not the gates decides which neurons are computed while generating. `None`: lossless.
@@ -109,6 +111,7 @@ impl Options {
             granularity: Granularity::Neuron,
             overlap: Overlap::Cluster,
             gates: GateReads::default(),
+            preload: false,
             ffn: FfnChoice::Auto,
             predictor: None,
             audit: false,

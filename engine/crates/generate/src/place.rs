@@ -218,14 +218,20 @@ impl Wish<'_> {
         let kernels = *model.kernels();
         let config = self.config;
         let Some(predictor) = predictor else {
-            let ffn = Offload::new(Arc::clone(&reader), kernels, gating, config.experts_used as u32, offload)?;
+            let mut ffn = Offload::new(Arc::clone(&reader), kernels, gating, config.experts_used as u32, offload)?;
+            if self.options.preload {
+                ffn.preload()?;
+            }
             let between = between(Some(&ffn))?;
             let placed = placed(model, ffn, between, "from flash", budget, Some(reader));
             return Ok(Placed { decisions, ..placed });
         };
         let between = between(None)?;
         let experts = (config.layers, config.experts, config.experts_used);
-        let ffn = PredictedOffload::new(Arc::clone(&reader), kernels, gating, experts, predictor, offload)?;
+        let mut ffn = PredictedOffload::new(Arc::clone(&reader), kernels, gating, experts, predictor, offload)?;
+        if self.options.preload {
+            ffn.preload()?;
+        }
         Ok(placed(model, ffn, between, "predicted from flash", budget, Some(reader)))
     }
 

@@ -5,7 +5,7 @@
 //! Results are the same bits for any cache size, number of threads and lanes, depth, read backend and eviction policy.
 //!
 //! May import: `cache`, `flash`, `model` (the seam [`FeedForward`]), `neuron`, `pool`. Files: `offload` (the FFN and what it holds), `options` (what the plan decides), `gates` (what of it can change between tokens), `adapt` (when it does), `units` (how the file is cut), `needs` and `phase` (memory, and how it is divided),
-//! `token` (decode: one token, one layer) and `layer_run/` (its stages), `predicted` (the FFN in which a predictor decides), `prefill` (many tokens, layers streamed), `keep` (what stays of that), `counters`, `error`.
+//! `token` (decode: one token, one layer) and `layer_run/` (its stages), `predicted` (the FFN in which a predictor decides), `prefill` (many tokens, layers streamed), `keep` (what stays of that), `preload` (segments filled before the first token), `counters`, `error`.
 #![warn(missing_docs)]
 
 mod adapt;
@@ -20,6 +20,7 @@ mod options;
 mod phase;
 mod predicted;
 mod prefill;
+mod preload;
 mod token;
 mod units;
 

@@ -51,6 +51,11 @@ impl PredictedOffload {
         Offload::needs(file, experts_used, &options)
     }
 
+    /// As [`Offload::preload`].
+    pub fn preload(&mut self) -> Result<u64, OffloadError> {
+        self.inner.preload()
+    }
+
     /// The FFN without its label: counters, cache, reader.
     pub fn offload(&self) -> &Offload {
         &self.inner
