@@ -28,7 +28,7 @@ export const CONSTANTS: ReadonlyArray<Constant> = [
 export interface FittedConstant extends Determined { readonly what: string; readonly before: number }
 export interface Fitted { readonly system: SystemSpec; readonly constants: ReadonlyArray<FittedConstant>; readonly evaluations: number; readonly sumOfSquares: number }
 
-/** What reads weigh beside the whole. */
+/** What reads, and what threads spend computing, weigh beside the whole: without them one wrong share hides in another. */
 const COMPONENT_WEIGHT = 0.3;
 /**
  * A constant that is off by the factor within which it was guessed costs as much as a cell that is off by 10 %: 2 for rates, of which tables of kernels and
@@ -39,8 +39,8 @@ const HOLD_COST = 0.1;
 const LEAST_MS = 0.5;
 
 const residualsOf = (predicted: Outcome, measured: Outcome): ReadonlyArray<number> => {
-  const log = (name: "total" | "io"): number => Math.log(Math.max(predicted[name], LEAST_MS) / Math.max(measured[name], LEAST_MS));
-  return [log("total"), COMPONENT_WEIGHT * log("io")];
+  const log = (name: "total" | "io" | "compute"): number => Math.log(Math.max(predicted[name], LEAST_MS) / Math.max(measured[name], LEAST_MS));
+  return [log("total"), COMPONENT_WEIGHT * log("io"), COMPONENT_WEIGHT * log("compute")];
 };
 
 /** `predict` gives the outcomes of the calibration cells under a system, in their order. */

@@ -56,7 +56,8 @@ const FIRST_EDGE = 5;
 const NEXT_IN_QUEUE = 6;
 const SERVER = 7;
 const LAYER = 8;
-const TASK = 9;
+const HOLDS = 9;
+const TASK = 10;
 const AMOUNT = 0;
 const CAP = 1;
 const OVERHEAD_NS = 2;
@@ -95,6 +96,8 @@ export class Executor {
   /** Told of each task that has ended, before those that waited for it begin. */
   onEnd: ((task: number) => void) | null = null;
   private lastSpan = noCause;
+  /** Whether a task of THREADS holds the lock under which threads take what is next to be done. */
+  private locked = false;
 
   /** The token that the spans recorded from here on belong to. */
   token = -1;
@@ -151,6 +154,16 @@ export class Executor {
     return this.add(group, what, FIXED_WORK, ns, overheadNs, layer);
   }
 
+  /**
+   * A task of THREADS of fixed length that holds the lock under which threads take what is next to be done: while it runs, those that
+   * compute go on, and none begins.
+   */
+  underLock(what: number, ns: number, layer: number): number {
+    const task = this.add(THREADS, what, FIXED_WORK, ns, 0, layer);
+    this.tasks[task * TASK + HOLDS] = 1;
+    return task;
+  }
+
   /** `later` starts no sooner than `earlier` ends. */
   after(later: number, earlier: number): void {
     const edge = this.edges++;
@@ -190,6 +203,7 @@ export class Executor {
     tasks[at + WAITING_FOR] = 0;
     tasks[at + FIRST_EDGE] = -1;
     tasks[at + LAYER] = layer;
+    tasks[at + HOLDS] = 0;
     measures[task * MEASURES + AMOUNT] = amount;
     measures[task * MEASURES + OVERHEAD_NS] = overheadNs;
     return task;
@@ -203,7 +217,7 @@ export class Executor {
       return;
     }
     const free = this.freeServers[group];
-    if (free.length > 0) {
+    if (free.length > 0 && !(group === THREADS && this.locked)) {
       this.start(task, free.pop()!, cause);
       return;
     }
@@ -219,6 +233,7 @@ export class Executor {
     const from = task * MEASURES;
     const group = tasks[at + GROUP];
     tasks[at + SERVER] = server;
+    if (tasks[at + HOLDS] === 1) this.locked = true;
     measures[from + START_NS] = this.kernel.now;
     measures[from + CAUSE] = cause;
     if (group === FLASH || group === LANES) this.noteUnit(1, 1);
@@ -248,13 +263,25 @@ export class Executor {
 
   private release(group: number, server: number, span: number): void {
     const next = this.queueHead[group];
-    if (next === -1) {
+    if (next === -1 || (group === THREADS && this.locked)) {
       this.freeServers[group].push(server);
       return;
     }
+    this.startNext(group, server, span);
+  }
+
+  private startNext(group: number, server: number, span: number): void {
+    const next = this.queueHead[group];
     this.queueHead[group] = this.tasks[next * TASK + NEXT_IN_QUEUE];
     if (this.queueHead[group] === -1) this.queueTail[group] = -1;
     this.start(next, server, span);
+  }
+
+  /** The lock is free: its thread, and those that waited for it, take what is next, until one of them holds it. */
+  private unlock(server: number, span: number): void {
+    this.locked = false;
+    this.freeServers[THREADS].push(server);
+    while (!this.locked && this.queueHead[THREADS] !== -1 && this.freeServers[THREADS].length > 0) this.startNext(THREADS, this.freeServers[THREADS].pop()!, span);
   }
 
   /** The device has served a read; its completion reaches the reader once the command's latency has passed. */
@@ -282,7 +309,8 @@ export class Executor {
     const span = this.record(task, this.lanes[group][server], this.measures[task * MEASURES + START_NS], this.measures[task * MEASURES + CAUSE]);
     if (group !== ANY_TIME) {
       this.noteUnit(group === LANES ? 1 : 0, -1);
-      this.release(group, server, span);
+      if (this.tasks[task * TASK + HOLDS] === 1) this.unlock(server, span);
+      else this.release(group, server, span);
     }
     this.follow(task, span);
   }

@@ -7,7 +7,7 @@ import { unitLaws } from "./cluster-uses.js";
 import { gatedCosts, type GatedCosts } from "./costs.js";
 import { gateReads, groupsOf, NO_READS, SUM_BLOCK, unitReads, wholeReads, type Cut, type Reads } from "./cut.js";
 import { demandOfLayer } from "./demand.js";
-import { afterFirstReads, afterSecondReads, besideFirstReads, besideSecondReads, besideGates, windowOf } from "./layer.js";
+import { afterFirstReads, afterSecondReads, besideFirstReads, besideSecondReads, isOwnGates, lookUpNs, windowOf } from "./layer.js";
 import { clearLayerUse, createLayerUse, neuronsOf, type LayerUse } from "./walk.js";
 
 export const costsOf = ({ device, model, system, plan, rates }: Setting): GatedCosts => gatedCosts(device, model, system, plan, rates);
@@ -122,18 +122,23 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
   const count = Math.max(1, threadCount(setting.plan.compute.threads));
   let ffn = 0;
   meanUses(setting, cut, (use) => {
-    let [gateNs, unitNs, copyNs, makeNs, mostGate] = [0, 0, 0, costs.handedNs(use.asideReads, use.asideBytes), 0];
+    // Under the lock: copying what came, making reads, looking up. One thread at a time.
+    let [gateNs, unitNs, copyNs, makeNs, lookNs, mostGate] = [0, 0, 0, 0, 0, 0];
+    let handedNs = costs.handedNs(use.asideReads, use.asideBytes);
     let reading = 0;
     const first = { ns: costs.deviceNs(use.asideReads, use.asideBytes), reads: use.asideReads, bytes: use.asideBytes };
     const second = { ns: 0, reads: 0, bytes: 0 };
     for (let c = 0; c < use.clusters; c++) {
       const blocks = Math.ceil(use.neurons[c]! / SUM_BLOCK);
-      const gate = (use.neurons[c]! * cut.gateRow * count) / costs.dense + besideGates(costs, use, c);
+      const gate = (use.neurons[c]! * cut.gateRow * count) / costs.dense + costs.dispatchNs;
       gateNs += gate / count;
       mostGate = Math.max(mostGate, gate);
       unitNs += (use.fired[c]! * cut.upDownRow) / costs.unitRate(Math.max(1e-3, use.fired[c]! / use.neurons[c]!)) + (blocks * costs.dispatchNs) / count;
       copyNs += afterFirstReads(costs, use, c) + afterSecondReads(costs, use, c);
-      makeNs += besideFirstReads(costs, use, c) + besideSecondReads(costs, use, c);
+      lookNs += lookUpNs(costs, use, c);
+      for (const [isOwn, ns] of [[isOwnGates(costs, use), besideFirstReads(costs, use, c)], [costs.ownUnits, besideSecondReads(costs, use, c)]] as const)
+        if (isOwn) makeNs += ns;
+        else handedNs += ns;
       reading += Math.min(1, use.firstReads[c]! + use.secondReads[c]!);
       for (const [sum, reads, bytes, window] of [[first, use.firstReads[c]!, use.firstBytes[c]!, Infinity], [second, use.secondReads[c]!, use.secondBytes[c]!, windowOf(plan, use.secondReads[c]!)]] as const) {
         sum.ns += costs.deviceNs(reads, bytes, window);
@@ -150,12 +155,13 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
     // The last cluster that was read is copied, and computed, when there is nothing else to do.
     const copyEach = copyNs / Math.max(1, reading);
     const lastBlock = (unitNs * count) / Math.max(1, use.clusters * Math.max(1, Math.ceil((use.neurons[0] ?? 1) / SUM_BLOCK) / count));
+    const moved = copyNs + makeNs + handedNs / count;
     switch (plan.mechanisms.overlap) {
       case "none":
-        ffn += waits(first) + gateNs + uneven + waits(second) + unitNs + copyEach + Math.max(0, (copyNs + makeNs) / count - first.ns - second.ns);
+        ffn += waits(first) + gateNs + uneven + lookNs + waits(second) + unitNs + copyEach + Math.max(0, moved - first.ns - second.ns);
         return;
       case "matrix": {
-        const [early, late] = [first.ns > 0 ? (copyNs + makeNs) / 2 / count : 0, second.ns > 0 ? (copyNs + makeNs) / 2 / count : 0];
+        const [early, late] = [first.ns > 0 ? moved / 2 : 0, lookNs + (second.ns > 0 ? moved / 2 : 0)];
         ffn += Math.max(gateNs + uneven + early, first.ns > 0 ? waits(first) + copyEach + mostGate : 0) + Math.max(unitNs + late, second.ns > 0 ? waits(second) + copyEach + lastBlock : 0);
         return;
       }
@@ -163,7 +169,7 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
         const reads = first.ns + second.ns;
         const fill = flight(first) + (second.ns > 0 ? mostGate + secondFlight : first.ns > 0 ? mostGate : 0) + copyEach + lastBlock;
         const rounds = (use.clusters / Math.min(plan.pipeline.depth, use.clusters)) * (mostGate + second.ns / use.clusters + secondFlight + (second.ns > 0 ? copyEach : 0));
-        ffn += Math.max(gateNs + unitNs + (copyNs + makeNs) / count + uneven / 2, reads > 0 ? reads + fill : 0, rounds);
+        ffn += Math.max(gateNs + unitNs + moved + lookNs + uneven / 2, reads > 0 ? reads + fill : 0, rounds);
       }
     }
   });

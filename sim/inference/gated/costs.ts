@@ -37,6 +37,10 @@ export interface GatedCosts {
   readonly ownNs: (reads: number, bytes: number) => number;
   readonly handedNs: (reads: number, bytes: number) => number;
   readonly copyNs: (bytes: number) => number;
+  /** Whether there is a ring that the threads that compute drive themselves; else lanes read, to which everything is handed. */
+  readonly rings: boolean;
+  /** Whether single units of up and down are read through it. */
+  readonly ownUnits: boolean;
   /**
    * Device time of so many reads of so many bytes in all, of which up to `window` are under way at once; as many as the plan's lanes or
    * ring allow, if it is not said. A command passes the device's server and, before and behind it, a path on which others are no
@@ -67,8 +71,9 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
   const rangeBytes = cut.groups * (cut.gatePart + cut.upDownPart);
   const tables = device.measurements;
   const { threads } = plan.compute;
+  const rings = plan.mechanisms.submitters !== "io-thread";
   const depth = plan.io.lanes;
-  const timed = tables === null ? null : timedReads(tables, plan.mechanisms.submitters === "io-thread" ? "pread" : "io_uring", depth, rangeBytes);
+  const timed = tables === null ? null : timedReads(tables, rings ? "io_uring" : "pread", depth, rangeBytes);
   const wakeNs = (tables === null ? null : costOf(tables, "dispatch-parked", threads)) ?? rates.barrierNs;
   const aloneNs = (blockBytes: number): number => flash.latency.value + blockBytes / sequentialReadBandwidth(flash, Math.max(blockBytes, flash.sequential[0]!.block.value));
   const known = new Map<number, { readonly serviceNs: number; readonly pathNs: number }>();
@@ -108,13 +113,16 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
       if (rate !== null) return Math.min(most, rate * software.sparseEfficiency.value);
       return cut.everyNeuron ? rates.denseCpu : rates.sparseCpu;
     },
-    layerNs: (software.fixedCost?.layer.value ?? 0) + (threadCount(threads) > 1 ? (software.fixedCost?.meeting?.value ?? 0) : 0),
+    // A thread that finds nothing to do sleeps, and the layer is over when it has been woken.
+    layerNs: (software.fixedCost?.layer.value ?? 0) + (threadCount(threads) > 1 ? (software.fixedCost?.meeting?.value ?? 0) + (tables === null ? 0 : wakeNs) : 0),
     tokenNs: software.fixedCost?.token.value ?? 0,
     barrierNs: rates.barrierNs,
     dispatchNs: rates.dispatchNs,
     lookupNs: (tables === null ? null : costOf(tables, "hit", { big: 1, mid: 0, little: 0 })) ?? device.cpu.cacheInsert.value,
     ownNs: cpuNs(software.readCost?.own.value ?? 0),
     handedNs: spareCores >= 1 ? () => 0 : cpuNs(software.readCost?.handed.value ?? 0),
+    rings,
+    ownUnits: rings && cut.ownReads,
     copyNs: software.cacheUpkeep === null ? () => 0 : (bytes) => bytes / software.cacheUpkeep!.value,
     deviceNs: (reads, bytes, window = depth) => {
       if (reads <= 0) return 0;

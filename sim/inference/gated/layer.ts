@@ -17,12 +17,14 @@ const WHAT = Object.fromEntries(ACTIVITIES.map((name, i) => [name, i])) as Reado
  * Processor time of a cluster's reads: making them keeps a processor while the flash is at work, whoever does it; what came is copied out of
  * the pages afterwards, by whoever hears of it.
  */
-export const besideFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => (use.gates === "apart" ? costs.ownNs : costs.handedNs)(use.firstReads[at]!, use.firstBytes[at]!);
-export const besideSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => (costs.cut.ownReads ? costs.ownNs : costs.handedNs)(use.secondReads[at]!, use.secondBytes[at]!);
+/** How gate rows are read can change between tokens. */
+export const isOwnGates = (costs: GatedCosts, use: LayerUse): boolean => costs.rings && use.gates === "apart";
+export const besideFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => (isOwnGates(costs, use) ? costs.ownNs : costs.handedNs)(use.firstReads[at]!, use.firstBytes[at]!);
+export const besideSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => (costs.ownUnits ? costs.ownNs : costs.handedNs)(use.secondReads[at]!, use.secondBytes[at]!);
 export const afterFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => costs.copyNs(use.firstCopied[at]!);
 export const afterSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => costs.copyNs(use.secondCopied[at]!);
 /** And what fires is looked up. */
-export const besideGates = (costs: GatedCosts, use: LayerUse, at: number): number => costs.dispatchNs + (costs.cut.everyNeuron ? 0 : use.fired[at]! * costs.lookupNs);
+export const lookUpNs = (costs: GatedCosts, use: LayerUse, at: number): number => (costs.cut.everyNeuron ? 0 : use.fired[at]! * costs.lookupNs);
 
 /** Of the reads that clusters ask for once their gates are known, only those of the clusters in the pipeline can be under way. */
 export const windowOf = ({ mechanisms, pipeline }: Plan, reads: number): number => (mechanisms.overlap === "cluster" ? Math.max(1, reads) * pipeline.depth : Infinity);
@@ -50,23 +52,28 @@ export const buildLayer = (costs: GatedCosts, plan: Plan) => {
     const end = executor.flow(ALL_THREADS, WHAT.merge, costs.sumBytes, costs.dense, costs.barrierNs, layer);
     executor.after(end, attended);
     /** Reads, with the processor time of making them beside, and then the copying of what they brought, or what others brought before. */
-    const read = (what: number, reads: number, bytes: number, besideNs: number, copyNs: number, from: number, window?: number): number => {
+    const read = (what: number, reads: number, bytes: number, besideNs: number, isOwn: boolean, copyNs: number, from: number, window?: number): number => {
       const deviceNs = costs.deviceNs(reads, bytes, window);
       const came = reads <= 0 ? from : chain(executor.fixed(FLASH, what, deviceNs, deviceNs + costs.flightNs(reads, bytes, window), layer), from);
-      const copied = copyNs > 0 ? chain(executor.fixed(THREADS, WHAT.cache, copyNs, 0, layer), came) : came;
+      const copied = copyNs > 0 ? chain(executor.underLock(WHAT.cache, copyNs, layer), came) : came;
       if (reads <= 0 || besideNs <= 0) return copied;
-      const made = chain(executor.fixed(THREADS, WHAT.cache, besideNs, 0, layer), from);
+      const made = chain(isOwn ? executor.underLock(WHAT.cache, besideNs, layer) : executor.fixed(THREADS, WHAT.cache, besideNs, 0, layer), from);
       if (copied !== came) return chain(copied, made);
       return chain(chain(executor.fixed(ANY_TIME, WHAT.cache, 0, 0, layer), came), made);
     };
 
+    const lookUp = (c: number, from: number): number => {
+      const ns = lookUpNs(costs, use, c);
+      return ns > 0 ? chain(executor.underLock(WHAT.cache, ns, layer), from) : from;
+    };
+
     // Without overlap nothing is computed while anything is read: all wait for a moment at which all has come.
     const together = overlap === "none" ? executor.fixed(ANY_TIME, WHAT.merge, 0, 0, layer) : -1;
-    const aside = read(WHAT["read rows"], use.asideReads, use.asideBytes, costs.handedNs(use.asideReads, use.asideBytes), 0, attended);
+    const aside = read(WHAT["read rows"], use.asideReads, use.asideBytes, costs.handedNs(use.asideReads, use.asideBytes), false, 0, attended);
     if (aside !== attended) executor.after(together < 0 ? end : together, aside);
     if (together >= 0) executor.after(together, attended);
     for (let c = 0; c < clusters; c++) {
-      arrived[c] = read(readFirst, use.firstReads[c]!, use.firstBytes[c]!, besideFirstReads(costs, use, c), afterFirstReads(costs, use, c), attended);
+      arrived[c] = read(readFirst, use.firstReads[c]!, use.firstBytes[c]!, besideFirstReads(costs, use, c), isOwnGates(costs, use), afterFirstReads(costs, use, c), attended);
       if (together >= 0) executor.after(together, arrived[c]!);
     }
 
@@ -74,21 +81,23 @@ export const buildLayer = (costs: GatedCosts, plan: Plan) => {
     const allGates = overlap === "cluster" ? -1 : executor.fixed(ANY_TIME, WHAT.merge, 0, 0, layer);
     const gates = new Int32Array(clusters);
     for (let c = 0; c < clusters; c++) {
-      const gate = executor.flow(THREADS, WHAT.gate, use.neurons[c]! * cut.gateRow, costs.dense / threads, besideGates(costs, use, c), layer);
+      const gate = executor.flow(THREADS, WHAT.gate, use.neurons[c]! * cut.gateRow, costs.dense / threads, costs.dispatchNs, layer);
       executor.after(gate, together >= 0 ? together : arrived[c]!);
       gates[c] = gate;
       if (allGates >= 0) executor.after(allGates, gate);
       else {
         if (c >= depth) executor.after(gate, arrived[c - depth]!);
-        const lookedUp = chain(chain(executor.fixed(ANY_TIME, WHAT.cache, 0, 0, layer), gate), c === 0 ? -1 : gates[c - 1]!);
+        const lookedUp = lookUp(c, chain(chain(executor.fixed(ANY_TIME, WHAT.cache, 0, 0, layer), gate), c === 0 ? -1 : gates[c - 1]!));
         gates[c] = lookedUp;
-        arrived[c] = read(WHAT["read up+down"], use.secondReads[c]!, use.secondBytes[c]!, besideSecondReads(costs, use, c), afterSecondReads(costs, use, c), lookedUp, windowOf(plan, use.secondReads[c]!));
+        arrived[c] = read(WHAT["read up+down"], use.secondReads[c]!, use.secondBytes[c]!, besideSecondReads(costs, use, c), costs.ownUnits, afterSecondReads(costs, use, c), lookedUp, windowOf(plan, use.secondReads[c]!));
       }
     }
     const allUnits = overlap === "none" ? executor.fixed(ANY_TIME, WHAT.merge, 0, 0, layer) : -1;
+    let looked = allGates;
     if (allGates >= 0)
       for (let c = 0; c < clusters; c++) {
-        arrived[c] = read(WHAT["read up+down"], use.secondReads[c]!, use.secondBytes[c]!, besideSecondReads(costs, use, c), afterSecondReads(costs, use, c), allGates);
+        looked = lookUp(c, looked);
+        arrived[c] = read(WHAT["read up+down"], use.secondReads[c]!, use.secondBytes[c]!, besideSecondReads(costs, use, c), costs.ownUnits, afterSecondReads(costs, use, c), looked);
         if (allUnits >= 0) executor.after(allUnits, arrived[c]!);
       }
     for (let c = 0; c < clusters; c++) {
