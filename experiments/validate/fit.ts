@@ -23,6 +23,7 @@ export const CONSTANTS: ReadonlyArray<Constant> = [
   { id: "handed-read", what: "ns of processor time for one read that another thread makes, beside the read itself", of: (s) => s.software.readCost?.handed ?? null, put: (s, handed) => software(s, { readCost: { ...s.software.readCost!, handed } }), low: 1e3, high: 400e3, guess: 8 },
   { id: "layer", what: "ns of a layer beside its products", of: (s) => s.software.fixedCost?.layer ?? null, put: (s, layer) => software(s, { fixedCost: { ...s.software.fixedCost!, layer } }), low: 1e3, high: 2e6, guess: 8 },
   { id: "meeting", what: "ns of a layer in which compute threads find each other, where there are several", of: (s) => s.software.fixedCost?.meeting ?? null, put: (s, meeting) => software(s, { fixedCost: { ...s.software.fixedCost!, meeting } }), low: 1e3, high: 2e6, guess: 8 },
+  { id: "token", what: "ns of a token beside its layers", of: (s) => s.software.fixedCost?.token ?? null, put: (s, token) => software(s, { fixedCost: { ...s.software.fixedCost!, token } }), low: 1e3, high: 2e6, guess: 8 },
 ];
 
 export interface FittedConstant extends Determined { readonly what: string; readonly before: number }

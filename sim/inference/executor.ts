@@ -81,6 +81,7 @@ export class Executor {
   private readonly finishTask: HandlerId;
   private readonly leaveFlash: HandlerId;
   private readonly landRead: HandlerId;
+  private readonly wakeUp: HandlerId;
   private readonly freeServers: Array<Array<number>>;
   private readonly queueHead = new Int32Array(GROUPS).fill(-1);
   private readonly queueTail = new Int32Array(GROUPS).fill(-1);
@@ -98,6 +99,15 @@ export class Executor {
   private lastSpan = noCause;
   /** Whether a task of THREADS holds the lock under which threads take what is next to be done. */
   private locked = false;
+  /** Servers of THREADS that sleep; those in `freeServers` are awake. */
+  private readonly asleep: Array<number> = [];
+  /** Whether some may have nothing to do. */
+  private dozing = false;
+  /**
+   * What it takes to wake a thread that found nothing to do (ns); 0 where threads spin. One that is free listens for reads while there are any,
+   * and is awake; all wake for what they do together.
+   */
+  wakeNs = 0;
 
   /** The token that the spans recorded from here on belong to. */
   token = -1;
@@ -123,6 +133,7 @@ export class Executor {
     this.finishTask = this.kernel.register((task) => this.finish(task));
     this.leaveFlash = this.kernel.register((task) => this.servedByFlash(task));
     this.landRead = this.kernel.register((task) => this.landed(task));
+    this.wakeUp = this.kernel.register((server, cause) => this.woken(server, cause));
     this.freeServers = spec.lanes.map((lanes) => lanes.map((_, i) => lanes.length - 1 - i));
   }
 
@@ -225,6 +236,24 @@ export class Executor {
     if (this.queueHead[group] === -1) this.queueHead[group] = task;
     else tasks[this.queueTail[group] * TASK + NEXT_IN_QUEUE] = task;
     this.queueTail[group] = task;
+    if (group === THREADS && this.asleep.length > 0) this.kernel.after(this.wakeNs, this.wakeUp, this.asleep.pop()!, cause);
+  }
+
+  /** A thread that was woken takes what is left; it waits for the lock where somebody holds it. */
+  private woken(server: number, cause: number): void {
+    if (this.queueHead[THREADS] !== -1 && !this.locked) this.startNext(THREADS, server, cause);
+    else {
+      this.freeServers[THREADS].push(server);
+      this.doze();
+    }
+  }
+
+  /** Threads that have nothing to do sleep, but for one that listens. */
+  private doze(): void {
+    this.dozing = false;
+    if (this.wakeNs <= 0 || this.queueHead[THREADS] !== -1) return;
+    const free = this.freeServers[THREADS];
+    while (free.length > (this.busyUnits[1]! > 0 ? 1 : 0)) this.asleep.push(free.shift()!);
   }
 
   private start(task: number, server: number, cause: number): void {
@@ -265,6 +294,7 @@ export class Executor {
     const next = this.queueHead[group];
     if (next === -1 || (group === THREADS && this.locked)) {
       this.freeServers[group].push(server);
+      if (group === THREADS) this.dozing = true;
       return;
     }
     this.startNext(group, server, span);
@@ -282,6 +312,7 @@ export class Executor {
     this.locked = false;
     this.freeServers[THREADS].push(server);
     while (!this.locked && this.queueHead[THREADS] !== -1 && this.freeServers[THREADS].length > 0) this.startNext(THREADS, this.freeServers[THREADS].pop()!, span);
+    this.dozing = true;
   }
 
   /** The device has served a read; its completion reaches the reader once the command's latency has passed. */
@@ -312,12 +343,18 @@ export class Executor {
       if (this.tasks[task * TASK + HOLDS] === 1) this.unlock(server, span);
       else this.release(group, server, span);
     }
+    if (group === ALL_THREADS && this.wakeNs > 0) {
+      while (this.asleep.length > 0) this.freeServers[THREADS].push(this.asleep.pop()!);
+      this.dozing = true;
+    }
     this.follow(task, span);
+    if (this.dozing) this.doze();
   }
 
   private complete(task: number, span: number): void {
     this.noteUnit(1, -1);
     this.follow(task, span);
+    this.doze();
   }
 
   private record(task: number, lane: number, startNs: number, cause: number): number {

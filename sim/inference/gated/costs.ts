@@ -26,6 +26,8 @@ export interface GatedCosts {
   readonly layerNs: number;
   readonly tokenNs: number;
   readonly barrierNs: number;
+  /** Waking a thread that sleeps, as it was timed; 0 where it was not. */
+  readonly wakeNs: number;
   /** Taking a stage of a cluster from the list of what is ready. */
   readonly dispatchNs: number;
   /** Looking a neuron up that fired. */
@@ -117,6 +119,7 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
     layerNs: (software.fixedCost?.layer.value ?? 0) + (threadCount(threads) > 1 ? (software.fixedCost?.meeting?.value ?? 0) + (tables === null ? 0 : wakeNs) : 0),
     tokenNs: software.fixedCost?.token.value ?? 0,
     barrierNs: rates.barrierNs,
+    wakeNs: tables === null ? 0 : Math.ceil(wakeNs),
     dispatchNs: rates.dispatchNs,
     lookupNs: (tables === null ? null : costOf(tables, "hit", { big: 1, mid: 0, little: 0 })) ?? device.cpu.cacheInsert.value,
     ownNs: cpuNs(software.readCost?.own.value ?? 0),

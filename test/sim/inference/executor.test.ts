@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { E } from "../../../sim/base/fp.js";
 import { ACTIVITIES } from "../../../sim/domain/run.js";
 import { createShare } from "../../../sim/hardware/share.js";
 import { ALL_THREADS, ANY_TIME, Executor, FLASH, NPU, SPARSE } from "../../../sim/inference/executor.js";
@@ -68,6 +69,52 @@ describe("servers", () => {
     for (let i = 0; i < 3; i++) phone.executor.threadWork(WHAT("gate"), SPARSE, 400, 0, 0);
     expect(ending(phone)).toBe(200);
     expect([...phone.recorder.laneBusyNs].slice(0, 2)).toEqual([200, 200]);
+  });
+
+  it("begin nothing while one of them holds the lock, and go on with what they had begun", () => {
+    const phone = tinyPhone();
+    const cache = WHAT("cache");
+    // Core 0 holds the lock for 100 ns; core 1 would be free, and takes what waits when the lock is.
+    phone.executor.underLock(cache, 100, 0);
+    phone.executor.underLock(cache, 30, 0);
+    phone.executor.threadWork(WHAT("gate"), SPARSE, 400, 0, 0);
+    expect(ending(phone)).toBe(100 + 30 + 100);
+    const other = tinyPhone();
+    // 200 bytes take core 0 until 50; core 1 holds the lock until 100, and core 0 does not begin the next before.
+    other.executor.threadWork(WHAT("gate"), SPARSE, 200, 0, 0);
+    other.executor.underLock(cache, 100, 0);
+    other.executor.threadWork(WHAT("gate"), SPARSE, 200, 0, 0);
+    expect(ending(other)).toBe(200);
+    expect([...other.recorder.laneBusyNs].slice(0, 2)).toEqual([50, 200]);
+  });
+
+  it("that found nothing to do have to be woken, but for one that listens while there are reads", () => {
+    const gates = (wakeNs: number, reads: boolean): readonly [endNs: number, recorder: Recorder, onPath: number] => {
+      const phone = tinyPhone();
+      const { executor } = phone;
+      executor.wakeNs = wakeNs;
+      const together = executor.flow(ALL_THREADS, WHAT("attention"), 50, 5, 0, 0);
+      const first = executor.threadWork(WHAT("gate"), SPARSE, 400, 0, 0);
+      executor.after(first, together);
+      if (reads) executor.fixed(FLASH, WHAT("read gate"), 1000, 0, 0);
+      for (let i = 0; i < 2; i++) executor.after(executor.threadWork(WHAT("up+down"), SPARSE, 40, 0, 0), first);
+      let [endNs, lastSpan] = [-1, -1];
+      executor.launch(noCause, (last) => ([endNs, lastSpan] = [phone.kernel.now, last]));
+      phone.kernel.run();
+      const path = criticalPath(phone.recorder, lastSpan, 0);
+      if (E.isLeft(path)) throw new Error(path.left);
+      return [endNs, phone.recorder, path.right.reduce((sum, piece) => sum + piece.endNs - piece.startNs, 0)];
+    };
+    // After 10 ns together and 100 of core 0, core 0 takes one of the two, 10 ns; core 1 sleeps and would come after 7 for 20 ns.
+    expect(gates(0, false)[0]).toBe(10 + 100 + 20);
+    expect(gates(7, false)[0]).toBe(10 + 100 + 7 + 20);
+    // Waking takes longer than doing both.
+    expect(gates(50, false)[0]).toBe(10 + 100 + 20);
+    // Core 1 listens for the read, and is awake.
+    const [, listening] = gates(50, true);
+    expect([...listening.laneBusyNs].slice(0, 2)).toEqual([110, 20]);
+    const [endNs, , onPath] = gates(7, false);
+    expect(onPath).toBe(endNs);
   });
 
   it("share the bus: 5 bytes/ns of one core group and 8 of the NPU make 10, not 13", () => {
