@@ -3,7 +3,7 @@ import { atLeast, atMost, percent, type Documents, type Row } from "./row.js";
 
 interface Errors { readonly cells: number; readonly medianAbsError: number; readonly meanAbsError: number; readonly worstAbsError: number; readonly kendallTau: number }
 export interface PhoneCells { readonly streamed: { readonly mean: Errors }; readonly residency: ReadonlyArray<{ readonly path: string; readonly lookups: number; readonly differing: number }>; readonly cells: ReadonlyArray<{ readonly id: string; readonly predicted: number; readonly measured: number; readonly signedError: number }> }
-interface HostCells { readonly summary: Errors; readonly exactCells: number; readonly cells: ReadonlyArray<unknown>; readonly device: string }
+interface HostCells { readonly summary: Errors; readonly exactCells: number; readonly cells: ReadonlyArray<unknown>; readonly device: string; readonly elsewhere?: { readonly check: Errors } }
 /** Of a probed profile: what was measured says when. */
 interface Probed { readonly cpu: { readonly clusters: ReadonlyArray<{ readonly count: { readonly value: number } }> }; readonly flash: { readonly latency: { readonly source: string } } }
 interface Regret { readonly summary: { readonly median: number; readonly worst: number; readonly largestShare: number } }
@@ -25,6 +25,9 @@ export interface Figure {
 export const PHONE = "results/phone/cells.json";
 export const HOST = "results/host/validate/cells.json";
 export const PROBED = "results/host/profile.json";
+/** Another machine, on which the constants of the first were judged too. */
+export const SECOND_HOST = "results/host/xeon/validate/cells.json";
+export const SECOND_PROBED = "results/host/xeon/profile.json";
 export const REGRET = "results/tuned/regret.json";
 export const ADAPTATION = "results/tuned/adaptation.json";
 export const FIGURES = "results/host/figures.json";
@@ -38,13 +41,14 @@ const phoneRows = ({ streamed: { mean }, residency }: PhoneCells): ReadonlyArray
   ];
 };
 
-const hostRows = ({ summary, exactCells, cells, device }: HostCells, { cpu, flash }: Probed): ReadonlyArray<Row> => {
+const hostRows = (group: string, { summary, exactCells, cells, device, elsewhere }: HostCells, { cpu, flash }: Probed): ReadonlyArray<Row> => {
   const cores = cpu.clusters.reduce((sum, { count }) => sum + count.value, 0);
   const date = /\d{4}-\d{2}-\d{2}/.exec(flash.latency.source)?.[0] ?? "no date in the profile";
-  const shared = { group: "This engine on a machine, predicted", command: "neuronlab validate host", takes: "twenty minutes", measured: `${date}, ${device}, ${cores} cores` };
+  const shared = { group, command: "neuronlab validate host", takes: "twenty minutes", measured: `${date}, ${device}, ${cores} cores` };
   return [
     { ...shared, claim: "Median error of the check cells", ...atMost(summary.medianAbsError, 0.05) },
     { ...shared, claim: "Mean error of the check cells", ...atMost(summary.meanAbsError, 0.08) },
+    ...(elsewhere === undefined ? [] : [{ ...shared, claim: "Median error of the same cells with the constants that were fitted on the first machine", tolerance: "", found: `${percent(elsewhere.check.medianAbsError)}, mean ${percent(elsewhere.check.meanAbsError)}, Kendall's tau ${elsewhere.check.kendallTau.toFixed(2)}`, holds: null }]),
     { ...shared, claim: "The order of the cells (Kendall's tau)", ...atLeast(summary.kendallTau, 0.9) },
     { ...shared, claim: "Misses and bytes are equal", tolerance: "all cells", found: `${exactCells} of ${cells.length}`, holds: exactCells === cells.length },
   ];
@@ -95,7 +99,8 @@ export const ownRows = (documents: Documents): ReadonlyArray<Row> => [
   ...HELD,
   ...plannerRows(documents[REGRET] as Regret),
   ...adaptationRows(documents[ADAPTATION] as Adaptation),
-  ...hostRows(documents[HOST] as HostCells, documents[PROBED] as Probed),
+  ...hostRows("This engine on a machine, predicted", documents[HOST] as HostCells, documents[PROBED] as Probed),
+  ...hostRows("This engine on a second machine, predicted", documents[SECOND_HOST] as HostCells, documents[SECOND_PROBED] as Probed),
   ...phoneRows(documents[PHONE] as PhoneCells),
   ...(documents[FIGURES] as { readonly figures: ReadonlyArray<Figure> }).figures.map(figureRow),
 ];
