@@ -1,6 +1,6 @@
 import type { Command } from "../command.js";
 import type { DrawComparison } from "../programs/versus/report.js";
-import { planFlag, settingFlags } from "./setting-flags.js";
+import { planFlag, preloadFlag, settingFlags } from "./setting-flags.js";
 
 export const benchCommand: Command = {
   name: "bench",
@@ -17,6 +17,7 @@ export const benchCommand: Command = {
     { name: "predictor", value: "FILE", help: "what train-predictor made, or a model file that carries predictors: they and not the gates decide which neurons are computed while generating (default: lossless); may repeat, one for each --model" },
     planFlag,
     ...settingFlags,
+    preloadFlag,
     { name: "vs", value: "RIVAL", help: "llama.cpp: run its llama-bench in turn with ours on the same file, and give ratios" },
     { name: "rounds", value: "N", help: "with --vs: how often both take their turn, each time in a process of its own (default: 3)" },
     { name: "llama-bench", value: "PATH", help: "with --vs: its program (default: the one that engine/rivals/llama.cpp/build.mjs built, else one on the PATH)" },

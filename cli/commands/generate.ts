@@ -1,5 +1,5 @@
 import type { Command } from "../command.js";
-import { planFlag, settingFlags } from "./setting-flags.js";
+import { planFlag, preloadFlag, settingFlags } from "./setting-flags.js";
 
 export const generateCommand: Command = {
   name: "generate",
@@ -12,6 +12,7 @@ export const generateCommand: Command = {
     planFlag,
     { name: "threads", value: "N", help: "compute threads (default: one for each core)" },
     ...settingFlags,
+    preloadFlag,
     { name: "slow-storage", value: "HOW@N", help: "with --shape-flash: that device becomes slower after N tokens: 3@32 takes three times as long, bytes:4@32 four times for a byte, reads:4@32 four times for a command" },
     { name: "adapt", value: null, help: "measure while generating, every 4 tokens; when reads or kernels are a quarter off what the profile (of --shape-flash, else this-host) says for 8 tokens, correct its rates and choose again how gate rows are read. The text stays the same; every decision is told" },
     { name: "predictor", value: "FILE", help: "what train-predictor made, or a model file that carries predictors: they and not the gates decide which neurons are computed while generating (default: lossless)" },

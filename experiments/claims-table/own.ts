@@ -3,7 +3,7 @@ import { atLeast, atMost, percent, type Documents, type Row } from "./row.js";
 
 interface Errors { readonly cells: number; readonly medianAbsError: number; readonly meanAbsError: number; readonly worstAbsError: number; readonly kendallTau: number }
 export interface PhoneCells { readonly streamed: { readonly mean: Errors }; readonly residency: ReadonlyArray<{ readonly path: string; readonly lookups: number; readonly differing: number }>; readonly cells: ReadonlyArray<{ readonly id: string; readonly predicted: number; readonly measured: number; readonly signedError: number }> }
-interface HostCells { readonly summary: Errors; readonly exactCells: number; readonly cells: ReadonlyArray<unknown>; readonly device: string; readonly elsewhere?: { readonly check: Errors } }
+interface HostCells { readonly summary: Errors; readonly exactCells: number; readonly cells: ReadonlyArray<unknown>; readonly device: string; readonly elsewhere?: { readonly from: string; readonly check: Errors } }
 /** Of a probed profile: what was measured says when. */
 interface Probed { readonly cpu: { readonly clusters: ReadonlyArray<{ readonly count: { readonly value: number } }> }; readonly flash: { readonly latency: { readonly source: string } } }
 interface Regret { readonly summary: { readonly median: number; readonly worst: number; readonly largestShare: number } }
@@ -48,7 +48,7 @@ const hostRows = (group: string, { summary, exactCells, cells, device, elsewhere
   return [
     { ...shared, claim: "Median error of the check cells", ...atMost(summary.medianAbsError, 0.05) },
     { ...shared, claim: "Mean error of the check cells", ...atMost(summary.meanAbsError, 0.08) },
-    ...(elsewhere === undefined ? [] : [{ ...shared, claim: "Median error of the same cells with the constants that were fitted on the first machine", tolerance: "", found: `${percent(elsewhere.check.medianAbsError)}, mean ${percent(elsewhere.check.meanAbsError)}, Kendall's tau ${elsewhere.check.kendallTau.toFixed(2)}`, holds: null }]),
+    ...(elsewhere === undefined ? [] : [{ ...shared, claim: `Median error of the same cells with the constants of ${elsewhere.from}`, command: `neuronlab validate host --system ${elsewhere.from}`, tolerance: "", found: `${percent(elsewhere.check.medianAbsError)}, mean ${percent(elsewhere.check.meanAbsError)}, Kendall's tau ${elsewhere.check.kendallTau.toFixed(2)}`, holds: null }]),
     { ...shared, claim: "The order of the cells (Kendall's tau)", ...atLeast(summary.kendallTau, 0.9) },
     { ...shared, claim: "Misses and bytes are equal", tolerance: "all cells", found: `${exactCells} of ${cells.length}`, holds: exactCells === cells.length },
   ];

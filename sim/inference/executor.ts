@@ -82,6 +82,7 @@ export class Executor {
   private readonly leaveFlash: HandlerId;
   private readonly landRead: HandlerId;
   private readonly wakeUp: HandlerId;
+  private readonly dozeOff: HandlerId;
   private readonly freeServers: Array<Array<number>>;
   private readonly queueHead = new Int32Array(GROUPS).fill(-1);
   private readonly queueTail = new Int32Array(GROUPS).fill(-1);
@@ -101,7 +102,7 @@ export class Executor {
   private locked = false;
   /** Servers of THREADS that sleep; those in `freeServers` are awake. */
   private readonly asleep: Array<number> = [];
-  /** Whether some may have nothing to do. */
+  /** Whether it is about to be seen who has nothing to do. */
   private dozing = false;
   /**
    * What it takes to wake a thread that found nothing to do (ns); 0 where threads spin. One that is free listens for reads while there are any,
@@ -133,6 +134,7 @@ export class Executor {
     this.finishTask = this.kernel.register((task) => this.finish(task));
     this.leaveFlash = this.kernel.register((task) => this.servedByFlash(task));
     this.landRead = this.kernel.register((task) => this.landed(task));
+    this.dozeOff = this.kernel.register(() => this.doze());
     this.wakeUp = this.kernel.register((server, cause) => this.woken(server, cause));
     this.freeServers = spec.lanes.map((lanes) => lanes.map((_, i) => lanes.length - 1 - i));
   }
@@ -244,16 +246,34 @@ export class Executor {
     if (this.queueHead[THREADS] !== -1 && !this.locked) this.startNext(THREADS, server, cause);
     else {
       this.freeServers[THREADS].push(server);
-      this.doze();
+      this.mayDoze();
     }
+  }
+
+  /**
+   * A tick later, when all that this moment makes ready has come, through markers without length too: who ends a task takes what follows it
+   * without having slept.
+   */
+  private mayDoze(): void {
+    if (this.wakeNs <= 0 || this.dozing || this.freeServers[THREADS].length === 0) return;
+    this.dozing = true;
+    this.kernel.after(1, this.dozeOff, 0, 0);
   }
 
   /** Threads that have nothing to do sleep, but for one that listens. */
   private doze(): void {
     this.dozing = false;
-    if (this.wakeNs <= 0 || this.queueHead[THREADS] !== -1) return;
+    if (this.queueHead[THREADS] !== -1) return;
     const free = this.freeServers[THREADS];
     while (free.length > (this.busyUnits[1]! > 0 ? 1 : 0)) this.asleep.push(free.shift()!);
+  }
+
+  /** What all threads do together is over: none sleeps. */
+  private awaken(span: number): void {
+    const free = this.freeServers[THREADS];
+    while (this.asleep.length > 0) free.push(this.asleep.pop()!);
+    while (!this.locked && this.queueHead[THREADS] !== -1 && free.length > 0) this.startNext(THREADS, free.pop()!, span);
+    this.mayDoze();
   }
 
   private start(task: number, server: number, cause: number): void {
@@ -294,7 +314,7 @@ export class Executor {
     const next = this.queueHead[group];
     if (next === -1 || (group === THREADS && this.locked)) {
       this.freeServers[group].push(server);
-      if (group === THREADS) this.dozing = true;
+      if (group === THREADS) this.mayDoze();
       return;
     }
     this.startNext(group, server, span);
@@ -312,7 +332,7 @@ export class Executor {
     this.locked = false;
     this.freeServers[THREADS].push(server);
     while (!this.locked && this.queueHead[THREADS] !== -1 && this.freeServers[THREADS].length > 0) this.startNext(THREADS, this.freeServers[THREADS].pop()!, span);
-    this.dozing = true;
+    this.mayDoze();
   }
 
   /** The device has served a read; its completion reaches the reader once the command's latency has passed. */
@@ -343,18 +363,14 @@ export class Executor {
       if (this.tasks[task * TASK + HOLDS] === 1) this.unlock(server, span);
       else this.release(group, server, span);
     }
-    if (group === ALL_THREADS && this.wakeNs > 0) {
-      while (this.asleep.length > 0) this.freeServers[THREADS].push(this.asleep.pop()!);
-      this.dozing = true;
-    }
+    if (group === ALL_THREADS) this.awaken(span);
     this.follow(task, span);
-    if (this.dozing) this.doze();
   }
 
   private complete(task: number, span: number): void {
     this.noteUnit(1, -1);
     this.follow(task, span);
-    this.doze();
+    this.mayDoze();
   }
 
   private record(task: number, lane: number, startNs: number, cause: number): number {

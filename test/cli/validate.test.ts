@@ -107,6 +107,7 @@ describe("what is typed", () => {
     [{ what: "host", device: "oneplus-99" }, /--device: unknown device: oneplus-99; did you mean/],
     [{ what: "host", device: "oneplus-12", models: ["a.gguf", "a.gguf"] }, /--models: names a file twice/],
     [{ what: "host", device: "oneplus-12", system: "nothing" }, /--system: unknown system: nothing/],
+    [{ what: "host", device: "oneplus-12", system: "powerinfer-2" }, /--system: is powerinfer-2, which does not decode as this engine does/],
     [{ what: "host", device: "oneplus-12", repetitions: "0" }, /--repetitions: should be a whole number between 1 and 20/],
     [{ what: "host", device: "oneplus-12", models: ["model.flash"] }, /--models: should be GGUF files/],
   ])("%j is refused with what would be right", async (named, message) => {

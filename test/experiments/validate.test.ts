@@ -110,6 +110,15 @@ describe("the fit", () => {
   });
 });
 
+describe("what a fit looks at", () => {
+  it.each(["compute", "io"] as const)("%s counts by itself: a share that shows nowhere else is found", async (part) => {
+    const system = systemNamed("neuronlab");
+    const cost = (dense: number): Outcome => outcome(100, { compute: 20, io: 20, [part]: 20 / dense });
+    const fitted = await fitSystem(system, Array.from({ length: 6 }, () => cost(0.4)), (systems) => TE.right(systems.map((s) => Array.from({ length: 6 }, () => cost(s.software.denseEfficiency.value)))), 8, () => undefined)();
+    expect(E.isRight(fitted) && fitted.right.system.software.denseEfficiency.value).toBeLessThan(0.5);
+  });
+});
+
 describe("constants that are fitted", () => {
   it.each(CONSTANTS)("$id: a system with the least or the greatest value that a fit may give is one that the decoder takes", ({ of, put, low, high }) => {
     const system = systemNamed("neuronlab");

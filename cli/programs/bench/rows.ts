@@ -68,7 +68,7 @@ const beyond = (report: BenchReport, test: BenchTestReport, request: BenchReques
     reads: report.reads ?? null,
     memory_parts: { fixed: report.fixed, ffn: report.ffnBytes, hot: report.hot, cold: report.cold, phases: report.phases ?? null },
     peak_resident: report.peakResident ?? null,
-    setting: { io: request.io, depth: request.depth, cluster: request.cluster, policy: request.policy, granularity: request.granularity, overlap: request.overlap, gates: request.gates, predictor: request.predictor, seed: request.seed },
+    setting: { io: request.io, depth: request.depth, cluster: request.cluster, policy: request.policy, granularity: request.granularity, overlap: request.overlap, gates: request.gates, preload: request.preload, predictor: request.predictor, seed: request.seed },
   };
 };
 

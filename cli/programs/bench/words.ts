@@ -7,7 +7,7 @@ import type { FileFacts } from "../../program.js";
 import { absent, choice, inputFile, outputFolder, several, shared, switchedOn, wholeNumber, words, type Sound } from "../../args.js";
 import { bytesOf, memoryAsked, type MemoryAsked } from "./memory.js";
 import type { Mapped } from "../generate/engine-plan.js";
-import { predictorMistakes, settingFields, settingMistakes, settingOf } from "../generate/engine-setting.js";
+import { predictorMistakes, preloadField, settingFields, settingMistakes, settingOf } from "../generate/engine-setting.js";
 import { BENCH_FORMATS } from "../llama-bench/formats.js";
 import { splitWords } from "../split-words.js";
 
@@ -38,6 +38,7 @@ export const fields = {
   "no-warmup": switchedOn,
   predictor: absent(words("name a file")),
   ...settingFields,
+  ...preloadField,
   vs: absent(choice("llama.cpp")),
   rounds: absent(wholeNumber(1, 1000)),
   "llama-bench": absent(inputFile),

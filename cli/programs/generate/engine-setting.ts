@@ -26,22 +26,24 @@ export const settingFields = {
   granularity: absent(choice(...GRANULARITIES)),
   overlap: absent(choice(...OVERLAPS)),
   gates: absent(choice(...GATE_READS)),
-  preload: switchedOn,
   ffn: optional(choice(...FFNS), "auto" as const),
 };
 
 export type SettingArgs = Exact<typeof settingFields>;
 
-const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined && arg !== false;
+/** Of those that generate token by token: passes of many tokens divide memory anew, and keep little of what was read before. */
+export const preloadField = { preload: switchedOn };
+
+const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined;
 
 /** What only matters while weights are read; without a budget it would be without effect. */
-const FOR_FLASH = ["lanes", "io-uring", "pin-io", "shape-flash", "depth", "cluster", "policy", "granularity", "overlap", "gates", "preload"] as const;
+const FOR_FLASH = ["lanes", "io-uring", "pin-io", "shape-flash", "depth", "cluster", "policy", "granularity", "overlap", "gates"] as const;
 
 /** `inMemory`: there is no budget, in flags or plan. `threads`: the numbers of threads that were typed. */
-export const settingMistakes = (args: Sound<typeof settingFields>, inMemory: boolean, threads: ReadonlyArray<number>): ReadonlyArray<Mistake> => [
+export const settingMistakes = (args: Sound<typeof settingFields> & { readonly preload?: unknown }, inMemory: boolean, threads: ReadonlyArray<number>): ReadonlyArray<Mistake> => [
   ...threads.filter((count) => Array.isArray(args.pin) && args.pin.length !== count).slice(0, 1).map((count) => ({ path: "--pin", message: `names ${args.pin?.length} cores, and --threads says ${count}; give one core for each thread` })),
   ...(isGiven(args.lanes) && isGiven(args["io-uring"]) ? [{ path: "--io-uring", message: "says how to read, and so does --lanes; give one of them" }] : []),
-  ...(inMemory ? FOR_FLASH.filter((name) => isGiven(args[name])).map((name) => ({ path: `--${name}`, message: "is for reads from flash, and without --memory everything is in memory; give --memory too, or leave it out" })) : []),
+  ...(inMemory ? [...FOR_FLASH.filter((name) => isGiven(args[name])), ...(args.preload === true ? ["preload"] : [])].map((name) => ({ path: `--${name}`, message: "is for reads from flash, and without --memory everything is in memory; give --memory too, or leave it out" })) : []),
 ];
 
 /** For commands that take a predictor beside the setting. */
@@ -50,7 +52,7 @@ export const predictorMistakes = ({ audit, predictor, ffn }: { readonly audit?: 
   ...(ffn === "dense" && isGiven(predictor) ? [{ path: "--predictor", message: "says which neurons to compute, and --ffn dense computes all; give one of them" }] : []),
 ];
 
-export const settingOf = (args: SettingArgs, plan: Mapped["request"], shape: FlashShape | null): Omit<RunSetting, "model" | "memory" | "threads"> => ({
+export const settingOf = (args: SettingArgs & { readonly preload?: boolean }, plan: Mapped["request"], shape: FlashShape | null): Omit<RunSetting, "model" | "memory" | "threads"> => ({
   segments: plan.segments ?? null,
   io: args["io-uring"] !== null ? { backend: "io_uring", reads: args["io-uring"] } : args.lanes !== null ? { backend: "lanes", reads: args.lanes } : (plan.io ?? DEFAULTS.io),
   cores: args.pin,
@@ -62,7 +64,7 @@ export const settingOf = (args: SettingArgs, plan: Mapped["request"], shape: Fla
   granularity: args.granularity ?? plan.granularity ?? DEFAULTS.granularity,
   overlap: args.overlap ?? plan.overlap ?? DEFAULTS.overlap,
   gates: args.gates ?? plan.gates ?? DEFAULTS.gates,
-  preload: args.preload,
+  preload: args.preload ?? false,
   ffn: args.ffn === "auto" ? (plan.ffn ?? args.ffn) : args.ffn,
   planned: plan.planned ?? null,
 });

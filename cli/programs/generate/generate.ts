@@ -12,7 +12,7 @@ import { adaptFor, adaptMistakes } from "./adapting.js";
 import { asTyped } from "../as-typed.js";
 import { describeGeneration, summaryOfGeneration } from "./describe.js";
 import type { Mapped } from "./engine-plan.js";
-import { planAt, settingFields, predictorMistakes, settingMistakes, settingOf, shapeFor } from "./engine-setting.js";
+import { planAt, preloadField, settingFields, predictorMistakes, settingMistakes, settingOf, shapeFor } from "./engine-setting.js";
 import { measuredRun, measuredSpans, type Ran } from "./measured-run.js";
 import { withShippedModel } from "../models/shipped-model.js";
 
@@ -27,6 +27,7 @@ const fields = {
   memory: absent(size('"900MB" or "2GiB"')),
   threads: absent(wholeNumber(1, 1024)),
   ...settingFields,
+  ...preloadField,
   "slow-storage": absent(slowStorage),
   adapt: switchedOn,
   predictor: absent(inputFile),

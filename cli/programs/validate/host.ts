@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { E, RTE, TE, pipe, type TaskEither } from "../../../sim/base/fp.js";
 import type { Exact } from "../../../sim/base/decode.js";
 import { crc32 } from "../../../sim/base/checksum.js";
-import type { AppError, Mistake } from "../../../sim/base/errors.js";
+import { badInput, type AppError, type Mistake } from "../../../sim/base/errors.js";
 import type { DeviceProfile } from "../../../sim/domain/device.js";
 import type { SystemSpec } from "../../../sim/domain/system.js";
 import { cellsOf, referenceOf, shapes, turnsOf, type Cell } from "../../../experiments/validate/cells.js";
@@ -108,6 +108,10 @@ export const validateHostProgram = (report: (validation: Validation) => Validati
       const elsewhere = pipe(
         RTE.fromEither(argument(reading, "system")),
         RTE.chain((system): Program<SystemSpec | null> => (system === null ? RTE.right(null) : loadSystem(system))),
+        RTE.filterOrElse(
+          (system) => system === null || system.mechanisms.computation === "gated",
+          (system): AppError => badInput("neuronlab validate host", [{ path: "--system", message: `is ${system!.name}, which does not decode as this engine does; give a system.json that validate host wrote` }]),
+        ),
       );
       return gather({ args: RTE.fromEither(reading.args), device: pipe(RTE.fromEither(argument(reading, "device")), RTE.chain(loadDevice)), system: loadSystem("neuronlab"), elsewhere });
     }),

@@ -117,6 +117,69 @@ describe("servers", () => {
     expect(onPath).toBe(endNs);
   });
 
+  describe("that share a lock and sleep", () => {
+    const gate = (executor: Executor, bytes: number): number => executor.threadWork(WHAT("gate"), SPARSE, bytes, 0, 0);
+    const lock = (executor: Executor, ns: number): number => executor.underLock(WHAT("cache"), ns, 0);
+    /** When it ended, and how long each core was at work. 40 bytes take core 0 10 ns and core 1 20. */
+    const outcome = (wakeNs: number, build: (executor: Executor) => void): readonly [endNs: number, core0: number, core1: number] => {
+      const phone = tinyPhone();
+      phone.executor.wakeNs = wakeNs;
+      build(phone.executor);
+      const endNs = ending(phone);
+      const [core0, core1] = phone.recorder.laneBusyNs;
+      return [endNs, core0!, core1!];
+    };
+    /** After `first` these become ready, in this order: the edge that was added last comes first. */
+    const following = (executor: Executor, first: number, next: ReadonlyArray<number>): void => [...next].reverse().forEach((task) => executor.after(task, first));
+    /** 10 ns of all threads together, then 100 of core 0 alone, beside which core 1 has nothing to do. */
+    const alone = (executor: Executor): number => {
+      const long = gate(executor, 400);
+      executor.after(long, executor.flow(ALL_THREADS, WHAT("attention"), 50, 5, 0, 0));
+      return long;
+    };
+
+    it("all that waited go on when the lock is free", () => {
+      expect(outcome(0, (e) => [lock(e, 100), gate(e, 40), gate(e, 40)])).toEqual([120, 110, 20]);
+    });
+
+    it("one that was woken waits for the lock too", () => {
+      expect(outcome(7, (e) => following(e, alone(e), [lock(e, 50), gate(e, 40)]))).toEqual([170, 160, 0]);
+    });
+
+    it("one that was woken for nothing is there when there is something", () => {
+      const [endNs, , core1] = outcome(50, (e) => {
+        following(e, alone(e), [gate(e, 40), gate(e, 40)]);
+        following(e, e.fixed(ANY_TIME, WHAT("launch"), 500, 0, 0), [gate(e, 400), gate(e, 400)]);
+      });
+      expect([endNs, core1]).toEqual([750, 200]);
+    });
+
+    it("all are awake after what they did together", () => {
+      const [, , core1] = outcome(50, (e) => {
+        const together = e.flow(ALL_THREADS, WHAT("attention"), 50, 5, 0, 0);
+        e.after(together, gate(e, 400));
+        following(e, together, [gate(e, 40), gate(e, 40)]);
+      });
+      expect(core1).toBe(20);
+    });
+
+    it("one that listened sleeps when there are no reads any more", () => {
+      const [endNs, , core1] = outcome(50, (e) => {
+        e.fixed(FLASH, WHAT("read gate"), 100, 0, 0);
+        following(e, gate(e, 4000), [gate(e, 40), gate(e, 40)]);
+      });
+      expect([endNs, core1]).toEqual([1020, 0]);
+    });
+
+    it("who ends a task takes what follows it awake, through markers without length too", () => {
+      expect(outcome(50, (e) => {
+        const marker = e.fixed(ANY_TIME, WHAT("merge"), 0, 0, 0);
+        e.after(marker, gate(e, 400));
+        e.after(lock(e, 10), marker);
+      })).toEqual([110, 110, 0]);
+    });
+  });
+
   it("share the bus: 5 bytes/ns of one core group and 8 of the NPU make 10, not 13", () => {
     const phone = tinyPhone();
     phone.executor.flow(ALL_THREADS, WHAT("attention"), 500, 6, 0, 0);

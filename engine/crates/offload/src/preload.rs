@@ -11,8 +11,8 @@ use crate::layer_run::{COLD, HOT};
 use crate::phase::Phase;
 use crate::units::{Rows, Units, copy_rows};
 
-/// Clusters on their way at once: within what decoding's buffers are counted with.
-const AHEAD: usize = 2;
+/// Clusters on their way while one is copied. Two in all are within what decoding's buffers are counted with, whole experts too.
+const AHEAD: usize = 1;
 /// Tags of these reads, apart from those of decode and of prefill.
 const FIRST_TAG: u64 = 1 << 41;
 
@@ -50,8 +50,8 @@ impl Share {
 }
 
 impl Offload {
-    /// Fills the segments of decoding, expert by expert, with the first rows of each in the file's order. Only what is kept is read, within
-    /// the buffers that decoding has. What the segments hold already stays. Returns the bytes that were read.
+    /// Fills the segments of decoding, expert by expert, with the first rows of each in the file's order. Clusters of which anything is kept
+    /// are read, within the buffers that decoding has. What the segments hold already stays. Returns the bytes that were read.
     ///
     /// Errors: a read that failed; what arrived before it is kept.
     pub fn preload(&mut self) -> Result<u64, OffloadError> {

@@ -14,7 +14,7 @@ use offload::{Granularity, Offload, OffloadError};
 const ALL_OF_IT: (f64, f64) = (2.0, 2.0);
 
 #[test]
-fn what_is_preloaded_is_read_once_and_changes_no_bit() {
+fn what_is_preloaded_fills_the_segments_within_the_buffers_of_decoding_and_changes_no_bit() {
     let folder = Folder::new();
     let file = packed(&folder);
     let work = work(6);
@@ -23,6 +23,7 @@ fn what_is_preloaded_is_read_once_and_changes_no_bit() {
         for (hot, cold) in [(0.0, 0.0), (0.0, 0.4), (0.5, 0.3), (1.0, 0.25), ALL_OF_IT] {
             let mut options = options(hot, cold, &file);
             options.granularity = granularity;
+            let asked = options.clone();
             let mut offload = offload_with(&file, BackendChoice::Lanes(2), options);
             let read = offload.preload().unwrap();
             let held: Vec<[u32; 2]> = held(&offload);
@@ -30,7 +31,12 @@ fn what_is_preloaded_is_read_once_and_changes_no_bit() {
                 assert_eq!(resident, slots, "{} hot {hot} cold {cold}: {held:?}", granularity.name());
             }
             assert_eq!(read > 0, held.iter().any(|[resident, _]| *resident > 0));
-            assert_eq!(offload.preload().unwrap() > 0, read > 0);
+            let most = 2 * Offload::needs(&file, 2, &asked).unwrap().requested as u64;
+            let peak = offload.reader().statistics().peak_buffer_bytes;
+            assert!(peak <= most, "{}: {peak} of {most} bytes", granularity.name());
+            // Of a full segment nothing more can be kept, and of an empty one nothing is read.
+            offload.preload().unwrap();
+            assert_eq!(self::held(&offload), held);
             let (bits, counters) = decode_all(&mut offload, 2, &work).unwrap();
             assert!(bits == wanted, "{} hot {hot} cold {cold}", granularity.name());
             if (hot, cold) == ALL_OF_IT {
