@@ -28,6 +28,7 @@ export const PROBED = "results/host/profile.json";
 /** Another machine, on which the constants of the first were judged too. */
 export const SECOND_HOST = "results/host/xeon/validate/cells.json";
 export const SECOND_PROBED = "results/host/xeon/profile.json";
+export const TUNED = "results/host/tuned/tuned.json";
 export const REGRET = "results/tuned/regret.json";
 export const ADAPTATION = "results/tuned/adaptation.json";
 export const FIGURES = "results/host/figures.json";
@@ -52,6 +53,18 @@ const hostRows = (group: string, { summary, exactCells, cells, device, elsewhere
     { ...shared, claim: "The order of the cells (Kendall's tau)", ...atLeast(summary.kendallTau, 0.9) },
     { ...shared, claim: "Misses and bytes are equal", tolerance: "all cells", found: `${exactCells} of ${cells.length}`, holds: exactCells === cells.length },
   ];
+};
+
+interface Ratio { readonly ratio: number; readonly low: number; readonly high: number }
+interface TunedOn { readonly device: string; readonly models: ReadonlyArray<{ readonly model: string; readonly overDefault: Ratio; readonly beatsDefault: boolean; readonly overBest: Ratio; readonly nearBest: boolean }> }
+
+const tunedRows = ({ device, models }: TunedOn): ReadonlyArray<Row> => {
+  const shared = { group: "The tuned plan on a machine, beside the engine's own choices", command: "neuronlab validate tuned", takes: "ten minutes", measured: device };
+  const said = ({ ratio, low, high }: Ratio): string => `${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
+  return models.flatMap(({ model, overDefault, beatsDefault, overBest, nearBest }) => [
+    { ...shared, claim: `${model}: speed over the default plan's`, tolerance: "above 1, interval and all", found: said(overDefault), holds: beatsDefault },
+    { ...shared, claim: `${model}: speed over the best of the drawn plans`, tolerance: "at least 0.95", found: said(overBest), holds: nearBest },
+  ]);
 };
 
 const plannerRows = ({ summary }: Regret): ReadonlyArray<Row> => {
@@ -98,6 +111,7 @@ const HELD: ReadonlyArray<Row> = [
 export const ownRows = (documents: Documents): ReadonlyArray<Row> => [
   ...HELD,
   ...plannerRows(documents[REGRET] as Regret),
+  ...tunedRows(documents[TUNED] as TunedOn),
   ...adaptationRows(documents[ADAPTATION] as Adaptation),
   ...hostRows("This engine on a machine, predicted", documents[HOST] as HostCells, documents[PROBED] as Probed),
   ...hostRows("This engine on a second machine, predicted", documents[SECOND_HOST] as HostCells, documents[SECOND_PROBED] as Probed),

@@ -1,10 +1,10 @@
 /** All claims as one page, and where what they rest on lies. */
 import { experiments } from "../index.js";
-import { ADAPTATION, FIGURES, HOST, PHONE, PROBED, REGRET, SECOND_HOST, SECOND_PROBED, ownRows } from "./own.js";
+import { ADAPTATION, FIGURES, HOST, PHONE, PROBED, REGRET, SECOND_HOST, SECOND_PROBED, TUNED, ownRows } from "./own.js";
 import { paperRows } from "./paper.js";
 import type { Documents, Row } from "./row.js";
 
-export const CLAIM_SOURCES: ReadonlyArray<string> = [...experiments.map(({ id }) => `results/paper/${id}/points.json`), PHONE, HOST, PROBED, SECOND_HOST, SECOND_PROBED, REGRET, ADAPTATION, FIGURES];
+export const CLAIM_SOURCES: ReadonlyArray<string> = [...experiments.map(({ id }) => `results/paper/${id}/points.json`), PHONE, HOST, PROBED, SECOND_HOST, SECOND_PROBED, TUNED, REGRET, ADAPTATION, FIGURES];
 
 export const claimRows = (documents: Documents): ReadonlyArray<Row> => [...paperRows(documents), ...ownRows(documents)];
 

@@ -3,6 +3,7 @@ import type { ModelSpec } from "../../sim/domain/model.js";
 import { drawValidation } from "../plots/validation.js";
 import { COMPONENTS, reasonOf, summaryOf, type CellResult, type Drift, type Summary } from "./compare.js";
 import type { Fitted } from "./fit.js";
+import { median } from "../median-interval.js";
 import { markdown, padded, percent, plain, written, type Tools, type ValidationReport } from "./words.js";
 
 export type { ValidationReport };
@@ -53,6 +54,10 @@ const elsewhereLines = ({ elsewhere }: Validation): ReadonlyArray<string> =>
     summaryLine("of them the check cells", summaryOf(withRole(elsewhere.cells, "check"))),
   ];
 
+/** Components in ms, predicted over measured less one, whatever the sign: what compensates in the whole shows here. */
+const componentLine = (cells: ReadonlyArray<CellResult>): string =>
+  `their components, median error: ${COMPONENTS.map((name) => `${name === "io" ? "I/O" : name} ${plain(median(cells.map(({ parts }) => Math.abs(parts[name].predicted / parts[name].measured - 1))))}`).join(", ")} (a whole in which they make up for one another can be right)`;
+
 const page = (validation: Validation, check: Summary, calibration: Summary): string => {
   const { cells, fit } = validation;
   return `# The digital twin: predicted and measured on ${validation.device}
@@ -62,6 +67,7 @@ in a process of its own, in an order drawn by the seed, and the simulator predic
 recorded text. Constants were fitted to the ${calibration.cells} calibration cells only.
 
 - ${summaryLine("check cells", check)} (aimed at: ${AIMS.map(([name, aim]) => `${name} ${plain(aim)}`).join(", ")}, tau 0.9)
+- ${componentLine(withRole(cells, "check"))}
 - ${summaryLine("calibration cells", calibration)}
 - of each model's check cells: ${byModel(validation).map(({ model, summary }) => `${model} median ${plain(summary.medianAbsError)}, worst ${plain(summary.worstAbsError)}`).join("; ")}
 - the same neurons missed and the same bytes read in ${cells.filter(({ exact }) => exact).length} of ${cells.length} cells
@@ -106,7 +112,7 @@ export const reportValidation = ({ document, png }: Tools) => (validation: Valid
   };
   const text = [
     ...padded([COLUMNS, ...cells.map(rowOf)]),
-    "", summaryLine("check", check), summaryLine("calibration", calibration), ...byModel(validation).map(({ model, summary }) => summaryLine(`check, ${model}`, summary)), `the same misses and bytes in ${json.exactCells} of ${cells.length} cells`, driftLine(validation.drift), ...elsewhereLines(validation),
+    "", summaryLine("check", check), componentLine(withRole(cells, "check")), summaryLine("calibration", calibration), ...byModel(validation).map(({ model, summary }) => summaryLine(`check, ${model}`, summary)), `the same misses and bytes in ${json.exactCells} of ${cells.length} cells`, driftLine(validation.drift), ...elsewhereLines(validation),
     "", "worst check cells:", ...worstOf(withRole(cells, "check")).map((cell) => `  ${cell.id}  ${percent(cell.signedError)}  ${reasonOf(cell)}`),
     "", "fitted to the calibration cells:", ...validation.fit.constants.map((c) => `  ${c.id}  ${c.before.toPrecision(3)} -> ${c.value.toPrecision(3)}  (${c.what})`),
   ].join("\n");

@@ -150,6 +150,8 @@ export function* tune(tuning: Tuning): Searching<Either<AppError, Tuned>> {
   let from = starts;
   if (tuning.objective === "memory") {
     const fastest: Found | null = yield* search({ trials, space, objective: speed, settled: settledFor("tokens/s"), starts, effort: { ...effort, finalists: 1 } });
+    if (fastest !== null && tuning.atLeast !== null && fastest.best.record.tokensPerSec < tuning.atLeast)
+      return E.left(unsupported(`at least ${tuning.atLeast} tokens/s`, `the fastest plan that was found within the memory makes ${fastest.best.record.tokensPerSec.toPrecision(3)}; ask for less, or give more memory`));
     floor = tuning.atLeast ?? KEEPS_SPEED * (fastest?.best.record.tokensPerSec ?? 0);
     from = fastest === null ? starts : [fastest.best.point];
   }

@@ -78,6 +78,8 @@ describe("the runs of a validation", () => {
     const other = machine(Object.fromEntries(broken.f.files));
     await other.go("another key");
     expect(other.asked).toHaveLength(turns.length);
+    // What was there is not lost.
+    expect(other.f.files.get("/out/runs.earlier.json")).toBe(broken.f.files.get("/out/runs.json"));
   });
 
   it("stop at an interruption with what was run kept, and without what was under way", async () => {

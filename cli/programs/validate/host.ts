@@ -119,11 +119,14 @@ export const validateHostProgram = (report: (validation: Validation) => Validati
     RTE.chain((setting): Program<Answer> => pipe(
       prepared(setting),
       RTE.chain((models): Program<Answer> => (capabilities) => {
-        const { args, seed, size } = setting;
+        const { args, device, seed, size } = setting;
         return pipe(
           capabilities.host,
           TE.chain(({ cores }) => {
             const cells = cellsOf(models.map(({ name }) => name), seed, args.quick, cores);
+            const most = cells.reduce((threads, cell) => Math.max(threads, cell.threads), 0);
+            const big = device.cpu.clusters.reduce((sum, { kind, count }) => sum + (kind === "big" ? count.value : 0), 0);
+            if (big < most) return TE.left(badInput("neuronlab validate host", [{ path: "--device", message: `is ${device.title} with ${big} big ${big === 1 ? "core" : "cores"}, and the plans run here have up to ${most} threads; give the profile that neuronlab probe wrote on this machine` }]));
             const repetitions = args.repetitions ?? DEFAULTS.repetitions[size];
             const key = `${capabilities.version} ${size} ${seed} ${setting.tokens} ${cores} ${checksum(JSON.stringify([cells, models.map(({ model }) => model)]))}`;
             return pipe(

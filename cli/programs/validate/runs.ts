@@ -63,6 +63,13 @@ export const runTurns = (capabilities: Capabilities, out: string, key: string, t
   const runs = [...keptIn(stored.right, key)];
   const known = new Set(runs.map(turnId));
   const left = turns.filter((turn) => !known.has(turnId(turn)));
+  if (stored.right !== null && runs.length === 0) {
+    // Runs of other plans, or of another machine: hours, perhaps, that nobody asked to lose.
+    const aside = join(out, "runs.earlier.json");
+    const moved = await capabilities.write([{ path: aside, text: stored.right }])();
+    if (E.isLeft(moved)) return moved;
+    capabilities.log(`${path} has other runs than these; they are kept in ${aside}`)();
+  }
   if (known.size > 0) capabilities.log(`${known.size} of ${turns.length} runs are kept in ${path}; ${left.length} are left`)();
   const gauge = capabilities.gauge(left.length, "runs");
   for (const [done, turn] of left.entries()) {

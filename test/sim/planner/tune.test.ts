@@ -82,6 +82,11 @@ describe("other objectives", () => {
     expect(small.worth.tokensPerSec).toBeGreaterThan(0.97 * asked);
   });
 
+  it("memory: a speed that no plan has is an answer of no, with the speed that there is", () => {
+    const answer = searchSerially(simulated, tune({ cell, planner: "ours", objective: "memory", atLeast: 1e5, effort: SMALL, explain: false }));
+    expect(E.isLeft(answer) && answer.left).toMatchObject({ _tag: "Unsupported", what: "at least 100000 tokens/s", reason: expect.stringMatching(/the fastest plan that was found within the memory makes \d/) as unknown });
+  });
+
   it("p99: the slowest token is no slower than the fastest plan's by more than a percent", () => {
     const steady = tunedIn(cell, { objective: "p99" });
     expect(steady.worth.p99Ms).toBeLessThan(1.01 * tuned.worth.p99Ms);
