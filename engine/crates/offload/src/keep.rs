@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
-use cache::{CacheError, Lookup, Reserve, Segment, SegmentedCache};
+use cache::{Lookup, Reserve, Segment, SegmentedCache};
 
 use crate::error::OffloadError;
 use crate::layer_run::{COLD, HOT};
@@ -74,20 +74,35 @@ impl StreamedBlock<'_> {
     }
 }
 
-/// Puts a thing that is not there yet into a slot, if the policy has one for it.
-fn fill(segment: &mut Segment, key: u32, parts: &[&[u8]]) -> Result<(), CacheError> {
+/// Rows, one part after the other.
+fn fill(segment: &mut Segment, key: u32, parts: &[&[u8]]) -> Result<(), OffloadError> {
+    put(segment, key, |slot| {
+        let mut rest = slot;
+        for part in parts {
+            let (room, behind) = rest.split_at_mut(part.len());
+            room.copy_from_slice(part);
+            rest = behind;
+        }
+        Ok(())
+    })
+}
+
+/// Writes a thing that is not there yet into a slot, if the policy has one for it. Where `write` fails the slot is free again.
+pub(crate) fn put(
+    segment: &mut Segment,
+    key: u32,
+    write: impl FnOnce(&mut [u8]) -> Result<(), OffloadError>,
+) -> Result<(), OffloadError> {
     if !matches!(segment.lookup(key)?, Lookup::Miss) || !matches!(segment.reserve(key)?, Reserve::Slot { .. }) {
         return Ok(());
     }
-    // SAFETY: nothing is being read in prefill but the stream, whose buffers are its own.
-    let mut slot = unsafe { segment.loading_bytes(key) };
-    let mut written = 0;
-    for part in parts {
-        let room = slot
-            .as_deref_mut()
-            .and_then(|slot| slot.get_mut(written..written + part.len()));
-        room.expect("a slot holds a whole thing").copy_from_slice(part);
-        written += part.len();
+    // SAFETY: nothing else reads into a segment in prefill and before the first token; streams have buffers of their own.
+    let slot = unsafe { segment.loading_bytes(key) };
+    match write(slot.expect("a reserved slot has its bytes")) {
+        Ok(()) => Ok(segment.commit(key).map(drop)?),
+        Err(error) => {
+            segment.abort(key)?;
+            Err(error)
+        }
     }
-    segment.commit(key).map(drop)
 }

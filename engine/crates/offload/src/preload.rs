@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use cache::{Lookup, Reserve, Segment};
+use cache::Segment;
 use flash::{Part, Stream, Target};
 
 use crate::Offload;
 use crate::error::OffloadError;
+use crate::keep::put;
 use crate::layer_run::{COLD, HOT};
 use crate::phase::Phase;
 use crate::units::{Rows, Units, copy_rows};
@@ -108,22 +109,12 @@ impl Offload {
     }
 }
 
-/// Writes a thing that is not there yet into a slot, if the policy has one for it.
+/// Only into free slots: what is there stays.
 fn keep(segment: &mut Segment, key: u32, write: impl FnOnce(&mut [u8]) -> Result<(), OffloadError>) -> Result<(), OffloadError> {
-    let free = segment.counts().resident < segment.counts().slots;
-    if !free || segment.is_resident(key) || !matches!(segment.lookup(key)?, Lookup::Miss) {
-        return Ok(());
-    }
-    if !matches!(segment.reserve(key)?, Reserve::Slot { .. }) {
-        return Ok(());
-    }
-    // SAFETY: nothing else reads into a segment here; the stream has buffers of its own.
-    let slot = unsafe { segment.loading_bytes(key) };
-    match write(slot.expect("a reserved slot has its bytes")) {
-        Ok(()) => Ok(segment.commit(key).map(drop)?),
-        Err(error) => {
-            segment.abort(key)?;
-            Err(error)
-        }
+    let is_free = segment.counts().resident < segment.counts().slots;
+    if is_free && !segment.is_resident(key) {
+        put(segment, key, write)
+    } else {
+        Ok(())
     }
 }
