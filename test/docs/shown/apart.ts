@@ -50,7 +50,7 @@ export const APART: ReadonlyArray<Apart> = [
   nothing("python3 -m http.server -d dist/site", "serves until it is ended, with a program that CI need not have; neuronlab view is run"),
   nothing("npx vite --config site/build/vite.config.ts", "serves until it is ended; the build with the same settings is a step of npm ci"),
   { shows: "node engine/rivals/llama.cpp/build.mjs", why: "builds llama.cpp for ten minutes", instead: { files: filesNamed } },
-  { shows: "node engine/adaptation.mjs", why: "measures this machine for a quarter of an hour", instead: { files: filesNamed } },
+  { shows: /^node engine\/adaptation\.mjs(?: |$)/, why: "measures this machine for a quarter of an hour", instead: { files: filesNamed } },
   { shows: /^npm run build && node engine\/fuzz\/seeds\.mjs$/, why: "writes into the tree, for cargo-fuzz", instead: { files: filesNamed } },
   { shows: "npm run timeline", why: "a tour and a prediction, minutes, and writes into results; the tour is a step of .ci/run", instead: { files: () => ["site/build/timeline.ts", "site/build/one-token.ts"] } },
   { shows: /^npm run versus/, why: "minutes to an hour, on gigabytes", instead: { files: () => ["engine/rivals/llama.cpp/host-comparison.mjs"] } },

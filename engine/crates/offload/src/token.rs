@@ -145,11 +145,10 @@ impl Offload {
         run.begin();
         let scratch = &self.scratch;
         pool.run(|worker| {
-            let index = worker.index();
             run.work(
-                index,
+                &worker,
                 &inputs,
-                &mut scratch[index].lock().unwrap_or_else(PoisonError::into_inner),
+                &mut scratch[worker.index()].lock().unwrap_or_else(PoisonError::into_inner),
             );
         });
         let state = run.state.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -137,6 +137,11 @@ impl Worker<'_> {
         self.shared.threads
     }
 
+    /// Spins until `done`, no longer than a waiting thread of this pool spins before it parks. Returns whether it is done.
+    pub fn spin_until(&self, done: impl Fn() -> bool) -> bool {
+        spin_until(self.shared.spin, done)
+    }
+
     /// This thread's even part of `0..items`; see [`share`].
     pub fn share(&self, items: usize, grain: usize) -> Range<usize> {
         share(items, grain, self.index, self.shared.threads)

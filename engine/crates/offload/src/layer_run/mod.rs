@@ -17,11 +17,13 @@ mod schedule;
 mod stages;
 mod state;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use flash::{FlashReader, LayerLayout};
 use neuron::{Activations, Gating, Kernels};
+use pool::Worker;
 use spans::{Activity, Tracer, Track};
 
 use crate::error::OffloadError;
@@ -50,6 +52,8 @@ pub(crate) struct LayerRun<'a> {
     pub is_predicted: bool,
     pub state: Mutex<State<'a>>,
     pub changed: Condvar,
+    /// How often those who wait had to be told of a change. Written under the lock, read by who spins without it.
+    pub changes: AtomicU32,
     /// Where the pages of single units arrive; none where units are read as requests.
     pub stages: Option<Stages>,
     pub tracer: &'a Tracer,
@@ -84,6 +88,7 @@ impl<'a> LayerRun<'a> {
             is_predicted: ground.options.predicted,
             state: Mutex::new(state),
             changed: Condvar::new(),
+            changes: AtomicU32::new(0),
             stages,
             tracer: &ground.tracer,
         }
@@ -112,9 +117,9 @@ impl<'a> LayerRun<'a> {
         }
     }
 
-    /// The part of thread `index` of the layer. Returns when nothing is left to do, or after an error when no read is in flight.
-    pub fn work(&self, index: usize, inputs: &Inputs<'_>, scratch: &mut Scratch) {
-        let track = &mut self.tracer.thread(index);
+    /// The part of one thread of the layer. Returns when nothing is left to do, or after an error when no read is in flight.
+    pub fn work(&self, worker: &Worker<'_>, inputs: &Inputs<'_>, scratch: &mut Scratch) {
+        let track = &mut self.tracer.thread(worker.index());
         let mut state = locked(&self.state);
         self.take_early(&mut state, track);
         loop {
@@ -125,12 +130,10 @@ impl<'a> LayerRun<'a> {
             match self.next(&mut state) {
                 Stage::Over => break,
                 Stage::Wait => {
-                    state.asleep += 1;
                     let (begun, since) = (track.begin(), Instant::now());
-                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    state = self.await_change(state, worker);
                     track.end(begun, Activity::Wait, self.layer);
                     state.waited += since.elapsed();
-                    state.asleep -= 1;
                 }
                 Stage::Listen => state = self.listen(state, scratch, track),
                 Stage::Predict(index) => {
@@ -251,8 +254,24 @@ impl<'a> LayerRun<'a> {
         state
     }
 
-    /// Wakes those who wait.
+    /// Waits until another thread tells of a change. What others compute is mostly over within microseconds, and waking a thread takes some
+    /// fifty: it spins as long as threads of the pool do between layers, and then sleeps.
+    fn await_change<'g>(&'g self, state: MutexGuard<'g, State<'a>>, worker: &Worker<'_>) -> MutexGuard<'g, State<'a>> {
+        let seen = self.changes.load(Ordering::Relaxed);
+        drop(state);
+        worker.spin_until(|| self.changes.load(Ordering::Relaxed) != seen);
+        let mut state = locked(&self.state);
+        if self.changes.load(Ordering::Relaxed) == seen {
+            state.asleep += 1;
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.asleep -= 1;
+        }
+        state
+    }
+
+    /// Tells those who wait that something has changed.
     fn tell(&self, state: &State<'_>) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
         if state.asleep > 0 {
             self.changed.notify_all();
         }
