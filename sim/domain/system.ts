@@ -67,8 +67,8 @@ export const systemCodec = exactly({
     readCost: optional(nullable(exactly({ own: fact("time"), handed: fact("time") })), null),
     /** Of whole experts: from the router's word to the first byte, once a layer: readers that are woken, and a device that is. Null where nobody waits for it. */
     readStart: optional(nullable(fact("time")), null),
-    /** Gated: what a layer takes beside its products (norms, rope, quantising of activations), what it takes more where several threads must find each other, and a token beside its layers. */
-    fixedCost: optional(nullable(exactly({ layer: fact("time"), meeting: optional(nullable(fact("time")), null), token: fact("time") })), null),
+    /** Gated: what a layer takes beside its products (norms, rope, quantising of activations), what it takes more where several threads must find each other, a token beside its layers, and how long a thread that waits for others, and for no read, spins before it sleeps. */
+    fixedCost: optional(nullable(exactly({ layer: fact("time"), meeting: optional(nullable(fact("time")), null), token: fact("time"), spin: optional(nullable(fact("time")), null) })), null),
     /** Compute threads by cluster kind when the plan does not say; null = the device's best set. */
     threads: nullable(counted(1, 64)),
   }),

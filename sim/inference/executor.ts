@@ -9,6 +9,7 @@ import type { HandlerId, Kernel } from "../kernel/kernel.js";
 import { noCause, type Recorder } from "../kernel/recorder.js";
 import { widened } from "../kernel/widened.js";
 import type { Share } from "../hardware/share.js";
+import { IdleThreads } from "./idle-threads.js";
 
 /** Lane groups. Threads of THREADS may run at different speeds; ANY_TIME has no limit (a launch on its way, a merge). */
 export const THREADS = 0;
@@ -81,8 +82,9 @@ export class Executor {
   private readonly finishTask: HandlerId;
   private readonly leaveFlash: HandlerId;
   private readonly landRead: HandlerId;
-  private readonly wakeUp: HandlerId;
-  private readonly dozeOff: HandlerId;
+  private readonly gather: HandlerId;
+  /** Of THREADS. */
+  private readonly idle: IdleThreads;
   private readonly freeServers: Array<Array<number>>;
   private readonly queueHead = new Int32Array(GROUPS).fill(-1);
   private readonly queueTail = new Int32Array(GROUPS).fill(-1);
@@ -100,16 +102,6 @@ export class Executor {
   private lastSpan = noCause;
   /** Whether a task of THREADS holds the lock under which threads take what is next to be done. */
   private locked = false;
-  /** Servers of THREADS that sleep; those in `freeServers` are awake. */
-  private readonly asleep: Array<number> = [];
-  /** Whether it is about to be seen who has nothing to do. */
-  private dozing = false;
-  /**
-   * What it takes to wake a thread that found nothing to do (ns); 0 where threads spin. One that is free listens for reads while there are any,
-   * and is awake; all wake for what they do together.
-   */
-  wakeNs = 0;
-
   /** The token that the spans recorded from here on belong to. */
   token = -1;
   /** Clock ratio of CPU, NPU and GPU (throttling), and how many times longer a hot flash takes. */
@@ -134,9 +126,19 @@ export class Executor {
     this.finishTask = this.kernel.register((task) => this.finish(task));
     this.leaveFlash = this.kernel.register((task) => this.servedByFlash(task));
     this.landRead = this.kernel.register((task) => this.landed(task));
-    this.dozeOff = this.kernel.register(() => this.doze());
-    this.wakeUp = this.kernel.register((server, cause) => this.woken(server, cause));
-    this.freeServers = spec.lanes.map((lanes) => lanes.map((_, i) => lanes.length - 1 - i));
+    this.gather = this.kernel.register((task, cause) => this.gathered(task, cause));
+    this.idle = new IdleThreads(this.kernel, spec.lanes[THREADS]!.length, {
+      isWaiting: () => this.queueHead[THREADS] !== -1,
+      isReading: () => this.busyUnits[1]! > 0,
+      woken: (server, cause) => this.woken(server, cause),
+    });
+    this.freeServers = spec.lanes.map((lanes, group) => (group === THREADS ? this.idle.awake : lanes.map((_, i) => lanes.length - 1 - i)));
+  }
+
+  /** What it takes to wake a thread that sleeps, 0 where none does, and how long one that has no reads to wait for spins before (ns). */
+  sleeping(wakeNs: number, spinNs: number): void {
+    this.idle.wakeNs = wakeNs;
+    this.idle.spinNs = spinNs;
   }
 
   /** Starts an empty graph. */
@@ -229,6 +231,11 @@ export class Executor {
       this.start(task, 0, cause);
       return;
     }
+    const gatheringNs = group === ALL_THREADS ? this.idle.gatheringNs : 0;
+    if (gatheringNs > 0) {
+      this.kernel.after(gatheringNs, this.gather, task, cause);
+      return;
+    }
     const free = this.freeServers[group];
     if (free.length > 0 && !(group === THREADS && this.locked)) {
       this.start(task, free.pop()!, cause);
@@ -238,42 +245,27 @@ export class Executor {
     if (this.queueHead[group] === -1) this.queueHead[group] = task;
     else tasks[this.queueTail[group] * TASK + NEXT_IN_QUEUE] = task;
     this.queueTail[group] = task;
-    if (group === THREADS && this.asleep.length > 0) this.kernel.after(this.wakeNs, this.wakeUp, this.asleep.pop()!, cause);
+    if (group === THREADS) this.idle.wakeOne(cause);
   }
 
   /** A thread that was woken takes what is left; it waits for the lock where somebody holds it. */
   private woken(server: number, cause: number): void {
     if (this.queueHead[THREADS] !== -1 && !this.locked) this.startNext(THREADS, server, cause);
-    else {
-      this.freeServers[THREADS].push(server);
-      this.mayDoze();
-    }
+    else this.idle.rest(server);
   }
 
-  /**
-   * A tick later, when all that this moment makes ready has come, through markers without length too: who ends a task takes what follows it
-   * without having slept.
-   */
-  private mayDoze(): void {
-    if (this.wakeNs <= 0 || this.dozing || this.freeServers[THREADS].length === 0) return;
-    this.dozing = true;
-    this.kernel.after(1, this.dozeOff, 0, 0);
-  }
-
-  /** Threads that have nothing to do sleep, but for one that listens. */
-  private doze(): void {
-    this.dozing = false;
-    if (this.queueHead[THREADS] !== -1) return;
-    const free = this.freeServers[THREADS];
-    while (free.length > (this.busyUnits[1]! > 0 ? 1 : 0)) this.asleep.push(free.shift()!);
+  /** Those that sleep come to what all threads do together. */
+  private gathered(task: number, cause: number): void {
+    this.idle.wakeAll();
+    this.ready(task, cause);
   }
 
   /** What all threads do together is over: none sleeps. */
   private awaken(span: number): void {
-    const free = this.freeServers[THREADS];
-    while (this.asleep.length > 0) free.push(this.asleep.pop()!);
+    const free = this.idle.awake;
+    this.idle.wakeAll();
     while (!this.locked && this.queueHead[THREADS] !== -1 && free.length > 0) this.startNext(THREADS, free.pop()!, span);
-    this.mayDoze();
+    this.idle.mayDoze();
   }
 
   private start(task: number, server: number, cause: number): void {
@@ -313,8 +305,8 @@ export class Executor {
   private release(group: number, server: number, span: number): void {
     const next = this.queueHead[group];
     if (next === -1 || (group === THREADS && this.locked)) {
-      this.freeServers[group].push(server);
-      if (group === THREADS) this.mayDoze();
+      if (group === THREADS) this.idle.rest(server);
+      else this.freeServers[group].push(server);
       return;
     }
     this.startNext(group, server, span);
@@ -330,9 +322,9 @@ export class Executor {
   /** The lock is free: its thread, and those that waited for it, take what is next, until one of them holds it. */
   private unlock(server: number, span: number): void {
     this.locked = false;
-    this.freeServers[THREADS].push(server);
-    while (!this.locked && this.queueHead[THREADS] !== -1 && this.freeServers[THREADS].length > 0) this.startNext(THREADS, this.freeServers[THREADS].pop()!, span);
-    this.mayDoze();
+    const free = this.idle.awake;
+    this.idle.rest(server);
+    while (!this.locked && this.queueHead[THREADS] !== -1 && free.length > 0) this.startNext(THREADS, free.pop()!, span);
   }
 
   /** The device has served a read; its completion reaches the reader once the command's latency has passed. */
@@ -370,7 +362,7 @@ export class Executor {
   private complete(task: number, span: number): void {
     this.noteUnit(1, -1);
     this.follow(task, span);
-    this.mayDoze();
+    this.idle.mayDoze();
   }
 
   private record(task: number, lane: number, startNs: number, cause: number): number {

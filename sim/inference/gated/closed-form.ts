@@ -156,6 +156,8 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
     const copyEach = copyNs / Math.max(1, reading);
     const lastBlock = (unitNs * count) / Math.max(1, use.clusters * Math.max(1, Math.ceil((use.neurons[0] ?? 1) / SUM_BLOCK) / count));
     const moved = copyNs + makeNs + handedNs / count;
+    // The layer is over when a thread that sleeps has been woken; one without reads to wait for spins.
+    if (count > 1) ffn += costs.wakeNs * (costs.spinNs > 0 ? Math.min(1, first.reads + second.reads) : 1);
     switch (plan.mechanisms.overlap) {
       case "none":
         ffn += waits(first) + gateNs + uneven + lookNs + waits(second) + unitNs + copyEach + Math.max(0, moved - first.ns - second.ns);

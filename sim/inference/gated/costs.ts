@@ -26,8 +26,9 @@ export interface GatedCosts {
   readonly layerNs: number;
   readonly tokenNs: number;
   readonly barrierNs: number;
-  /** Waking a thread that sleeps, as it was timed; 0 where it was not. */
+  /** Waking a thread that sleeps, as it was timed, 0 where it was not; and how long one that waits for no read spins before it sleeps. */
   readonly wakeNs: number;
+  readonly spinNs: number;
   /** Taking a stage of a cluster from the list of what is ready. */
   readonly dispatchNs: number;
   /** Looking a neuron up that fired. */
@@ -115,11 +116,11 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
       if (rate !== null) return Math.min(most, rate * software.sparseEfficiency.value);
       return cut.everyNeuron ? rates.denseCpu : rates.sparseCpu;
     },
-    // A thread that finds nothing to do sleeps, and the layer is over when it has been woken.
-    layerNs: (software.fixedCost?.layer.value ?? 0) + (threadCount(threads) > 1 ? (software.fixedCost?.meeting?.value ?? 0) + (tables === null ? 0 : wakeNs) : 0),
+    layerNs: (software.fixedCost?.layer.value ?? 0) + (threadCount(threads) > 1 ? (software.fixedCost?.meeting?.value ?? 0) : 0),
     tokenNs: software.fixedCost?.token.value ?? 0,
     barrierNs: rates.barrierNs,
     wakeNs: tables === null ? 0 : Math.ceil(wakeNs),
+    spinNs: Math.ceil(software.fixedCost?.spin?.value ?? 0),
     dispatchNs: rates.dispatchNs,
     lookupNs: (tables === null ? null : costOf(tables, "hit", { big: 1, mid: 0, little: 0 })) ?? device.cpu.cacheInsert.value,
     ownNs: cpuNs(software.readCost?.own.value ?? 0),

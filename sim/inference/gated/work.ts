@@ -42,7 +42,7 @@ export const gatedWork = ({ device, model, system, plan, rates, request }: Setti
       uses.fillLayer(layer, use);
       const asked = demandOfLayer(costs, plan, use);
       for (const part of parts) total[part] += asked[part];
-      executor.wakeNs = costs.wakeNs;
+      executor.sleeping(costs.wakeNs, costs.spinNs);
       build(executor, layer, use);
       adaptive?.layer(use);
       return { rows: asked.active, selected: 0, lookups: use.lookups, misses: use.misses, flashBytes: bytesOf(use) };

@@ -89,10 +89,10 @@ describe("servers", () => {
   });
 
   it("that found nothing to do have to be woken, but for one that listens while there are reads", () => {
-    const gates = (wakeNs: number, reads: boolean): readonly [endNs: number, recorder: Recorder, onPath: number] => {
+    const gates = (wakeNs: number, reads: boolean, spinNs = 0): readonly [endNs: number, recorder: Recorder, onPath: number] => {
       const phone = tinyPhone();
       const { executor } = phone;
-      executor.wakeNs = wakeNs;
+      executor.sleeping(wakeNs, spinNs);
       const together = executor.flow(ALL_THREADS, WHAT("attention"), 50, 5, 0, 0);
       const first = executor.threadWork(WHAT("gate"), SPARSE, 400, 0, 0);
       executor.after(first, together);
@@ -110,6 +110,10 @@ describe("servers", () => {
     expect(gates(7, false)[0]).toBe(10 + 100 + 7 + 20);
     // Waking takes longer than doing both.
     expect(gates(50, false)[0]).toBe(10 + 100 + 20);
+    // It spins for 100 ns, and has still been asleep for 10 by then; for 101, and is there.
+    expect(gates(7, false, 99)[0]).toBe(10 + 100 + 7 + 20);
+    expect(gates(7, false, 101)[0]).toBe(10 + 100 + 20);
+    expect([...gates(7, false, 101)[1].laneBusyNs].slice(0, 2)).toEqual([110, 20]);
     // Core 1 listens for the read, and is awake.
     const [, listening] = gates(50, true);
     expect([...listening.laneBusyNs].slice(0, 2)).toEqual([110, 20]);
@@ -121,9 +125,9 @@ describe("servers", () => {
     const gate = (executor: Executor, bytes: number): number => executor.threadWork(WHAT("gate"), SPARSE, bytes, 0, 0);
     const lock = (executor: Executor, ns: number): number => executor.underLock(WHAT("cache"), ns, 0);
     /** When it ended, and how long each core was at work. 40 bytes take core 0 10 ns and core 1 20. */
-    const outcome = (wakeNs: number, build: (executor: Executor) => void): readonly [endNs: number, core0: number, core1: number] => {
+    const outcome = (wakeNs: number, build: (executor: Executor) => void, spinNs = 0): readonly [endNs: number, core0: number, core1: number] => {
       const phone = tinyPhone();
-      phone.executor.wakeNs = wakeNs;
+      phone.executor.sleeping(wakeNs, spinNs);
       build(phone.executor);
       const endNs = ending(phone);
       const [core0, core1] = phone.recorder.laneBusyNs;
@@ -161,6 +165,35 @@ describe("servers", () => {
         following(e, together, [gate(e, 40), gate(e, 40)]);
       });
       expect(core1).toBe(20);
+    });
+
+    it("what all do together begins when those that sleep are awake", () => {
+      const build = (e: Executor): void => e.after(e.flow(ALL_THREADS, WHAT("merge"), 50, 5, 0, 0), alone(e));
+      expect(outcome(0, build)[0]).toBe(10 + 100 + 10);
+      expect(outcome(50, build)[0]).toBe(10 + 100 + 50 + 10);
+    });
+
+    it("what all do together waits for one that is being woken too", () => {
+      // Core 1 is woken at 110 and awake at 160; by then core 0 has done both.
+      const build = (e: Executor): void => {
+        const end = e.flow(ALL_THREADS, WHAT("merge"), 50, 5, 0, 0);
+        const both = [gate(e, 40), gate(e, 40)];
+        both.forEach((each) => e.after(end, each));
+        following(e, alone(e), both);
+      };
+      expect(outcome(50, build)).toEqual([10 + 100 + 50 + 10, 120, 0]);
+    });
+
+    it("no one spins beside a read but who listens for it", () => {
+      const build = (reads: boolean) => (e: Executor): void => {
+        if (reads) e.fixed(FLASH, WHAT("read gate"), 300, 0, 0);
+        const marker = e.fixed(ANY_TIME, WHAT("launch"), 100, 0, 0);
+        e.after(marker, e.flow(ALL_THREADS, WHAT("attention"), 50, 5, 0, 0));
+        following(e, marker, [gate(e, 40), gate(e, 40)]);
+      };
+      expect(outcome(50, build(false), 200).slice(1)).toEqual([10, 20]);
+      // Both are free after 10: one listens, and makes both; the other would come at 110 + 50.
+      expect(outcome(50, build(true), 200).slice(1)).toEqual([20, 0]);
     });
 
     it("one that listened sleeps when there are no reads any more", () => {

@@ -3,6 +3,7 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cache::PolicyKind;
 use common::*;
@@ -37,6 +38,25 @@ fn every_cache_size_thread_count_depth_and_lane_count_gives_the_bits_of_the_plai
                     bits == wanted,
                     "hot {hot} cold {cold} threads {threads} {backend:?} depth {depth} cluster {cluster}"
                 );
+            }
+        }
+    }
+}
+
+/// Threads that sleep at once, that spin for as long as it takes, and in between.
+#[test]
+fn waiting_asleep_or_awake_gives_the_same_bits() {
+    let folder = Folder::new();
+    let file = packed(&folder);
+    let work = work(6);
+    let wanted = reference(&file, &work, Gating::Relu, ALL);
+    for spin in [Duration::ZERO, Duration::from_micros(1), Duration::from_secs(60)] {
+        for (hot, cold) in [(0.3, 0.05), (1.0, 1.0)] {
+            let mut offload = offload_with(&file, BackendChoice::Lanes(2), options(hot, cold, &file));
+            let mut pool = Pool::new(&Options { spin, ..Options::new(3) }).unwrap();
+            for _ in 0..20 {
+                let (bits, _) = decode_in(&mut pool, &mut offload, &work).unwrap();
+                assert!(bits == wanted, "spin {spin:?} hot {hot} cold {cold}");
             }
         }
     }

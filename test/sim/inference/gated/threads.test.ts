@@ -6,6 +6,7 @@ import { loadDevice } from "../../../data/profiles.js";
 import type { DeviceProfile } from "../../../../sim/domain/device.js";
 import type { CostRow } from "../../../../sim/domain/measurements.js";
 import type { ModelSpec } from "../../../../sim/domain/model.js";
+import type { SystemSpec } from "../../../../sim/domain/system.js";
 
 const probed = loadDevice("results/host/profile.json");
 const system = systemNamed("neuronlab");
@@ -21,9 +22,12 @@ const withCost = (cost: CostRow["cost"], time: number): DeviceProfile => ({
   measurements: { ...probed.measurements!, costs: probed.measurements!.costs.map((row) => (row.cost === cost ? { ...row, time } : row)) },
 });
 
+/** The same system whose threads sleep as soon as they have nothing to do. */
+const sleeping: SystemSpec = { ...system, software: { ...system.software, fixedCost: { ...system.software.fixedCost!, spin: null } } };
+
 /** A token in ms, with everything in memory, and the neurons that it looks up. */
-const token = (device: DeviceProfile): { readonly ms: number; readonly lookUps: number } => {
-  const { msPerToken, tokens } = run({ device, model, system, memory: { _tag: "All" }, prompt: 8, tokens: 4 });
+const token = (device: DeviceProfile, of: SystemSpec = system): { readonly ms: number; readonly lookUps: number } => {
+  const { msPerToken, tokens } = run({ device, model, system: of, memory: { _tag: "All" }, prompt: 8, tokens: 4 });
   return { ms: msPerToken.mean, lookUps: tokens.reduce((sum, { lookups }) => sum + lookups, 0) / tokens.length };
 };
 
@@ -36,10 +40,22 @@ describe("two threads", () => {
     expect(each / 50e3).toBeLessThan(1.05);
   });
 
-  it("pay for waking at the end of a layer, and do alone what the other would have to be woken for", () => {
+  it("that sleep at once are woken once a layer, while the other does alone what is to be done", () => {
     const wakeNs = 2e6;
-    const [spinning, sleeping] = [token(withCost("dispatch-parked", 0)), token(withCost("dispatch-parked", wakeNs))];
-    const beyondTheLayers = sleeping.ms - (LAYERS * wakeNs) / 1e6;
-    expect(beyondTheLayers / spinning.ms).toBeGreaterThan(1.02);
+    const [awake, asleep] = [token(withCost("dispatch-parked", 0), sleeping), token(withCost("dispatch-parked", wakeNs), sleeping)];
+    const waking = (LAYERS * wakeNs) / 1e6;
+    expect(asleep.ms).toBeGreaterThan(waking + 0.5 * awake.ms);
+    expect(asleep.ms).toBeLessThan(waking + 1.5 * awake.ms);
+  });
+
+  it("that spin pay for no waking while there is nothing to read", () => {
+    const [awake, waking] = [token(withCost("dispatch-parked", 0)), token(withCost("dispatch-parked", 2e6))];
+    expect(waking.ms).toBe(awake.ms);
+  });
+
+  it("that spin pay once a layer where there is", () => {
+    const wakeNs = 2e6;
+    const of = (time: number): number => run({ device: withCost("dispatch-parked", time), model, system, memory: { _tag: "OffloadFfn", share: 0.7 }, prompt: 8, tokens: 4 }).msPerToken.mean;
+    expect(of(wakeNs) - of(0)).toBeGreaterThan((LAYERS * wakeNs) / 1e6);
   });
 });

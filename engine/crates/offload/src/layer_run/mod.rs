@@ -255,12 +255,17 @@ impl<'a> LayerRun<'a> {
     }
 
     /// Waits until another thread tells of a change. What others compute is mostly over within microseconds, and waking a thread takes some
-    /// fifty: it spins as long as threads of the pool do between layers, and then sleeps.
+    /// fifty: it spins as long as threads of the pool do between layers, and then sleeps. Reads take longer, and the system needs a core to
+    /// make them: while any is under way it sleeps at once.
     fn await_change<'g>(&'g self, state: MutexGuard<'g, State<'a>>, worker: &Worker<'_>) -> MutexGuard<'g, State<'a>> {
         let seen = self.changes.load(Ordering::Relaxed);
-        drop(state);
-        worker.spin_until(|| self.changes.load(Ordering::Relaxed) != seen);
-        let mut state = locked(&self.state);
+        let mut state = if state.is_reading() {
+            state
+        } else {
+            drop(state);
+            worker.spin_until(|| self.changes.load(Ordering::Relaxed) != seen);
+            locked(&self.state)
+        };
         if self.changes.load(Ordering::Relaxed) == seen {
             state.asleep += 1;
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);

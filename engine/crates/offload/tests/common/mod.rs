@@ -168,7 +168,11 @@ pub fn work(tokens: usize) -> Work {
 
 /// All tokens by decode; the outputs as bits.
 pub fn decode_all(offload: &mut Offload, threads: usize, work: &Work) -> Result<(Vec<u32>, LayerCounters), OffloadError> {
-    let mut pool = Pool::new(&Options::new(threads)).unwrap();
+    decode_in(&mut Pool::new(&Options::new(threads)).unwrap(), offload, work)
+}
+
+/// The same on these threads.
+pub fn decode_in(pool: &mut Pool, offload: &mut Offload, work: &Work) -> Result<(Vec<u32>, LayerCounters), OffloadError> {
     let kernels = Kernels::best();
     let mut bits = Vec::new();
     for (step, (input, routes)) in work.inputs.iter().zip(&work.routes).enumerate() {
@@ -176,7 +180,7 @@ pub fn decode_all(offload: &mut Offload, threads: usize, work: &Work) -> Result<
         kernels.quantise(input, &mut x);
         // Dirty: what is in the output before must not matter.
         let mut out = vec![f32::NAN; WIDTH as usize];
-        offload.decode(&mut pool, step % LAYERS as usize, routes, &x, &mut out)?;
+        offload.decode(pool, step % LAYERS as usize, routes, &x, &mut out)?;
         bits.extend(out.iter().map(|value| value.to_bits()));
     }
     Ok((bits, offload.totals()))
