@@ -10,7 +10,7 @@ export const validateCommand: Command = {
     { name: "quick", value: null, help: "host: 16 plans over smaller models, once each, in some two minutes; without it 64 plans, twice each; tuned: smaller models, 3 rounds instead of 8" },
     { name: "models", value: "FILE", help: "host: GGUF files instead of the three models that are made up and the one that comes along; may repeat" },
     { name: "repetitions", value: "N", help: "host: runs of each plan (default: 2, with --quick 1); tuned: rounds of the last ones" },
-    { name: "out", value: "DIR", help: "where the page, the picture and the cells are written (default: host: results/host/validate, tuned: results/host/tuned, where runs are kept while it goes on; phone: results/phone; trace: results/model)" },
+    { name: "out", value: "DIR", help: "where the page, the picture and the cells are written (default: host: results/host/validate, tuned: results/host/tuned, where runs are kept while it goes on, with --quick results/quick/validate and results/quick/tuned; phone: results/phone; trace: results/model)" },
     { name: "check", value: null, help: "trace: write nothing; compare with what is stored, exit 70 where it differs" },
     { ...workersFlag, help: `tuned, phone, trace: ${workersFlag.help}` },
   ],

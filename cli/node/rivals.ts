@@ -69,11 +69,15 @@ export const memoryLimits = (home: string): TaskEither<AppError, MemoryLimits> =
 
 interface Manifest { readonly version: string; readonly default: Readonly<Record<string, string>>; readonly noRepack: Readonly<Record<string, string>> }
 
+/** build.mjs, which people call too, begins its line with the program's name and what is wrong, as this program's errors do. */
+const SAID_AGAIN = /^llama\.cpp: (?:not built: )?/gm;
+
 const builtHere = (home: string): TaskEither<AppError, Rival> => {
   const script = join(scripts(home), "build.mjs");
   if (!existsSync(script)) return TE.left(unsupported("llama.cpp is not built", `${script} is not in this installation; name a program with --llama-bench`));
   return pipe(
     run([process.execPath, script, "--check"]),
+    TE.map((ended) => ({ ...ended, stderr: ended.stderr.replace(SAID_AGAIN, "") })),
     TE.chainEitherK(answered("llama.cpp is not built", "; or name a program with --llama-bench, or put llama-bench on the PATH")),
     TE.map((found): Rival => {
       const manifest = found as Manifest;

@@ -11,6 +11,7 @@ import { timeline, timelineText } from "../../sim/report/timeline.js";
 import { absent, argument, choice, inputFile, isSamePath, nameOrFile, optional, outputFile, readWords, share, shared, size, slowStorage, switchedOn, wholeNumber, words, type Reading, type Sound } from "../args.js";
 import { gather, inFormat, tried, type Answer, type OutputFile, type ProfileKind, type Program, type RunInputs } from "../program.js";
 import type { Command, Words } from "../command.js";
+import { lateSlowing } from "./late-slowing.js";
 import { knownNames, loadDevice, loadModel, loadPlan, loadSystem, type Names } from "./load.js";
 
 /** What runs when nothing else is asked for: the paper's headline. Written in --help too. */
@@ -83,6 +84,7 @@ const contradictions = (args: Sound<ArgFields>): ReadonlyArray<Mistake> => {
     ...(args.phase === "prefill" && isGiven(args.tokens) ? [{ path: "--tokens", message: "is for decode: prefill makes no tokens; leave it out, or say --phase decode" }] : []),
     ...(args.phase === "prefill" && typeof args.batch === "number" && args.batch > 1 ? [{ path: "--batch", message: "is for decode: prefill runs one prompt; leave it out, or say --phase decode" }] : []),
     ...(isGiven(args.trace) && args.fidelity === "analytic" ? [{ path: "--trace", message: "needs events, and the closed form has none; say --fidelity cluster" }] : []),
+    ...(args.phase === "prefill" || args.tokens === undefined ? [] : lateSlowing(args["slow-storage"], args.tokens ?? DEFAULTS.tokens)),
     ...outputs.flatMap((output, i) => outputs.slice(0, i).filter((other) => isSamePath(other.path, output.path)).map((other) => ({ path: `--${output.name}`, message: `names the same file as --${other.name}: ${output.path}` }))),
     ...outputs.flatMap((output) => inputs.filter((input) => isSamePath(input.path, output.path)).map((input) => ({ path: `--${output.name}`, message: `names the file that --${input.name} reads: ${output.path}` }))),
   ];

@@ -3,7 +3,8 @@ import * as Plot from "@observablehq/plot";
 import { FONT, FONT_SIZE, INK, MUTED, WIDTH, wrapText } from "./style.js";
 
 export interface FrontMark { readonly tokensPerSec: number; readonly p99Ms: number; readonly joulesPerToken: number; readonly memoryBytes: number; readonly chosen: boolean }
-export interface Front { readonly title: string; readonly marks: ReadonlyArray<FrontMark> }
+/** `tokens`: that each plan was run for. */
+export interface Front { readonly title: string; readonly tokens: number; readonly marks: ReadonlyArray<FrontMark> }
 
 const SVG = "http://www.w3.org/2000/svg";
 const EDGE = 10;
@@ -36,7 +37,9 @@ const panelOf = (document: Document, { marks }: Front, { x }: Panel, width: numb
       Plot.gridY({ stroke: "#d9d9d9", strokeOpacity: 1, ticks: 5 }),
       Plot.axisY({ ticks: 5, label: null, fontSize: FONT_SIZE, tickSize: 0 }),
       Plot.axisX({ ticks: 4, label: null, fontSize: FONT_SIZE, tickSize: 4 }),
-      Plot.dot(rows, { x: "x", y: "y", r: (r: { readonly chosen: boolean }) => (r.chosen ? 6 : 3.6), fill: (r: { readonly chosen: boolean }) => (r.chosen ? VERMILION : BLUE), stroke: "#ffffff", strokeWidth: 0.8 }),
+      // Small ones later by default: neighbours would hide the one that is looked for. The ring hides none of them.
+      Plot.dot(rows, { x: "x", y: "y", r: 3.6, sort: null, fill: (r: { readonly chosen: boolean }) => (r.chosen ? VERMILION : BLUE), stroke: "#ffffff", strokeWidth: 0.8 }),
+      Plot.dot(rows.filter((r) => r.chosen), { x: "x", y: "y", r: 7, fill: "none", stroke: VERMILION, strokeWidth: 1.8 }),
     ],
   });
   // Plot's style sheet and inline style need a browser; what matters of them is set as attributes.
@@ -61,7 +64,7 @@ export const drawFront = (document: Document, front: Front): string => {
     y += 20;
     text(line, { x: EDGE, y: y - 4, "font-size": 15, "font-weight": "bold" });
   }
-  for (const line of wrapText("tokens/s (upwards) of every plan that no other beats in speed, P99 latency, energy and memory at once; the large dot is the chosen one", WIDTH - 2 * EDGE)) {
+  for (const line of wrapText(`tokens/s (upwards), over ${front.tokens} tokens, of every plan that no other beats in speed, P99 latency, energy and memory at once; the ringed dot is the chosen one`, WIDTH - 2 * EDGE)) {
     y += 17;
     text(line, { x: EDGE, y: y - 4, fill: MUTED });
   }

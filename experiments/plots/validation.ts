@@ -8,6 +8,8 @@ export interface ValidationDot { readonly model: string; readonly predicted: num
 /** Okabe and Ito's colours, which most people tell apart. */
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"] as const;
 const HEIGHT = 520;
+/** Of the width, and not of the first value: over three decades a few percent of that are a pixel, and the dots lie on the ticks of the axis. */
+const KEY_LEFT = 0.03;
 
 export const drawValidation = (document: Document, cells: ReadonlyArray<ValidationDot>): SVGSVGElement => {
   const models = [...new Set(cells.map(({ model }) => model))];
@@ -16,10 +18,11 @@ export const drawValidation = (document: Document, cells: ReadonlyArray<Validati
   const domain: [number, number] = [Math.min(...all) / 1.2, Math.max(...all) * 1.2];
   const ends = [{ x: domain[0], y: domain[0] }, { x: domain[1], y: domain[1] }];
   const off = (ratio: number) => ends.map(({ x, y }) => ({ x, y: y * ratio }));
+  const within = (share: number): number => domain[0] * (domain[1] / domain[0]) ** share;
   const key = [
     ...models.map((model, i) => ({ text: model, colour: COLOURS[i % COLOURS.length]!, fill: COLOURS[i % COLOURS.length]! })),
     { text: "check", colour: MUTED, fill: MUTED }, { text: "calibration", colour: MUTED, fill: "#ffffff" },
-  ].map((entry, i) => ({ ...entry, x: domain[0] * 1.06, y: domain[1] / (domain[1] / domain[0]) ** (0.03 + 0.045 * i) }));
+  ].map((entry, i) => ({ ...entry, x: within(KEY_LEFT), y: within(1 - 0.03 - 0.045 * i) }));
   const svg = Plot.plot({
     document,
     width: WIDTH,

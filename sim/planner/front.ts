@@ -1,11 +1,15 @@
 /** The plans that no other plan beats in everything: tokens/s, P99 latency, J/token and memory. */
+import type { Plan } from "../domain/plan.js";
+import type { SimulatedRun } from "../domain/run.js";
 import type { Settled } from "./dominance.js";
 import { objectiveOf, worthOf, type Worth } from "./objectives.js";
 import { search, type Effort, type Question } from "./search.js";
 import type { Point, Space } from "./space.js";
 import type { Searching, Trial, Trials } from "./trials.js";
 
-export interface FrontPoint extends Worth { readonly trial: Trial }
+/** A plan with its run. */
+export interface Ran { readonly plan: Plan; readonly record: SimulatedRun }
+export interface FrontPoint extends Worth, Ran {}
 
 /** Whether one is no worse in anything and better in something. */
 export const dominates = (a: Worth, b: Worth): boolean => {
@@ -23,18 +27,30 @@ const same = (a: Worth, b: Worth): boolean => a.tokensPerSec === b.tokensPerSec 
 const PARTS = [0.75, 0.5, 0.25] as const;
 const LESS: Pick<Effort, "promoted" | "moves" | "finalists"> = { promoted: 3, moves: 0, finalists: 1 };
 
-/** Looks where the search had no reason to: at thrift, and at smaller caches; then takes the front of every run by cluster. */
-export function* seekFront(trials: Trials, space: Space, settled: ReadonlyArray<Settled>, from: Point, effort: Effort): Searching<ReadonlyArray<FrontPoint>> {
+/** Short runs as near as this in all figures stand for each other: of such, one is run at length. */
+const ALIKE = 0.01;
+const isAlike = (a: number, b: number): boolean => Math.abs(a - b) <= ALIKE * Math.abs(b);
+const areAlike = (a: Worth, b: Worth): boolean => isAlike(a.tokensPerSec, b.tokensPerSec) && isAlike(a.p99Ms, b.p99Ms) && isAlike(a.joulesPerToken, b.joulesPerToken) && isAlike(a.memoryBytes, b.memoryBytes);
+
+/** One of each kind, the first. */
+export const unlike = <A extends Worth>(all: ReadonlyArray<A>): ReadonlyArray<A> => all.reduce<ReadonlyArray<A>>((kept, one) => (kept.some((other) => areAlike(one, other)) ? kept : [...kept, one]), []);
+
+const pointOf = ({ plan, record }: Ran): FrontPoint => ({ plan, record, ...worthOf(record) });
+
+/**
+ * Looks where the search had no reason to: at thrift, and at smaller caches. The front of all short runs is run at length, as `known` were (the chosen plan
+ * first, then those it is compared with), and the front of these is given: figures of runs of different lengths do not stand beside each other.
+ */
+export function* seekFront(trials: Trials, space: Space, settled: ReadonlyArray<Settled>, from: Point, effort: Effort, { tokens, known }: { readonly tokens: number; readonly known: ReadonlyArray<Ran> }): Searching<ReadonlyArray<FrontPoint>> {
   const short = { ...effort, ...LESS, finalTokens: effort.clusterTokens };
   const asked = (more: Pick<Question, "objective" | "settled" | "starts">): Question => ({ trials, space, effort: short, nearby: true, ...more });
-  const runs: Array<Trial> = [];
-  const thrifty = yield* search(asked({ objective: objectiveOf("J/token"), settled, starts: [from] }));
-  runs.push(...(thrifty?.ranked ?? []));
+  yield* search(asked({ objective: objectiveOf("J/token"), settled, starts: [from] }));
   for (const part of PARTS) {
     const index = space.keep.reduce((best, keep, i) => (Math.abs(keep - part) < Math.abs(space.keep[best]! - part) ? i : best), 0);
-    const smaller = yield* search(asked({ objective: objectiveOf("tokens/s"), settled: [...settled.filter((s) => s.axis !== "keep"), { axis: "keep", index, why: "the front at a smaller cache" }], starts: [from] }));
-    runs.push(...(smaller?.ranked ?? []));
+    yield* search(asked({ objective: objectiveOf("tokens/s"), settled: [...settled.filter((s) => s.axis !== "keep"), { axis: "keep", index, why: "the front at a smaller cache" }], starts: [from] }));
   }
-  const all = [...new Set([...trials.all("cluster").filter((t) => t.record.inputs.tokens === effort.clusterTokens), ...runs])];
-  return frontOf(all.map((trial): FrontPoint => ({ trial, ...worthOf(trial.record) })));
+  const ranFor = (length: number): ReadonlyArray<Trial> => trials.all("cluster").filter(({ record }) => record.inputs.tokens === length);
+  const likely = unlike(frontOf(ranFor(effort.clusterTokens).map((trial) => ({ ...worthOf(trial.record), point: trial.point }))));
+  yield* trials.at(likely.map(({ point }) => point), "cluster", tokens);
+  return frontOf([...known, ...ranFor(tokens)].map(pointOf));
 }

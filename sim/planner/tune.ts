@@ -12,7 +12,7 @@ import { cliffOf, type Cliff } from "./cliff.js";
 import { defaultPlan } from "./default-plan.js";
 import { settledAxes, type Settled } from "./dominance.js";
 import { decisionsOf, nextBestOf, type Decision, type NextBest } from "./explain.js";
-import { seekFront, type FrontPoint } from "./front.js";
+import { seekFront, type FrontPoint, type Ran } from "./front.js";
 import { objectiveOf, worthOf, type ObjectiveName, type Worth } from "./objectives.js";
 import { PAPER_PLANNERS, paperPlan, type PaperPlanner } from "./paper-planners.js";
 import { search, type Effort, type Found, type Question } from "./search.js";
@@ -175,12 +175,12 @@ export function* tune(tuning: Tuning): Searching<Either<AppError, Tuned>> {
   };
   if (!tuning.explain) return E.right(tuned);
   const explaining = { ...NONE };
-  const reasons = yield* counted(reasonsOf(tuning, { trials, space, objective: tuning.objective === "memory" ? { ...objective, score: speed.score } : objective, settled, starts, effort }, found, others.right), explaining);
+  const reasons = yield* counted(reasonsOf(tuning, { trials, space, objective: tuning.objective === "memory" ? { ...objective, score: speed.score } : objective, settled, starts, effort }, found, { plan, record }, others.right), explaining);
   return E.right({ ...tuned, explaining, reasons });
 }
 
 /** What decisions are worth, what doubts of the profile mean, and what else could be had. For least memory, worth is speed: it is what memory is taken from. */
-function* reasonsOf({ cell }: Tuning, asked: Question, { best, ranked, byNeuron }: Found, rivals: ReadonlyArray<Rival>): Searching<Reasons> {
+function* reasonsOf({ cell }: Tuning, asked: Question, { best, ranked, byNeuron }: Found, chosen: Ran, rivals: ReadonlyArray<Rival>): Searching<Reasons> {
   const { trials, space, objective, settled, effort } = asked;
   const { score } = objective;
   const byDefault = rivals.find((rival) => rival.planner === "default");
@@ -190,7 +190,7 @@ function* reasonsOf({ cell }: Tuning, asked: Question, { best, ranked, byNeuron 
   const [closed] = yield* trials.at([best.point], "analytic", effort.clusterTokens);
   const free = AXES.filter((axis) => space[axis].length > 1 && axis !== "keep" && !settled.some((s) => s.axis === axis));
   const sensitivity = closed === null || closed === undefined ? [] : yield* sensitivityOf(cell, space, free, objective, closed, effort.clusterTokens);
-  const front = yield* seekFront(trials, space, settledAxes(cell.device, space, "tokens/s"), best.point, effort);
+  const front = yield* seekFront(trials, space, settledAxes(cell.device, space, "tokens/s"), best.point, effort, { tokens: cell.request.tokens, known: [chosen, ...rivals] });
   return { decisions, nextBest: nextBestOf(ranked, space, best, score), sensitivity, front, byNeuron: byNeuron.find((t) => t.point === best.point)?.record ?? null, closedForm: closed?.record ?? null };
 }
 

@@ -232,6 +232,14 @@ describe("a predictor", () => {
     expect(wrong.stderr).toContain("  --adapt: changes how flash is read, and without --memory everything is in memory; give --memory too, or leave it out\n");
     expect(wrong.stderr).toContain("  --adapt: changes how gate rows are read where every gate decides, and --predictor decides instead; give one of them\n");
     expect(wrong.stderr).toContain("  --slow-storage: write it like 3@32 (three times slower after 32 tokens), bytes:4@32 or reads:4@32, got 3\n");
+    const late = { model: "m.flash", prompt: "Text", memory: "900MB", "shape-flash": "oneplus-12", tokens: "4" };
+    // Of four tokens the first is the prompt's.
+    expect(await start({ ...late, "slow-storage": "3@3" })).toMatchObject({ code: 2, stderr: expect.stringContaining("  --slow-storage: begins after 3 tokens, and only 3 tokens are decoded: it would change nothing; begin earlier, or give more --tokens\n") as unknown });
+    expect((await start({ ...late, "slow-storage": "3@2" })).code).toBe(0);
+    expect((await start({ ...late, tokens: "1", "slow-storage": "3@0" })).stderr).toContain("begins after 0 tokens, and none is decoded");
+    const ends: Engine["generate"] = () => TE.right({ ...report, tokens: report.tokens.slice(0, 2), stop: "end" });
+    expect((await start({ ...late, "slow-storage": "3@1" }, { generate: ends })).stderr).toContain("--slow-storage was without effect: the text ended after 2 tokens, before storage became slower; --ignore-end goes on behind the end\n");
+    expect((await start({ ...late, "slow-storage": "3@0" }, { generate: ends })).stderr).not.toContain("without effect");
     const real = await start({ model: "m.flash", prompt: "Text", memory: "900MB", "slow-storage": "3@32" });
     expect(real.stderr).toContain("  --slow-storage: makes a modelled storage slower, and this disk is what it is; give --shape-flash too, or leave it out\n");
   });

@@ -1,15 +1,17 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { E } from "../../sim/base/fp.js";
 import { describeError } from "../../sim/base/errors.js";
 import { execute } from "../../cli/run.js";
 import { importProgram } from "../../cli/programs/llama-bench/import.js";
 import { readReport, readRun } from "../../cli/programs/llama-bench/report.js";
+import { likeDevice, unlikeModel } from "../../cli/programs/llama-bench/likeness.js";
+import { deviceNamed, modelNamed } from "../arb/runs.js";
 import { commandNamed, fake, given } from "../fakes/capabilities.js";
 
 /** A row as release 0.5.0 prints it (fields and order from its own -o json). */
 const newest = {
-  build_commit: "de3ff81", build_number: 1, cpu_info: "AMD EPYC", gpu_info: "", backends: "CPU", model_filename: "llama-2-7b.gguf", model_type: "llama 7B Q4_0", model_size: 3825065984, model_n_params: 6738415616, n_batch: 2048, n_ubatch: 512,
+  build_commit: "de3ff81", build_number: 1, cpu_info: "Qualcomm Technologies, Inc SM8650", gpu_info: "", backends: "CPU", model_filename: "llama-2-7b.gguf", model_type: "llama 7B Q4_0", model_size: 3825065984, model_n_params: 6738415616, n_batch: 2048, n_ubatch: 512,
   n_threads: 4, cpu_mask: "0x0", cpu_strict: false, poll: 50, type_k: "f16", type_v: "f16", n_gpu_layers: -1, n_cpu_moe: 0, split_mode: "layer", main_gpu: 0, no_kv_offload: false, flash_attn: -1, devices: "auto", tensor_split: "0.00",
   tensor_buft_overrides: "none", load_mode: "auto", lazy_mode: "auto", embeddings: false, no_op_offload: 0, no_host: false, fit_target: 0, fit_min_ctx: 0, n_prompt: 0, n_gen: 128, n_depth: 0, test_time: "2026-11-21T13:40:30Z",
   avg_ns: 12_800_000_000, stddev_ns: 0, avg_ts: 10, stddev_ts: 0, samples_ns: [12_800_000_000], samples_ts: [10],
@@ -109,4 +111,54 @@ describe("import", () => {
     expect((await start({ ...asked, files: ["r.json", "s.json"] }, { "r.json": JSON.stringify([newest]), "s.json": JSON.stringify([older]) })).stderr).toBe("");
     expect((await start({ ...asked, files: ["r.json", "s.json"] }, { "r.json": JSON.stringify([newest]), "s.json": JSON.stringify([{ ...older, build_number: 6321 }]) })).stderr).toBe("these reports are of 2 builds of llama.cpp: de3ff81 (build 1), de3ff81 (build 6321)\n");
   });
+
+  it("says what it compared: name, type, parameters and bytes of the model, processor and backend of the machine", async () => {
+    const { stdout, stderr } = await start(asked, { "r.json": JSON.stringify([newest, prompt]) });
+    expect(stdout.match(/^r\.json: .*$/gm)).toEqual([
+      "r.json: llama-2-7b.gguf (llama 7B Q4_0), 6.74 billion parameters, 3.83GB; taken for llama-2-7b, 6.74 billion parameters, 3.79GB as it is simulated",
+      "r.json: made on Qualcomm Technologies, Inc SM8650, backend CPU; taken for oneplus-12, Snapdragon 8 Gen 3 (SM8650)",
+    ]);
+    expect(stderr).toBe("");
+    const json = JSON.parse((await start({ ...asked, format: "json" }, { "r.json": JSON.stringify([newest, prompt]) })).stdout) as { readonly matched: ReadonlyArray<unknown>; readonly warnings: ReadonlyArray<string> };
+    expect(json).toMatchObject({ matched: [{ file: "r.json", filename: "llama-2-7b.gguf", parameters: { reported: 6738415616 }, cpu: "Qualcomm Technologies, Inc SM8650", backends: "CPU", unlikeModel: null, likeDevice: true }], warnings: [] });
+  });
+
+  it("warns where a report of the right size looks like another model, other weights or another machine, and simulates it all the same", async () => {
+    const other = { ...newest, model_filename: "/sdcard/codellama-7b.Q8_0.gguf", model_type: "llama 7B Q8_0", model_size: 7161089024, cpu_info: "AMD EPYC" };
+    const { code, ran, stderr } = await start(asked, { "r.json": JSON.stringify([other]) });
+    expect([code, ran.length]).toEqual([0, 1]);
+    expect(stderr).toBe([
+      "warning: r.json may be of another model than llama-2-7b: its file's name does not look like llama-2-7b (/sdcard/codellama-7b.Q8_0.gguf, llama 7B Q8_0), and models of one size differ in speed",
+      "warning: r.json was made with 7.16GB of weights (llama 7B Q8_0), and 3.79GB are simulated: a token reads all of them, so the two do not compare",
+      "warning: r.json may be of another machine than oneplus-12: it was made on AMD EPYC, which does not look like Snapdragon 8 Gen 3 (SM8650)",
+      "",
+    ].join("\n"));
+    const json = JSON.parse((await start({ ...asked, format: "json" }, { "r.json": JSON.stringify([other]) })).stdout) as { readonly warnings: ReadonlyArray<string> };
+    expect(json.warnings).toHaveLength(3);
+    const nameless = await start(asked, { "r.json": JSON.stringify([{ ...newest, cpu_info: "" }]) });
+    expect([nameless.stderr, nameless.stdout]).toEqual(["", expect.stringContaining("r.json: made on a processor that it does not name, backend CPU; taken for oneplus-12") as unknown]);
+  });
+});
+
+describe("likeness", () => {
+  const names = readdirSync("models").filter((file) => file.endsWith(".json")).map((file) => file.slice(0, -5));
+  const why = (model: string, filename: string, type: string): string | null => unlikeModel({ filename, type }, modelNamed(model), names);
+
+  it.each([
+    ["llama-2-7b", "llama-2-7b-chat.Q4_0.gguf", "llama 7B Q4_0"], ["llama-2-7b", "/data/local/tmp/Llama2-7B.gguf", "llama 7B Q4_K - Medium"], ["mistral-7b", "Mistral-7B-Instruct-v0.2-IQ4_NL.gguf", "llama 7B IQ4_NL"],
+    ["qwen2-7b", "qwen2-7b-instruct-q4_0.gguf", "qwen2 7B Q4_0"], ["bamboo-7b", "turbosparse-mistral-7b.gguf", "llama 7B Q4_0"], ["gpt-oss-120b", "gpt-oss-120b-mxfp4.gguf", "gpt-oss 120B MXFP4 MoE"],
+    ["gemma-4-26b-a4b", "gemma-4-26B-A4B-it-Q4_K_M.gguf", "gemma4 26B.A4B Q4_K - Medium"], ["mixtral-8x7b", "mixtral-8x7b-v0.1.Q4_0.gguf", "llama 8x7B Q4_0"],
+  ])("%s looks like %s", (model, filename, type) => expect(why(model, filename, type)).toBe(null));
+
+  it.each([
+    // The first model of the name; another version; a variant; another family of the same architecture; another architecture.
+    ["llama-2-7b", "llama-7b.gguf", "llama 7B Q4_0", "its file's name does not look like llama-2-7b"], ["qwen2-7b", "Qwen2.5-7B-Instruct-Q4_0.gguf", "qwen2 7B Q4_0", "its file's name does not look like qwen2-7b"],
+    ["llama-2-7b", "prosparse-llama-2-7b.gguf", "llama 7B Q4_0", "its file's name looks like prosparse-llama-2-7b"], ["mistral-7b", "llama-2-7b.gguf", "llama 7B Q4_0", "its file's name looks like llama-2-7b"],
+    ["llama-2-7b", "llama-2-7b.gguf", "falcon 7B Q4_0", "its type does not look like llama-2-7b"],
+  ])("%s does not look like %s", (model, filename, type, because) => expect(why(model, filename, type)).toBe(because));
+
+  it.each([
+    ["oneplus-12", "SM8650", true], ["oneplus-12", "Snapdragon 8 Gen 3", true], ["oneplus-12", "Cortex-A720", true], ["oneplus-12", "Snapdragon 8 Gen 2", false], ["oneplus-12", "Apple M2", false], ["oneplus-12", "", null],
+    ["oneplus-12", "AArch64 Processor rev 1 (aarch64)", null], ["oneplus-ace-2", "Snapdragon 8+ Gen 1", true], ["oneplus-ace-2", "Snapdragon 8 Gen 1", false], ["raspberry-pi-5", "Cortex-A76", true], ["raspberry-pi-5", "Intel(R) Xeon(R) CPU @ 2.20GHz", false],
+  ])("of the processor of %s with %j: %s", (device, cpu, like) => expect(likeDevice(cpu, deviceNamed(device))).toBe(like));
 });

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { E } from "../../sim/base/fp.js";
+import { describeError } from "../../sim/base/errors.js";
 import { memoryLimits, rival, runProgram, self } from "../../cli/node/rivals.js";
 import { packageRoot } from "../../cli/node/package.js";
 
@@ -89,6 +90,14 @@ describe("other programs", () => {
     if (E.isRight(found)) expect(found.right.inMemory.program).not.toBe(found.right.paging.program);
     else expect(found.left).toMatchObject({ _tag: "Unsupported", reason: expect.stringContaining("build.mjs builds it") as unknown });
     expect(await rival(folder)(null)()).toMatchObject({ left: { _tag: "Unsupported", reason: expect.stringContaining("name a program with --llama-bench") as unknown } });
+    // Whether it is built here or not: a folder in which nothing is.
+    vi.stubEnv("XDG_CACHE_HOME", join(folder, "nothing-built"));
+    vi.stubEnv("PATH", join(folder, "nothing-built"));
+    const absent = await rival(home)(null)();
+    vi.unstubAllEnvs();
+    const said = E.isLeft(absent) ? describeError(absent.left) : "built";
+    expect(said).toMatch(/^llama\.cpp is not built: \/.*; node engine\/rivals\/llama\.cpp\/build\.mjs builds it \(about four minutes\); or name a program with --llama-bench, or put llama-bench on the PATH$/);
+    expect(said.match(/not built/g)).toHaveLength(1);
     expect(await memoryLimits(folder)()).toMatchObject({ right: { kind: "none" } });
     expect(self(home)[1]).toBe(join(home, "bin/neuronlab.js"));
   });

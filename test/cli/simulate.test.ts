@@ -218,6 +218,18 @@ describe("simulate", () => {
   });
 });
 
+describe("storage that becomes slower in mid-run", () => {
+  it("has to begin before the last token: later it would change nothing", async () => {
+    const system = "neuronlab";
+    expect(await run({ system, "slow-storage": "3@100", tokens: "4" })).toMatchObject({ code: 2, stdout: "", stderr: "neuronlab simulate: 1 mistake\n  --slow-storage: begins after 100 tokens, and only 4 tokens are decoded: it would change nothing; begin earlier, or give more --tokens\n" });
+    expect((await run({ system, "slow-storage": "3@4", tokens: "4" })).code).toBe(2);
+    expect((await run({ system, "slow-storage": "3@3", tokens: "4" })).code).toBe(0);
+    // Without a word 128 tokens are decoded; a number that is wrong by itself is all that is said.
+    expect((await run({ system, "slow-storage": "3@128" })).stderr).toContain("only 128 tokens are decoded");
+    expect((await run({ system, "slow-storage": "3@100", tokens: "0" })).stderr).not.toContain("decoded");
+  });
+});
+
 describe("a command as it can be typed again", () => {
   it("quotes what a shell would split", () => {
     expect(typedCommand(command, given({ device: "a'b c", check: true }))).toBe("neuronlab simulate --device 'a'\\''b c' --check");

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { E } from "../../sim/base/fp.js";
+import { E, pipe } from "../../sim/base/fp.js";
 import { decode } from "../../sim/base/decode.js";
 import { planCodec } from "../../sim/domain/plan.js";
 import type { RunInputs } from "../../cli/program.js";
@@ -24,7 +24,7 @@ const study: Study = function* (shelf, log) {
   yield [];
   return E.isLeft(device) ? device : E.right({ files: [{ path: "one.json", text: `"${device.right.name}"\n` }], text: "studied", json: { cells: 1 } });
 };
-const workshop: Workshop = { draw: ({ title, marks }) => `<svg>${title} ${marks.filter((m) => m.chosen).length}</svg>`, png: () => Uint8Array.of(1, 2), published: study, regretStudy: study, adaptationStudy: study };
+const workshop: Workshop = { draw: ({ title, tokens, marks }) => `<svg>${title} ${marks.filter((m) => m.chosen).length} over ${tokens}</svg>`, png: () => Uint8Array.of(1, 2), published: study, regretStudy: study, adaptationStudy: study };
 const command = commandNamed("tune");
 const tune = async (named: Readonly<Record<string, unknown>>, options: Parameters<typeof fake>[0] = {}) => {
   const f = fake({ simulate: played, ...options });
@@ -74,7 +74,7 @@ describe("tune", () => {
     const { code, f, stderr } = await tune({ memory: "3GiB", out: "plan.json", front: "front.svg" });
     expect(code).toBe(0);
     expect(stderr).toContain("wrote plan.json");
-    expect(f.files.get("front.svg")).toBe("<svg>bamboo-7b on oneplus-12: what speed costs (chosen for tokens/s) 1</svg>");
+    expect(f.files.get("front.svg")).toBe("<svg>bamboo-7b on oneplus-12: what speed costs (chosen for tokens/s) 1 over 128</svg>");
     const plan = decode(planCodec, "plan.json")(JSON.parse(f.files.get("plan.json")!));
     if (E.isLeft(plan)) throw new Error(JSON.stringify(plan.left));
     const mapped = mapPlan(plan.right, 2, false);
@@ -89,6 +89,49 @@ describe("tune", () => {
   it("tells in words: the gain, the planners beside each other, what decides, what is in doubt", async () => {
     const { stdout } = await tune({ memory: "3GiB" });
     for (const words of ["default plan", "powerinfer-2-v1", "ours (this plan)", "clusters in flight", "next best", "if this weak fact is off", "plans in the space", "settled"]) expect(stdout).toContain(words);
+  });
+
+  /** Four figures that do not go together, so that a front has many plans. */
+  const priced = (inputs: RunInputs): ReturnType<typeof played> => {
+    const run = played(inputs);
+    const plan = inputs.request.plan;
+    if (E.isLeft(run) || plan === undefined) return run;
+    const depth = Math.log2(plan.pipeline.depth);
+    return E.right({ ...run.right, tokensPerSec: run.right.tokensPerSec + (plan.cache.hot + plan.cache.cold) / 1e10, msPerToken: { ...run.right.msPerToken, p99: 200 - 10 * depth - plan.compute.threads.mid }, energy: { ...run.right.energy, joulesPerToken: 2 / (1 + depth + plan.compute.threads.mid / 2 + plan.cluster.neurons / 4096) } });
+  };
+
+  it.each([
+    ["tokens/s", /^best {5}\d[\d.]* tokens\/s \(default plan [\d.]+, \+[\d.]+%\); bounds 1.00 to 30.0\ncosts {4}P99 .* ms, .* J\/token, .* held\n/m, /this plan against it\n/],
+    ["p99", /^best {5}P99 [\d.]+ ms \(default plan [\d.]+, -[\d.]+%\)\nspeed {4}[\d.]+ tokens\/s \(default plan [\d.]+, .*%\); bounds 1.00 to 30.0\ncosts {4}[\d.]+ J\/token, .* held\n/m, /this plan against it, p99\n/],
+    ["J/token", /^best {5}[\d.]+ J\/token \(default plan [\d.]+, -[\d.]+%\)\nspeed {4}[\d.]+ tokens\/s \(default plan .*\); bounds 1.00 to 30.0\ncosts {4}P99 [\d.]+ ms, .* held\n/m, /this plan against it, J\/token\n/],
+    ["memory", /^best {5}[\d.]+[GM]B held \(default plan [\d.]+GB, -[\d.]+%\)\nspeed {4}[\d.]+ tokens\/s \(default plan .*\); bounds 1.00 to 30.0\ncosts {4}P99 [\d.]+ ms, [\d.]+ J\/token\n/m, /this plan against it, memory\n/],
+  ])("leads with what was asked for: %s", async (objective, head, column) => {
+    const { stdout } = await tune({ memory: "3GiB", objective }, { simulate: priced });
+    expect(stdout).toMatch(head);
+    expect(stdout).toMatch(column);
+    const json = JSON.parse((await tune({ memory: "3GiB", objective, format: "json" }, { simulate: priced })).stdout) as { readonly objectiveFigure: { readonly name: string; readonly value: number; readonly ofDefaultPlan: number; readonly change: number } };
+    expect(json.objectiveFigure.name).toBe(objective);
+    expect(json.objectiveFigure.change).toBeCloseTo(json.objectiveFigure.value / json.objectiveFigure.ofDefaultPlan - 1, 9);
+  });
+
+  it("prints every plan of the front, with the chosen one marked and the length of all runs", async () => {
+    const { stdout } = await tune({ memory: "3GiB" }, { simulate: priced });
+    const [, count, rows] = /^front of (\d+) .*\n([^]*?)each of the front and of the planners above was run for 128 tokens$/m.exec(stdout)!;
+    expect(Number(count)).toBeGreaterThan(3);
+    expect(rows!.trimEnd().split("\n")).toHaveLength(Number(count));
+    expect(rows!.match(/^this plan /gm)).toHaveLength(1);
+    const json = JSON.parse((await tune({ memory: "3GiB", format: "json" }, { simulate: priced })).stdout) as { readonly tokens: number; readonly front: ReadonlyArray<{ readonly tokens: number; readonly chosen: boolean }> };
+    expect(json.tokens).toBe(128);
+    expect(json.front.map(({ tokens }) => tokens)).toEqual(json.front.map(() => 128));
+    expect(json.front.filter(({ chosen }) => chosen)).toHaveLength(1);
+  });
+
+  it("says so where the chosen plan is not on the front", async () => {
+    // Here less memory costs no speed, and the objective does not ask for it.
+    const careless = (inputs: RunInputs): ReturnType<typeof played> => pipe(priced(inputs), E.map((run) => ({ ...run, tokensPerSec: pipe(played(inputs), E.fold(() => 0, (r) => r.tokensPerSec)) })));
+    const { stdout } = await tune({ memory: "3GiB" }, { simulate: careless });
+    expect(stdout).not.toMatch(/^this plan /m);
+    expect(stdout).toContain("run for 128 tokens; this plan is not on the front: one there is no worse in anything and better in something");
   });
 
   it("warns where the budget lies under one token's demand", async () => {

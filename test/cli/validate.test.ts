@@ -6,6 +6,7 @@ import { execute } from "../../cli/run.js";
 import type { Capabilities } from "../../cli/program.js";
 import { validateHostProgram } from "../../cli/programs/validate/host.js";
 import type { Prepared } from "../../cli/programs/models/prepared.js";
+import { outOf } from "../../cli/programs/validate/out.js";
 import { validateFile } from "../../cli/programs/validate/models.js";
 import { runTurns, type Contender, type Kept } from "../../cli/programs/validate/runs.js";
 import { cellsOf, turnsOf } from "../../experiments/validate/cells.js";
@@ -115,6 +116,18 @@ describe("what is typed", () => {
   ])("%j is refused with what would be right", async (named, message) => {
     const { code, stderr } = await typed(named);
     expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+  });
+
+  it("a quick run is not put where a full one is stored unless --out says so, and tells where it goes before it begins", async () => {
+    for (const what of ["validate", "tuned"] as const) {
+      expect(outOf(what, { quick: false, out: null })).toBe(`results/host/${what}`);
+      expect(outOf(what, { quick: true, out: null })).toBe(`results/quick/${what}`);
+      expect(outOf(what, { quick: true, out: `results/host/${what}` })).toBe(`results/host/${what}`);
+    }
+    const note = "a quick run is kept and written in results/quick/validate, and what is stored in results/host/validate stays as it is; --out names another folder\n";
+    expect((await typed({ what: "host", device: "oneplus-12", quick: true })).stderr).toContain(note);
+    expect((await typed({ what: "host", device: "oneplus-12", quick: true, out: "/elsewhere" })).stderr).not.toContain("a quick run");
+    expect((await typed({ what: "host", device: "oneplus-12" })).stderr).not.toContain("a quick run");
   });
 
   it("a machine without the engine's module is told so", async () => {

@@ -8,7 +8,7 @@ import type { FlashShape, GenerateReport, GenerateRequest, GenerateStep } from "
 import { absent, argument, decimal, inputFile, isSamePath, outputFile, readWords, shared, size, slowStorage, switchedOn, wholeNumber, word, type Sound } from "../../args.js";
 import type { Command, Words } from "../../command.js";
 import { gather, inFormat, type Answer, type OutputFile, type Program } from "../../program.js";
-import { adaptFor, adaptMistakes } from "./adapting.js";
+import { adaptFor, adaptMistakes, neverSlowed } from "./adapting.js";
 import { asTyped } from "../as-typed.js";
 import { describeGeneration, summaryOfGeneration } from "./describe.js";
 import type { Mapped } from "./engine-plan.js";
@@ -47,7 +47,7 @@ const isGiven = (arg: unknown): boolean => arg !== null && arg !== undefined;
 const contradictions = (args: Sound<typeof fields>): ReadonlyArray<Mistake> => [
   ...settingMistakes(args, args.memory === null && args.plan === null, typeof args.threads === "number" ? [args.threads] : []),
   ...predictorMistakes(args),
-  ...adaptMistakes(args, args.memory === null && args.plan === null),
+  ...adaptMistakes(args, args.memory === null && args.plan === null, args["slow-storage"], args.tokens === undefined ? undefined : (args.tokens ?? DEFAULTS.tokens)),
   ...(args.preload === true && args.save !== null && args.save !== undefined ? [{ path: "--preload", message: "fills the cache before the first token, and a saved run is predicted from an empty one; leave one of them out" }] : []),
   ...(isSamePath(args.trace, args.save) ? [{ path: "--save", message: `names the same file as --trace: ${args.save}` }] : []),
   ...(["trace", "save"] as const).flatMap((output) => (["model", "plan"] as const).filter((input) => isSamePath(args[input], args[output])).map((input) => ({ path: `--${output}`, message: `names the file that --${input} reads: ${args[output]}` }))),
@@ -127,7 +127,7 @@ const describe = (args: Args, { request, report, ...rest }: Ran, unmapped: Reado
     // The text is on stdout already, as it came; here is the end of its last line.
     stdout: inFormat(args.format, { text: "", json: summaryOfGeneration(request, report, unmapped, rest.shapedTo) }),
     files,
-    notes: [...(args.format === "json" ? [] : [`\n${describeGeneration(report, rest.shapedTo)}`, ...(unmapped.length === 0 ? [] : ["", "not mapped from the plan:", ...unmapped.map((line) => `  ${line}`)])]), ...files.map((file) => `wrote ${file.path}`), ...gapsOf(report)],
+    notes: [...(args.format === "json" ? [] : [`\n${describeGeneration(report, rest.shapedTo)}`, ...(unmapped.length === 0 ? [] : ["", "not mapped from the plan:", ...unmapped.map((line) => `  ${line}`)])]), ...files.map((file) => `wrote ${file.path}`), ...gapsOf(report), ...(report.stop === "end" ? neverSlowed(args["slow-storage"], report.tokens.length) : [])],
   };
 };
 

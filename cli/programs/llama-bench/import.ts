@@ -3,7 +3,7 @@ import { E, RTE, TE, pipe, type Either } from "../../../sim/base/fp.js";
 import { badInput, describeError, type AppError, type Mistake } from "../../../sim/base/errors.js";
 import type { Exact } from "../../../sim/base/decode.js";
 import type { DeviceProfile } from "../../../sim/domain/device.js";
-import { sizesOf, type ModelSpec } from "../../../sim/domain/model.js";
+import type { ModelSpec } from "../../../sim/domain/model.js";
 import type { MemoryRequest, RunRequest } from "../../../sim/domain/run.js";
 import type { SystemSpec } from "../../../sim/domain/system.js";
 import { summariseErrors, type ErrorSummary } from "../../../sim/report/metrics.js";
@@ -12,6 +12,7 @@ import type { Command, Words } from "../../command.js";
 import { gather, gatherEach, inFormat, type Answer, type Program, type RunInputs } from "../../program.js";
 import { testOf, type Row } from "../bench/rows.js";
 import { markdown } from "../bench/describe.js";
+import { PARAMETERS_NEAR, describeMatched, matchedOf, parametersOf, warningsOf } from "./matched.js";
 import { buildOf, readReport, repeated } from "./report.js";
 import { knownNames, loadDevice, loadModel, loadSystem, type Names } from "../load.js";
 
@@ -39,14 +40,6 @@ const readFile = (file: string): Program<ReadonlyArray<Imported>> => (capabiliti
       return twice.length === 0 ? E.right(rows.map((row) => ({ file, row }))) : E.left(badInput(file, twice.map((test) => ({ path: test, message: "stands there more than once; leave one" }))));
     }),
   );
-
-/** How far the parameters of a report's model may lie from those of the model that is simulated: embeddings are counted once or twice. */
-const PARAMETERS_NEAR = 0.1;
-
-const parametersOf = (model: ModelSpec): number => {
-  const sizes = sizesOf(model);
-  return (sizes.ffnBytes + sizes.nonFfnBytes) / ((model.quantisation.weightBits.value + model.quantisation.scaleBits.value) / 8);
-};
 
 /** A report of another model would be compared with what it is not. */
 const otherModels = (imported: ReadonlyArray<Imported>, model: ModelSpec): ReadonlyArray<Mistake> => {
@@ -91,7 +84,7 @@ export interface ImportCell {
   readonly reason: string | null;
 }
 
-interface Loaded { readonly args: Args; readonly imported: ReadonlyArray<Imported>; readonly device: DeviceProfile; readonly model: ModelSpec; readonly system: SystemSpec }
+interface Loaded { readonly args: Args; readonly imported: ReadonlyArray<Imported>; readonly device: DeviceProfile; readonly model: ModelSpec; readonly system: SystemSpec; readonly known: ReadonlyArray<string> }
 
 const cellOf = ({ file, row }: Imported, predicted: Either<string, number>): ImportCell => {
   const test = `${testOf(row)}${Number(row.n_depth) > 0 ? ` @ d${String(row.n_depth)}` : ""}`;
@@ -121,7 +114,7 @@ const simulateAll = ({ args, imported, device, model, system }: Loaded): Program
 const number = (value: number | null, digits = 2): string => (value === null ? "--" : value.toFixed(digits));
 const signed = (error: number | null): string => (error === null ? "--" : `${error < 0 ? "-" : "+"}${(100 * Math.abs(error)).toFixed(1)}%`);
 
-const describe = ({ args, device, model, system }: Loaded) => (cells: ReadonlyArray<ImportCell>): Answer => {
+const describe = ({ args, imported, device, model, system, known }: Loaded) => (cells: ReadonlyArray<ImportCell>): Answer => {
   const summary: ErrorSummary = summariseErrors(cells);
   const left = { right: false } as const;
   const right = { right: true } as const;
@@ -130,10 +123,13 @@ const describe = ({ args, device, model, system }: Loaded) => (cells: ReadonlyAr
     cells.map((cell) => [cell.file, cell.build, cell.weights, cell.backend, String(cell.threads), cell.test, `${number(cell.measured)} ± ${number(cell.deviation)}`, number(cell.predicted), signed(cell.signedError)]),
   );
   const errors = summary.medianAbsError === null ? [] : ["", `error: (simulated - measured) / measured; median ${(100 * summary.medianAbsError).toFixed(1)}%, mean ${(100 * summary.meanAbsError!).toFixed(1)}%, worst ${(100 * summary.worstAbsError!).toFixed(1)}% of ${summary.points - summary.gaps}`];
+  const matched = matchedOf(imported, model, device, known);
+  const warnings = warningsOf(matched, model, device);
   const builds = [...new Set(cells.map(({ build }) => build))];
   return {
-    stdout: inFormat(args.format, { text: [`measured by llama-bench, and simulated: ${model.title} on ${device.title} as ${system.title}`, "", table, ...errors].join("\n"), json: { device: device.name, model: model.name, system: system.name, cells, summary } }),
+    stdout: inFormat(args.format, { text: [`measured by llama-bench, and simulated: ${model.title} on ${device.title} as ${system.title}`, ...describeMatched(matched, model, device), "", table, ...errors].join("\n"), json: { device: device.name, model: model.name, system: system.name, matched, warnings, cells, summary } }),
     notes: [
+      ...warnings.map((warning) => `warning: ${warning}`),
       ...cells.flatMap(({ id, reason }) => (reason === null ? [] : [`not simulated: ${id}: ${reason}`])),
       ...(builds.length > 1 ? [`these reports are of ${builds.length} builds of llama.cpp: ${builds.join(", ")}`] : []),
     ],
@@ -152,6 +148,7 @@ export const importProgram = (command: Command) => (given: Words): Program<Answe
         device: loaded("device", loadDevice),
         model: loaded("model", loadModel),
         system: loaded("system", loadSystem),
+        known: RTE.right(names.model),
       });
     }),
     RTE.chainEitherK((loaded): Either<AppError, Loaded> => {

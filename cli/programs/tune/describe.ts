@@ -8,7 +8,8 @@ import type { Worth } from "../../../sim/planner/objectives.js";
 import type { MovedBy } from "../../../sim/planner/sensitivity.js";
 import { evaluatedIn, type Reasons, type Tuned, type Tuning } from "../../../sim/planner/tune.js";
 import { choiceOf } from "../../../sim/planner/candidates.js";
-import { showNumber, showShare, showSignedShare, table } from "../../../sim/report/table.js";
+import { showNumber, showShare, showSignedShare, table, type Column } from "../../../sim/report/table.js";
+import { changeIn, headline, objectiveFigure } from "./headline.js";
 
 const gain = (is: number, was: number): string => showSignedShare(is / was - 1);
 const worthOf = ({ worth }: { readonly worth: number | null }): string => (worth === null ? "no such plan" : showShare(worth));
@@ -19,19 +20,32 @@ export const warningsOf = (cliff: Cliff): ReadonlyArray<string> => [
   ...(cliff.coldIsUnder ? [`LRU cliff: the cold segment holds ${showBytes(cliff.coldBytes)} and one token asks ${showBytes(cliff.coldDemandBytes)} of it: what it finds is luck, and the hot segment does the work`] : []),
 ];
 
+const FOUR: ReadonlyArray<Column> = ["tokens/s", "p99 ms", "J/token", "memory"].map((title) => ({ title, align: "right" }));
+const fourFigures = (w: Worth): ReadonlyArray<string> => [showNumber(w.tokensPerSec), showNumber(w.p99Ms), showNumber(w.joulesPerToken), showBytes(w.memoryBytes)];
+
 const limitsOf = ({ record }: Tuned): string => record.limits.slice(0, 3).map((limit) => `${limit.part} (${showShare(limit.share)})`).join(", then ");
 
-const planners = ({ rivals, worth, record }: Tuned, tuning: Tuning): string => {
-  const row = (name: string, w: Worth): ReadonlyArray<string> => [name, showNumber(w.tokensPerSec), showNumber(w.p99Ms), showNumber(w.joulesPerToken), showBytes(w.memoryBytes), gain(record.tokensPerSec, w.tokensPerSec)];
+const planners = ({ rivals, worth }: Tuned, tuning: Tuning): string => {
+  const row = (name: string, w: Worth): ReadonlyArray<string> => [name, ...fourFigures(w), showSignedShare(changeIn(tuning.objective, worth, w))];
   return table(
-    [{ title: "planner" }, { title: "tokens/s", align: "right" }, { title: "p99 ms", align: "right" }, { title: "J/token", align: "right" }, { title: "memory", align: "right" }, { title: "this plan against it", align: "right" }],
+    [{ title: "planner" }, ...FOUR, { title: `this plan against it${tuning.objective === "tokens/s" ? "" : `, ${tuning.objective}`}`, align: "right" }],
     [...rivals.map((rival) => row(rival.planner === "default" ? "default plan" : rival.planner, rival.worth)), row(`${tuning.planner} (this plan)`, worth)],
   );
 };
 
 const movedText = ({ change, betterPlan }: MovedBy): string => `${showSignedShare(change)}${betterPlan === null ? "" : betterPlan < 1e-3 ? ", same plan" : `, another plan ${showSignedShare(betterPlan)}`}`;
 
-const because = (reasons: Reasons, tuning: Tuning): ReadonlyArray<string> => [
+/** The front has the very run of the chosen plan, unless another plan beats it in everything. */
+export const isChosen = ({ record }: Tuned) => (point: { readonly record: FrontPoint["record"] }): boolean => point.record === record;
+
+const frontLines = (tuned: Tuned, front: ReadonlyArray<FrontPoint>): ReadonlyArray<string> =>
+  front.length < 2 ? [] : [
+    "",
+    table([{ title: `front of ${front.length}` }, ...FOUR], front.map((point) => [isChosen(tuned)(point) ? "this plan" : "", ...fourFigures(point)])),
+    `each of the front and of the planners above was run for ${tuned.record.inputs.tokens} tokens${front.some(isChosen(tuned)) ? "" : "; this plan is not on the front: one there is no worse in anything and better in something"}`,
+  ];
+
+const because = (tuned: Tuned, reasons: Reasons, tuning: Tuning): ReadonlyArray<string> => [
   ...(reasons.decisions.length === 0 ? ["", "every decision is the default plan's, or there is no default plan to compare with"] : [
     "",
     table(
@@ -47,18 +61,8 @@ const because = (reasons: Reasons, tuning: Tuning): ReadonlyArray<string> => [
       reasons.sensitivity.map((s) => [`${s.profile} ${s.fact}`, s.kind, movedText(s.low), movedText(s.high)]),
     ),
   ]),
-  ...(reasons.front.length < 2 ? [] : [
-    "",
-    table(
-      [{ title: `front of ${reasons.front.length}`, align: "right" }, { title: "tokens/s", align: "right" }, { title: "p99 ms", align: "right" }, { title: "J/token", align: "right" }, { title: "memory", align: "right" }],
-      thinned(reasons.front, FRONT_ROWS).map((p) => ["", showNumber(p.tokensPerSec), showNumber(p.p99Ms), showNumber(p.joulesPerToken), showBytes(p.memoryBytes)]),
-    ),
-  ]),
+  ...frontLines(tuned, reasons.front),
 ];
-
-const FRONT_ROWS = 8;
-/** Both ends and evenly between them. */
-const thinned = <A>(all: ReadonlyArray<A>, most: number): ReadonlyArray<A> => (all.length <= most ? all : Array.from({ length: most }, (_, i) => all[Math.round((i * (all.length - 1)) / (most - 1))]!));
 
 const searchLine = ({ evaluations: e, ruledOut, spaceSize }: Tuned): string =>
   `${spaceSize.toLocaleString("en-US")} plans in the space; ${e.analytic} closed forms, ${e.cluster} runs by cluster, ${e.neuron} by neuron; ${ruledOut.byBound} of the closed forms not run because their upper bound lies under the best run`;
@@ -84,12 +88,10 @@ const allWarnings = ({ cliff, worth, rivals }: Tuned, { cell, objective }: Tunin
 
 export const describeTuned = (tuned: Tuned, tuning: Tuning): string => {
   const { cell, objective } = tuning;
-  const { record, worth, plan, ruledOut, reasons } = tuned;
-  const was = tuned.rivals.find((rival) => rival.planner === "default");
+  const { plan, ruledOut, reasons } = tuned;
   const neuron = reasons?.byNeuron ?? null;
   const lines: ReadonlyArray<readonly [string, string]> = [
-    ["best", `${showNumber(worth.tokensPerSec)} tokens/s${was === undefined ? "; the default plan has no room in this budget" : ` (default plan ${showNumber(was.worth.tokensPerSec)}, ${gain(worth.tokensPerSec, was.worth.tokensPerSec)})`}; bounds ${showNumber(record.bound.lower)} to ${showNumber(record.bound.upper)}`],
-    ["costs", `P99 ${showNumber(worth.p99Ms)} ms, ${showNumber(worth.joulesPerToken)} J/token, ${showBytes(worth.memoryBytes)} held`],
+    ...headline(tuned, tuning),
     ["team", teamOf(tuned)],
     ["memory", `${showBytes(plan.cache.hot)} hot, ${showBytes(plan.cache.cold)} cold; clusters of ${plan.cluster.neurons}, ${plan.pipeline.depth} in flight; ${plan.mechanisms.loading}, overlap ${plan.mechanisms.overlap}, scales resident ${plan.mechanisms.scalesResident}`],
     ["limit", limitsOf(tuned)],
@@ -104,13 +106,13 @@ export const describeTuned = (tuned: Tuned, tuning: Tuning): string => {
     ...allWarnings(tuned, tuning).map((warning) => `warning  ${warning}`),
     "",
     planners(tuned, tuning),
-    ...(reasons === null ? [] : because(reasons, tuning)),
+    ...(reasons === null ? [] : because(tuned, reasons, tuning)),
   ].join("\n");
 };
 
-const frontRow = ({ trial, ...worth }: FrontPoint): Readonly<Record<string, unknown>> => {
-  const { keep: _keep, ...choice } = choiceOf(trial.plan, trial.record.inputs.batch);
-  return { ...worth, tokens: trial.record.inputs.tokens, choice };
+const frontRow = (tuned: Tuned) => ({ plan, record, ...worth }: FrontPoint): Readonly<Record<string, unknown>> => {
+  const { keep: _keep, ...choice } = choiceOf(plan, record.inputs.batch);
+  return { ...worth, tokens: record.inputs.tokens, chosen: isChosen(tuned)({ record }), choice };
 };
 
 export const summaryOfTuned = (tuned: Tuned, tuning: Tuning, seconds: number): Readonly<Record<string, unknown>> => {
@@ -133,12 +135,14 @@ export const summaryOfTuned = (tuned: Tuned, tuning: Tuning, seconds: number): R
     },
     planner: tuning.planner,
     objective: tuning.objective,
+    objectiveFigure: objectiveFigure(tuned, tuning),
+    tokens: record.inputs.tokens,
     worth: tuned.worth,
     planners: tuned.rivals.map(({ planner, plan, worth }) => ({ planner, ...worth, note: plan.note })),
     evaluations,
     explaining,
     ruledOut: { settled: ruledOut.settled.map(({ axis, why }) => ({ axis, why })), byBound: ruledOut.byBound, speedFloor: ruledOut.floor },
     fidelities: { analytic: reasons?.closedForm?.tokensPerSec ?? null, cluster: record.tokensPerSec, neuron: reasons?.byNeuron?.tokensPerSec ?? null },
-    front: reasons?.front.map(frontRow) ?? [],
+    front: reasons?.front.map(frontRow(tuned)) ?? [],
   };
 };

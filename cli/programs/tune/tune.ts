@@ -14,7 +14,7 @@ import type { Front } from "../../../experiments/plots/front.js";
 import { absent, argument, choice, decimal, isSamePath, nameOrFile, optional, outputFile, readWords, shared, size, switchedOn, wholeNumber, workers, type Reading, type Sound } from "../../args.js";
 import type { Command, Words } from "../../command.js";
 import { gather, inFormat, type Answer, type Capabilities, type OutputFile, type Program } from "../../program.js";
-import { describeTuned, summaryOfTuned } from "./describe.js";
+import { describeTuned, isChosen, summaryOfTuned } from "./describe.js";
 import { drive } from "../drive.js";
 import { knownNames, loadDevice, loadModel, loadProfiles, loadSystem, type Names, type Profiles } from "../load.js";
 import { DEFAULTS } from "../simulate.js";
@@ -98,8 +98,8 @@ const cellOf = (typed: Typed): Program<{ readonly args: Args; readonly cell: Cel
 
 const frontFile = (path: string, tuned: Tuned, { cell, objective }: Tuning, workshop: Workshop): OutputFile => {
   const title = `${cell.model.name} on ${cell.device.name}: what speed costs`;
-  const marks = (tuned.reasons?.front ?? []).map(({ trial: _trial, ...worth }) => ({ ...worth, chosen: false }));
-  const svg = workshop.draw({ title: `${title} (chosen for ${objective})`, marks: [...marks, { ...tuned.worth, chosen: true }] });
+  const marks = (tuned.reasons?.front ?? []).filter((point) => !isChosen(tuned)(point)).map(({ plan: _plan, record: _record, ...worth }) => ({ ...worth, chosen: false }));
+  const svg = workshop.draw({ title: `${title} (chosen for ${objective})`, tokens: tuned.record.inputs.tokens, marks: [...marks, { ...tuned.worth, chosen: true }] });
   return path.toLowerCase().endsWith(".png") ? { path, bytes: workshop.png(svg) } : { path, text: svg };
 };
 

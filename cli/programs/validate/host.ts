@@ -17,9 +17,10 @@ import { THIS_HOST, gather, inFormat, type Answer, type Capabilities, type Progr
 import { knownNames, loadDevice, loadSystem, type Names } from "../load.js";
 import { predictionOf, type Prepared } from "../models/prepared.js";
 import { validateFile, validateShape } from "./models.js";
+import { outOf, placeNote } from "./out.js";
 import { planOfRun, runTurns, type Contender, type KeptRun } from "./runs.js";
 
-const DEFAULTS = { seed: 1, out: "results/host/validate", tokens: { full: 24, quick: 8 }, repetitions: { full: 2, quick: 1 }, fitRounds: { full: 4, quick: 3 } } as const;
+const DEFAULTS = { seed: 1, tokens: { full: 24, quick: 8 }, repetitions: { full: 2, quick: 1 }, fitRounds: { full: 4, quick: 3 } } as const;
 
 const fieldsWith = (names: Names) => ({
   ...shared,
@@ -29,7 +30,7 @@ const fieldsWith = (names: Names) => ({
   quick: switchedOn,
   models: absent(words("name GGUF files")),
   repetitions: absent(wholeNumber(1, 20)),
-  out: optional(outputFolder, DEFAULTS.out as string),
+  out: absent(outputFolder),
 });
 
 type Fields = ReturnType<typeof fieldsWith>;
@@ -45,11 +46,11 @@ const checksum = (text: string): number => {
 
 /** `elsewhere`: constants that were fitted on another machine, to be judged on this one beside its own. */
 interface Given { readonly args: Args; readonly device: DeviceProfile; readonly system: SystemSpec; readonly elsewhere: SystemSpec | null }
-interface Setting extends Given { readonly seed: number; readonly size: "quick" | "full"; readonly tokens: number }
+interface Setting extends Given { readonly seed: number; readonly size: "quick" | "full"; readonly tokens: number; readonly out: string }
 
 const settingOf = (given: Given): Setting => {
   const size = given.args.quick ? "quick" : "full";
-  return { ...given, seed: given.args.seed ?? DEFAULTS.seed, size, tokens: DEFAULTS.tokens[size] };
+  return { ...given, seed: given.args.seed ?? DEFAULTS.seed, size, tokens: DEFAULTS.tokens[size], out: outOf("validate", given.args) };
 };
 
 const prepared = ({ args, size, tokens }: Setting): Program<ReadonlyArray<Prepared>> => (capabilities) => {
@@ -100,6 +101,8 @@ const judged = (capabilities: Capabilities, setting: Setting, models: ReadonlyAr
   );
 };
 
+const said = (line: string | null): Program<void> => (capabilities) => TE.fromIO(line === null ? () => undefined : capabilities.log(line));
+
 export const validateHostProgram = (report: (validation: Validation) => ValidationReport) => (command: Command) => (given: Words): Program<Answer> =>
   pipe(
     knownNames,
@@ -116,10 +119,11 @@ export const validateHostProgram = (report: (validation: Validation) => Validati
       return gather({ args: RTE.fromEither(reading.args), device: pipe(RTE.fromEither(argument(reading, "device")), RTE.chain(loadDevice)), system: loadSystem("neuronlab"), elsewhere });
     }),
     RTE.map(settingOf),
+    RTE.chainFirst(({ args }): Program<void> => said(placeNote("validate", args))),
     RTE.chain((setting): Program<Answer> => pipe(
       prepared(setting),
       RTE.chain((models): Program<Answer> => (capabilities) => {
-        const { args, device, seed, size } = setting;
+        const { args, device, seed, size, out } = setting;
         return pipe(
           capabilities.host,
           TE.chain(({ cores }) => {
@@ -130,12 +134,12 @@ export const validateHostProgram = (report: (validation: Validation) => Validati
             const repetitions = args.repetitions ?? DEFAULTS.repetitions[size];
             const key = `${capabilities.version} ${size} ${seed} ${setting.tokens} ${cores} ${checksum(JSON.stringify([cells, models.map(({ model }) => model)]))}`;
             return pipe(
-              runTurns(capabilities, args.out, key, turnsOf(cells, repetitions, seed), contendersOf(cells, models), setting.tokens),
+              runTurns(capabilities, out, key, turnsOf(cells, repetitions, seed), contendersOf(cells, models), setting.tokens),
               TE.chain((runs): TaskEither<AppError, Answer> => (runs === null
-                ? TE.right({ stdout: "", notes: [`interrupted: what was run is kept in ${join(args.out, "runs.json")}`] })
+                ? TE.right({ stdout: "", notes: [`interrupted: what was run is kept in ${join(out, "runs.json")}`] })
                 : pipe(judged(capabilities, setting, models, cells, runs), TE.map((validation): Answer => {
                     const { text, json, files } = report(validation);
-                    const placed = files.map((file) => ({ ...file, path: join(args.out, file.path) }));
+                    const placed = files.map((file) => ({ ...file, path: join(out, file.path) }));
                     return { stdout: inFormat(args.format, { text, json }), files: placed, notes: placed.map(({ path }) => `wrote ${path}`) };
                   })))),
             );

@@ -21,9 +21,10 @@ import { drive } from "../drive.js";
 import { knownNames, loadDevice, loadSystem, type Names } from "../load.js";
 import { predictionOf, type Prepared } from "../models/prepared.js";
 import { validateShape } from "./models.js";
+import { outOf, placeNote } from "./out.js";
 import { planOfRun, runTurns, type Contender, type KeptRun } from "./runs.js";
 
-const DEFAULTS = { seed: 1, out: "results/host/tuned", tokens: { full: 24, quick: 8 }, rounds: { full: 8, quick: 3 } } as const;
+const DEFAULTS = { seed: 1, tokens: { full: 24, quick: 8 }, rounds: { full: 8, quick: 3 } } as const;
 /** What a process of the engine holds beside weights and segments, about; what room there then is, it says itself. */
 const PROCESS = 0.245e9;
 
@@ -34,12 +35,12 @@ const fieldsWith = (names: Names) => ({
   system: optional(nameOrFile("system", names.system), "neuronlab"),
   quick: switchedOn,
   repetitions: absent(wholeNumber(1, 40)),
-  out: optional(outputFolder, DEFAULTS.out as string),
+  out: absent(outputFolder),
   workers,
 });
 type Args = Exact<ReturnType<typeof fieldsWith>>;
 
-interface Setting { readonly args: Args; readonly device: DeviceProfile; readonly system: SystemSpec; readonly seed: number; readonly tokens: number; readonly rounds: number }
+interface Setting { readonly args: Args; readonly out: string; readonly device: DeviceProfile; readonly system: SystemSpec; readonly seed: number; readonly tokens: number; readonly rounds: number }
 interface Stage { readonly prepared: Prepared; readonly memory: number; readonly had: Plan; readonly tuned: Tuned; readonly drawn: ReadonlyArray<{ readonly cell: Cell; readonly plan: Plan }> }
 
 const memoryFor = ({ model }: Prepared): number => {
@@ -73,9 +74,9 @@ const expectedOf = (capabilities: Capabilities, { device, system, seed, tokens }
 
 /** null when it was interrupted: what was run is kept, and the same command goes on there. */
 const compared = (capabilities: Capabilities, setting: Setting, models: ReadonlyArray<Prepared>, cells: ReadonlyArray<Cell>, key: string): TaskEither<AppError, ReadonlyArray<OfModel> | null> => async () => {
-  const { args, tokens, rounds } = setting;
+  const { out, tokens, rounds } = setting;
   const byDefault = models.map((prepared): Contender => ({ id: defaultId(prepared.name), prepared, with: { memory: memoryFor(prepared) } }));
-  const first = await runTurns(capabilities, args.out, key, screening(byDefault.map(({ id }) => [id])), byDefault, tokens)();
+  const first = await runTurns(capabilities, out, key, screening(byDefault.map(({ id }) => [id])), byDefault, tokens)();
   if (E.isLeft(first) || first.right === null) return first as E.Either<AppError, null>;
   const stages: Array<Stage> = [];
   for (const prepared of models) {
@@ -93,11 +94,11 @@ const compared = (capabilities: Capabilities, setting: Setting, models: Readonly
     ...stage.drawn.map(({ cell, plan }) => ({ id: cell.id, prepared: stage.prepared, with: { plan } })),
   ]);
   const idsOf = ({ drawn }: Stage): ReadonlyArray<string> => drawn.map(({ cell }) => cell.id);
-  const once = await runTurns(capabilities, args.out, key, screening(stages.map(idsOf)), contenders, tokens)();
+  const once = await runTurns(capabilities, out, key, screening(stages.map(idsOf)), contenders, tokens)();
   if (E.isLeft(once) || once.right === null) return once as E.Either<AppError, null>;
   const screened = timed(once.right);
   const best = stages.map((stage) => finalistsOf(idsOf(stage), screened));
-  const last = await runTurns(capabilities, args.out, key, finals(stages.map(({ prepared: { name } }, i) => [defaultId(name), tunedId(name), ...best[i]!]), rounds), [...byDefault, ...contenders], tokens)();
+  const last = await runTurns(capabilities, out, key, finals(stages.map(({ prepared: { name } }, i) => [defaultId(name), tunedId(name), ...best[i]!]), rounds), [...byDefault, ...contenders], tokens)();
   if (E.isLeft(last) || last.right === null) return last as E.Either<AppError, null>;
   const runs = timed(last.right);
   const found: Array<OfModel> = [];
@@ -123,7 +124,7 @@ const checksum = (text: string): number => {
 };
 
 const answered = (setting: Setting, models: ReadonlyArray<Prepared>): Program<Answer> => (capabilities) => {
-  const { args, device, system, seed, tokens, rounds } = setting;
+  const { args, out, device, system, seed, tokens, rounds } = setting;
   return pipe(
     capabilities.host,
     TE.chain(({ cores }) => {
@@ -132,9 +133,9 @@ const answered = (setting: Setting, models: ReadonlyArray<Prepared>): Program<An
       return compared(capabilities, setting, models, cells, key);
     }),
     TE.map((found): Answer => {
-      if (found === null) return { stdout: "", notes: [`interrupted: what was run is kept in ${join(args.out, "runs.json")}`] };
+      if (found === null) return { stdout: "", notes: [`interrupted: what was run is kept in ${join(out, "runs.json")}`] };
       const { text, json, files } = reportTuned({ device: device.title, system: args.system, seed, quick: args.quick, tokens, rounds, models: found });
-      const placed = files.map((file) => ({ ...file, path: join(args.out, file.path) }));
+      const placed = files.map((file) => ({ ...file, path: join(out, file.path) }));
       return { stdout: inFormat(args.format, { text, json }), files: placed, notes: placed.map(({ path }) => `wrote ${path}`) };
     }),
   );
@@ -149,8 +150,10 @@ export const validateTunedProgram = (command: Command) => (given: Words): Progra
     }),
     RTE.chain(({ args, device, system }): Program<Answer> => (capabilities) => {
       const size = args.quick ? "quick" : "full";
-      const setting: Setting = { args, device, system, seed: args.seed ?? DEFAULTS.seed, tokens: DEFAULTS.tokens[size], rounds: args.repetitions ?? DEFAULTS.rounds[size] };
+      const setting: Setting = { args, out: outOf("tuned", args), device, system, seed: args.seed ?? DEFAULTS.seed, tokens: DEFAULTS.tokens[size], rounds: args.repetitions ?? DEFAULTS.rounds[size] };
       const folder = join(dirname(dirname(capabilities.thisHost)), "validate", size);
+      const place = placeNote("tuned", args);
+      if (place !== null) capabilities.log(place)();
       return pipe(TE.sequenceSeqArray(shapes(args.quick).map((shape) => validateShape(capabilities, folder, shape, setting.tokens))), TE.chain((models) => answered(setting, models)(capabilities)));
     }),
   );

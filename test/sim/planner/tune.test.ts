@@ -6,6 +6,7 @@ import { encodePlan, planCodec, residentBytes } from "../../../sim/domain/plan.j
 import { simulate } from "../../../sim/inference/simulate.js";
 import { choiceOf, planAt } from "../../../sim/planner/candidates.js";
 import { spaceOf } from "../../../sim/planner/space.js";
+import { dominates } from "../../../sim/planner/front.js";
 import { tune } from "../../../sim/planner/tune.js";
 import { searchSerially } from "../../../sim/planner/trials.js";
 import { deviceNamed, systemNamed } from "../../arb/runs.js";
@@ -57,6 +58,15 @@ describe("a tuning", () => {
     expect(sizes).toEqual([...sizes].sort((a, b) => b - a));
     for (const one of sensitivity.slice(0, 3)) expect(Math.min(one.low.betterPlan!, one.high.betterPlan!)).toBeGreaterThanOrEqual(0);
     for (const one of sensitivity) expect(["estimated", "calibrated"]).toContain(one.kind);
+  });
+
+  it("compares on the front what was run alike: as long as the chosen plan, which is on it or beaten in everything", () => {
+    // Short runs are shorter than the cell's: only then do the lengths differ.
+    expect(SMALL.clusterTokens).toBeLessThan(cell.request.tokens);
+    const { front } = tuned.reasons!;
+    expect(new Set(front.map(({ record }) => record.inputs.tokens))).toEqual(new Set([tuned.record.inputs.tokens]));
+    expect(front.some(({ record }) => record === tuned.record) || front.some((point) => dominates(point, tuned.worth))).toBe(true);
+    for (const { worth } of tuned.rivals) expect(front.some((point) => dominates(point, worth) || point.tokensPerSec === worth.tokensPerSec)).toBe(true);
   });
 
   it("counts its runs, and looks at a sliver of its space", () => {
