@@ -136,6 +136,18 @@ describe("the engine of this repository, whose true gates decide", () => {
 });
 
 describe("what cannot be tuned", () => {
+  it("a budget that is too small is told with the least that works, whatever cores the device has, and that works", () => {
+    for (const device of ["oneplus-15r", "raspberry-pi-5"])
+      for (const system of ["powerinfer-2-cpu-only", "neuronlab"]) {
+        const base = cellOf(device, "bamboo-7b", 1, { tokens: 4, system });
+        const at = (bytes: number) => searchSerially(simulated, tune({ cell: { ...base, system: systemNamed(system), request: { ...base.request, memory: { _tag: "Bytes", bytes } } }, planner: "ours", objective: "tokens/s", atLeast: null, effort: { ...SMALL, clusterTokens: 2, finalTokens: 2, promoted: 1, moves: 1, finalists: 1 }, explain: false }));
+        const small = at(0.5e9);
+        const told = E.isLeft(small) && small.left._tag === "DoesNotFit" ? /the smallest budget that would work is (\d+)MB/.exec(small.left.hint) : null;
+        expect(told, `${system} on ${device}: ${JSON.stringify(small)}`).not.toBeNull();
+        expect(E.isRight(at(Number(told![1]) * 1e6)), `${system} on ${device} in ${told![1]}MB`).toBe(true);
+      }
+  });
+
   it("a budget without room for the default plan may have room for a leaner layout", () => {
     const tight = cellOf("oneplus-12", "turbosparse-mixtral-47b", 6.2, { tokens: 4 });
     const lean = tunedIn(tight, { effort: { ...SMALL, promoted: 2, moves: 0, clusterTokens: 2, finalTokens: 2, finalists: 1 } });
