@@ -117,7 +117,7 @@ describe("the engine of this repository, whose true gates decide", () => {
     const space = spaceOf(own.device, own.model, own.system);
     const { gateRow, upDownRow } = rowsOf(own.model);
     const choice = choiceOf(found.plan, 1);
-    for (const [gib, hot] of [[2.5, 0], [2.5, 1], [4, 0], [4, 0.5], [4, 1], [40, 1]] as const) {
+    for (const [gib, hot] of [[2.5, 0], [2.5, 1], [4, 0], [4, 0.5], [4, 1]] as const) {
       const plan = planAt({ ...own, device: deviceNamed("oneplus-12"), request: { ...own.request, memory: { _tag: "Bytes", bytes: Math.min(gib * 2 ** 30, own.device.dram.usable.value) } } }, { ...choice, hot });
       if (E.isLeft(plan)) throw new Error(JSON.stringify(plan.left));
       const { cache } = plan.right;
@@ -127,6 +127,16 @@ describe("the engine of this repository, whose true gates decide", () => {
       if (hot === 1) expect(cache.hot === Math.floor(all * gateRow) || cache.cold === 0, `${gib} GiB`).toBe(true);
     }
     expect(space.gates).toContain(found.plan.io.gates);
+  });
+
+  it("has all FFNs in memory whole where there is room, whatever share is hot", () => {
+    const roomy = { ...own, request: { ...own.request, memory: { _tag: "Bytes" as const, bytes: Math.floor(own.device.dram.usable.value) } } };
+    const choice = choiceOf(found.plan, 1);
+    const all = sizesOf(own.model).neurons * (rowsOf(own.model).gateRow + rowsOf(own.model).upDownRow);
+    for (const hot of [0, 0.5, 1]) {
+      const plan = planAt(roomy, { ...choice, hot });
+      expect(E.isRight(plan) && [plan.right.cache.hot, plan.right.cache.cold, plan.right.mechanisms.offload]).toEqual([Math.ceil(all), 0, "no"]);
+    }
   });
 
   it("is refused for a planner of the paper", () => {
