@@ -141,11 +141,25 @@ describe("a plan on this machine", () => {
     const own = mapPlan({ ...aPlan, system: "neuronlab", mechanisms: { ...aPlan.mechanisms, computation: "gated" } }, 8, false);
     expect(own.request.segments).toEqual({ hot: 1.5e9, cold: 5e8 });
     expect(own.unmapped).toContain("cache.hot, cache.cold: here hot is gate rows and cold is up and down; each is cut to what the memory leaves, and a hot segment that holds all FFNs has them in memory whole");
+    // Bytes are those of the model that it was made for, which a file need not have.
+    const whole = mapPlan({ ...aPlan, mechanisms: { ...aPlan.mechanisms, computation: "gated", offload: "no" } }, 8, false);
+    expect([whole.request.segments, whole.request.memory]).toEqual([{ hot: 2 ** 52, cold: 0 }, aPlan.memory]);
+    expect(whole.unmapped.filter((line) => line.startsWith("cache.hot"))).toEqual([expect.stringContaining("in memory whole here too if the memory has room")]);
     // A run of this engine says of its FFNs what came of flags too: a predictor, or --ffn dense.
     const predicted = mapPlan({ ...aPlan, system: "neuronlab" }, 8, true);
     expect([predicted.request.segments, predicted.request.ffn]).toEqual([{ hot: 1.5e9, cold: 5e8 }, undefined]);
     const dense = { ...aPlan.mechanisms, computation: "dense" as const };
     expect([mapPlan({ ...aPlan, system: "neuronlab", mechanisms: dense }, 8, false).request.ffn, mapPlan({ ...aPlan, mechanisms: dense }, 8, false).request.ffn]).toEqual(["dense", undefined]);
+  });
+
+  it("reads neuron by neuron where another system's bundles are neurons, and cluster by cluster where they were this engine's", () => {
+    const bundles = { ...aPlan, mechanisms: { ...aPlan.mechanisms, loading: "bundle" as const } };
+    for (const predicts of [false, true]) {
+      const mapped = mapPlan(bundles, 8, predicts);
+      expect([mapped.request.granularity, mapped.unmapped.filter((line) => line.startsWith("mechanisms.loading: bundle, of one neuron each in powerinfer-2")).length]).toEqual(["neuron", 1]);
+    }
+    const own = mapPlan({ ...bundles, mechanisms: { ...bundles.mechanisms, computation: "gated" } }, 8, false);
+    expect([own.request.granularity, own.unmapped.some((line) => line.startsWith("mechanisms.loading"))]).toEqual(["cluster", false]);
   });
 
   it("keeps a queue full where a plan has one reader, and lets --lanes win", async () => {
