@@ -4,6 +4,7 @@ import { badInput } from "../../sim/base/errors.js";
 import { encodePlan } from "../../sim/domain/plan.js";
 import { execute } from "../../cli/run.js";
 import { mapPlan } from "../../cli/programs/generate/engine-plan.js";
+import { describeGeneration } from "../../cli/programs/generate/describe.js";
 import { generateProgram } from "../../cli/programs/generate/generate.js";
 import type { Engine, GenerateReport, GenerateRequest, PhaseReport } from "../../engine/index.js";
 import { aPlan, commandNamed, fake, given } from "../fakes/capabilities.js";
@@ -69,6 +70,12 @@ describe("generate", () => {
         "",
       ].join("\n"),
     );
+  });
+
+  it("tells what filled the cache before the first token apart from the tokens' reads", async () => {
+    const preloaded = { ...report, reads: { ...report.reads!, preloaded: { count: 7, bytes: 12e6 } } };
+    expect(describeGeneration(preloaded)).toContain("reads: pread, 4 lanes, direct; 99, half within 90.0us, 99% within 2.00ms\npreloaded: 12.0MB in 7 reads before the first token, which are not among those\n");
+    expect(describeGeneration(report)).not.toContain("preloaded");
   });
 
   it("prints only JSON when JSON is asked for, and its breakdown sums to the mean token time", async () => {
