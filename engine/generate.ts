@@ -105,7 +105,8 @@ export interface PhaseReport {
 /** Reads that passed the modelled device, and those that the real disk delivered later than it would have. */
 export interface ShapedReport { readonly reads: number; readonly late: number; readonly lateNs: number; readonly deviceNs: number }
 
-export interface ReadsReport { readonly backend: string; readonly count: number; readonly p50Ns: number; readonly p99Ns: number; readonly peakBufferBytes: number; readonly shaped?: ShapedReport }
+/** From the first token on; `preloaded` is what filled the neuron cache before it, where that was asked for. */
+export interface ReadsReport { readonly preloaded?: { readonly count: number; readonly bytes: number }; readonly backend: string; readonly count: number; readonly p50Ns: number; readonly p99Ns: number; readonly peakBufferBytes: number; readonly shaped?: ShapedReport }
 
 /** Where the time of some passes went: nanoseconds of threads or, of reads, of reads. */
 export interface SpentReport {

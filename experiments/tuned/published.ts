@@ -5,16 +5,21 @@
  */
 import { E, type Either } from "../../sim/base/fp.js";
 import type { AppError } from "../../sim/base/errors.js";
+import type { ModelSpec } from "../../sim/domain/model.js";
 import { encodePlan } from "../../sim/domain/plan.js";
 import { fitMemory } from "../../sim/planner/fit.js";
 import { EFFORT, tune, type Tuned } from "../../sim/planner/tune.js";
 import type { Searching } from "../../sim/planner/trials.js";
+import { runHere } from "./run-here.js";
 import { cellAt, GIB, systemFor, type Shelf, type Studied, type Study, type StudyFile } from "../study.js";
 
 const DEVICES = ["oneplus-12", "oneplus-ace-2", "oneplus-13", "oneplus-15r", "galaxy-s24-ultra"] as const;
 const MODELS = ["turbosparse-mixtral-47b", "bamboo-7b"] as const;
 
 export interface Published { readonly id: string; readonly device: string; readonly model: string; readonly gib: number; readonly tuned: Tuned }
+
+/** Stands in the README: of the smaller model, which most machines have room for. */
+export const SHOWN = { plan: "oneplus-12--bamboo-7b--3.1GiB", model: "bamboo-7b" } as const;
 
 /** Budgets are whole tenths of a GiB. */
 const tenths = (round: (n: number) => number, bytes: number): number => round((bytes / GIB) * 10) / 10;
@@ -40,7 +45,7 @@ export const budgetsOf = (shelf: Shelf, deviceName: string, modelName: string): 
 const number = (value: number, digits: number): string => value.toFixed(digits);
 const signed = (share: number): string => `${share >= 0 ? "+" : ""}${(100 * share).toFixed(1)} %`;
 
-const readme = (all: ReadonlyArray<Published>): string => {
+const readme = (all: ReadonlyArray<Published>, models: ReadonlyArray<ModelSpec>): string => {
   const rows = all.map(({ id, device, model, gib, tuned }) => {
     const byDefault = tuned.rivals.find((r) => r.planner === "default")?.worth.tokensPerSec ?? null;
     const of = (planner: string): string => {
@@ -54,12 +59,19 @@ const readme = (all: ReadonlyArray<Published>): string => {
     "Written by `neuronlab tune --published`; do not edit. `neuronlab tune --published --check` makes them again and compares them byte for byte. Each is the plan of most tokens/s that the search of [docs/planner.md](../../docs/planner.md) finds, for decode of 128 tokens after 64, batch 1, seed 1; speeds are simulated, at fidelity `cluster`. How far the search is from the best of an exhaustive sweep: [regret.md](regret.md).",
     "*Default* is the plan that the system runs when nothing is tuned; *v1* and *v3* are the paper's planners as far as they are described (`--planner powerinfer-2-v1`, `--planner powerinfer-2`). The budgets of a pair are the least that its default plan runs in, the most that the phone gives one app (or that leaves a tenth of the FFN on flash, where that is less), and the middle.",
     ["| device | model | memory | default | v1 | v3 | tuned, tokens/s | gain | limited by | |", "|---|---|---:|---:|---:|---:|---:|---:|---|---|", ...rows].join("\n"),
-    `Run one: \`neuronlab simulate --plan results/tuned/${all[0]?.id ?? "NAME"}.json\` (or any other), or on this machine with \`neuronlab generate --model model.flash --prompt Once --plan …\`, which lists what of the plan this machine cannot do.`,
+    "## Run one",
+    runHere(SHOWN.plan, models, models.find(({ name }) => name === SHOWN.model)!),
   ].join("\n\n")}\n`;
 };
 
 export const published: Study = function* (shelf, log): Searching<Either<AppError, Studied>> {
   const all: Array<Published> = [];
+  const models: Array<ModelSpec> = [];
+  for (const name of MODELS) {
+    const model = shelf.model(name);
+    if (E.isLeft(model)) return model;
+    models.push(model.right);
+  }
   for (const deviceName of DEVICES)
     for (const modelName of MODELS) {
       const budgets = budgetsOf(shelf, deviceName, modelName);
@@ -78,7 +90,7 @@ export const published: Study = function* (shelf, log): Searching<Either<AppErro
         all.push({ id, device: deviceName, model: modelName, gib, tuned: tuned.right });
       }
     }
-  const files: ReadonlyArray<StudyFile> = [...all.map(({ id, tuned }) => ({ path: `${id}.json`, text: `${JSON.stringify(encodePlan(tuned.plan), null, 2)}\n` })), { path: "README.md", text: readme(all) }];
+  const files: ReadonlyArray<StudyFile> = [...all.map(({ id, tuned }) => ({ path: `${id}.json`, text: `${JSON.stringify(encodePlan(tuned.plan), null, 2)}\n` })), { path: "README.md", text: readme(all, models) }];
   const json = all.map(({ id, tuned }) => ({ id, tokensPerSec: tuned.worth.tokensPerSec, default: tuned.rivals.find((r) => r.planner === "default")?.worth.tokensPerSec ?? null }));
   return E.right({ files, text: json.map((row) => `${row.id}  ${row.tokensPerSec.toFixed(2)} tokens/s${row.default === null ? "" : `, default ${row.default.toFixed(2)}, ${signed(row.tokensPerSec / row.default - 1)}`}`).join("\n"), json: { tuned: json } });
 };

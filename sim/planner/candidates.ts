@@ -28,7 +28,8 @@ const rowsWith = (batch: number, share: number): Plan["compute"]["npuRows"] => (
 
 /**
  * Where the true gates decide, the hot segment is gate rows and the cold one up and down: neither is given more than there is of it, so that a
- * hot share of 1 means gates first.
+ * hot share of 1 means gates first. With room for all there are no segments, and offload is no: the slots of clusters that an expert does not fill are longer than their rows, so
+ * that just the rows' bytes would leave some out, and be read for ever.
  */
 const gatedSegments = (model: ModelSpec, ffnAll: number, cacheBytes: number, hotShare: number): { readonly hot: number; readonly cold: number } => {
   const { gateRow, upDownRow } = rowsOf(model);
@@ -49,7 +50,7 @@ export const planAt = ({ device, model, system, request }: Cell, choice: Choice)
       const gated = mechanisms.computation === "gated";
       const inFlight = all || gated || choice.overlap !== "cluster" ? 0 : Math.min(allowed, pipelineBytes(model, mechanisms, choice.clusterNeurons, choice.depth));
       const cacheBytes = allowed - inFlight;
-      const { hot, cold } = gated ? gatedSegments(model, fit.ffnAll, cacheBytes, choice.hot) : all ? { hot: Math.ceil(fit.ffnAll), cold: 0 } : { hot: whole(cacheBytes * choice.hot), cold: cacheBytes - whole(cacheBytes * choice.hot) };
+      const { hot, cold } = all ? { hot: Math.ceil(fit.ffnAll), cold: 0 } : gated ? gatedSegments(model, fit.ffnAll, cacheBytes, choice.hot) : { hot: whole(cacheBytes * choice.hot), cold: cacheBytes - whole(cacheBytes * choice.hot) };
       return {
         schema: "neuronlab/plan@1",
         note: "tuned",
@@ -58,7 +59,7 @@ export const planAt = ({ device, model, system, request }: Cell, choice: Choice)
         shape: modelShapeOf(model),
         system: system.name,
         memory: whole(choice.keep < 1 ? fit.memory - (fit.ffn - allowed) : fit.memory),
-        mechanisms,
+        mechanisms: gated && all ? { ...mechanisms, offload: "no" } : mechanisms,
         compute: { threads: { big: driver.big, mid, little }, ioCore: driver.ioCore, attentionOn: choice.attentionOn, npuRows: rowsWith(request.batch, choice.npuShare) },
         cluster: { neurons: choice.clusterNeurons },
         cache: { fixed: whole(fit.fixed), predictors: whole(fit.predictors), scales: whole(fit.scales), kv: whole(fit.kv), runtime: whole(fit.runtime + inFlight), hot: whole(hot), cold: whole(cold) },

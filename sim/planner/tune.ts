@@ -4,6 +4,7 @@
  */
 import { E, type Either } from "../base/fp.js";
 import { unsupported, type AppError } from "../base/errors.js";
+import type { DeviceProfile } from "../domain/device.js";
 import type { Plan } from "../domain/plan.js";
 import type { SimulatedRun } from "../domain/run.js";
 import { withBatchRows } from "./batch-rows.js";
@@ -17,7 +18,7 @@ import { objectiveOf, worthOf, type ObjectiveName, type Worth } from "./objectiv
 import { PAPER_PLANNERS, paperPlan, type PaperPlanner } from "./paper-planners.js";
 import { search, type Effort, type Found, type Question } from "./search.js";
 import { sensitivityOf, type Sensitivity } from "./sensitivity.js";
-import { AXES, choiceAt, nearestPoint, sizeOf, spaceOf, type Choice, type Point, type Space } from "./space.js";
+import { AXES, choiceAt, hasCores, nearestPoint, sizeOf, spaceOf, type Choice, type Point, type Space } from "./space.js";
 import { askOf, createTrials, runPlans, sumOf, type Counts, type Searching } from "./trials.js";
 
 export const PLANNERS = ["ours", ...PAPER_PLANNERS] as const;
@@ -70,13 +71,23 @@ export interface Tuned {
 
 const NONE: Counts = { analytic: 0, cluster: 0, neuron: 0 };
 
+type Team = Pick<Choice, "driver" | "mid" | "little">;
+
+/** A reader and all mid cores but one, as phones have them; where there are no such cores, any team that the device has. null where nobody can compute. */
+const plainTeam = (space: Space, device: DeviceProfile): Team | null => {
+  const usual: Team = { driver: space.driver.find((d) => d.ioCore === "big") ?? space.driver.find((d) => d.big > 0) ?? space.driver[0]!, mid: Math.max(0, space.mid.length - 2), little: 0 };
+  const others = space.driver.flatMap((driver) => space.mid.flatMap((mid) => space.little.map((little): Team => ({ driver, mid, little }))));
+  return [usual, ...others].find((team) => hasCores(device, team)) ?? null;
+};
+
 /** Beginnings that owe nothing to any planner: in the leanest layout, for budgets in which the default plan has no room. */
-const plainChoices = (space: Space, cell: Cell): ReadonlyArray<Choice> =>
-  space.layout.map((layout): Choice => ({
+const plainChoices = (space: Space, cell: Cell): ReadonlyArray<Choice> => {
+  const team = plainTeam(space, cell.device);
+  return team === null ? [] : space.layout.map((layout): Choice => ({
     ...choiceAt(space, Object.fromEntries(AXES.map((axis) => [axis, space[axis].length - 1])) as unknown as Point),
-    layout, hot: 1, npuShare: 0.5, attentionOn: space.attentionOn[0]!, driver: space.driver.find((d) => d.ioCore === "big") ?? space.driver.find((d) => d.big > 0) ?? space.driver[0]!, little: 0,
-    mid: Math.max(0, space.mid.length - 2), clusterNeurons: 1024, depth: 16, overlap: "cluster", prefetchHot: space.prefetchHot[0]!, lanes: 1, keep: 1,
+    ...team, layout, hot: 1, npuShare: 0.5, attentionOn: space.attentionOn[0]!, clusterNeurons: 1024, depth: 16, overlap: "cluster", prefetchHot: space.prefetchHot[0]!, lanes: 1, keep: 1,
   })).filter((choice) => E.isRight(planAt(cell, choice)));
+};
 
 /** Only systems that compute neurons, predicted or gated, from a segmented cache have these decisions to make; the paper's planners know predicted ones. */
 const unfit = ({ system }: Cell, planner: PlannerName): AppError | null => {
@@ -197,7 +208,9 @@ function* reasonsOf({ cell }: Tuning, asked: Question, { best, ranked, byNeuron 
 /** Why no point is a plan: what the layout that needs least would need. */
 const noRoom = (space: Space, cell: Cell): Either<AppError, never> => {
   const point = Object.fromEntries(AXES.map((axis) => [axis, space[axis].length - 1])) as unknown as Point;
-  const lean = planAt(cell, { ...choiceAt(space, point), driver: space.driver.find((d) => d.big > 0 || d.ioCore !== "big") ?? space.driver[0]!, layout: space.layout.find((layout) => layout.scalesResident === "no") ?? space.layout[0]!, little: 0, mid: Math.max(0, space.mid.length - 2) });
+  const team = plainTeam(space, cell.device);
+  if (team === null) return E.left(unsupported("tuning", `${cell.device.title} has no core that could compute`));
+  const lean = planAt(cell, { ...choiceAt(space, point), ...team, layout: space.layout.find((layout) => layout.scalesResident === "no") ?? space.layout[0]! });
   return E.left(E.isLeft(lean) ? lean.left : unsupported("tuning", "no plan of the space could be run here"));
 };
 

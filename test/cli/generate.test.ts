@@ -4,6 +4,7 @@ import { badInput } from "../../sim/base/errors.js";
 import { encodePlan } from "../../sim/domain/plan.js";
 import { execute } from "../../cli/run.js";
 import { mapPlan } from "../../cli/programs/generate/engine-plan.js";
+import { describeGeneration } from "../../cli/programs/generate/describe.js";
 import { generateProgram } from "../../cli/programs/generate/generate.js";
 import type { Engine, GenerateReport, GenerateRequest, PhaseReport } from "../../engine/index.js";
 import { aPlan, commandNamed, fake, given } from "../fakes/capabilities.js";
@@ -69,6 +70,12 @@ describe("generate", () => {
         "",
       ].join("\n"),
     );
+  });
+
+  it("tells what filled the cache before the first token apart from the tokens' reads", async () => {
+    const preloaded = { ...report, reads: { ...report.reads!, preloaded: { count: 7, bytes: 12e6 } } };
+    expect(describeGeneration(preloaded)).toContain("reads: pread, 4 lanes, direct; 99, half within 90.0us, 99% within 2.00ms\npreloaded: 12.0MB in 7 reads before the first token, which are not among those\n");
+    expect(describeGeneration(report)).not.toContain("preloaded");
   });
 
   it("prints only JSON when JSON is asked for, and its breakdown sums to the mean token time", async () => {
@@ -141,11 +148,25 @@ describe("a plan on this machine", () => {
     const own = mapPlan({ ...aPlan, system: "neuronlab", mechanisms: { ...aPlan.mechanisms, computation: "gated" } }, 8, false);
     expect(own.request.segments).toEqual({ hot: 1.5e9, cold: 5e8 });
     expect(own.unmapped).toContain("cache.hot, cache.cold: here hot is gate rows and cold is up and down; each is cut to what the memory leaves, and a hot segment that holds all FFNs has them in memory whole");
+    // Bytes are those of the model that it was made for, which a file need not have.
+    const whole = mapPlan({ ...aPlan, mechanisms: { ...aPlan.mechanisms, computation: "gated", offload: "no" } }, 8, false);
+    expect([whole.request.segments, whole.request.memory]).toEqual([{ hot: 2 ** 52, cold: 0 }, aPlan.memory]);
+    expect(whole.unmapped.filter((line) => line.startsWith("cache.hot"))).toEqual([expect.stringContaining("in memory whole here too if the memory has room")]);
     // A run of this engine says of its FFNs what came of flags too: a predictor, or --ffn dense.
     const predicted = mapPlan({ ...aPlan, system: "neuronlab" }, 8, true);
     expect([predicted.request.segments, predicted.request.ffn]).toEqual([{ hot: 1.5e9, cold: 5e8 }, undefined]);
     const dense = { ...aPlan.mechanisms, computation: "dense" as const };
     expect([mapPlan({ ...aPlan, system: "neuronlab", mechanisms: dense }, 8, false).request.ffn, mapPlan({ ...aPlan, mechanisms: dense }, 8, false).request.ffn]).toEqual(["dense", undefined]);
+  });
+
+  it("reads neuron by neuron where another system's bundles are neurons, and cluster by cluster where they were this engine's", () => {
+    const bundles = { ...aPlan, mechanisms: { ...aPlan.mechanisms, loading: "bundle" as const } };
+    for (const predicts of [false, true]) {
+      const mapped = mapPlan(bundles, 8, predicts);
+      expect([mapped.request.granularity, mapped.unmapped.filter((line) => line.startsWith("mechanisms.loading: bundle, of one neuron each in powerinfer-2")).length]).toEqual(["neuron", 1]);
+    }
+    const own = mapPlan({ ...bundles, mechanisms: { ...bundles.mechanisms, computation: "gated" } }, 8, false);
+    expect([own.request.granularity, own.unmapped.some((line) => line.startsWith("mechanisms.loading"))]).toEqual(["cluster", false]);
   });
 
   it("keeps a queue full where a plan has one reader, and lets --lanes win", async () => {

@@ -8,7 +8,8 @@ import { encodePlan, planCodec, type Plan } from "../../sim/domain/plan.js";
 import { EFFORT, tune } from "../../sim/planner/tune.js";
 import { askOf, searchSerially } from "../../sim/planner/trials.js";
 import { mapPlan } from "../../cli/programs/generate/engine-plan.js";
-import { budgetsOf } from "../../experiments/tuned/published.js";
+import { budgetsOf, SHOWN } from "../../experiments/tuned/published.js";
+import { filesOf, runHere } from "../../experiments/tuned/run-here.js";
 import { cellAt, GIB, systemFor, type Shelf } from "../../experiments/study.js";
 import { deviceNamed, modelNamed, systemNamed } from "../arb/runs.js";
 import { simulated } from "../arb/tuning.js";
@@ -44,6 +45,14 @@ describe("results/tuned", () => {
     expect(plans.length).toBe(30);
     expect([...rows.keys()].sort()).toEqual(plans);
     expect(new Set(plans.map((file) => file.split("--")[0])).size).toBe(5);
+  });
+
+  it("says what to type where there is no such file, and how large the files are that this makes", () => {
+    const models = ["turbosparse-mixtral-47b", "bamboo-7b"].map(modelNamed);
+    expect(readText(`${FOLDER}/README.md`)).toContain(runHere(SHOWN.plan, models, modelNamed(SHOWN.model)));
+    // As synth and pack wrote them, of the 7B.
+    const made = filesOf(modelNamed("bamboo-7b"));
+    expect([made.gguf / 4_075_191_168, made.packed / 6_547_857_408].map((ratio) => Math.abs(ratio - 1) < 0.005)).toEqual([true, true]);
   });
 
   it("every plan runs as fast as its README says, the budget's decimals aside, and no slower than the default", () => {

@@ -2,7 +2,7 @@
 import { showBytes, showNs } from "../../../sim/base/units.js";
 import { describeAdaptation } from "../../../sim/report/describe-adaptation.js";
 import { table } from "../../../sim/report/table.js";
-import type { GenerateReport, GenerateRequest, MemoryShare, PhaseReport } from "../../../engine/index.js";
+import type { GenerateReport, GenerateRequest, MemoryShare, PhaseReport, ReadsReport } from "../../../engine/index.js";
 
 const STOPS = { length: "as many tokens as asked for", end: "the model ended the text", context: "the context is full", cancelled: "interrupted" } as const;
 
@@ -38,6 +38,10 @@ const shapedLine = (report: GenerateReport, shapedTo: string | null): ReadonlyAr
   return shaped === null ? [] : [`flash: slowed down to ${shaped.device}; ${percent(shaped.lateShare)} of reads were later than there${shaped.lateShare === 0 ? "" : `, by ${showNs(shaped.lateNsEach)} each`}`];
 };
 
+/** What filled the cache is none of the tokens' reading. */
+const preloadedLine = (preloaded: ReadsReport["preloaded"]): ReadonlyArray<string> =>
+  preloaded === undefined ? [] : [`preloaded: ${showBytes(preloaded.bytes)} in ${preloaded.count} reads before the first token, which are not among those`];
+
 const total = (parts: GenerateReport["fixed"]): number => parts.reduce((sum, part) => sum + part.bytes, 0);
 
 const segments = (phase: string, { parts, hot, cold }: MemoryShare): string => `${phase} ${showBytes(total(parts))}, hot segment ${showBytes(hot)}, cold segment ${showBytes(cold)}`;
@@ -62,7 +66,7 @@ export const describeGeneration = (report: GenerateReport, shapedTo: string | nu
     "",
     `${report.architecture}, FFNs ${report.ffn}, ${report.labels.join(", ")}; ${report.kernels} kernels, ${report.threads} ${report.threads === 1 ? "thread" : "threads"}; loaded in ${showNs(report.loadNs)}`,
     `memory: ${memory.join("; ")}`,
-    ...(report.reads === undefined ? [] : [`reads: ${report.reads.backend}; ${report.reads.count}, half within ${showNs(report.reads.p50Ns)}, 99% within ${showNs(report.reads.p99Ns)}`]),
+    ...(report.reads === undefined ? [] : [`reads: ${report.reads.backend}; ${report.reads.count}, half within ${showNs(report.reads.p50Ns)}, 99% within ${showNs(report.reads.p99Ns)}`, ...preloadedLine(report.reads.preloaded)]),
     ...shapedLine(report, shapedTo),
     ...(report.fired === undefined ? [] : [`neurons that fired: ${percent(report.fired)}`]),
     ...(report.predicted === undefined ? [] : [`neurons that were predicted: ${percent(report.predicted)}${report.recall === undefined ? "" : `; of those that would have fired, ${percent(report.recall)} were`}`]),

@@ -20,6 +20,9 @@ const OWN_SYSTEM = "neuronlab";
 /** Reads under way where a plan counts the submitters of a deep queue and not its reads: as many as flash gains by. */
 const READS_UNDER_WAY = 64;
 
+/** The largest size that the engine takes, and larger than any: FFNs in memory whole, whatever bytes a weight has in the file. A plan counts those of the model that it was made for. */
+const IN_MEMORY = { hot: 2 ** 52, cold: 0 } as const;
+
 /** What a file must hold for a plan that names this model and has no shape of its own. */
 export const plannedModel = (model: ModelSpec): PlannedModel => ({ name: model.name, layers: model.layers, hidden: model.hidden, neurons: model.ffn, experts: model.experts.count });
 
@@ -30,10 +33,12 @@ export const mapPlan = (plan: Plan, cores: number, predicts: boolean, planned: P
   const { mechanisms, compute, cache } = plan;
   const asked = Object.values(compute.threads).reduce((sum, count) => sum + count, 0);
   const threads = Math.min(Math.max(asked, 1), cores);
-  const granularity = GRANULARITY[mechanisms.loading];
   const policy = POLICY[mechanisms.cache];
   // Only this engine's own ways divide neurons as the engine does, and count reads under way as lanes.
   const own = mechanisms.computation === "gated" || plan.system === OWN_SYSTEM;
+  // A bundle of another system is one neuron's, which a predictor chose; here it would be a cluster's, and every neuron of it would be read for each that fires.
+  const ofNeuron = !own && mechanisms.loading === "bundle";
+  const granularity = ofNeuron ? "neuron" : GRANULARITY[mechanisms.loading];
   const oneSubmitter = !own && plan.io.lanes === 1;
   const made = plan.shape === null ? planned : shapeIn(plan.model, plan.shape);
   const said: ReadonlyArray<readonly [boolean, string]> = [
@@ -42,12 +47,14 @@ export const mapPlan = (plan: Plan, cores: number, predicts: boolean, planned: P
     [mechanisms.computation === "predicted" && !predicts, "mechanisms.computation: predicted; no --predictor is given, so the gate of every neuron decides (lossless)"],
     [mechanisms.computation !== "predicted" && predicts, `mechanisms.computation: ${mechanisms.computation}; --predictor is given, so it decides which neurons are computed`],
     [mechanisms.decodeOn !== "cpu" || mechanisms.prefillOn !== "cpu" || compute.attentionOn !== "cpu" || compute.npuRows.some((entry) => entry.share > 0), "mechanisms.decodeOn, mechanisms.prefillOn, compute.attentionOn, compute.npuRows: all is computed on the CPU here"],
+    [ofNeuron, `mechanisms.loading: bundle, of one neuron each in ${plan.system}; ${predicts ? "the gate row is read first here" : "the gate decides here, so it is read first"}, then up and down of what fires (two-phase)`],
     [granularity === null, `mechanisms.loading: ${mechanisms.loading}; the engine reads by itself, so two-phase`],
     [policy === null, `mechanisms.cache: ${mechanisms.cache}; the engine keeps its own cache, so lru`],
     [mechanisms.prefetchHot !== "off", `mechanisms.prefetchHot: ${mechanisms.prefetchHot}; nothing is read ahead under attention here`],
     [mechanisms.prefillOverlap === "off", "mechanisms.prefillOverlap: off; prefill always reads ahead here"],
     [true, "cache.fixed, cache.predictors, cache.scales, cache.kv, cache.runtime: this process holds what it holds, and that comes off the memory first"],
-    [own, "cache.hot, cache.cold: here hot is gate rows and cold is up and down; each is cut to what the memory leaves, and a hot segment that holds all FFNs has them in memory whole"],
+    [own && mechanisms.offload === "no", "cache.hot, cache.cold: all FFNs, which are in memory whole here too if the memory has room for this file's, and else as much of them as it has room for"],
+    [own && mechanisms.offload === "yes", "cache.hot, cache.cold: here hot is gate rows and cold is up and down; each is cut to what the memory leaves, and a hot segment that holds all FFNs has them in memory whole"],
     [!own, `cache.hot, cache.cold: whole neurons of ${plan.system}; here hot is gate rows and cold is up and down, so what the memory leaves is divided anew`],
     [oneSubmitter, `io.lanes: 1, which fills a queue by itself where the plan was made; here ${READS_UNDER_WAY} reads are under way at once; --lanes or --io-uring says another number`],
     [true, "io.streamBlock: prefill streams blocks of 1024 neurons here"],
@@ -57,7 +64,7 @@ export const mapPlan = (plan: Plan, cores: number, predicts: boolean, planned: P
     given: plan,
     request: {
       memory: plan.memory,
-      ...(own ? { segments: { hot: Math.floor(cache.hot), cold: Math.floor(cache.cold) } } : {}),
+      ...(own ? { segments: mechanisms.offload === "no" ? IN_MEMORY : { hot: Math.floor(cache.hot), cold: Math.floor(cache.cold) } } : {}),
       threads,
       // Through io_uring the threads that compute submit their own reads.
       io: oneSubmitter ? { backend: "io_uring", reads: READS_UNDER_WAY } : { backend: mechanisms.submitters === "compute-threads" ? "io_uring" : "lanes", reads: plan.io.lanes },

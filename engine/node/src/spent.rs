@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use generate::FlashUse;
+use generate::{FlashUse, Preloaded};
 use napi_derive::napi;
 
 use crate::shape::{ShapedDone, shaped};
@@ -30,7 +30,16 @@ pub struct PhaseDone {
     pub misses: f64,
 }
 
-/// How reads went. Times in nanoseconds.
+/// Reads that filled the neuron cache before the first token.
+#[napi(object)]
+pub struct PreloadedDone {
+    /// How many.
+    pub count: f64,
+    /// Of the disk.
+    pub bytes: f64,
+}
+
+/// How reads went, from the first token on. Times in nanoseconds.
 #[napi(object)]
 pub struct ReadsDone {
     /// What served them.
@@ -43,6 +52,8 @@ pub struct ReadsDone {
     pub p99_ns: f64,
     /// The most bytes of buffers that reads held at once.
     pub peak_buffer_bytes: f64,
+    /// What was read before, where the cache was to be filled.
+    pub preloaded: Option<PreloadedDone>,
     /// What a modelled device did to them.
     pub shaped: Option<ShapedDone>,
 }
@@ -72,6 +83,10 @@ pub(crate) fn reads(of: FlashUse) -> ReadsDone {
         p50_ns: ns(of.p50),
         p99_ns: ns(of.p99),
         peak_buffer_bytes: of.peak_buffer_bytes as f64,
+        preloaded: of.preloaded.map(|Preloaded { reads, bytes }| PreloadedDone {
+            count: reads as f64,
+            bytes: bytes as f64,
+        }),
         shaped: of.shaped.map(shaped),
     }
 }

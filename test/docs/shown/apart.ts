@@ -53,6 +53,10 @@ export const APART: ReadonlyArray<Apart> = [
   { shows: /^node engine\/adaptation\.mjs(?: |$)/, why: "measures this machine for a quarter of an hour", instead: { files: filesNamed } },
   { shows: /^npm run build && node engine\/fuzz\/seeds\.mjs$/, why: "writes into the tree, for cargo-fuzz", instead: { files: filesNamed } },
   { shows: "npm run timeline", why: "a tour and a prediction, minutes, and writes into results; the tour is a step of .ci/run", instead: { files: () => ["site/build/timeline.ts", "site/build/one-token.ts"] } },
+  { shows: "npm run plans", why: "minutes for each plan, on ten gigabytes", instead: { files: () => ["engine/published-plans.mjs"] } },
+  run(/^neuronlab synth --model bamboo-7b --out bamboo-7b\.gguf --verify-tokens 0$/, "four gigabytes", "neuronlab synth --model bamboo-7b --layers 1 --out one-layer.gguf --verify-tokens 0"),
+  run(/^neuronlab pack bamboo-7b\.gguf --out bamboo-7b\.flash$/, "six gigabytes", "neuronlab pack one-layer.gguf --out one-layer.flash"),
+  nothing(/^neuronlab generate --model bamboo-7b\.flash .* --plan results\/tuned\//, "needs the model whole, six gigabytes; npm run plans runs it"),
   { shows: /^npm run versus/, why: "minutes to an hour, on gigabytes", instead: { files: () => ["engine/rivals/llama.cpp/host-comparison.mjs"] } },
   { shows: /^npm run bench(?: (?:-- )?(?:kernel|neurons|inference|kernels|replay|gemm|sweep))?$/, why: "builds anew, then measures for minutes", instead: { files: () => ["test/bench/main.ts", "dist/test/bench/main.js"] } },
   // Of the program itself: what takes minutes, in a smaller form.

@@ -127,7 +127,7 @@ describe("the engine of this repository, whose true gates decide", () => {
     const space = spaceOf(own.device, own.model, own.system);
     const { gateRow, upDownRow } = rowsOf(own.model);
     const choice = choiceOf(found.plan, 1);
-    for (const [gib, hot] of [[2.5, 0], [2.5, 1], [4, 0], [4, 0.5], [4, 1], [40, 1]] as const) {
+    for (const [gib, hot] of [[2.5, 0], [2.5, 1], [4, 0], [4, 0.5], [4, 1]] as const) {
       const plan = planAt({ ...own, device: deviceNamed("oneplus-12"), request: { ...own.request, memory: { _tag: "Bytes", bytes: Math.min(gib * 2 ** 30, own.device.dram.usable.value) } } }, { ...choice, hot });
       if (E.isLeft(plan)) throw new Error(JSON.stringify(plan.left));
       const { cache } = plan.right;
@@ -139,6 +139,16 @@ describe("the engine of this repository, whose true gates decide", () => {
     expect(space.gates).toContain(found.plan.io.gates);
   });
 
+  it("has all FFNs in memory whole where there is room, whatever share is hot", () => {
+    const roomy = { ...own, request: { ...own.request, memory: { _tag: "Bytes" as const, bytes: Math.floor(own.device.dram.usable.value) } } };
+    const choice = choiceOf(found.plan, 1);
+    const all = sizesOf(own.model).neurons * (rowsOf(own.model).gateRow + rowsOf(own.model).upDownRow);
+    for (const hot of [0, 0.5, 1]) {
+      const plan = planAt(roomy, { ...choice, hot });
+      expect(E.isRight(plan) && [plan.right.cache.hot, plan.right.cache.cold, plan.right.mechanisms.offload]).toEqual([Math.ceil(all), 0, "no"]);
+    }
+  });
+
   it("is refused for a planner of the paper", () => {
     const answer = searchSerially(simulated, tune({ cell: own, planner: "powerinfer-2", objective: "tokens/s", atLeast: null, effort: SMALL, explain: false }));
     expect(E.isLeft(answer) && answer.left._tag).toBe("Unsupported");
@@ -146,6 +156,18 @@ describe("the engine of this repository, whose true gates decide", () => {
 });
 
 describe("what cannot be tuned", () => {
+  it("a budget that is too small is told with the least that works, whatever cores the device has, and that works", () => {
+    for (const device of ["oneplus-15r", "raspberry-pi-5"])
+      for (const system of ["powerinfer-2-cpu-only", "neuronlab"]) {
+        const base = cellOf(device, "bamboo-7b", 1, { tokens: 4, system });
+        const at = (bytes: number) => searchSerially(simulated, tune({ cell: { ...base, system: systemNamed(system), request: { ...base.request, memory: { _tag: "Bytes", bytes } } }, planner: "ours", objective: "tokens/s", atLeast: null, effort: { ...SMALL, clusterTokens: 2, finalTokens: 2, promoted: 1, moves: 1, finalists: 1 }, explain: false }));
+        const small = at(0.5e9);
+        const told = E.isLeft(small) && small.left._tag === "DoesNotFit" ? /the smallest budget that would work is (\d+)MB/.exec(small.left.hint) : null;
+        expect(told, `${system} on ${device}: ${JSON.stringify(small)}`).not.toBeNull();
+        expect(E.isRight(at(Number(told![1]) * 1e6)), `${system} on ${device} in ${told![1]}MB`).toBe(true);
+      }
+  });
+
   it("a budget without room for the default plan may have room for a leaner layout", () => {
     const tight = cellOf("oneplus-12", "turbosparse-mixtral-47b", 6.2, { tokens: 4 });
     const lean = tunedIn(tight, { effort: { ...SMALL, promoted: 2, moves: 0, clusterTokens: 2, finalTokens: 2, finalists: 1 } });

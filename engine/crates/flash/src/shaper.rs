@@ -31,6 +31,17 @@ pub struct ShaperReport {
 }
 
 impl ShaperReport {
+    /// What passed after `before`, an earlier report of the same shaper.
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            reads: self.reads - before.reads,
+            late: self.late - before.late,
+            sequential: self.sequential - before.sequential,
+            late_ns: self.late_ns - before.late_ns,
+            device_ns: self.device_ns - before.device_ns,
+        }
+    }
+
     /// Share of reads for which the real disk was slower than the model, 0 to 1.
     pub fn late_share(&self) -> f64 {
         if self.reads == 0 {

@@ -44,7 +44,7 @@ pub use options::{FfnChoice, Options};
 pub use perplexity::{PerplexityOptions, PerplexityReport, PerplexityTold, perplexity};
 pub use planned::{ModelShape, PlannedModel};
 pub use reading::FlashShape;
-pub use report::{FlashUse, Phase, Predicted, Report};
+pub use report::{FlashUse, Phase, Predicted, Preloaded, Report};
 pub use run::{Told, run};
 pub use timeline::{MOST_SPANS, PassRow, PassSpans, Spent, Timeline};
 

@@ -6,7 +6,7 @@ use model::{KvFormat, ModelConfig, ModelError, Session, Want};
 use pool::{Pool, PoolError};
 
 use crate::budget::Budget;
-use crate::meter::Meter;
+use crate::meter::{Meter, MeteredReader};
 use crate::open::{Weights, weights};
 use crate::place::{Placed, Wish};
 use crate::{GenerateError, ModelFile, ModelShape, Options};
@@ -110,7 +110,7 @@ impl Loaded {
             session,
             meter: Meter {
                 watch,
-                reader,
+                reader: reader.map(|reader| MeteredReader::new(reader, options.preload)),
                 decisions,
             },
         })

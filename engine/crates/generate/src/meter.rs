@@ -3,18 +3,39 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flash::{BackendUsed, FlashReader};
+use flash::{BackendUsed, FlashReader, ShaperReport, Statistics};
 use offload::LayerCounters;
 
 use crate::between::Decisions;
-use crate::report::{FlashUse, Phase};
+use crate::report::{FlashUse, Phase, Preloaded};
 use crate::watch::Watch;
 
 /// Reads the counters of a run.
 pub(crate) struct Meter {
     pub watch: Watch,
-    pub reader: Option<Arc<dyn FlashReader>>,
+    pub reader: Option<MeteredReader>,
     pub decisions: Decisions,
+}
+
+/// A reader, and what it had counted when the first token was still to come.
+pub(crate) struct MeteredReader {
+    reader: Arc<dyn FlashReader>,
+    before: Statistics,
+    shaped_before: Option<ShaperReport>,
+    preloads: bool,
+}
+
+impl MeteredReader {
+    /// From now on. `preloads`: whether what was read before filled the neuron cache.
+    pub fn new(reader: Arc<dyn FlashReader>, preloads: bool) -> Self {
+        let (before, shaped_before) = (reader.statistics(), reader.shaped());
+        Self {
+            reader,
+            before,
+            shaped_before,
+            preloads,
+        }
+    }
 }
 
 /// The counters at one moment.
@@ -30,7 +51,7 @@ pub(crate) struct Reading {
 impl Meter {
     pub fn now(&self) -> Reading {
         let seen = self.watch.seen();
-        let statistics = self.reader.as_ref().map(|reader| reader.statistics());
+        let statistics = self.reader.as_ref().map(|of| of.reader.statistics());
         let busy = statistics
             .as_ref()
             .map_or(0, |all| all.busy_ns.iter().sum::<u64>() / all.busy_ns.len().max(1) as u64);
@@ -44,17 +65,28 @@ impl Meter {
     }
 
     pub fn flash_use(&self) -> Option<FlashUse> {
-        let reader = self.reader.as_ref()?;
+        let MeteredReader {
+            reader,
+            before,
+            shaped_before,
+            preloads,
+        } = self.reader.as_ref()?;
         let statistics = reader.statistics();
-        let quantile = |share| Duration::from_nanos(statistics.latency.quantile_ns(share));
+        let latency = statistics.latency.since(&before.latency);
+        let quantile = |share| Duration::from_nanos(latency.quantile_ns(share));
         let used: &BackendUsed = reader.backend_used();
+        let shaped = reader.shaped();
         Some(FlashUse {
             backend: used.to_string(),
-            reads: statistics.reads,
+            reads: statistics.reads - before.reads,
             p50: quantile(0.5),
             p99: quantile(0.99),
             peak_buffer_bytes: statistics.peak_buffer_bytes,
-            shaped: reader.shaped(),
+            preloaded: preloads.then_some(Preloaded {
+                reads: before.reads,
+                bytes: before.bytes,
+            }),
+            shaped: shaped.map(|now| shaped_before.as_ref().map_or(now, |then| now.since(then))),
         })
     }
 }

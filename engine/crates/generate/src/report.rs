@@ -94,7 +94,16 @@ pub struct Predicted {
     pub recall: Option<f64>,
 }
 
-/// How reads went.
+/// Reads that filled the neuron cache before the first token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preloaded {
+    /// Reads given to the system.
+    pub reads: u64,
+    /// Bytes read from the disk.
+    pub bytes: u64,
+}
+
+/// How reads went, from the first token on.
 #[derive(Clone, Debug)]
 pub struct FlashUse {
     /// What served them, with the reason where it is not what was asked for.
@@ -107,6 +116,8 @@ pub struct FlashUse {
     pub p99: Duration,
     /// The most bytes of buffers that reads held at once.
     pub peak_buffer_bytes: u64,
+    /// What was read before, where the cache was to be filled.
+    pub preloaded: Option<Preloaded>,
     /// What a modelled device did to them, where one was given.
     pub shaped: Option<ShaperReport>,
 }

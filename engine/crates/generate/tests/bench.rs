@@ -124,6 +124,38 @@ fn from_flash_the_cache_stays_warm_between_repetitions_and_look_ups_are_those_of
 }
 
 #[test]
+fn what_fills_the_cache_before_the_first_token_is_none_of_the_reads_of_tokens() {
+    let folder = std::env::temp_dir().join(format!("neuronlab-preload-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let packed = folder.join("m.flash");
+    pack(&fixture(), &packed, &PackOptions::default(), &mut |_| {
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    let what = BenchOptions {
+        tests: vec![BenchTest::Generation(12)],
+        repetitions: 1,
+        warm_up: false,
+        seed: 1,
+    };
+    let [cold, warm] = [false, true].map(|preload| {
+        let options = Options {
+            memory: Some(1 << 30),
+            preload,
+            ..options(packed.clone())
+        };
+        let report = run(&options, &what).unwrap();
+        (report.flash.unwrap(), report.results[0].spent.disk_bytes)
+    });
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(cold.0.preloaded.is_none() && cold.0.reads > 0 && cold.1 > 0);
+    // All of it has room, so that nothing is left to be read.
+    let filled = warm.0.preloaded.unwrap();
+    assert!(filled.reads > 0 && filled.bytes > 0, "{filled:?}");
+    assert_eq!((warm.0.reads, warm.0.p99.as_nanos(), warm.1), (0, 0, 0));
+}
+
+#[test]
 fn nothing_to_measure_is_refused_and_a_stop_is_the_callers() {
     let none = BenchOptions {
         tests: Vec::new(),

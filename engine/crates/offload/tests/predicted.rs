@@ -146,6 +146,38 @@ fn hits_do_not_depend_on_threads_or_backend_and_what_is_held_is_not_read_again()
 }
 
 #[test]
+fn what_is_preloaded_is_where_it_is_looked_for_and_changes_no_bit() {
+    let folder = Folder::new();
+    let file = packed(&folder);
+    let work = work(4);
+    let dice = Arc::new(Dice::new(1.0));
+    let wanted = reference(&file, &work, Gating::Relu, &|_, _, x, slots| chosen(&dice, x, slots));
+    for (hot, cold) in [(1.0, 1.0), (0.5, 0.25), (0.0, 0.5)] {
+        let run = |preloads: bool| {
+            let mut ffn = ffn(&file, BackendChoice::Uring(16), Arc::clone(&dice), sized(&file, hot, cold));
+            let read = if preloads { ffn.preload().unwrap() } else { 0 };
+            let counts = |ffn: &PredictedOffload| -> Vec<[u32; 2]> {
+                let segments = ffn.offload().cache().segments().iter();
+                segments
+                    .map(|segment| [segment.counts().resident, segment.counts().slots])
+                    .collect()
+            };
+            let held = counts(&ffn);
+            (read, held, forward_all(&mut ffn, 2, &work) == wanted, ffn.offload().totals())
+        };
+        let (told, (read, held, same, warm)) = (format!("hot {hot} cold {cold}"), run(true));
+        let (_, empty, _, cold_start) = run(false);
+        assert!(read > 0 && same, "{told}: rows of other neurons, or of other places");
+        assert!(held.iter().all(|[resident, slots]| resident == slots), "{told}: {held:?}");
+        assert!(empty.iter().all(|[resident, _]| *resident == 0), "{told}");
+        if (hot, cold) == (1.0, 1.0) {
+            assert_eq!((warm.gate_misses, warm.misses, warm.bytes), (0, 0, 0), "{told}");
+        }
+        assert!(warm.bytes < cold_start.bytes, "{told}: {warm:?}, {cold_start:?}");
+    }
+}
+
+#[test]
 fn a_predictor_of_other_sizes_is_refused() {
     let folder = Folder::new();
     let file = packed(&folder);

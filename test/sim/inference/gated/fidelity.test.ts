@@ -71,6 +71,16 @@ describe("the engine's way", () => {
     expect(() => kept(1.2)).toThrow(/hot and cold are .* together, and all FFN weights take only/);
   });
 
+  it("with room for everything reads nothing, where clusters do not divide an expert too", () => {
+    // Two clusters of 256 for 384 neurons: slots for all of them take a third more than their rows.
+    const uneven: ModelSpec = { ...mixture, ffn: 384 };
+    for (const memory of [{ _tag: "OffloadFfn", share: 0 }, { _tag: "Bytes", bytes: 2e9 }, { _tag: "All" }] as const)
+      for (const fidelity of ["analytic", "cluster", "neuron"] as const) {
+        const { bytesReadPerToken, cacheHitRate, plan } = run({ ...asked(uneven, 0), memory, fidelity });
+        expect([bytesReadPerToken, cacheHitRate, cutOf(uneven, plan).loaded], `${memory._tag}, ${fidelity}`).toEqual([0, 1, true]);
+      }
+  });
+
   it("is told from what it cannot be combined with", () => {
     expect(() => run({ ...asked(sparse, 0.5, { cache: "page-cache" }) })).toThrow(/gated keeps neurons in segments/);
     expect(() => run({ ...asked(sparse, 0.5), batch: 2 })).toThrow(/decodes one sequence/);

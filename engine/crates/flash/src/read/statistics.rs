@@ -45,6 +45,14 @@ impl Histogram {
         0
     }
 
+    /// Those counted after `before`, an earlier state of this.
+    pub fn since(&self, before: &Self) -> Self {
+        let pairs = self.counts.iter().zip(&before.counts);
+        Self {
+            counts: pairs.map(|(now, then)| now.saturating_sub(*then)).collect(),
+        }
+    }
+
     /// Upper bound of each bucket in use, in nanoseconds, with its count.
     pub fn buckets(&self) -> Vec<(u64, u64)> {
         let bound = |bucket: usize| (4 + (bucket % 4) as u64 + 1) << (bucket / 4).saturating_sub(2);
