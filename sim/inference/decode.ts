@@ -26,6 +26,8 @@ export interface Finished {
   readonly path: Float64Array;
   readonly pathViolations: number;
   readonly exposedReadNs: number;
+  /** Of the compute threads' cores, what went to reads that others made on them. */
+  readonly lentNs: number;
   /** Rows computed, the dense ones included, by token. */
   readonly rowsComputed: Float64Array;
   /** Neurons that the predictor selected over the whole run. */
@@ -209,7 +211,7 @@ export const decode = ({ device, layers, plan, rates, request, efficiency, work 
   recorder.count(counter("dram npu moved"), phone.dram.bytesMoved(AGENT.npu));
   recorder.count(counter("dram gpu moved"), phone.dram.bytesMoved(AGENT.gpu));
   return E.right({
-    phone, tokens: rows, wallNs: kernel.now, path, pathViolations, exposedReadNs: executor.exposedReadNs, rowsComputed, selected, flashBytes,
+    phone, tokens: rows, wallNs: kernel.now, path, pathViolations, exposedReadNs: executor.exposedReadNs, lentNs: executor.lentNs, rowsComputed, selected, flashBytes,
     activity: activityOf(phone, plan, kernel.now, flashBytes), peakWatts, hottestC: thermal.hottest(),
     demand: work.demand(request.tokens), adaptation: work.adaptation?.() ?? null, heat,
   });

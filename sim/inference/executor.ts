@@ -57,7 +57,7 @@ const FIRST_EDGE = 5;
 const NEXT_IN_QUEUE = 6;
 const SERVER = 7;
 const LAYER = 8;
-const HOLDS = 9;
+const ROLE = 9;
 const TASK = 10;
 const AMOUNT = 0;
 const CAP = 1;
@@ -68,6 +68,10 @@ const MEASURES = 5;
 const TO = 0;
 const NEXT = 1;
 const EDGE = 2;
+/** What a task is to the thread that has it. */
+const PLAIN = 0;
+const HOLDS_LOCK = 1;
+const LENT = 2;
 const firstTasks = 512;
 
 export class Executor {
@@ -113,6 +117,8 @@ export class Executor {
   exposedReadNs = 0;
   /** Time in which anything computes. */
   computingNs = 0;
+  /** Time of the cores of THREADS that went to what others made on them, summed over cores. */
+  lentNs = 0;
 
   constructor(private readonly spec: ExecutorSpec) {
     this.kernel = spec.kernel;
@@ -169,13 +175,20 @@ export class Executor {
     return this.add(group, what, FIXED_WORK, ns, overheadNs, layer);
   }
 
+  /** A task of fixed length that others make on a core of THREADS: it takes the core from them, and is none of their computing. */
+  lent(what: number, ns: number, layer: number): number {
+    const task = this.add(THREADS, what, FIXED_WORK, ns, 0, layer);
+    this.tasks[task * TASK + ROLE] = LENT;
+    return task;
+  }
+
   /**
    * A task of THREADS of fixed length that holds the lock under which threads take what is next to be done: while it runs, those that
    * compute go on, and none begins.
    */
   underLock(what: number, ns: number, layer: number): number {
     const task = this.add(THREADS, what, FIXED_WORK, ns, 0, layer);
-    this.tasks[task * TASK + HOLDS] = 1;
+    this.tasks[task * TASK + ROLE] = HOLDS_LOCK;
     return task;
   }
 
@@ -218,7 +231,7 @@ export class Executor {
     tasks[at + WAITING_FOR] = 0;
     tasks[at + FIRST_EDGE] = -1;
     tasks[at + LAYER] = layer;
-    tasks[at + HOLDS] = 0;
+    tasks[at + ROLE] = PLAIN;
     measures[task * MEASURES + AMOUNT] = amount;
     measures[task * MEASURES + OVERHEAD_NS] = overheadNs;
     return task;
@@ -274,11 +287,11 @@ export class Executor {
     const from = task * MEASURES;
     const group = tasks[at + GROUP];
     tasks[at + SERVER] = server;
-    if (tasks[at + HOLDS] === 1) this.locked = true;
+    if (tasks[at + ROLE] === HOLDS_LOCK) this.locked = true;
     measures[from + START_NS] = this.kernel.now;
     measures[from + CAUSE] = cause;
     if (group === FLASH || group === LANES) this.noteUnit(1, 1);
-    else if (group !== ANY_TIME) this.noteUnit(0, 1);
+    else if (group !== ANY_TIME && tasks[at + ROLE] !== LENT) this.noteUnit(0, 1);
     if (tasks[at + WORK] === FIXED_WORK) {
       if (group === FLASH) this.kernel.after(Math.ceil(measures[from + AMOUNT] * this.readSlowdown), this.leaveFlash, task, 0);
       else this.kernel.after(Math.ceil(measures[from + AMOUNT]), this.finishTask, task, 0);
@@ -351,8 +364,10 @@ export class Executor {
     const server = this.tasks[task * TASK + SERVER];
     const span = this.record(task, this.lanes[group][server], this.measures[task * MEASURES + START_NS], this.measures[task * MEASURES + CAUSE]);
     if (group !== ANY_TIME) {
-      this.noteUnit(group === LANES ? 1 : 0, -1);
-      if (this.tasks[task * TASK + HOLDS] === 1) this.unlock(server, span);
+      const role = this.tasks[task * TASK + ROLE];
+      if (role === LENT) this.lentNs += this.kernel.now - this.measures[task * MEASURES + START_NS];
+      else this.noteUnit(group === LANES ? 1 : 0, -1);
+      if (role === HOLDS_LOCK) this.unlock(server, span);
       else this.release(group, server, span);
     }
     if (group === ALL_THREADS) this.awaken(span);

@@ -147,6 +147,6 @@ export const prefill = (device: DeviceProfile, model: ModelSpec, system: SystemS
   const activity = activityOf(phone, plan, kernel.now, flashBytes);
   return E.right({
     phone, tokens: [{ latencyNs: kernel.now, bytesRead: flashBytes, lookups: 0, misses: 0 }], wallNs: kernel.now, path, pathViolations,
-    exposedReadNs: executor.exposedReadNs, rowsComputed: Float64Array.of(0), selected: 0, flashBytes, activity, peakWatts: totalJoules(energyOf(device, activity)) / (kernel.now * 1e-9), hottestC: thermal.hottest(), demand: null, adaptation: null, heat,
+    exposedReadNs: executor.exposedReadNs, lentNs: executor.lentNs, rowsComputed: Float64Array.of(0), selected: 0, flashBytes, activity, peakWatts: totalJoules(energyOf(device, activity)) / (kernel.now * 1e-9), hottestC: thermal.hottest(), demand: null, adaptation: null, heat,
   });
 };

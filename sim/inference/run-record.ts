@@ -65,7 +65,7 @@ export const runRecordOf = (done: Finished, plan: Plan, request: RunRequest, bou
   const threads = threadCount(plan.compute.threads);
   // Where compute threads submit reads themselves, one of them at a time is in the driver while the device serves. (Gated: that time is in their tasks.)
   const driverNs = plan.mechanisms.submitters === "compute-threads" && plan.mechanisms.computation !== "gated" ? recorder.laneBusyNs[phone.lane.flash]! : 0;
-  const cpuBusyNs = driverNs + phone.lane.threads.reduce((sum, lane) => sum + recorder.laneBusyNs[lane]!, 0) + recorder.laneBusyNs[phone.lane.allThreads]! * threads;
+  const cpuBusyNs = driverNs - done.lentNs + phone.lane.threads.reduce((sum, lane) => sum + recorder.laneBusyNs[lane]!, 0) + recorder.laneBusyNs[phone.lane.allThreads]! * threads;
   const violations = [
     ...checkRecording(recorder, wallNs, [
       { into: "dram cpu asked", outOf: "dram cpu moved" },

@@ -57,7 +57,7 @@ export const buildLayer = (costs: GatedCosts, plan: Plan) => {
       const came = reads <= 0 ? from : chain(executor.fixed(FLASH, what, deviceNs, deviceNs + costs.flightNs(reads, bytes, window), layer), from);
       const copied = copyNs > 0 ? chain(executor.underLock(WHAT.cache, copyNs, layer), came) : came;
       if (reads <= 0 || besideNs <= 0) return copied;
-      const made = chain(isOwn ? executor.underLock(WHAT.cache, besideNs, layer) : executor.fixed(THREADS, WHAT.cache, besideNs, 0, layer), from);
+      const made = chain(isOwn ? executor.underLock(WHAT.cache, besideNs, layer) : executor.lent(WHAT.cache, besideNs, layer), from);
       if (copied !== came) return chain(copied, made);
       return chain(chain(executor.fixed(ANY_TIME, WHAT.cache, 0, 0, layer), came), made);
     };

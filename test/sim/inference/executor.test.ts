@@ -213,6 +213,18 @@ describe("servers", () => {
     });
   });
 
+  it("do not compute what others make on their cores: it takes them, and a read beside it is exposed", () => {
+    const phone = tinyPhone();
+    const { executor } = phone;
+    executor.fixed(FLASH, WHAT("read gate"), 200, 200, 0);
+    for (let i = 0; i < 2; i++) executor.lent(WHAT("cache"), 100, 0);
+    // 400 bytes take core 0 100 ns, once it is free.
+    executor.threadWork(WHAT("gate"), SPARSE, 400, 0, 0);
+    expect(ending(phone)).toBe(200);
+    executor.settleExposure();
+    expect([executor.lentNs, executor.computingNs, executor.exposedReadNs]).toEqual([200, 100, 100]);
+  });
+
   it("share the bus: 5 bytes/ns of one core group and 8 of the NPU make 10, not 13", () => {
     const phone = tinyPhone();
     phone.executor.flow(ALL_THREADS, WHAT("attention"), 500, 6, 0, 0);
