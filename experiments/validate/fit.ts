@@ -1,8 +1,7 @@
 /**
  * The constants of the engine's software that nobody measures by themselves, fitted to the calibration cells alone: least squares over
- * logarithms, of the whole token and, with less weight, of the time with reads under way and of computing; each constant held by its first estimate.
- * Computing is not quite the same thing in both: with several threads the engine's has their waiting for the lock in it, and the simulator's what lanes take from
- * them. Without it single constants ran off by factors to make up for others, on the first machine to a fifth of the dense rate and 20 us of processor a read.
+ * logarithms, of the whole token and, with less weight, of the time with reads under way and, where a core is spare, of computing; each constant held by its
+ * first estimate. Without computing single constants ran off by factors to make up for others; without a spare core it is not the same thing in both.
  */
 import { TE, pipe, type TaskEither } from "../../sim/base/fp.js";
 import type { AppError } from "../../sim/base/errors.js";
@@ -20,12 +19,16 @@ export const CONSTANTS: ReadonlyArray<Constant> = [
   { id: "sparse", what: "share of the device's sparse rate that up and down reach", of: (s) => s.software.sparseEfficiency, put: (s, fact) => software(s, { sparseEfficiency: fact }), low: 0.2, high: 1.2, guess: 2 },
   { id: "reads", what: "speed of a run's reads, relative to the flash curve; above 1 where reads that lie next to each other, or fewer at a time, are faster than the probe's", of: (s) => s.software.streamEfficiency, put: (s, fact) => software(s, { streamEfficiency: fact }), low: 0.2, high: 1.5, guess: 2 },
   { id: "copy", what: "bytes/ns that a thread copies out of pages that were read", of: (s) => s.software.cacheUpkeep, put: (s, fact) => software(s, { cacheUpkeep: fact }), low: 0.5, high: 40, guess: 2 },
+  { id: "memory", what: "bytes/ns at which the system gives memory that is used for the first time", of: (s) => s.software.memorySupply, put: (s, memorySupply) => software(s, { memorySupply }), low: 0.1, high: 100, guess: 8 },
   { id: "own-read", what: "ns of a compute thread for one small read of its own, beside the read itself", of: (s) => s.software.readCost?.own ?? null, put: (s, own) => software(s, { readCost: { ...s.software.readCost!, own } }), low: 50, high: 40e3, guess: 8 },
   { id: "handed-read", what: "ns of processor time for one read that another thread makes, beside the read itself", of: (s) => s.software.readCost?.handed ?? null, put: (s, handed) => software(s, { readCost: { ...s.software.readCost!, handed } }), low: 1e3, high: 400e3, guess: 8 },
   { id: "layer", what: "ns of a layer beside its products", of: (s) => s.software.fixedCost?.layer ?? null, put: (s, layer) => software(s, { fixedCost: { ...s.software.fixedCost!, layer } }), low: 1e3, high: 2e6, guess: 8 },
   { id: "meeting", what: "ns of a layer in which compute threads find each other, where there are several", of: (s) => s.software.fixedCost?.meeting ?? null, put: (s, meeting) => software(s, { fixedCost: { ...s.software.fixedCost!, meeting } }), low: 1e3, high: 2e6, guess: 8 },
   { id: "token", what: "ns of a token beside its layers", of: (s) => s.software.fixedCost?.token ?? null, put: (s, token) => software(s, { fixedCost: { ...s.software.fixedCost!, token } }), low: 1e3, high: 2e6, guess: 8 },
 ];
+
+/** What a cell took. Without a spare core the spans of what threads compute have in them what readers and the system took from the core meanwhile. */
+export interface Measured extends Outcome { readonly hasSpareCore: boolean }
 
 export interface FittedConstant extends Determined { readonly what: string; readonly before: number }
 export interface Fitted { readonly system: SystemSpec; readonly constants: ReadonlyArray<FittedConstant>; readonly evaluations: number; readonly sumOfSquares: number }
@@ -40,13 +43,13 @@ const HOLD_COST = 0.1;
 /** Times below this many ms a token are noise. */
 const LEAST_MS = 0.5;
 
-const residualsOf = (predicted: Outcome, measured: Outcome): ReadonlyArray<number> => {
+const residualsOf = (predicted: Outcome, measured: Measured): ReadonlyArray<number> => {
   const log = (name: "total" | "io" | "compute"): number => Math.log(Math.max(predicted[name], LEAST_MS) / Math.max(measured[name], LEAST_MS));
-  return [log("total"), COMPONENT_WEIGHT * log("io"), COMPONENT_WEIGHT * log("compute")];
+  return [log("total"), COMPONENT_WEIGHT * log("io"), measured.hasSpareCore ? COMPONENT_WEIGHT * log("compute") : 0];
 };
 
 /** `predict` gives the outcomes of the calibration cells under a system, in their order. */
-export const fitSystem = (system: SystemSpec, measured: ReadonlyArray<Outcome>, predict: (systems: ReadonlyArray<SystemSpec>) => TaskEither<AppError, ReadonlyArray<ReadonlyArray<Outcome>>>, rounds: number, log: (line: string) => void): TaskEither<AppError, Fitted> => {
+export const fitSystem = (system: SystemSpec, measured: ReadonlyArray<Measured>, predict: (systems: ReadonlyArray<SystemSpec>) => TaskEither<AppError, ReadonlyArray<ReadonlyArray<Outcome>>>, rounds: number, log: (line: string) => void): TaskEither<AppError, Fitted> => {
   const free = CONSTANTS.flatMap((constant) => {
     const fact = constant.of(system);
     return fact !== null && mayBeFitted(fact) ? [{ ...constant, fact }] : [];

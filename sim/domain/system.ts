@@ -63,6 +63,8 @@ export const systemCodec = exactly({
     runtimeBytes: fact("bytes"),
     /** Loaded bytes that the CPU packs into the neuron cache per second, for systems that keep it compact; null where a read lands in its slot. */
     cacheUpkeep: nullable(fact("bandwidth", 0.01)),
+    /** Gated: how fast the system gives a process memory that it uses for the first time, zeroed; slots of the neuron cache are such memory until each was filled once. Null where that is not looked at. */
+    memorySupply: optional(nullable(fact("bandwidth", 0.01)), null),
     /** Gated: processor time of one small read that compute threads make themselves, and of one that is handed to others, beside what a probed device timed of the read itself. Null where reads cost the reader nothing but waiting. */
     readCost: optional(nullable(exactly({ own: fact("time"), handed: fact("time") })), null),
     /** Of whole experts: from the router's word to the first byte, once a layer: readers that are woken, and a device that is. Null where nobody waits for it. */

@@ -68,7 +68,7 @@ const MEASURES = 5;
 const TO = 0;
 const NEXT = 1;
 const EDGE = 2;
-/** What a task is to the thread that has it. */
+/** What a task is to the thread that has it: bits. */
 const PLAIN = 0;
 const HOLDS_LOCK = 1;
 const LENT = 2;
@@ -184,11 +184,11 @@ export class Executor {
 
   /**
    * A task of THREADS of fixed length that holds the lock under which threads take what is next to be done: while it runs, those that
-   * compute go on, and none begins.
+   * compute go on, and none begins. `isLent`: it is none of their computing, as with `lent`.
    */
-  underLock(what: number, ns: number, layer: number): number {
+  underLock(what: number, ns: number, layer: number, isLent = false): number {
     const task = this.add(THREADS, what, FIXED_WORK, ns, 0, layer);
-    this.tasks[task * TASK + ROLE] = HOLDS_LOCK;
+    this.tasks[task * TASK + ROLE] = isLent ? HOLDS_LOCK | LENT : HOLDS_LOCK;
     return task;
   }
 
@@ -287,11 +287,11 @@ export class Executor {
     const from = task * MEASURES;
     const group = tasks[at + GROUP];
     tasks[at + SERVER] = server;
-    if (tasks[at + ROLE] === HOLDS_LOCK) this.locked = true;
+    if ((tasks[at + ROLE] & HOLDS_LOCK) !== 0) this.locked = true;
     measures[from + START_NS] = this.kernel.now;
     measures[from + CAUSE] = cause;
     if (group === FLASH || group === LANES) this.noteUnit(1, 1);
-    else if (group !== ANY_TIME && tasks[at + ROLE] !== LENT) this.noteUnit(0, 1);
+    else if (group !== ANY_TIME && (tasks[at + ROLE] & LENT) === 0) this.noteUnit(0, 1);
     if (tasks[at + WORK] === FIXED_WORK) {
       if (group === FLASH) this.kernel.after(Math.ceil(measures[from + AMOUNT] * this.readSlowdown), this.leaveFlash, task, 0);
       else this.kernel.after(Math.ceil(measures[from + AMOUNT]), this.finishTask, task, 0);
@@ -365,9 +365,9 @@ export class Executor {
     const span = this.record(task, this.lanes[group][server], this.measures[task * MEASURES + START_NS], this.measures[task * MEASURES + CAUSE]);
     if (group !== ANY_TIME) {
       const role = this.tasks[task * TASK + ROLE];
-      if (role === LENT) this.lentNs += this.kernel.now - this.measures[task * MEASURES + START_NS];
+      if ((role & LENT) !== 0) this.lentNs += this.kernel.now - this.measures[task * MEASURES + START_NS];
       else this.noteUnit(group === LANES ? 1 : 0, -1);
-      if (role === HOLDS_LOCK) this.unlock(server, span);
+      if ((role & HOLDS_LOCK) !== 0) this.unlock(server, span);
       else this.release(group, server, span);
     }
     if (group === ALL_THREADS) this.awaken(span);

@@ -98,7 +98,7 @@ describe("the fit", () => {
     const system = systemNamed("neuronlab");
     const cost = (s: SystemSpec, cell: number): Outcome => outcome(10 / s.software.denseEfficiency.value + cell * (s.software.fixedCost?.layer.value ?? 0) * 1e-4, { compute: 8 / s.software.denseEfficiency.value, io: 5 });
     const truth: SystemSpec = { ...system, software: { ...system.software, denseEfficiency: { ...system.software.denseEfficiency, value: 0.5 } } };
-    const measured = [1, 2, 3, 4, 5, 6].map((cell) => cost(truth, cell));
+    const measured = [1, 2, 3, 4, 5, 6].map((cell) => ({ ...cost(truth, cell), hasSpareCore: true }));
     const fitted = await fitSystem(system, measured, (systems) => TE.right(systems.map((s) => [1, 2, 3, 4, 5, 6].map((cell) => cost(s, cell)))), 8, () => undefined)();
     if (E.isLeft(fitted)) throw new Error("it failed");
     expect(fitted.right.system.software.denseEfficiency.value).toBeCloseTo(0.5, 1);
@@ -111,11 +111,22 @@ describe("the fit", () => {
 });
 
 describe("what a fit looks at", () => {
-  it.each(["compute", "io"] as const)("%s counts by itself: a share that shows nowhere else is found", async (part) => {
+  const shareFound = async (part: "compute" | "io", hasSpareCore: boolean): Promise<number> => {
     const system = systemNamed("neuronlab");
     const cost = (dense: number): Outcome => outcome(100, { compute: 20, io: 20, [part]: 20 / dense });
-    const fitted = await fitSystem(system, Array.from({ length: 6 }, () => cost(0.4)), (systems) => TE.right(systems.map((s) => Array.from({ length: 6 }, () => cost(s.software.denseEfficiency.value)))), 8, () => undefined)();
-    expect(E.isRight(fitted) && fitted.right.system.software.denseEfficiency.value).toBeLessThan(0.5);
+    const measured = Array.from({ length: 6 }, () => ({ ...cost(0.4), hasSpareCore }));
+    const fitted = await fitSystem(system, measured, (systems) => TE.right(systems.map((s) => Array.from({ length: 6 }, () => cost(s.software.denseEfficiency.value)))), 8, () => undefined)();
+    if (E.isLeft(fitted)) throw new Error("it failed");
+    return fitted.right.system.software.denseEfficiency.value;
+  };
+
+  it.each(["compute", "io"] as const)("%s counts by itself: a share that shows nowhere else is found", async (part) => {
+    expect(await shareFound(part, true)).toBeLessThan(0.5);
+  });
+
+  it("reads count where no core is spare too, and computing, which has others' work in it there, does not", async () => {
+    expect(await shareFound("io", false)).toBeLessThan(0.5);
+    expect(await shareFound("compute", false)).toBeCloseTo(0.95, 6);
   });
 });
 

@@ -8,7 +8,7 @@ import type { DeviceProfile } from "../../../sim/domain/device.js";
 import type { SystemSpec } from "../../../sim/domain/system.js";
 import { cellsOf, referenceOf, shapes, turnsOf, type Cell } from "../../../experiments/validate/cells.js";
 import { compared, driftOf, middleOf, outcomeOf, type Outcome } from "../../../experiments/validate/compare.js";
-import { fitSystem, type Fitted } from "../../../experiments/validate/fit.js";
+import { fitSystem, type Fitted, type Measured } from "../../../experiments/validate/fit.js";
 import { planOf } from "../../../experiments/validate/plan.js";
 import type { Validation, ValidationReport } from "../../../experiments/validate/report.js";
 import { absent, argument, choice, nameOrFile, optional, outputFolder, readWords, shared, switchedOn, wholeNumber, words, type Sound } from "../../args.js";
@@ -84,7 +84,8 @@ const judged = (capabilities: Capabilities, setting: Setting, models: ReadonlyAr
   const ofCell = (cell: Cell): ReadonlyArray<KeptRun> => runs.filter((run) => run.cell === cell.id && !run.reference);
   const firsts = cells.map((cell): readonly [Cell, KeptRun] => [cell, ofCell(cell)[0]!]);
   const fitted = firsts.filter(([cell]) => cell.role === "calibration");
-  const measured = (some: typeof firsts): ReadonlyArray<Outcome> => some.map(([cell]) => middleOf(ofCell(cell).map(({ outcome }) => outcome)));
+  const cores = setting.device.cpu.clusters.reduce((sum, { count }) => sum + count.value, 0);
+  const measured = (some: typeof firsts): ReadonlyArray<Measured> => some.map(([cell]) => ({ ...middleOf(ofCell(cell).map(({ outcome }) => outcome)), hasSpareCore: cell.threads < cores }));
   return pipe(
     fitSystem(setting.system, measured(fitted), predictor(capabilities, setting, models, fitted), DEFAULTS.fitRounds[setting.size], (line) => capabilities.log(`fit: ${line}`)()),
     TE.chain((fit: Fitted) => pipe(

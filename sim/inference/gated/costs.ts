@@ -35,11 +35,11 @@ export interface GatedCosts {
   readonly lookupNs: number;
   /**
    * Time of the compute threads for so many reads of so many bytes in all, made by themselves or handed to others, who take a core from them where none is
-   * spare (elsewhere their work is part of what a read was timed to take); and for copying what came.
+   * spare (elsewhere their work is part of what a read was timed to take); and for copying what came, of which so many bytes go where nothing was before.
    */
   readonly ownNs: (reads: number, bytes: number) => number;
   readonly handedNs: (reads: number, bytes: number) => number;
-  readonly copyNs: (bytes: number) => number;
+  readonly copyNs: (bytes: number, fresh: number) => number;
   /** Whether there is a ring that the threads that compute drive themselves; else lanes read, to which everything is handed. */
   readonly rings: boolean;
   /** Whether single units of up and down are read through it. */
@@ -104,6 +104,7 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
     const rate = tables === null ? null : denseRate(tables, threads, { format, rows, cols: model.hidden });
     return rate === null ? rates.denseCpu : Math.min(most, rate * software.denseEfficiency.value);
   };
+  const { cacheUpkeep: upkeep, memorySupply: supply } = software;
   const router = cut.experts > 1 ? 4 * cut.experts * model.hidden : 0;
   return {
     cut,
@@ -127,7 +128,7 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
     handedNs: spareCores >= 1 ? () => 0 : cpuNs(software.readCost?.handed.value ?? 0),
     rings,
     ownUnits: rings && cut.ownReads,
-    copyNs: software.cacheUpkeep === null ? () => 0 : (bytes) => bytes / software.cacheUpkeep!.value,
+    copyNs: (bytes, fresh) => (upkeep === null ? 0 : bytes / upkeep.value) + (supply === null ? 0 : fresh / supply.value),
     deviceNs: (reads, bytes, window = depth) => {
       if (reads <= 0) return 0;
       const { serviceNs, pathNs } = passes(bytes / reads);

@@ -21,8 +21,8 @@ const WHAT = Object.fromEntries(ACTIVITIES.map((name, i) => [name, i])) as Reado
 export const isOwnGates = (costs: GatedCosts, use: LayerUse): boolean => costs.rings && use.gates === "apart";
 export const besideFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => (isOwnGates(costs, use) ? costs.ownNs : costs.handedNs)(use.firstReads[at]!, use.firstBytes[at]!);
 export const besideSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => (costs.ownUnits ? costs.ownNs : costs.handedNs)(use.secondReads[at]!, use.secondBytes[at]!);
-export const afterFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => costs.copyNs(use.firstCopied[at]!);
-export const afterSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => costs.copyNs(use.secondCopied[at]!);
+export const afterFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => costs.copyNs(use.firstCopied[at]!, use.firstFresh[at]!);
+export const afterSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => costs.copyNs(use.secondCopied[at]!, use.secondFresh[at]!);
 /** And what fires is looked up. */
 export const lookUpNs = (costs: GatedCosts, use: LayerUse, at: number): number => (costs.cut.everyNeuron ? 0 : use.fired[at]! * costs.lookupNs);
 
@@ -57,7 +57,7 @@ export const buildLayer = (costs: GatedCosts, plan: Plan) => {
       const came = reads <= 0 ? from : chain(executor.fixed(FLASH, what, deviceNs, deviceNs + costs.flightNs(reads, bytes, window), layer), from);
       const copied = copyNs > 0 ? chain(executor.underLock(WHAT.cache, copyNs, layer), came) : came;
       if (reads <= 0 || besideNs <= 0) return copied;
-      const made = chain(isOwn ? executor.underLock(WHAT.cache, besideNs, layer) : executor.lent(WHAT.cache, besideNs, layer), from);
+      const made = chain(isOwn ? executor.underLock(WHAT.cache, besideNs, layer, true) : executor.lent(WHAT.cache, besideNs, layer), from);
       if (copied !== came) return chain(copied, made);
       return chain(chain(executor.fixed(ANY_TIME, WHAT.cache, 0, 0, layer), came), made);
     };

@@ -21,6 +21,8 @@ export interface Segment {
   /** The same for what is not in use after it: what a prompt leaves behind. */
   readonly keep: (thing: number) => void;
   readonly isResident: (thing: number) => boolean;
+  /** Slots that have ever held something: the others' memory has never been used. */
+  readonly touched: () => number;
   /** Nothing is in use any more. */
   readonly release: () => void;
   readonly endToken: () => void;
@@ -29,21 +31,28 @@ export interface Segment {
 const createSegment = (policy: EvictionPolicy, slots: number, things: number, heat: Float64Array): Segment => {
   const inUse = new Uint8Array(things);
   const used: Array<number> = [];
+  let [held, touched] = [0, 0];
   const state: EvictionState = policy.start({
-    slots, things, heat, windowTokens: WINDOW_TOKENS, future: [], onEvict: () => undefined,
+    slots, things, heat, windowTokens: WINDOW_TOKENS, future: [], onEvict: () => void held--,
     held: { count: () => used.length, has: (thing) => inUse[thing] === 1 },
   });
+  const request = (thing: number): boolean => {
+    const found = state.request(thing);
+    if (!found && state.isResident(thing)) touched = Math.max(touched, ++held);
+    return found;
+  };
   return {
     slots,
+    touched: () => touched,
     use: (thing) => {
-      const found = state.request(thing);
+      const found = request(thing);
       if (inUse[thing] === 0 && (found || state.isResident(thing))) {
         inUse[thing] = 1;
         used.push(thing);
       }
       return found;
     },
-    keep: (thing) => void state.request(thing),
+    keep: (thing) => void request(thing),
     isResident: state.isResident,
     release: () => {
       for (const thing of used) inUse[thing] = 0;
@@ -61,7 +70,7 @@ const POLICY: Readonly<Record<Plan["mechanisms"]["cache"], EvictionPolicy>> = {
   segmented: lru, "neuron-lru": lru, "expert-lru": lru, window, "static-hot": staticHot, clock, lfu, "s3-fifo": s3Fifo, sieve, arc, "page-cache": lru, none: lru,
 };
 
-const everything = (slots: number): Segment => ({ slots, use: () => true, keep: () => undefined, isResident: () => true, release: () => undefined, endToken: () => undefined });
+const everything = (slots: number): Segment => ({ slots, use: () => true, keep: () => undefined, isResident: () => true, touched: () => slots, release: () => undefined, endToken: () => undefined });
 
 export const hotSegment = (cut: Cut): Segment => cut.loaded ? everything(cut.hotSlots) : createSegment(cut.fixedGates ? staticHot : lru, cut.hotSlots, cut.gateKeys, heatOf(cut.gateKeys, cut.clusters));
 export const coldSegment = (cut: Cut, cache: Plan["mechanisms"]["cache"]): Segment => cut.loaded ? everything(cut.coldSlots) : createSegment(cut.fixedUnits ? staticHot : POLICY[cache], cut.coldSlots, cut.unitKeys, heatOf(cut.unitKeys, cut.units));

@@ -3,7 +3,7 @@
  * order, which are missing, and what is read for them. The order is that of engine/crates/offload/src/layer_run: gates by cluster,
  * expert by expert; units by cluster too, each once.
  */
-import { gateReads, groupsOf, NO_READS, unitReads, wholeReads, type Cut, type Reads } from "./cut.js";
+import { coldSlot, gateReads, groupsOf, hotSlot, NO_READS, unitReads, wholeReads, type Cut, type Reads } from "./cut.js";
 import type { GateReads } from "../../domain/plan.js";
 import type { Segment } from "./segments.js";
 
@@ -19,10 +19,13 @@ export interface LayerUse {
   readonly firstReads: Float64Array;
   readonly firstBytes: Float64Array;
   readonly firstCopied: Float64Array;
+  /** Of slots that are filled for the first time. */
+  readonly firstFresh: Float64Array;
   /** What is read after that, and whether by the threads themselves (single units) or by others. */
   readonly secondReads: Float64Array;
   readonly secondBytes: Float64Array;
   readonly secondCopied: Float64Array;
+  readonly secondFresh: Float64Array;
   /** Whether its gate rows were missing. 1 or 0. */
   readonly gatesMissed: Uint8Array;
   /** Read for nobody. */
@@ -40,14 +43,14 @@ export interface LayerUse {
 export const createLayerUse = ({ used, clusters }: Cut): LayerUse => {
   const room = (): Float64Array => new Float64Array(used * clusters);
   return {
-    clusters: 0, gates: "joined", neurons: room(), fired: room(), firstReads: room(), firstBytes: room(), firstCopied: room(), secondReads: room(), secondBytes: room(), secondCopied: room(),
+    clusters: 0, gates: "joined", neurons: room(), fired: room(), firstReads: room(), firstBytes: room(), firstCopied: room(), firstFresh: room(), secondReads: room(), secondBytes: room(), secondCopied: room(), secondFresh: room(),
     gatesMissed: new Uint8Array(used * clusters), asideReads: 0, asideBytes: 0, lookups: 0, misses: 0, gateLookups: 0, gateMisses: 0, beside: 0,
   };
 };
 
 export const clearLayerUse = (use: LayerUse, clusters: number): void => {
   use.clusters = clusters;
-  for (const column of [use.fired, use.firstReads, use.firstBytes, use.firstCopied, use.secondReads, use.secondBytes, use.secondCopied]) column.fill(0, 0, clusters);
+  for (const column of [use.fired, use.firstReads, use.firstBytes, use.firstCopied, use.firstFresh, use.secondReads, use.secondBytes, use.secondCopied, use.secondFresh]) column.fill(0, 0, clusters);
   use.gatesMissed.fill(0, 0, clusters);
   use.asideReads = use.asideBytes = use.lookups = use.misses = use.gateLookups = use.gateMisses = use.beside = 0;
 };
@@ -91,26 +94,36 @@ export interface Walk {
 export const createWalk = (cut: Cut, hot: Segment, cold: Segment, gates: () => GateReads = () => cut.gates): Walk => {
   const { clusters, unit, units, neurons } = cut;
   const perCluster = cut.cluster / unit;
+  const [gateSlot, unitSlot] = [hotSlot(cut), coldSlot(cut)];
 
-  const askGate = (layer: number, expert: number, cluster: number, out: LayerUse): boolean => {
+  /** Bytes of slots of `segment` that this look-up fills for the first time. */
+  const freshAfter = (segment: Segment, slotBytes: number, before: number): number => (segment.touched() - before) * slotBytes;
+
+  const askGate = (layer: number, expert: number, cluster: number, at: number, out: LayerUse): boolean => {
     out.gateLookups++;
+    const before = hot.touched();
     const found = hot.use((layer * cut.experts + expert) * clusters + cluster);
-    if (!found) out.gateMisses++;
-    return found;
+    if (found) return true;
+    out.gateMisses++;
+    out.firstFresh[at]! += freshAfter(hot, gateSlot, before);
+    return false;
   };
 
-  const askUnit = (layer: number, expert: number, place: number, out: LayerUse): boolean => {
+  /** `fresh`: of the reads that bring it. */
+  const askUnit = (layer: number, expert: number, place: number, at: number, out: LayerUse, fresh: Float64Array): boolean => {
     out.lookups++;
+    const before = cold.touched();
     const found = cold.use((layer * cut.experts + expert) * units + place);
-    if (!found) out.misses++;
-    return found;
+    if (found) return true;
+    out.misses++;
+    fresh[at]! += freshAfter(cold, unitSlot, before);
+    return false;
   };
-
 
   /** Gate, up and down together: a unit is a cluster. */
   const allAtOnce = (layer: number, expert: number, cluster: number, at: number, out: LayerUse): void => {
-    const gate = askGate(layer, expert, cluster, out);
-    const rest = askUnit(layer, expert, cluster, out);
+    const gate = askGate(layer, expert, cluster, at, out);
+    const rest = askUnit(layer, expert, cluster, at, out, out.firstFresh);
     const groups = groupsOf(cut, cut.cluster, cluster);
     const rows = out.neurons[at]!;
     put(out.firstReads, out.firstBytes, at, gate ? (rest ? NO_READS : unitReads(cut, groups)) : rest ? gateReads(cut, groups) : wholeReads(cut, groups));
@@ -148,7 +161,7 @@ export const createWalk = (cut: Cut, hot: Segment, cold: Segment, gates: () => G
       const key = expert * units + place;
       if (key === lastUnit) continue;
       lastUnit = key;
-      if (cut.onePhase || askUnit(layer, expert, place, out)) continue;
+      if (cut.onePhase || askUnit(layer, expert, place, at, out, out.secondFresh)) continue;
       out.beside += out.gatesMissed[at]!;
       if (!isBundled(out, at)) put(out.secondReads, out.secondBytes, at, cut.ownReads ? { count: 1, bytes: cut.upDownPart } : unitReads(cut, groupsOf(cut, unit, place)));
       out.secondCopied[at]! += unitBytes(place);
@@ -158,8 +171,8 @@ export const createWalk = (cut: Cut, hot: Segment, cold: Segment, gates: () => G
   /** By matrix, with every neuron wanted: all units of an expert. */
   const everyUnit = (layer: number, expert: number, route: number, out: LayerUse): void => {
     for (let place = 0; place < units; place++) {
-      if (askUnit(layer, expert, place, out)) continue;
       const at = route * clusters + Math.floor(place / perCluster);
+      if (askUnit(layer, expert, place, at, out, out.secondFresh)) continue;
       put(out.secondReads, out.secondBytes, at, unitReads(cut, groupsOf(cut, unit, place)));
       out.secondCopied[at]! += unitBytes(place);
     }
@@ -175,7 +188,7 @@ export const createWalk = (cut: Cut, hot: Segment, cold: Segment, gates: () => G
           const at = route * clusters + cluster;
           out.neurons[at] = neuronsOf(cut, cut.cluster, cluster);
           if (cut.onePhase) allAtOnce(layer, expert, cluster, at, out);
-          else if (!askGate(layer, expert, cluster, out)) {
+          else if (!askGate(layer, expert, cluster, at, out)) {
             put(out.firstReads, out.firstBytes, at, gateReads(cut, groupsOf(cut, cut.cluster, cluster), out.gates));
             out.gatesMissed[at] = 1;
             out.firstCopied[at] = out.neurons[at]! * cut.gateRow;
