@@ -7,7 +7,7 @@ import { unitLaws } from "./cluster-uses.js";
 import { gatedCosts, type GatedCosts } from "./costs.js";
 import { gateReads, groupsOf, NO_READS, SUM_BLOCK, unitReads, wholeReads, type Cut, type Reads } from "./cut.js";
 import { demandOfLayer } from "./demand.js";
-import { afterFirstReads, afterSecondReads, besideFirstReads, besideSecondReads, isOwnGates, lookUpNs, windowOf } from "./layer.js";
+import { afterFirstReads, afterSecondReads, besideFirstReads, besideSecondReads, handingNs, isOwnGates, lookUpNs, windowOf } from "./layer.js";
 import { clearLayerUse, createLayerUse, neuronsOf, type LayerUse } from "./walk.js";
 
 export const costsOf = ({ device, model, system, plan, rates }: Setting): GatedCosts => gatedCosts(device, model, system, plan, rates);
@@ -123,7 +123,7 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
   let ffn = 0;
   meanUses(setting, cut, (use) => {
     // Under the lock: copying what came, making reads, looking up. One thread at a time.
-    let [gateNs, unitNs, copyNs, makeNs, lookNs, mostGate] = [0, 0, 0, 0, 0, 0];
+    let [gateNs, unitNs, copyNs, makeNs, lookNs, mostGate] = [0, 0, 0, costs.handingNs(use.asideReads), 0, 0];
     let handedNs = costs.handedNs(use.asideReads, use.asideBytes);
     let reading = 0;
     const first = { ns: costs.deviceNs(use.asideReads, use.asideBytes), reads: use.asideReads, bytes: use.asideBytes };
@@ -139,6 +139,7 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
       for (const [isOwn, ns] of [[isOwnGates(costs, use), besideFirstReads(costs, use, c)], [costs.ownUnits, besideSecondReads(costs, use, c)]] as const)
         if (isOwn) makeNs += ns;
         else handedNs += ns;
+      makeNs += handingNs(costs, use, c);
       reading += Math.min(1, use.firstReads[c]! + use.secondReads[c]!);
       for (const [sum, reads, bytes, window] of [[first, use.firstReads[c]!, use.firstBytes[c]!, Infinity], [second, use.secondReads[c]!, use.secondBytes[c]!, windowOf(plan, use.secondReads[c]!)]] as const) {
         sum.ns += costs.deviceNs(reads, bytes, window);

@@ -39,6 +39,8 @@ export interface GatedCosts {
    */
   readonly ownNs: (reads: number, bytes: number) => number;
   readonly handedNs: (reads: number, bytes: number) => number;
+  /** Of the thread that hands them over. */
+  readonly handingNs: (reads: number) => number;
   readonly copyNs: (bytes: number, fresh: number) => number;
   /** Whether there is a ring that the threads that compute drive themselves; else lanes read, to which everything is handed. */
   readonly rings: boolean;
@@ -126,6 +128,7 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
     lookupNs: (tables === null ? null : costOf(tables, "hit", { big: 1, mid: 0, little: 0 })) ?? device.cpu.cacheInsert.value,
     ownNs: cpuNs(software.readCost?.own.value ?? 0),
     handedNs: spareCores >= 1 ? () => 0 : cpuNs(software.readCost?.handed.value ?? 0),
+    handingNs: (reads) => reads * (software.readCost?.handing?.value ?? 0),
     rings,
     ownUnits: rings && cut.ownReads,
     copyNs: (bytes, fresh) => (upkeep === null ? 0 : bytes / upkeep.value) + (supply === null ? 0 : fresh / supply.value),

@@ -3,7 +3,7 @@ import type { Plan } from "../../domain/plan.js";
 import { NO_DEMAND, type Demand } from "../demand.js";
 import { SUM_BLOCK } from "./cut.js";
 import type { GatedCosts } from "./costs.js";
-import { afterFirstReads, afterSecondReads, besideFirstReads, besideSecondReads, lookUpNs, windowOf } from "./layer.js";
+import { afterFirstReads, afterSecondReads, besideFirstReads, besideSecondReads, handingNs, lookUpNs, windowOf } from "./layer.js";
 import { bytesOf, type LayerUse } from "./walk.js";
 
 /**
@@ -14,12 +14,12 @@ export const demandOfLayer = (costs: GatedCosts, plan: Plan, use: LayerUse): Dem
   const { cut } = costs;
   const { clusters } = use;
   const rounds = plan.mechanisms.overlap === "cluster" ? Math.max(1, Math.ceil(clusters / plan.pipeline.depth)) : 1;
-  let [neurons, fired, readNs, around, unitNs] = [0, 0, costs.deviceNs(use.asideReads, use.asideBytes), costs.handedNs(use.asideReads, use.asideBytes), 0];
+  let [neurons, fired, readNs, around, unitNs] = [0, 0, costs.deviceNs(use.asideReads, use.asideBytes), costs.handedNs(use.asideReads, use.asideBytes) + costs.handingNs(use.asideReads), 0];
   let [mostNeurons, mostBeside, mostBlockNs, flightNs] = [0, 0, 0, costs.flightNs(use.asideReads, use.asideBytes)];
   for (let c = 0; c < clusters; c++) {
     const blocks = Math.ceil(use.neurons[c]! / SUM_BLOCK);
     const copying = [afterFirstReads(costs, use, c), afterSecondReads(costs, use, c)] as const;
-    const making = besideFirstReads(costs, use, c) + besideSecondReads(costs, use, c);
+    const making = besideFirstReads(costs, use, c) + besideSecondReads(costs, use, c) + handingNs(costs, use, c);
     const [gates, productNs] = [costs.dispatchNs + lookUpNs(costs, use, c), (use.fired[c]! * cut.upDownRow) / costs.unitRate(Math.max(1e-3, use.fired[c]! / use.neurons[c]!))];
     neurons += use.neurons[c]!;
     fired += use.fired[c]!;

@@ -21,6 +21,8 @@ const WHAT = Object.fromEntries(ACTIVITIES.map((name, i) => [name, i])) as Reado
 export const isOwnGates = (costs: GatedCosts, use: LayerUse): boolean => costs.rings && use.gates === "apart";
 export const besideFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => (isOwnGates(costs, use) ? costs.ownNs : costs.handedNs)(use.firstReads[at]!, use.firstBytes[at]!);
 export const besideSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => (costs.ownUnits ? costs.ownNs : costs.handedNs)(use.secondReads[at]!, use.secondBytes[at]!);
+/** Of the thread that hands a cluster's reads to others. */
+export const handingNs = (costs: GatedCosts, use: LayerUse, at: number): number => costs.handingNs((isOwnGates(costs, use) ? 0 : use.firstReads[at]!) + (costs.ownUnits ? 0 : use.secondReads[at]!));
 export const afterFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => costs.copyNs(use.firstCopied[at]!, use.firstFresh[at]!);
 export const afterSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => costs.copyNs(use.secondCopied[at]!, use.secondFresh[at]!);
 /** And what fires is looked up. */
@@ -56,10 +58,16 @@ export const buildLayer = (costs: GatedCosts, plan: Plan) => {
       const deviceNs = costs.deviceNs(reads, bytes, window);
       const came = reads <= 0 ? from : chain(executor.fixed(FLASH, what, deviceNs, deviceNs + costs.flightNs(reads, bytes, window), layer), from);
       const copied = copyNs > 0 ? chain(executor.underLock(WHAT.cache, copyNs, layer), came) : came;
-      if (reads <= 0 || besideNs <= 0) return copied;
-      const made = chain(isOwn ? executor.underLock(WHAT.cache, besideNs, layer, true) : executor.lent(WHAT.cache, besideNs, layer), from);
-      if (copied !== came) return chain(copied, made);
-      return chain(chain(executor.fixed(ANY_TIME, WHAT.cache, 0, 0, layer), came), made);
+      if (reads <= 0) return copied;
+      const handingNs = isOwn ? 0 : costs.handingNs(reads);
+      const made = [
+        ...(handingNs > 0 ? [executor.underLock(WHAT.cache, handingNs, layer)] : []),
+        ...(besideNs > 0 ? [isOwn ? executor.underLock(WHAT.cache, besideNs, layer, true) : executor.lent(WHAT.cache, besideNs, layer)] : []),
+      ];
+      if (made.length === 0) return copied;
+      const all = copied !== came ? copied : chain(executor.fixed(ANY_TIME, WHAT.cache, 0, 0, layer), came);
+      for (const task of made) chain(all, chain(task, from));
+      return all;
     };
 
     const lookUp = (c: number, from: number): number => {
