@@ -65,8 +65,8 @@ export const systemCodec = exactly({
     cacheUpkeep: nullable(fact("bandwidth", 0.01)),
     /** Gated: how fast the system gives a process memory that it uses for the first time, zeroed; slots of the neuron cache are such memory until each was filled once. Null where that is not looked at. */
     memorySupply: optional(nullable(fact("bandwidth", 0.01)), null),
-    /** Gated: processor time of one small read that compute threads make themselves, and of one that is handed to others (`handing`: of who hands it over), beside what a probed device timed of the read itself. Null where reads cost the reader nothing but waiting. */
-    readCost: optional(nullable(exactly({ own: fact("time"), handed: fact("time"), handing: optional(nullable(fact("time")), null) })), null),
+    /** Gated: processor time of one small read that compute threads make themselves, and of one that is handed to others (`handing`: of who hands it over; `command`: of the device for one read beside its bytes, more than its curve says), beside what a probed device timed of the read itself. Null where reads cost the reader nothing but waiting. */
+    readCost: optional(nullable(exactly({ own: fact("time"), handed: fact("time"), handing: optional(nullable(fact("time")), null), command: optional(nullable(fact("time")), null) })), null),
     /** Of whole experts: from the router's word to the first byte, once a layer: readers that are woken, and a device that is. Null where nobody waits for it. */
     readStart: optional(nullable(fact("time")), null),
     /** Gated: what a layer takes beside its products (norms, rope, quantising of activations), what it takes more where several threads must find each other, a token beside its layers, and how long a thread that waits for others, and for no read, spins before it sleeps. */

@@ -85,7 +85,8 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
   /** With few reads under way each waits for its own latency: as was timed, or by Little's law. With many the device is the limit. */
   const readNs = (blockBytes: number): number => {
     const full = timed === null ? randomReadNs(flash, { blockBytes, rangeBytes, coreRatio: issuer, submitters: lanes }) : timed.ns(blockBytes);
-    return timed === null ? Math.max(full / software.streamEfficiency.value, aloneNs(blockBytes) / depth) : full / software.streamEfficiency.value;
+    const eachNs = full / software.streamEfficiency.value + (software.readCost?.command?.value ?? 0);
+    return timed === null ? Math.max(eachNs, aloneNs(blockBytes) / depth) : eachNs;
   };
   /** The two that give a read alone the time it takes alone, and as many as the plan allows what they take together. */
   const passes = (blockBytes: number): { readonly serviceNs: number; readonly pathNs: number } => {
