@@ -59,9 +59,9 @@ export const buildLayer = (costs: GatedCosts, plan: Plan) => {
       const came = reads <= 0 ? from : chain(executor.fixed(FLASH, what, deviceNs, deviceNs + costs.flightNs(reads, bytes, window), layer), from);
       const copied = copyNs > 0 ? chain(executor.underLock(WHAT.cache, copyNs, layer), came) : came;
       if (reads <= 0) return copied;
-      const handingNs = isOwn ? 0 : costs.handingNs(reads);
+      const overNs = isOwn ? 0 : costs.handingNs(reads);
       const made = [
-        ...(handingNs > 0 ? [executor.underLock(WHAT.cache, handingNs, layer)] : []),
+        ...(overNs > 0 ? [executor.underLock(WHAT.cache, overNs, layer)] : []),
         ...(besideNs > 0 ? [isOwn ? executor.underLock(WHAT.cache, besideNs, layer, true) : executor.lent(WHAT.cache, besideNs, layer)] : []),
       ];
       if (made.length === 0) return copied;
