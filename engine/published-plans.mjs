@@ -92,7 +92,7 @@ const main = () => {
   const [tokens, rounds] = [Number(values.tokens ?? 32), Number(values.rounds ?? 3)];
   const budget = (plan) => Number.parseFloat(plan.split("--").at(-1));
   const plans = readdirSync(TUNED).filter((file) => file.startsWith(`${device}--${model}--`)).map((file) => file.replace(/\.json$/, "")).sort((a, b) => budget(a) - budget(b));
-  if (plans.length === 0 || !(tokens >= 2 && rounds >= 1)) {
+  if (plans.length === 0 || !(Number.isInteger(tokens) && Number.isInteger(rounds) && tokens >= 2 && rounds >= 1)) {
     say(plans.length === 0 ? `results/tuned has no plan of ${model} for ${device}` : `--tokens and --rounds should be whole numbers of at least 2 and 1, got ${values.tokens} and ${values.rounds}`);
     process.exit(2);
   }

@@ -22,7 +22,10 @@ export interface Determined {
   readonly atLimit: boolean;
 }
 
-export interface FitResult { readonly values: Float64Array; readonly determined: ReadonlyArray<Determined>; readonly sumOfSquares: number; readonly evaluations: number; readonly rounds: number }
+export interface FitResult { readonly values: Float64Array; readonly determined: ReadonlyArray<Determined>; readonly sumOfSquares: number; readonly evaluations: number; readonly rounds: number;
+  /** Whether it ended because nothing made it better, and not because it had made all its rounds. */
+  readonly isConverged: boolean;
+}
 
 const STEP = 0.03;
 const sumOfSquares = (residuals: Float64Array): number => residuals.reduce((sum, r) => sum + r * r, 0);
@@ -116,6 +119,7 @@ export const fit = (parameters: ReadonlyArray<Parameter>, evaluate: Evaluate, ro
         sumOfSquares: sumOfSquares(end.residuals),
         evaluations: end.evaluations + parameters.length,
         rounds: end.round,
+        isConverged: end.isDone,
       }))(derivatives(end)))(iterate({ logs: clip(start), residuals: first[0]!, damping: 0.1, evaluations: 1, round: 0, jacobian: [], isDone: false })))(evaluate([values(clip(start))]));
 };
 

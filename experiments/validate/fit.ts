@@ -33,7 +33,7 @@ export const CONSTANTS: ReadonlyArray<Constant> = [
 export interface Measured extends Outcome { readonly hasSpareCore: boolean }
 
 export interface FittedConstant extends Determined { readonly what: string; readonly before: number }
-export interface Fitted { readonly system: SystemSpec; readonly constants: ReadonlyArray<FittedConstant>; readonly evaluations: number; readonly sumOfSquares: number }
+export interface Fitted { readonly system: SystemSpec; readonly constants: ReadonlyArray<FittedConstant>; readonly evaluations: number; readonly rounds: number; readonly isConverged: boolean; readonly sumOfSquares: number }
 
 /** What reads, and what threads spend computing, weigh beside the whole: without them one wrong share hides in another. */
 const COMPONENT_WEIGHT = 0.3;
@@ -70,6 +70,8 @@ export const fitSystem = (system: SystemSpec, measured: ReadonlyArray<Measured>,
       system: under(found.values),
       constants: found.determined.map((one, i) => ({ ...one, what: free[i]!.what, before: parameters[i]!.start })),
       evaluations: found.evaluations,
+      rounds: found.rounds,
+      isConverged: found.isConverged,
       sumOfSquares: found.sumOfSquares,
     })),
   );

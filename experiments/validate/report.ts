@@ -85,7 +85,7 @@ ${worstOf(withRole(cells, "check")).map((cell) => `- ${cell.id}: ${percent(cell.
 
 ${markdown(["constant", "what", "before", "fitted", "95 % interval"], fit.constants.map((c) => [c.id, c.what, c.before.toPrecision(3), c.value.toPrecision(3), `${c.from.toPrecision(3)} – ${c.to.toPrecision(3)}${c.atLimit ? ", at its limit" : ""}`]))}
 
-\`system.json\` is the engine with these constants, for \`simulate --system\`.
+${fit.isConverged ? `${fit.rounds} rounds; another made nothing better.` : `**Not converged**: ${fit.rounds} rounds, of which the last still made it better.`} \`system.json\` is the engine with these constants, for \`simulate --system\`.
 
 ## All cells
 
@@ -107,7 +107,7 @@ export const reportValidation = ({ document, png }: Tools) => (validation: Valid
     exactCells: cells.filter(({ exact }) => exact).length,
     drift: validation.drift,
     ...(validation.elsewhere === null ? {} : { elsewhere: { from: validation.elsewhere.from, summary: summaryOf(validation.elsewhere.cells), check: summaryOf(withRole(validation.elsewhere.cells, "check")), cells: validation.elsewhere.cells.map(({ id, predicted, signedError }) => ({ id, predicted, signedError })) } }),
-    fit: { constants: validation.fit.constants, evaluations: validation.fit.evaluations, sumOfSquares: validation.fit.sumOfSquares },
+    fit: { constants: validation.fit.constants, evaluations: validation.fit.evaluations, rounds: validation.fit.rounds, isConverged: validation.fit.isConverged, sumOfSquares: validation.fit.sumOfSquares },
     seed: validation.seed, quick: validation.quick, tokens: validation.tokens, device: validation.device,
   };
   const text = [

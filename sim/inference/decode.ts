@@ -26,7 +26,7 @@ export interface Finished {
   readonly path: Float64Array;
   readonly pathViolations: number;
   readonly exposedReadNs: number;
-  /** Of the compute threads' cores, what went to reads that others made on them. */
+  /** Of the compute threads' cores, what went to making reads, by others or by themselves. */
   readonly lentNs: number;
   /** Rows computed, the dense ones included, by token. */
   readonly rowsComputed: Float64Array;

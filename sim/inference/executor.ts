@@ -117,7 +117,7 @@ export class Executor {
   exposedReadNs = 0;
   /** Time in which anything computes. */
   computingNs = 0;
-  /** Time of the cores of THREADS that went to what others made on them, summed over cores. */
+  /** Time of the cores of THREADS that is none of their computing, summed over cores: what others made on them, and reads of their own. */
   lentNs = 0;
 
   constructor(private readonly spec: ExecutorSpec) {
@@ -377,7 +377,8 @@ export class Executor {
   private complete(task: number, span: number): void {
     this.noteUnit(1, -1);
     this.follow(task, span);
-    this.idle.mayDoze();
+    if (this.busyUnits[1] === 0) this.idle.heard();
+    else this.idle.mayDoze();
   }
 
   private record(task: number, lane: number, startNs: number, cause: number): number {

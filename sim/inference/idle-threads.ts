@@ -55,6 +55,12 @@ export class IdleThreads {
     this.mayDoze();
   }
 
+  /** There is nothing to listen for any more: who listened spins from now on. */
+  heard(): void {
+    for (const server of this.awake) this.sinceNs[server] = this.kernel.now;
+    this.mayDoze();
+  }
+
   /** Wakes one that sleeps, if one does. */
   wakeOne(cause: number): void {
     if (this.asleep.length === 0) return;

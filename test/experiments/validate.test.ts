@@ -145,7 +145,7 @@ const reported = (factor: number | null) => {
   const system = systemNamed("neuronlab");
   const runs = (i: number) => [outcome(10.5 + i), outcome(11 + i)];
   const results = cells.map((cell, i) => compared(cell, outcome(10 + i), outcome(12 + i), runs(i)));
-  const fit = { system, constants: [{ id: "dense", value: 0.9, from: 0.8, to: 1, rise10: 1, atLimit: false, what: "a share", before: 0.95 }], evaluations: 3, sumOfSquares: 0.1 };
+  const fit = { system, constants: [{ id: "dense", value: 0.9, from: 0.8, to: 1, rise10: 1, atLimit: false, what: "a share", before: 0.95 }], evaluations: 3, rounds: 2, isConverged: true, sumOfSquares: 0.1 };
   const elsewhere = factor === null ? null : { from: "other/system.json", cells: cells.map((cell, i) => compared(cell, outcome(factor * (10.75 + i)), outcome(12 + i), runs(i))) };
   const report = reportValidation({ document: new JSDOM("").window.document, png: null })({ seed: 1, quick: false, tokens: 24, device: "a test", models: names.map((name) => ({ name, model: testModel() })), cells: results, drift: { cell: "silu-01", ...driftOf([outcome(10)]) }, fit, elsewhere });
   return { system, results, report };

@@ -127,7 +127,7 @@ const describe = (args: Args, { request, report, ...rest }: Ran, unmapped: Reado
     // The text is on stdout already, as it came; here is the end of its last line.
     stdout: inFormat(args.format, { text: "", json: summaryOfGeneration(request, report, unmapped, rest.shapedTo) }),
     files,
-    notes: [...(args.format === "json" ? [] : [`\n${describeGeneration(report, rest.shapedTo)}`, ...(unmapped.length === 0 ? [] : ["", "not mapped from the plan:", ...unmapped.map((line) => `  ${line}`)])]), ...files.map((file) => `wrote ${file.path}`), ...gapsOf(report), ...(report.stop === "end" ? neverSlowed(args["slow-storage"], report.tokens.length) : [])],
+    notes: [...(args.format === "json" ? [] : [`\n${describeGeneration(report, rest.shapedTo)}`, ...(unmapped.length === 0 ? [] : ["", "not mapped from the plan:", ...unmapped.map((line) => `  ${line}`)])]), ...files.map((file) => `wrote ${file.path}`), ...gapsOf(report), ...(report.stop !== "length" ? neverSlowed(args["slow-storage"], report.tokens.length) : [])],
   };
 };
 

@@ -20,7 +20,7 @@ import { validateFile, validateShape } from "./models.js";
 import { outOf, placeNote } from "./out.js";
 import { planOfRun, runTurns, type Contender, type KeptRun } from "./runs.js";
 
-const DEFAULTS = { seed: 1, tokens: { full: 24, quick: 8 }, repetitions: { full: 2, quick: 1 }, fitRounds: { full: 4, quick: 3 } } as const;
+const DEFAULTS = { seed: 1, tokens: { full: 24, quick: 8 }, repetitions: { full: 2, quick: 1 }, fitRounds: { full: 40, quick: 10 } } as const;
 
 const fieldsWith = (names: Names) => ({
   ...shared,

@@ -11,12 +11,12 @@ import { bytesOf, readsOf, type LayerUse } from "./walk.js";
 /** Tokens of a window. */
 export const WINDOW = 4;
 
-export const adaptSetting = ({ cut, ownNs, handedNs }: GatedCosts, plan: Plan, rates: Rates): AdaptSetting => {
+export const adaptSetting = ({ cut, ownNs, handedNs, handingNs, commandNs }: GatedCosts, plan: Plan, rates: Rates): AdaptSetting => {
   const threads = Math.max(1, threadCount(plan.compute.threads));
   const work = ({ count, bytes }: Reads, cost: GatedCosts["ownNs"]): Work => ({ reads: count, bytes, cpuNs: cost(count, bytes) / threads });
   const groups = groupsOf(cut, cut.cluster, 0);
-  const of = (way: GateReads): Work => work(gateReads(cut, groups, way), way === "apart" ? ownNs : handedNs);
-  return { every: WINDOW, rates, choices: gateChoices(cut, plan.mechanisms.overlap), gates: { apart: of("apart"), joined: of("joined"), bundles: of("bundles") }, unit: work({ count: 1, bytes: cut.upDownPart }, ownNs) };
+  const of = (way: GateReads): Work => work(gateReads(cut, groups, way), way === "apart" ? ownNs : (reads, bytes) => handedNs(reads, bytes) + handingNs(reads));
+  return { every: WINDOW, rates: { ...rates, commandNs: rates.commandNs + commandNs }, choices: gateChoices(cut, plan.mechanisms.overlap), gates: { apart: of("apart"), joined: of("joined"), bundles: of("bundles") }, unit: work({ count: 1, bytes: cut.upDownPart }, ownNs) };
 };
 
 export interface Adaptive {

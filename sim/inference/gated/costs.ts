@@ -41,6 +41,8 @@ export interface GatedCosts {
   readonly handedNs: (reads: number, bytes: number) => number;
   /** Of the thread that hands them over. */
   readonly handingNs: (reads: number) => number;
+  /** Of the device, for one read, more than its curve says. */
+  readonly commandNs: number;
   readonly copyNs: (bytes: number, fresh: number) => number;
   /** Whether there is a ring that the threads that compute drive themselves; else lanes read, to which everything is handed. */
   readonly rings: boolean;
@@ -80,12 +82,13 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
   const depth = plan.io.lanes;
   const timed = tables === null ? null : timedReads(tables, rings ? "io_uring" : "pread", depth, rangeBytes);
   const wakeNs = (tables === null ? null : costOf(tables, "dispatch-parked", threads)) ?? rates.barrierNs;
-  const aloneNs = (blockBytes: number): number => flash.latency.value + blockBytes / sequentialReadBandwidth(flash, Math.max(blockBytes, flash.sequential[0]!.block.value));
+  const commandNs = software.readCost?.command?.value ?? 0;
+  const aloneNs = (blockBytes: number): number => commandNs + flash.latency.value + blockBytes / sequentialReadBandwidth(flash, Math.max(blockBytes, flash.sequential[0]!.block.value));
   const known = new Map<number, { readonly serviceNs: number; readonly pathNs: number }>();
   /** With few reads under way each waits for its own latency: as was timed, or by Little's law. With many the device is the limit. */
   const readNs = (blockBytes: number): number => {
     const full = timed === null ? randomReadNs(flash, { blockBytes, rangeBytes, coreRatio: issuer, submitters: lanes }) : timed.ns(blockBytes);
-    const eachNs = full / software.streamEfficiency.value + (software.readCost?.command?.value ?? 0);
+    const eachNs = full / software.streamEfficiency.value + commandNs;
     return timed === null ? Math.max(eachNs, aloneNs(blockBytes) / depth) : eachNs;
   };
   /** The two that give a read alone the time it takes alone, and as many as the plan allows what they take together. */
@@ -130,6 +133,7 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
     ownNs: cpuNs(software.readCost?.own.value ?? 0),
     handedNs: spareCores >= 1 ? () => 0 : cpuNs(software.readCost?.handed.value ?? 0),
     handingNs: (reads) => reads * (software.readCost?.handing?.value ?? 0),
+    commandNs,
     rings,
     ownUnits: rings && cut.ownReads,
     copyNs: (bytes, fresh) => (upkeep === null ? 0 : bytes / upkeep.value) + (supply === null ? 0 : fresh / supply.value),

@@ -15,6 +15,8 @@ export const demandOfLayer = (costs: GatedCosts, plan: Plan, use: LayerUse): Dem
   const { clusters } = use;
   const rounds = plan.mechanisms.overlap === "cluster" ? Math.max(1, Math.ceil(clusters / plan.pipeline.depth)) : 1;
   let [neurons, fired, readNs, around, unitNs] = [0, 0, costs.deviceNs(use.asideReads, use.asideBytes), costs.handedNs(use.asideReads, use.asideBytes) + costs.handingNs(use.asideReads), 0];
+  // One thread at a time, while no other begins.
+  let locked = 0;
   let [mostNeurons, mostBeside, mostBlockNs, flightNs] = [0, 0, 0, costs.flightNs(use.asideReads, use.asideBytes)];
   for (let c = 0; c < clusters; c++) {
     const blocks = Math.ceil(use.neurons[c]! / SUM_BLOCK);
@@ -26,6 +28,7 @@ export const demandOfLayer = (costs: GatedCosts, plan: Plan, use: LayerUse): Dem
     const [first, second] = [[use.firstReads[c]!, use.firstBytes[c]!], [use.secondReads[c]!, use.secondBytes[c]!, windowOf(plan, use.secondReads[c]!)]] as const;
     readNs += costs.deviceNs(...first) + costs.deviceNs(...second);
     around += making + copying[0] + copying[1] + gates + blocks * costs.dispatchNs;
+    locked += making + copying[0] + copying[1] + lookUpNs(costs, use, c);
     unitNs += productNs;
     mostNeurons = Math.max(mostNeurons, use.neurons[c]!);
     mostBeside = Math.max(mostBeside, gates + copying[0] + copying[1]);
@@ -36,7 +39,7 @@ export const demandOfLayer = (costs: GatedCosts, plan: Plan, use: LayerUse): Dem
     ...NO_DEMAND,
     active: fired, work: fired, missing: use.misses, lookups: use.lookups, clusters,
     chainClusters: rounds, chainWork: rounds * mostNeurons * cut.gateRow, chainMissing: mostBlockNs,
-    chainNs: rounds * (mostBeside + flightNs) + 2 * (flightNs + mostBeside),
+    chainNs: rounds * (mostBeside + flightNs) + 2 * (flightNs + mostBeside) + locked + costs.wakeNs,
     denseBytes: neurons * cut.gateRow, otherMissingBytes: bytesOf(use), readNs, aroundNs: around,
   };
 };

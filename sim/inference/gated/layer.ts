@@ -13,12 +13,12 @@ import type { LayerUse } from "./walk.js";
 
 const WHAT = Object.fromEntries(ACTIVITIES.map((name, i) => [name, i])) as Readonly<Record<Activity, number>>;
 
+/** How gate rows are read can change between tokens. */
+export const isOwnGates = (costs: GatedCosts, use: LayerUse): boolean => costs.rings && use.gates === "apart";
 /**
  * Processor time of a cluster's reads: making them keeps a processor while the flash is at work, whoever does it; what came is copied out of
  * the pages afterwards, by whoever hears of it.
  */
-/** How gate rows are read can change between tokens. */
-export const isOwnGates = (costs: GatedCosts, use: LayerUse): boolean => costs.rings && use.gates === "apart";
 export const besideFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => (isOwnGates(costs, use) ? costs.ownNs : costs.handedNs)(use.firstReads[at]!, use.firstBytes[at]!);
 export const besideSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => (costs.ownUnits ? costs.ownNs : costs.handedNs)(use.secondReads[at]!, use.secondBytes[at]!);
 /** Of the thread that hands a cluster's reads to others. */

@@ -196,6 +196,16 @@ describe("servers", () => {
       expect(outcome(50, build(true), 200).slice(1)).toEqual([20, 0]);
     });
 
+    it("one that listened spins from when there are no reads any more", () => {
+      const build = (e: Executor): void => {
+        e.fixed(FLASH, WHAT("read gate"), 100, 0, 0);
+        following(e, gate(e, 600), [gate(e, 40), gate(e, 40)]);
+      };
+      // Core 1 listens until 100 and spins until 160 or 140; core 0 is done at 150.
+      expect(outcome(50, build, 60)).toEqual([170, 160, 20]);
+      expect(outcome(50, build, 40)).toEqual([170, 170, 0]);
+    });
+
     it("one that listened sleeps when there are no reads any more", () => {
       const [endNs, , core1] = outcome(50, (e) => {
         e.fixed(FLASH, WHAT("read gate"), 100, 0, 0);
