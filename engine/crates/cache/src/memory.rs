@@ -15,6 +15,8 @@ const MAP_PRIVATE_ANONYMOUS_NORESERVE: c_int = 0x2 | 0x20 | 0x4000;
 const MADV_DONTNEED: c_int = 4;
 const MADV_HUGEPAGE: c_int = 14;
 const MADV_NOHUGEPAGE: c_int = 15;
+/// Since Linux 5.14; an older one refuses it, and pages come on first use as ever.
+const MADV_POPULATE_WRITE: c_int = 23;
 
 unsafe extern "C" {
     fn mmap(address: *mut c_void, bytes: usize, protection: c_int, flags: c_int, file: c_int, offset: i64) -> *mut c_void;
@@ -99,6 +101,11 @@ impl Mapping {
         let rest = huge.end.max(range.start)..after;
         self.advise(&huge, MADV_HUGEPAGE);
         self.advise(&rest, MADV_NOHUGEPAGE);
+    }
+
+    /// Takes the memory of whole pages from the system now, so that whoever writes there first does not wait for it. What they hold stays.
+    pub(crate) fn populate(&self, range: Range<usize>) {
+        self.advise(&range, MADV_POPULATE_WRITE);
     }
 
     /// Advice that the system may ignore; a refusal (an old kernel without huge pages) costs speed or nothing.

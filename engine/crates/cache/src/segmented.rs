@@ -230,6 +230,12 @@ impl SegmentedCache {
         Ok(())
     }
 
+    /// Takes the memory of all slots from the system now. Otherwise it comes page by page, to whoever fills a slot for the first time: in a
+    /// virtual machine, whose host has to find it as well, at less than a gigabyte a second.
+    pub fn populate(&self) {
+        self.segments.iter().for_each(Segment::populate);
+    }
+
     /// A piece of the fixed segment, zeroed, on a page. Errors where there is no room left.
     pub fn allocate_fixed(&mut self, bytes: usize) -> Result<FixedBlock, CacheError> {
         let asked = whole(bytes, PAGE_BYTES, "fixed block")?;

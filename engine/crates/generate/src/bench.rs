@@ -187,7 +187,10 @@ fn once(
     loaded.clear()?;
     let together = match test {
         BenchTest::Prompt(_) => BATCH,
-        BenchTest::Generation(_) => 1,
+        BenchTest::Generation(_) => {
+            loaded.prepare_to_decode()?;
+            1
+        }
     };
     let before = loaded.meter.now();
     for batch in tokens.chunks(together) {

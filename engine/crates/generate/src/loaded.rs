@@ -131,6 +131,11 @@ impl Loaded {
         Ok(self.session.truncate(0)?)
     }
 
+    /// Divides memory for generating tokens, before the first of them is timed.
+    pub fn prepare_to_decode(&mut self) -> Result<(), GenerateError> {
+        Ok(self.session.prepare_to_decode()?)
+    }
+
     /// Runs `tokens` after those before, and computes the logits after the last.
     pub fn pass(&mut self, tokens: &[u32]) -> Result<(), GenerateError> {
         self.session.forward(tokens, Want::Last)?;

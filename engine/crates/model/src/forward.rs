@@ -231,10 +231,23 @@ impl Session {
         Ok(&self.buffers.logits)
     }
 
+    /// Tokens are generated from here on: gives back what only a prompt needs, and takes what decoding does. The logits of the last pass stay.
+    /// The first token's pass does this otherwise, in its own time.
+    pub fn prepare_to_decode(&mut self) -> Result<(), ModelError> {
+        self.before_one_token();
+        self.ffn.prepare_to_decode()
+    }
+
+    fn before_one_token(&mut self) {
+        if self.buffers.stream.len() > self.model.config.hidden {
+            self.buffers.give_back_batch();
+        }
+    }
+
     /// One batch through all layers; leaves the residual stream.
     fn pass(&mut self, tokens: &[u32]) -> Result<(), ModelError> {
-        if tokens.len() == 1 && self.buffers.stream.len() > self.model.config.hidden {
-            self.buffers.give_back_batch();
+        if tokens.len() == 1 {
+            self.before_one_token();
         }
         self.ffn.begin_pass(tokens.len())?;
         let (model, buffers) = (&*self.model, &mut self.buffers);

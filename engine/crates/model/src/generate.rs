@@ -55,7 +55,7 @@ pub enum Stop {
 pub struct Generation {
     /// The tokens in order. The first is chosen from the prompt's last logits, so its time is that of the choice alone.
     pub rows: Vec<TokenRow>,
-    /// Reading the prompt.
+    /// Reading the prompt, and taking the memory in which tokens are generated then.
     pub prompt_took: Duration,
     /// Why it ended.
     pub stop: Stop,
@@ -115,6 +115,9 @@ pub fn generate(
         let done = index * BATCH + batch.len();
         let want = if done == prompt.len() { Want::Last } else { Want::Nothing };
         session.forward(batch, want)?;
+        if done == prompt.len() {
+            session.prepare_to_decode()?;
+        }
         let told = Event::Prompt { done, of: prompt.len() };
         if on_event(told).is_break() {
             generation.stop = Stop::Cancelled;

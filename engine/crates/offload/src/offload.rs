@@ -211,6 +211,10 @@ impl FeedForward for Offload {
         self.enter(Phase::of(tokens)).map_err(ModelError::other)
     }
 
+    fn prepare_to_decode(&mut self) -> Result<(), ModelError> {
+        self.enter(Phase::Decode).map_err(ModelError::other)
+    }
+
     fn announce(&mut self, layer: usize, routes: &[Route], tokens: usize) -> Result<(), ModelError> {
         // A batch streams its experts whole, and which gates a predictor names is known only when it has its input.
         if tokens == 1 && self.predicting.is_none() {

@@ -59,6 +59,9 @@ impl Offload {
             cache::return_freed_memory();
         }
         self.cache.resize(&phase.slots(&ground.options, &ground.units, &self.needs))?;
+        if phase == Phase::Decode {
+            self.cache.populate();
+        }
         self.phase = phase;
         Ok(())
     }

@@ -104,7 +104,15 @@ fn what_a_prompt_left_is_there_when_generating_begins_and_buffers_are_not() {
     assert!(flash_reader.pool().free_bytes() <= kept);
     assert!(!before.is_empty());
     assert_eq!(held(&offload), before, "growing drops nothing");
+    let resident = offload.cache().resident_bytes();
+    let of_slots = |segment: &cache::Segment| segment.counts().slots as usize * segment.slot_bytes();
+    let slots: usize = offload.cache().segments().iter().map(of_slots).sum();
+    assert!(
+        resident >= slots,
+        "{resident} of {slots} bytes are there before the first token"
+    );
     decode_all(&mut offload, 1, &work).unwrap();
+    assert_eq!(offload.cache().resident_bytes(), resident, "no token takes any");
     let after = held(&offload).len();
     offload.begin_pass(6).unwrap();
     let resident = held(&offload).len();

@@ -95,6 +95,10 @@ impl FeedForward for Observed {
         self.inner.begin_pass(tokens)
     }
 
+    fn prepare_to_decode(&mut self) -> Result<(), ModelError> {
+        self.inner.prepare_to_decode()
+    }
+
     fn announce(&mut self, layer: usize, routes: &[Route], tokens: usize) -> Result<(), ModelError> {
         self.inner.announce(layer, routes, tokens)
     }

@@ -70,6 +70,11 @@ impl Segment {
         }
     }
 
+    /// Takes the memory of all slots from the system.
+    pub(crate) fn populate(&self) {
+        self.mapping.populate(self.region.start..self.end_of(self.id_in.len()));
+    }
+
     /// The end of the pages that so many slots take.
     fn end_of(&self, slots: usize) -> usize {
         self.region.start + (slots * self.slot_bytes).next_multiple_of(PAGE_BYTES)

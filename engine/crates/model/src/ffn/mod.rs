@@ -65,6 +65,12 @@ pub trait FeedForward: Send {
         Ok(())
     }
 
+    /// A prompt has been read, or there is none, and tokens are generated next: who divides memory does so now, rather than in the first of
+    /// them. Without this call `begin_pass` does it.
+    fn prepare_to_decode(&mut self) -> Result<(), ModelError> {
+        Ok(())
+    }
+
     /// Says which experts a layer will use, as soon as the router knows: before attention where the architecture allows, so
     /// that an implementation may read ahead. Called once a layer and pass, before `forward`; `routes` is tokens by experts
     /// used.
