@@ -25,6 +25,9 @@ export interface Determined {
 export interface FitResult { readonly values: Float64Array; readonly determined: ReadonlyArray<Determined>; readonly sumOfSquares: number; readonly evaluations: number; readonly rounds: number;
   /** Whether it ended because nothing made it better, and not because it had made all its rounds. */
   readonly isConverged: boolean;
+  /** Where it ended: all residuals, and their derivatives by the logarithm of each constant. */
+  readonly residuals: Float64Array;
+  readonly jacobian: ReadonlyArray<Float64Array>;
 }
 
 const STEP = 0.03;
@@ -120,6 +123,8 @@ export const fit = (parameters: ReadonlyArray<Parameter>, evaluate: Evaluate, ro
         evaluations: end.evaluations + parameters.length,
         rounds: end.round,
         isConverged: end.isDone,
+        residuals: end.residuals,
+        jacobian,
       }))(derivatives(end)))(iterate({ logs: clip(start), residuals: first[0]!, damping: 0.1, evaluations: 1, round: 0, jacobian: [], isDone: false })))(evaluate([values(clip(start))]));
 };
 

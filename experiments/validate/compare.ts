@@ -43,6 +43,13 @@ export const middleOf = (outcomes: ReadonlyArray<Outcome>): Outcome => {
   return sorted.length % 2 === 1 ? sorted[upper]! : meanOf(sorted[upper - 1]!, sorted[upper]!);
 };
 
+/**
+ * The machine against itself: every other run of a plan, taken for a prediction of the rest, as speed over speed less one. Null of a single run.
+ * No prediction of these runs can be expected to be much nearer than half of it.
+ */
+export const selfErrorOf = (runs: ReadonlyArray<Outcome>): number | null =>
+  runs.length < 2 ? null : middleOf(runs.filter((_, i) => i % 2 === 1)).total / middleOf(runs.filter((_, i) => i % 2 === 0)).total - 1;
+
 export interface CellResult {
   readonly id: string;
   readonly role: Role;
@@ -60,6 +67,7 @@ export interface CellResult {
   /** Measured runs, and the greatest over the least of their speeds. */
   readonly runs: number;
   readonly spread: number;
+  readonly selfError: number | null;
 }
 
 export const compared = (cell: Cell, predicted: Outcome, unfitted: Outcome, runs: ReadonlyArray<Outcome>): CellResult => {
@@ -76,6 +84,7 @@ export const compared = (cell: Cell, predicted: Outcome, unfitted: Outcome, runs
     exact: predicted.missesPerToken === measured.missesPerToken && Math.round(predicted.bytesPerToken) === Math.round(measured.bytesPerToken),
     runs: runs.length,
     spread: Math.max(...totals) / Math.min(...totals) - 1,
+    selfError: selfErrorOf(runs),
   };
 };
 

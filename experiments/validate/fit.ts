@@ -1,14 +1,15 @@
 /**
  * The constants of the engine's software that nobody measures by themselves, fitted to the calibration cells alone: least squares over
  * logarithms, of the whole token and, with less weight, of the time with reads under way and, where a core is spare, of computing; each constant held by its
- * first estimate. Without computing single constants ran off by factors to make up for others; without a spare core it is not the same thing in both.
+ * first estimate, as firmly as the cells say (hold.ts). Without computing single constants ran off by factors to make up for others; without a spare core it is not the same thing in both.
  */
 import { TE, pipe, type TaskEither } from "../../sim/base/fp.js";
 import type { AppError } from "../../sim/base/errors.js";
 import { mayBeFitted, type Fact } from "../../sim/domain/fact.js";
 import type { SystemSpec } from "../../sim/domain/system.js";
-import { fit, type Determined, type Parameter } from "../calibration/fit.js";
+import { fit, type Determined, type FitResult, type Parameter } from "../calibration/fit.js";
 import type { Outcome } from "./compare.js";
+import { byLeavingOut, type Held } from "./hold.js";
 
 interface Constant { readonly id: string; readonly what: string; readonly of: (system: SystemSpec) => Fact | null; readonly put: (system: SystemSpec, fact: Fact) => SystemSpec; readonly low: number; readonly high: number; readonly guess: number }
 
@@ -33,17 +34,23 @@ export const CONSTANTS: ReadonlyArray<Constant> = [
 export interface Measured extends Outcome { readonly hasSpareCore: boolean }
 
 export interface FittedConstant extends Determined { readonly what: string; readonly before: number }
-export interface Fitted { readonly system: SystemSpec; readonly constants: ReadonlyArray<FittedConstant>; readonly evaluations: number; readonly rounds: number; readonly isConverged: boolean; readonly sumOfSquares: number }
+export interface Fitted { readonly system: SystemSpec; readonly constants: ReadonlyArray<FittedConstant>; readonly evaluations: number; readonly rounds: number; readonly isConverged: boolean; readonly sumOfSquares: number;
+  /** How firmly constants were held, the best way first, by cells that were left out. */
+  readonly holds: ReadonlyArray<Held>;
+}
 
 /** What reads, and what threads spend computing, weigh beside the whole: without them one wrong share hides in another. */
 const COMPONENT_WEIGHT = 0.3;
 /**
- * A constant that is off by the factor within which it was guessed costs as much as a cell that is off by 10 %: 2 for rates, of which tables of kernels and
- * reads are the base, 8 for what nothing was known of but that it is there.
+ * The first fit's hold: a constant that is off by the factor within which it was guessed costs as much as a cell that is off by 10 %: 2 for rates, of which
+ * tables of kernels and reads are the base, 8 for what nothing was known of but that it is there. Where the fit ends, cells that are left out say which is better.
  */
-const HOLD_COST = 0.1;
+const FIRST_HOLD = 0.1;
 /** Times below this many ms a token are noise. */
 const LEAST_MS = 0.5;
+
+/** Of a cell: its whole, reads, computing. */
+const ROWS = 3;
 
 const residualsOf = (predicted: Outcome, measured: Measured): ReadonlyArray<number> => {
   const log = (name: "total" | "io" | "compute"): number => Math.log(Math.max(predicted[name], LEAST_MS) / Math.max(measured[name], LEAST_MS));
@@ -54,26 +61,36 @@ const residualsOf = (predicted: Outcome, measured: Measured): ReadonlyArray<numb
 export const fitSystem = (system: SystemSpec, measured: ReadonlyArray<Measured>, predict: (systems: ReadonlyArray<SystemSpec>) => TaskEither<AppError, ReadonlyArray<ReadonlyArray<Outcome>>>, rounds: number, log: (line: string) => void): TaskEither<AppError, Fitted> => {
   const free = CONSTANTS.flatMap((constant) => {
     const fact = constant.of(system);
-    return fact !== null && mayBeFitted(fact) ? [{ ...constant, fact }] : [];
+    return fact !== null && mayBeFitted(fact) ? [{ ...constant, fact, start: Math.min(constant.high, Math.max(constant.low, fact.value)) }] : [];
   });
-  const parameters = free.map(({ id, fact, low, high }): Parameter => ({ id, start: Math.min(high, Math.max(low, fact.value)), low, high }));
+  const scales = Float64Array.from(free, ({ guess }) => 1 / Math.log(guess));
   const under = (values: ArrayLike<number>): SystemSpec =>
     free.reduce((changed, constant, i) => constant.put(changed, { value: values[i]!, kind: "calibrated", source: "neuronlab validate host", note: `fitted to the calibration cells; ${constant.what}` }), system);
-  const held = (values: ArrayLike<number>): ReadonlyArray<number> => parameters.map(({ start }, i) => (HOLD_COST * Math.log(values[i]! / start)) / Math.log(free[i]!.guess));
-  return pipe(
+  const moved = (values: ArrayLike<number>): Float64Array => Float64Array.from(free, ({ start }, i) => Math.log(values[i]! / start));
+  const fitFrom = (starts: ArrayLike<number>, hold: number): TaskEither<AppError, FitResult> =>
     fit(
-      parameters,
-      (vectors) => pipe(predict(vectors.map(under)), TE.map((all) => all.map((cells, v) => Float64Array.from([...cells.flatMap((cell, i) => residualsOf(cell, measured[i]!)), ...held(vectors[v]!)])))),
+      free.map(({ id, low, high }, i): Parameter => ({ id, start: starts[i]!, low, high })),
+      (vectors) => pipe(predict(vectors.map(under)), TE.map((all) => all.map((cells, v) => Float64Array.from([...cells.flatMap((cell, i) => residualsOf(cell, measured[i]!)), ...moved(vectors[v]!).map((by, i) => hold * scales[i]! * by)])))),
       rounds, log,
-    ),
-    TE.map((found): Fitted => ({
+    );
+  const rows = ROWS * measured.length;
+  const holdsOf = ({ values, residuals, jacobian }: FitResult): ReadonlyArray<Held> => byLeavingOut({ jacobian: jacobian.map((column) => column.slice(0, rows)), residuals: residuals.slice(0, rows), rows: ROWS, moved: moved(values), scales });
+  return pipe(
+    fitFrom(free.map(({ start }) => start), FIRST_HOLD),
+    TE.chain((first) => {
+      const holds = holdsOf(first);
+      const { hold } = holds[0]!;
+      log(`cells that are left out say: ${holds.map((one) => `hold ${one.hold}: ${(100 * one.leftOut).toFixed(1)} %`).join(", ")}`);
+      return pipe(hold === FIRST_HOLD ? TE.right(first) : fitFrom(first.values, hold), TE.map((found) => ({ found, holds, before: hold === FIRST_HOLD ? 0 : first.rounds, evaluated: hold === FIRST_HOLD ? 0 : first.evaluations })));
+    }),
+    TE.map(({ found, holds, before, evaluated }): Fitted => ({
       system: under(found.values),
-      constants: found.determined.map((one, i) => ({ ...one, what: free[i]!.what, before: parameters[i]!.start })),
-      evaluations: found.evaluations,
-      rounds: found.rounds,
+      constants: found.determined.map((one, i) => ({ ...one, what: free[i]!.what, before: free[i]!.start })),
+      evaluations: evaluated + found.evaluations,
+      rounds: before + found.rounds,
       isConverged: found.isConverged,
       sumOfSquares: found.sumOfSquares,
+      holds,
     })),
   );
 };
-

@@ -54,6 +54,17 @@ const elsewhereLines = ({ elsewhere }: Validation): ReadonlyArray<string> =>
     summaryLine("of them the check cells", summaryOf(withRole(elsewhere.cells, "check"))),
   ];
 
+/** What the machine itself is sure of: half of its runs against the other half. */
+const selfOf = (cells: ReadonlyArray<CellResult>): { readonly cells: number; readonly runs: number; readonly medianAbsError: number; readonly meanAbsError: number } | null => {
+  const errors = cells.flatMap(({ selfError }) => (selfError === null ? [] : [Math.abs(selfError)]));
+  return errors.length === 0 ? null : { cells: errors.length, runs: Math.max(...cells.map(({ runs }) => runs)), medianAbsError: median(errors), meanAbsError: errors.reduce((sum, error) => sum + error, 0) / errors.length };
+};
+
+const selfLines = (cells: ReadonlyArray<CellResult>): ReadonlyArray<string> => {
+  const self = selfOf(cells);
+  return self === null ? [] : [`the machine against itself: of ${self.runs} runs of a check cell every other one, taken for a prediction of the rest, is off by ${plain(self.medianAbsError)} at the median, ${plain(self.meanAbsError)} in the mean (who knew each plan's true speed would still be off by about half of that)`];
+};
+
 /** Components in ms, predicted over measured less one, whatever the sign: what compensates in the whole shows here. */
 const componentLine = (cells: ReadonlyArray<CellResult>): string =>
   `their components, median error: ${COMPONENTS.map((name) => `${name === "io" ? "I/O" : name} ${plain(median(cells.map(({ parts }) => Math.abs(parts[name].predicted / parts[name].measured - 1))))}`).join(", ")} (a whole in which they make up for one another can be right)`;
@@ -72,7 +83,7 @@ recorded text. Constants were fitted to the ${calibration.cells} calibration cel
 - of each model's check cells: ${byModel(validation).map(({ model, summary }) => `${model} median ${plain(summary.medianAbsError)}, worst ${plain(summary.worstAbsError)}`).join("; ")}
 - the same neurons missed and the same bytes read in ${cells.filter(({ exact }) => exact).length} of ${cells.length} cells
 - ${driftLine(validation.drift)}
-${elsewhereLines(validation).map((line) => `- ${line}\n`).join("")}
+${selfLines(withRole(cells, "check")).map((line) => `- ${line}\n`).join("")}${elsewhereLines(validation).map((line) => `- ${line}\n`).join("")}
 ![Predicted over measured tokens/s](validation.png)
 
 Dashed: 10 % off. Errors are predicted over measured speed, less one.
@@ -86,6 +97,8 @@ ${worstOf(withRole(cells, "check")).map((cell) => `- ${cell.id}: ${percent(cell.
 ${markdown(["constant", "what", "before", "fitted", "95 % interval"], fit.constants.map((c) => [c.id, c.what, c.before.toPrecision(3), c.value.toPrecision(3), `${c.from.toPrecision(3)} – ${c.to.toPrecision(3)}${c.atLimit ? ", at its limit" : ""}`]))}
 
 ${fit.isConverged ? `${fit.rounds} rounds; another made nothing better.` : `**Not converged**: ${fit.rounds} rounds, of which the last still made it better.`} \`system.json\` is the engine with these constants, for \`simulate --system\`.
+
+How firmly they are held by what they were before is chosen by the calibration cells, each left out in turn and predicted from the others (whole and weighted parts together, in the mean, of the fit as it is linear where it ended): ${fit.holds.map(({ hold, leftOut }) => `${hold}: ${plain(leftOut)}`).join(", ")}. A constant that is off by the factor within which it was guessed costs as much as a cell that is off by this share; the first is what was fitted with.
 
 ## All cells
 
@@ -106,13 +119,14 @@ export const reportValidation = ({ document, png }: Tools) => (validation: Valid
     byModel: byModel(validation),
     exactCells: cells.filter(({ exact }) => exact).length,
     drift: validation.drift,
+    self: selfOf(withRole(cells, "check")),
     ...(validation.elsewhere === null ? {} : { elsewhere: { from: validation.elsewhere.from, summary: summaryOf(validation.elsewhere.cells), check: summaryOf(withRole(validation.elsewhere.cells, "check")), cells: validation.elsewhere.cells.map(({ id, predicted, signedError }) => ({ id, predicted, signedError })) } }),
-    fit: { constants: validation.fit.constants, evaluations: validation.fit.evaluations, rounds: validation.fit.rounds, isConverged: validation.fit.isConverged, sumOfSquares: validation.fit.sumOfSquares },
+    fit: { constants: validation.fit.constants, evaluations: validation.fit.evaluations, rounds: validation.fit.rounds, isConverged: validation.fit.isConverged, sumOfSquares: validation.fit.sumOfSquares, holds: validation.fit.holds },
     seed: validation.seed, quick: validation.quick, tokens: validation.tokens, device: validation.device,
   };
   const text = [
     ...padded([COLUMNS, ...cells.map(rowOf)]),
-    "", summaryLine("check", check), componentLine(withRole(cells, "check")), summaryLine("calibration", calibration), ...byModel(validation).map(({ model, summary }) => summaryLine(`check, ${model}`, summary)), `the same misses and bytes in ${json.exactCells} of ${cells.length} cells`, driftLine(validation.drift), ...elsewhereLines(validation),
+    "", summaryLine("check", check), componentLine(withRole(cells, "check")), summaryLine("calibration", calibration), ...byModel(validation).map(({ model, summary }) => summaryLine(`check, ${model}`, summary)), `the same misses and bytes in ${json.exactCells} of ${cells.length} cells`, driftLine(validation.drift), ...selfLines(withRole(cells, "check")), ...elsewhereLines(validation),
     "", "worst check cells:", ...worstOf(withRole(cells, "check")).map((cell) => `  ${cell.id}  ${percent(cell.signedError)}  ${reasonOf(cell)}`),
     "", "fitted to the calibration cells:", ...validation.fit.constants.map((c) => `  ${c.id}  ${c.before.toPrecision(3)} -> ${c.value.toPrecision(3)}  (${c.what})`),
   ].join("\n");

@@ -63,7 +63,7 @@ export const systemCodec = exactly({
     runtimeBytes: fact("bytes"),
     /** Loaded bytes that the CPU packs into the neuron cache per second, for systems that keep it compact; null where a read lands in its slot. */
     cacheUpkeep: nullable(fact("bandwidth", 0.01)),
-    /** Gated: how fast the system gives a process memory that it uses for the first time, zeroed; slots of the neuron cache are such memory until each was filled once. Null where that is not looked at. */
+    /** Gated: how fast the system gives a process memory that it uses for the first time, zeroed; slots of the neuron cache are such memory until each was filled once. Null where tokens do not pay for it: all of it is taken before the first (PowerInfer-2 says nothing of it; our engine does so). */
     memorySupply: optional(nullable(fact("bandwidth", 0.01)), null),
     /** Gated: processor time of one small read that compute threads make themselves, and of one that is handed to others (`handing`: of who hands it over; `command`: of the device for one read beside its bytes, more than its curve says), beside what a probed device timed of the read itself. Null where reads cost the reader nothing but waiting. */
     readCost: optional(nullable(exactly({ own: fact("time"), handed: fact("time"), handing: optional(nullable(fact("time")), null), command: optional(nullable(fact("time")), null) })), null),

@@ -8,14 +8,16 @@ import { validateHostProgram } from "../../cli/programs/validate/host.js";
 import type { Prepared } from "../../cli/programs/models/prepared.js";
 import { outOf } from "../../cli/programs/validate/out.js";
 import { validateFile } from "../../cli/programs/validate/models.js";
-import { runTurns, type Contender, type Kept } from "../../cli/programs/validate/runs.js";
+import { engineOfRuns, runTurns, type Contender, type Kept } from "../../cli/programs/validate/runs.js";
 import { cellsOf, turnsOf } from "../../experiments/validate/cells.js";
 import { planOf } from "../../experiments/validate/plan.js";
 import { testModel } from "../arb/neurons.js";
+import { systemNamed } from "../arb/runs.js";
 import { aPlan, commandNamed, fake, given } from "../fakes/capabilities.js";
 import { fakeRunRecord } from "../fakes/run-record.js";
 
 const TOKENS = 4;
+const system = systemNamed("neuronlab");
 const cells = cellsOf(["one", "two"], 1, true, 2);
 const turns = turnsOf(cells, 1, 1);
 const models = ["one", "two"].map((name): Prepared => ({ name, file: `/cache/${name}.flash`, model: { ...testModel({ layers: 2, ffn: 1024 }), name }, activations: new Uint8Array() }));
@@ -45,7 +47,7 @@ const machine = (files: Readonly<Record<string, string>> = {}, at: (run: number)
       return TE.right({ exit: 0, signal: null, stdout: "{}", stderr: "", spent: null });
     },
   };
-  return { f, asked, go: (key = "a key") => runTurns(capabilities, "/out", key, turns, contenders, TOKENS)() };
+  return { f, asked, go: (key = "a key", engine = system) => runTurns(capabilities, "/out", key, engine, turns, contenders, TOKENS)(), engineOf: (key: string) => engineOfRuns(capabilities, "/out", key, system)() };
 };
 
 const kept = (files: ReadonlyMap<string, string>): Kept => JSON.parse(files.get("/out/runs.json")!) as Kept;
@@ -81,6 +83,22 @@ describe("the runs of a validation", () => {
     expect(other.asked).toHaveLength(turns.length);
     // What was there is not lost.
     expect(other.f.files.get("/out/runs.earlier.json")).toBe(broken.f.files.get("/out/runs.json"));
+  });
+
+  it("say which engine made them, also when a later one reads them or goes on with them", async () => {
+    const earlier = { ...system, software: { ...system.software, fixedCost: { ...system.software.fixedCost!, spin: null } } };
+    const broken = machine({}, (run) => (run === 4 ? "fails" : "runs"));
+    await broken.go("a key", earlier);
+    const again = machine(Object.fromEntries(broken.f.files));
+    expect(await again.engineOf("a key")).toEqual(E.right(earlier));
+    expect(E.isRight(await again.go())).toBe(true);
+    expect(await again.engineOf("a key")).toEqual(E.right(earlier));
+    // Of no runs, and of runs that do not say, it is the one that is here.
+    expect(await again.engineOf("another key")).toEqual(E.right(system));
+    const { engine, ...silent } = kept(again.f.files);
+    expect(engine).toBeDefined();
+    expect(await machine({ "/out/runs.json": JSON.stringify(silent) }).engineOf("a key")).toEqual(E.right(system));
+    expect(await machine({ "/out/runs.json": JSON.stringify({ ...silent, engine: { name: "x" } }) }).engineOf("a key")).toMatchObject({ _tag: "Left", left: { _tag: "BadInput" } });
   });
 
   it("stop at an interruption with what was run kept, and without what was under way", async () => {

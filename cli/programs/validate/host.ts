@@ -18,7 +18,7 @@ import { knownNames, loadDevice, loadSystem, type Names } from "../load.js";
 import { predictionOf, type Prepared } from "../models/prepared.js";
 import { validateFile, validateShape } from "./models.js";
 import { outOf, placeNote } from "./out.js";
-import { planOfRun, runTurns, type Contender, type KeptRun } from "./runs.js";
+import { engineOfRuns, planOfRun, runTurns, type Contender, type KeptRun } from "./runs.js";
 
 const DEFAULTS = { seed: 1, tokens: { full: 24, quick: 8 }, repetitions: { full: 2, quick: 1 }, fitRounds: { full: 40, quick: 10 } } as const;
 
@@ -135,10 +135,10 @@ export const validateHostProgram = (report: (validation: Validation) => Validati
             const repetitions = args.repetitions ?? DEFAULTS.repetitions[size];
             const key = `${capabilities.version} ${size} ${seed} ${setting.tokens} ${cores} ${checksum(JSON.stringify([cells, models.map(({ model }) => model)]))}`;
             return pipe(
-              runTurns(capabilities, out, key, turnsOf(cells, repetitions, seed), contendersOf(cells, models), setting.tokens),
+              runTurns(capabilities, out, key, setting.system, turnsOf(cells, repetitions, seed), contendersOf(cells, models), setting.tokens),
               TE.chain((runs): TaskEither<AppError, Answer> => (runs === null
                 ? TE.right({ stdout: "", notes: [`interrupted: what was run is kept in ${join(out, "runs.json")}`] })
-                : pipe(judged(capabilities, setting, models, cells, runs), TE.map((validation): Answer => {
+                : pipe(engineOfRuns(capabilities, out, key, setting.system), TE.chain((engine) => judged(capabilities, { ...setting, system: engine }, models, cells, runs)), TE.map((validation): Answer => {
                     const { text, json, files } = report(validation);
                     const placed = files.map((file) => ({ ...file, path: join(out, file.path) }));
                     return { stdout: inFormat(args.format, { text, json }), files: placed, notes: placed.map(({ path }) => `wrote ${path}`) };

@@ -4,9 +4,11 @@ import { E, TE, pipe, type TaskEither } from "../../../sim/base/fp.js";
 import { decode, parseJson } from "../../../sim/base/decode.js";
 import { fault, unsupported, type AppError } from "../../../sim/base/errors.js";
 import { encodePlan, planCodec, type Plan } from "../../../sim/domain/plan.js";
+import { systemCodec, type SystemSpec } from "../../../sim/domain/system.js";
 import type { MeasuredRun } from "../../../sim/domain/run.js";
 import { outcomeOf, type Outcome } from "../../../experiments/validate/compare.js";
 import type { Turn } from "../../../experiments/validate/cells.js";
+import { written } from "../../../experiments/validate/words.js";
 import type { Capabilities } from "../../program.js";
 import type { Prepared } from "../models/prepared.js";
 import { PROMPT } from "./models.js";
@@ -16,17 +18,28 @@ export interface Contender { readonly id: string; readonly prepared: Prepared; r
 
 /** One run as it is kept. */
 export interface KeptRun extends Turn { readonly outcome: Outcome; readonly plan: unknown }
-export interface Kept { readonly schema: "neuronlab/validation-runs@1"; readonly key: string; readonly runs: ReadonlyArray<KeptRun> }
+/** `engine`: what made them, as a system describes it; none where it is the one that is here now. */
+export interface Kept { readonly schema: "neuronlab/validation-runs@1"; readonly key: string; readonly engine?: unknown; readonly runs: ReadonlyArray<KeptRun> }
 
 const turnId = ({ cell, repetition, reference }: Turn): string => `${cell} ${repetition} ${reference}`;
 
-const keptIn = (text: string | null, key: string): ReadonlyArray<KeptRun> => {
-  if (text === null) return [];
+const keptIn = (text: string | null, key: string): Kept | null => {
+  if (text === null) return null;
   const raw = parseJson("kept runs", text);
-  if (E.isLeft(raw)) return [];
+  if (E.isLeft(raw)) return null;
   const kept = raw.right as Kept;
-  return kept.schema === "neuronlab/validation-runs@1" && kept.key === key ? kept.runs : [];
+  return kept.schema === "neuronlab/validation-runs@1" && kept.key === key ? kept : null;
 };
+
+/** The engine that made the runs kept in a folder: an older one's are predicted as what it was. `now` where they do not say, or there are none. */
+export const engineOfRuns = (capabilities: Capabilities, out: string, key: string, now: SystemSpec): TaskEither<AppError, SystemSpec> =>
+  pipe(
+    capabilities.readStored(join(out, "runs.json")),
+    TE.chainEitherK((text): E.Either<AppError, SystemSpec> => {
+      const engine = keptIn(text, key)?.engine;
+      return engine === undefined ? E.right(now) : decode(systemCodec, `the engine of ${join(out, "runs.json")}`)(engine);
+    }),
+  );
 
 /** The plan that a run had, as the record says. */
 export const planOfRun = (run: KeptRun): E.Either<AppError, Plan> => decode(planCodec, `the plan of ${run.cell}`)(run.plan);
@@ -55,12 +68,14 @@ const runTurn = (capabilities: Capabilities, folder: string, turn: Turn, { id, p
   );
 };
 
-/** All turns that are not kept yet; null when it was interrupted. */
-export const runTurns = (capabilities: Capabilities, out: string, key: string, turns: ReadonlyArray<Turn>, contenders: ReadonlyArray<Contender>, tokens: number): TaskEither<AppError, ReadonlyArray<KeptRun> | null> => async () => {
+/** All turns that are not kept yet, by the engine that `system` describes; null when it was interrupted. */
+export const runTurns = (capabilities: Capabilities, out: string, key: string, system: SystemSpec, turns: ReadonlyArray<Turn>, contenders: ReadonlyArray<Contender>, tokens: number): TaskEither<AppError, ReadonlyArray<KeptRun> | null> => async () => {
   const path = join(out, "runs.json");
   const stored = await capabilities.readStored(path)();
   if (E.isLeft(stored)) return stored;
-  const runs = [...keptIn(stored.right, key)];
+  const earlier = keptIn(stored.right, key);
+  const runs = [...(earlier?.runs ?? [])];
+  const engine = runs.length > 0 ? earlier!.engine : written("", system);
   const known = new Set(runs.map(turnId));
   const left = turns.filter((turn) => !known.has(turnId(turn)));
   if (stored.right !== null && runs.length === 0) {
@@ -80,11 +95,11 @@ export const runTurns = (capabilities: Capabilities, out: string, key: string, t
       return run as E.Either<AppError, null>;
     }
     runs.push(run.right);
-    const kept: Kept = { schema: "neuronlab/validation-runs@1", key, runs };
-    const written = await capabilities.write([{ path, text: `${JSON.stringify(kept)}\n` }])();
-    if (E.isLeft(written)) {
+    const kept: Kept = { schema: "neuronlab/validation-runs@1", key, ...(engine === undefined ? {} : { engine }), runs };
+    const saved = await capabilities.write([{ path, text: `${JSON.stringify(kept)}\n` }])();
+    if (E.isLeft(saved)) {
       gauge.end();
-      return written;
+      return saved;
     }
     gauge.at(done + 1);
   }

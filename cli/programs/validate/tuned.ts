@@ -76,7 +76,7 @@ const expectedOf = (capabilities: Capabilities, { device, system, seed, tokens }
 const compared = (capabilities: Capabilities, setting: Setting, models: ReadonlyArray<Prepared>, cells: ReadonlyArray<Cell>, key: string): TaskEither<AppError, ReadonlyArray<OfModel> | null> => async () => {
   const { out, tokens, rounds } = setting;
   const byDefault = models.map((prepared): Contender => ({ id: defaultId(prepared.name), prepared, with: { memory: memoryFor(prepared) } }));
-  const first = await runTurns(capabilities, out, key, screening(byDefault.map(({ id }) => [id])), byDefault, tokens)();
+  const first = await runTurns(capabilities, out, key, setting.system, screening(byDefault.map(({ id }) => [id])), byDefault, tokens)();
   if (E.isLeft(first) || first.right === null) return first as E.Either<AppError, null>;
   const stages: Array<Stage> = [];
   for (const prepared of models) {
@@ -94,11 +94,11 @@ const compared = (capabilities: Capabilities, setting: Setting, models: Readonly
     ...stage.drawn.map(({ cell, plan }) => ({ id: cell.id, prepared: stage.prepared, with: { plan } })),
   ]);
   const idsOf = ({ drawn }: Stage): ReadonlyArray<string> => drawn.map(({ cell }) => cell.id);
-  const once = await runTurns(capabilities, out, key, screening(stages.map(idsOf)), contenders, tokens)();
+  const once = await runTurns(capabilities, out, key, setting.system, screening(stages.map(idsOf)), contenders, tokens)();
   if (E.isLeft(once) || once.right === null) return once as E.Either<AppError, null>;
   const screened = timed(once.right);
   const best = stages.map((stage) => finalistsOf(idsOf(stage), screened));
-  const last = await runTurns(capabilities, out, key, finals(stages.map(({ prepared: { name } }, i) => [defaultId(name), tunedId(name), ...best[i]!]), rounds), [...byDefault, ...contenders], tokens)();
+  const last = await runTurns(capabilities, out, key, setting.system, finals(stages.map(({ prepared: { name } }, i) => [defaultId(name), tunedId(name), ...best[i]!]), rounds), [...byDefault, ...contenders], tokens)();
   if (E.isLeft(last) || last.right === null) return last as E.Either<AppError, null>;
   const runs = timed(last.right);
   const found: Array<OfModel> = [];

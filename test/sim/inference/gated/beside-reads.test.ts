@@ -60,7 +60,7 @@ describe("slots that were never used", () => {
   });
 
   it("cost what the system takes to give memory", () => {
-    const of = (supply: number): GatedCosts => costsOf({ ...system, software: { ...system.software, memorySupply: { ...system.software.memorySupply!, value: supply } } });
+    const of = (supply: number): GatedCosts => costsOf({ ...system, software: { ...system.software, memorySupply: estimated(supply) } });
     expect(of(0.5).copyNs(1000, 600) - of(2).copyNs(1000, 600)).toBeCloseTo(1200 - 300, 6);
     expect(of(0.5).copyNs(1000, 0)).toBe(of(2).copyNs(1000, 0));
   });
