@@ -2,7 +2,7 @@
 import { encodePlan, type Plan } from "../../sim/domain/plan.js";
 import { showBytes } from "../../sim/base/units.js";
 import { settingOf } from "./report.js";
-import { BEHIND, beatsDefault, nearBest, type Margin, type OfModel } from "./tuned.js";
+import { BEHIND, TRIES, beatsDefault, nearBest, staysAsItWas, type Margin, type OfModel } from "./tuned.js";
 import { markdown, padded, plain, type ValidationReport } from "./words.js";
 
 export interface TunedHere { readonly device: string; readonly system: string; readonly seed: number; readonly quick: boolean; readonly tokens: number; readonly rounds: number; readonly models: ReadonlyArray<OfModel> }
@@ -12,8 +12,13 @@ const chosen = ({ mechanisms, compute, cluster, pipeline, io, cache }: Plan): st
 
 const interval = ({ ratio, low, high, confidence }: Margin): string => `${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)} with ${plain(confidence)})`;
 
+const verdict = (margin: Margin): string => `${interval(margin)}: ${margin.low > 1 ? "better for sure" : margin.high < 1 ? "worse" : "undecided"}`;
+
 const verdicts = (of: OfModel): ReadonlyArray<string> => [
-  `${of.model}: tuned over default ${interval(of.overDefault)}: ${beatsDefault(of) ? "better for sure" : of.overDefault.high < 1 ? "worse" : "undecided"}; the simulator expected ${(of.expected.tuned / of.expected.byDefault).toFixed(2)}`,
+  staysAsItWas(of)
+    ? `${of.model}: nothing that the planner proposes was faster in ${TRIES} tries than the engine's own choices, which stay: no gain, and no loss`
+    : `${of.model}: tuned over default ${verdict(of.overDefault)}; the simulator expected ${(of.expected.tuned / of.expected.byDefault).toFixed(2)}`,
+  `${of.model}: the plan that the simulator alone takes for the best, over default ${verdict(of.searchedOverDefault)}; it expected ${(of.expected.searched / of.expected.byDefault).toFixed(2)}`,
   `${of.model}: tuned over the best drawn plan (${of.best}) ${interval(of.overBest)}: ${nearBest(of) ? `within ${plain(BEHIND)} of it or better` : `${plain(1 - of.overBest.ratio)} behind it, missed`}`,
 ];
 
@@ -22,15 +27,16 @@ const rate = (value: number | null): string => (value === null ? "-" : value.toF
 
 const rowsOf = (of: OfModel): ReadonlyArray<ReadonlyArray<string>> => [
   ["default", chosen(of.plans.byDefault), "-", rate(of.measured.byDefault), rate(of.expected.byDefault)],
-  ["tuned", chosen(of.plans.tuned), "-", rate(of.measured.tuned), rate(of.expected.tuned)],
+  [`tuned (${of.chosen})`, chosen(of.plans.tuned), "-", rate(of.measured.tuned), rate(of.expected.tuned)],
+  ["the simulator's best", chosen(of.plans.searched), "-", rate(of.measured.searched), rate(of.expected.searched)],
   ...[...of.drawn].sort((a, b) => b.screened - a.screened).map(({ cell, screened, measured }) => [cell.id, settingOf({ cell }), rate(screened), rate(measured), "-"]),
 ];
 
 const page = ({ device, system, seed, quick, tokens, rounds, models }: TunedHere): string => `# Tuned for this machine, and run on it
 
 Written by \`neuronlab validate tuned${quick ? " --quick" : ""} --seed ${seed}\` on ${device}, with the constants of ${system}. Of each model, with room for about half of its FFN weights: the plan that the engine chooses by itself,
-the one that \`neuronlab tune\` finds, and every plan that \`validate host\` draws, all with the same room. Each drawn plan is run once; the fastest of them,
-the default and the tuned one then take ${rounds} turns of ${tokens} tokens, each in a process of its own. A ratio is the median over rounds, with an interval by order
+what \`neuronlab tune\` proposes, and every plan that \`validate host\` draws, all with the same room. The simulator proposes and the machine decides: proposals and the engine's own choices are tried ${TRIES} times each, and the fastest is the
+tuned plan. Each drawn plan is run once; the fastest of them, the default, the tuned plan and the simulator's best then take ${rounds} turns of ${tokens} tokens anew, each in a process of its own. A ratio is the median over rounds, with an interval by order
 statistics that assumes no distribution.
 
 ${models.flatMap(verdicts).map((line) => `- ${line}`).join("\n")}
@@ -44,14 +50,18 @@ export const reportTuned = (all: TunedHere): ValidationReport => {
     device: all.device, system: all.system, seed: all.seed, quick: all.quick, tokens: all.tokens, rounds: all.rounds,
     models: all.models.map((of) => ({
       model: of.model, memory: of.memory, room: of.room, best: of.best, expected: of.expected, measured: of.measured,
-      overDefault: marginIn(of.overDefault), beatsDefault: beatsDefault(of), overBest: marginIn(of.overBest), nearBest: nearBest(of),
+      tried: of.tried, chosen: of.chosen, overDefault: marginIn(of.overDefault), beatsDefault: beatsDefault(of), searchedOverDefault: marginIn(of.searchedOverDefault), overBest: marginIn(of.overBest), nearBest: nearBest(of),
       drawn: of.drawn.map(({ cell, screened, measured }) => ({ id: cell.id, screened, measured, plan: cell })),
-      plans: { tuned: encodePlan(of.plans.tuned), default: encodePlan(of.plans.byDefault) },
+      plans: { tuned: encodePlan(of.plans.tuned), searched: encodePlan(of.plans.searched), default: encodePlan(of.plans.byDefault) },
     })),
   };
   return {
     text: [...all.models.flatMap((of) => [...padded([["", `${of.model}, ${showBytes(of.room)} for FFN weights`, ...COLUMNS.slice(2)], ...rowsOf(of)]), ""]), ...all.models.flatMap(verdicts)].join("\n"),
     json,
-    files: [{ path: "README.md", text: page(all) }, { path: "tuned.json", text: `${JSON.stringify(json, null, 1)}\n` }],
+    files: [
+      { path: "README.md", text: page(all) },
+      { path: "tuned.json", text: `${JSON.stringify(json, null, 1)}\n` },
+      ...all.models.map((of) => ({ path: `${of.model}.plan.json`, text: `${JSON.stringify(encodePlan(of.plans.tuned), null, 2)}\n` })),
+    ],
   };
 };

@@ -1,6 +1,7 @@
 /**
- * Whether the planner's plan is better on the machine itself: on each model, in one budget, the engine's own choices, the tuned plan, and every plan that
- * `validate host` draws for that model, all with the same room for FFN weights; the best of the drawn ones go on against the other two, in turn. Pure.
+ * Whether the planner's plan is better on the machine itself: on each model, in one budget, the engine's own choices, what the planner proposes, and every plan
+ * that `validate host` draws for that model, all with the same room for FFN weights. The proposals and the engine's own choices are tried, and the fastest is the tuned plan: the
+ * simulator proposes, the machine decides. It, the one that the simulator alone would have taken, and the best of the drawn ones then run in turn, anew. Pure.
  */
 import type { ModelSpec } from "../../sim/domain/model.js";
 import type { Plan } from "../../sim/domain/plan.js";
@@ -15,7 +16,10 @@ export const FINALISTS = 3;
 export const SHARE = 0.5;
 
 export const defaultId = (model: string): string => `${model} default`;
-export const tunedId = (model: string): string => `${model} tuned`;
+/** Of what the planner proposes, from the plan that the simulator takes for the best on. */
+export const proposalId = (model: string, place: number): string => `${model} proposal ${place + 1}`;
+/** Each proposal is tried so often before one is chosen. */
+export const TRIES = 3;
 
 /** The drawn cells of a model with the room that a run of the engine had; a model's own cells differ in it. */
 export const withRoom = (cells: ReadonlyArray<Cell>, model: ModelSpec, had: Plan): ReadonlyArray<{ readonly cell: Cell; readonly plan: Plan }> =>
@@ -29,6 +33,15 @@ export const withRoom = (cells: ReadonlyArray<Cell>, model: ModelSpec, had: Plan
 /** Everyone once; the order is turned for every other model, so that a drift of the machine favours nobody. */
 export const screening = (ids: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<Turn> =>
   ids.flatMap((ofModel, i) => (i % 2 === 0 ? ofModel : [...ofModel].reverse())).map((cell) => ({ cell, repetition: 0, reference: false }));
+
+/** Proposals in turn, forwards and backwards, as repetitions below 0: they choose, and count for nothing afterwards. */
+export const tries = (ids: ReadonlyArray<ReadonlyArray<string>>, rounds: number): ReadonlyArray<Turn> => finals(ids, rounds).map((turn) => ({ ...turn, repetition: -turn.repetition }));
+
+export const triedSpeedOf = (id: string, runs: ReadonlyArray<Timed>): number => median(runs.filter((run) => run.cell === id && run.repetition < 0).map(({ ms }) => 1e3 / ms));
+
+/** The fastest of those that were tried; of two alike the one named first. */
+export const chosenOf = (ids: ReadonlyArray<string>, runs: ReadonlyArray<Timed>): string =>
+  [...ids].sort((a, b) => triedSpeedOf(b, runs) - triedSpeedOf(a, runs) || ids.indexOf(a) - ids.indexOf(b))[0]!;
 
 /** The last ones in turn, forwards and backwards. Repetition 0 was the screening, which counts for nothing here: it chose. */
 export const finals = (ids: ReadonlyArray<ReadonlyArray<string>>, rounds: number): ReadonlyArray<Turn> =>
@@ -63,16 +76,24 @@ export interface OfModel {
   readonly model: string;
   readonly memory: number;
   readonly room: number;
-  readonly plans: { readonly tuned: Plan; readonly byDefault: Plan };
-  /** Tokens/s that the simulator expects of the tuned plan and of the default one. */
-  readonly expected: { readonly tuned: number; readonly byDefault: number };
+  /** `searched`: what the simulator alone takes for the best. */
+  readonly plans: { readonly tuned: Plan; readonly searched: Plan; readonly byDefault: Plan };
+  /** Tokens/s that the simulator expects. */
+  readonly expected: { readonly tuned: number; readonly searched: number; readonly byDefault: number };
   /** Medians of the rounds, tokens/s. */
-  readonly measured: { readonly tuned: number; readonly byDefault: number };
+  readonly measured: { readonly tuned: number; readonly searched: number; readonly byDefault: number };
+  /** What was tried, and which of it is the tuned plan; medians of the tries, tokens/s. */
+  readonly tried: ReadonlyArray<{ readonly id: string; readonly speed: number }>;
+  readonly chosen: string;
   readonly drawn: ReadonlyArray<{ readonly cell: Cell; readonly screened: number; readonly measured: number | null }>;
   readonly best: string;
   readonly overDefault: Margin;
+  readonly searchedOverDefault: Margin;
   readonly overBest: Margin;
 }
+
+/** Whether nothing that was proposed was faster than the engine's own choices. */
+export const staysAsItWas = ({ chosen, model }: Pick<OfModel, "chosen" | "model">): boolean => chosen === defaultId(model);
 
 /** Aimed at: better than the default plan for sure, and no more than 5 % behind the best of the drawn ones. */
 export const BEHIND = 0.05;

@@ -205,13 +205,13 @@ export const decode = ({ device, layers, plan, rates, request, efficiency, work 
 
   startToken(noCause);
   kernel.run();
-  executor.settleExposure();
+  executor.exposure.settle();
   if (token < request.tokens) return E.left(stuck(kernel.now, [`${executor.waiting} tasks of token ${token}`]));
   recorder.count(counter("dram cpu moved"), phone.dram.bytesMoved(AGENT.cpu));
   recorder.count(counter("dram npu moved"), phone.dram.bytesMoved(AGENT.npu));
   recorder.count(counter("dram gpu moved"), phone.dram.bytesMoved(AGENT.gpu));
   return E.right({
-    phone, tokens: rows, wallNs: kernel.now, path, pathViolations, exposedReadNs: executor.exposedReadNs, lentNs: executor.lentNs, rowsComputed, selected, flashBytes,
+    phone, tokens: rows, wallNs: kernel.now, path, pathViolations, exposedReadNs: executor.exposure.exposedReadNs, lentNs: executor.exposure.lentNs, rowsComputed, selected, flashBytes,
     activity: activityOf(phone, plan, kernel.now, flashBytes), peakWatts, hottestC: thermal.hottest(),
     demand: work.demand(request.tokens), adaptation: work.adaptation?.() ?? null, heat,
   });

@@ -9,6 +9,7 @@ import type { HandlerId, Kernel } from "../kernel/kernel.js";
 import { noCause, type Recorder } from "../kernel/recorder.js";
 import { widened } from "../kernel/widened.js";
 import type { Share } from "../hardware/share.js";
+import { COMPUTES, Exposure, READS } from "./exposure.js";
 import { IdleThreads } from "./idle-threads.js";
 
 /** Lane groups. Threads of THREADS may run at different speeds; ANY_TIME has no limit (a launch on its way, a merge). */
@@ -68,10 +69,13 @@ const MEASURES = 5;
 const TO = 0;
 const NEXT = 1;
 const EDGE = 2;
-/** What a task is to the thread that has it: bits. */
+/**
+ * What a task of fixed length is to the thread of THREADS that has it, bits. HOLDS_LOCK: while it runs under the lock under which threads take what is
+ * next to be done, those that compute go on, and none begins. LENT: others make it on this thread's core, which is none of the thread's computing.
+ */
 const PLAIN = 0;
-const HOLDS_LOCK = 1;
-const LENT = 2;
+export const HOLDS_LOCK = 1;
+export const LENT = 2;
 const firstTasks = 512;
 
 export class Executor {
@@ -111,14 +115,7 @@ export class Executor {
   /** Clock ratio of CPU, NPU and GPU (throttling), and how many times longer a hot flash takes. */
   throttle = 1;
   readSlowdown = 1;
-  private readonly busyUnits = new Int32Array(2);
-  private exposureSinceNs = 0;
-  /** Time in which nothing computes while a read is under way. */
-  exposedReadNs = 0;
-  /** Time in which anything computes. */
-  computingNs = 0;
-  /** Time of the cores of THREADS that is none of their computing, summed over cores: what others made on them, and reads of their own. */
-  lentNs = 0;
+  readonly exposure: Exposure;
 
   constructor(private readonly spec: ExecutorSpec) {
     this.kernel = spec.kernel;
@@ -129,13 +126,14 @@ export class Executor {
     this.agents = spec.agents;
     this.threadRates = spec.threadRates;
     this.dramCounters = spec.dramCounters;
+    this.exposure = new Exposure(spec.kernel);
     this.finishTask = this.kernel.register((task) => this.finish(task));
     this.leaveFlash = this.kernel.register((task) => this.servedByFlash(task));
     this.landRead = this.kernel.register((task) => this.landed(task));
     this.gather = this.kernel.register((task, cause) => this.gathered(task, cause));
     this.idle = new IdleThreads(this.kernel, spec.lanes[THREADS]!.length, {
       isWaiting: () => this.queueHead[THREADS] !== -1,
-      isReading: () => this.busyUnits[1]! > 0,
+      isReading: () => this.exposure.isReading,
       woken: (server, cause) => this.woken(server, cause),
     });
     this.freeServers = spec.lanes.map((lanes, group) => (group === THREADS ? this.idle.awake : lanes.map((_, i) => lanes.length - 1 - i)));
@@ -175,20 +173,10 @@ export class Executor {
     return this.add(group, what, FIXED_WORK, ns, overheadNs, layer);
   }
 
-  /** A task of fixed length that others make on a core of THREADS: it takes the core from them, and is none of their computing. */
-  lent(what: number, ns: number, layer: number): number {
+  /** A task of fixed length that keeps a thread of THREADS from computing: `role` says how, HOLDS_LOCK, LENT or both. */
+  held(role: number, what: number, ns: number, layer: number): number {
     const task = this.add(THREADS, what, FIXED_WORK, ns, 0, layer);
-    this.tasks[task * TASK + ROLE] = LENT;
-    return task;
-  }
-
-  /**
-   * A task of THREADS of fixed length that holds the lock under which threads take what is next to be done: while it runs, those that
-   * compute go on, and none begins. `isLent`: it is none of their computing, as with `lent`.
-   */
-  underLock(what: number, ns: number, layer: number, isLent = false): number {
-    const task = this.add(THREADS, what, FIXED_WORK, ns, 0, layer);
-    this.tasks[task * TASK + ROLE] = isLent ? HOLDS_LOCK | LENT : HOLDS_LOCK;
+    this.tasks[task * TASK + ROLE] = role;
     return task;
   }
 
@@ -290,8 +278,8 @@ export class Executor {
     if ((tasks[at + ROLE] & HOLDS_LOCK) !== 0) this.locked = true;
     measures[from + START_NS] = this.kernel.now;
     measures[from + CAUSE] = cause;
-    if (group === FLASH || group === LANES) this.noteUnit(1, 1);
-    else if (group !== ANY_TIME && (tasks[at + ROLE] & LENT) === 0) this.noteUnit(0, 1);
+    if (group === FLASH || group === LANES) this.exposure.note(READS, 1);
+    else if (group !== ANY_TIME && (tasks[at + ROLE] & LENT) === 0) this.exposure.note(COMPUTES, 1);
     if (tasks[at + WORK] === FIXED_WORK) {
       if (group === FLASH) this.kernel.after(Math.ceil(measures[from + AMOUNT] * this.readSlowdown), this.leaveFlash, task, 0);
       else this.kernel.after(Math.ceil(measures[from + AMOUNT]), this.finishTask, task, 0);
@@ -365,8 +353,8 @@ export class Executor {
     const span = this.record(task, this.lanes[group][server], this.measures[task * MEASURES + START_NS], this.measures[task * MEASURES + CAUSE]);
     if (group !== ANY_TIME) {
       const role = this.tasks[task * TASK + ROLE];
-      if ((role & LENT) !== 0) this.lentNs += this.kernel.now - this.measures[task * MEASURES + START_NS];
-      else this.noteUnit(group === LANES ? 1 : 0, -1);
+      if ((role & LENT) !== 0) this.exposure.lentNs += this.kernel.now - this.measures[task * MEASURES + START_NS];
+      else this.exposure.note(group === LANES ? READS : COMPUTES, -1);
       if ((role & HOLDS_LOCK) !== 0) this.unlock(server, span);
       else this.release(group, server, span);
     }
@@ -375,9 +363,9 @@ export class Executor {
   }
 
   private complete(task: number, span: number): void {
-    this.noteUnit(1, -1);
+    this.exposure.note(READS, -1);
     this.follow(task, span);
-    if (this.busyUnits[1] === 0) this.idle.heard();
+    if (!this.exposure.isReading) this.idle.heard();
     else this.idle.mayDoze();
   }
 
@@ -396,20 +384,6 @@ export class Executor {
     }
     this.lastSpan = span;
     if (--this.unfinished === 0) this.onDone!(this.lastSpan);
-  }
-
-  /** `kind` 0 computes, 1 reads. Settles the clocks of exposed reads and of computing when a first unit starts or a last one stops. */
-  private noteUnit(kind: number, change: number): void {
-    const before = this.busyUnits[kind]!;
-    if (before === 0 || before + change === 0) this.settleExposure();
-    this.busyUnits[kind] = before + change;
-  }
-
-  settleExposure(): void {
-    const elapsedNs = this.kernel.now - this.exposureSinceNs;
-    if (this.busyUnits[0]! > 0) this.computingNs += elapsedNs;
-    else if (this.busyUnits[1]! > 0) this.exposedReadNs += elapsedNs;
-    this.exposureSinceNs = this.kernel.now;
   }
 
   private grow(): void {

@@ -137,7 +137,7 @@ export const prefill = (device: DeviceProfile, model: ModelSpec, system: SystemS
     pathViolations = criticalPathInto(recorder, last, 0, path);
   });
   kernel.run();
-  executor.settleExposure();
+  executor.exposure.settle();
   if (!isDone) return E.left(stuck(kernel.now, [`${executor.waiting} tasks of prefill`]));
   const flashBytes = streamBytes * model.layers * passes;
   recorder.count(counter("dram cpu moved"), phone.dram.bytesMoved(AGENT.cpu));
@@ -147,6 +147,6 @@ export const prefill = (device: DeviceProfile, model: ModelSpec, system: SystemS
   const activity = activityOf(phone, plan, kernel.now, flashBytes);
   return E.right({
     phone, tokens: [{ latencyNs: kernel.now, bytesRead: flashBytes, lookups: 0, misses: 0 }], wallNs: kernel.now, path, pathViolations,
-    exposedReadNs: executor.exposedReadNs, lentNs: executor.lentNs, rowsComputed: Float64Array.of(0), selected: 0, flashBytes, activity, peakWatts: totalJoules(energyOf(device, activity)) / (kernel.now * 1e-9), hottestC: thermal.hottest(), demand: null, adaptation: null, heat,
+    exposedReadNs: executor.exposure.exposedReadNs, lentNs: executor.exposure.lentNs, rowsComputed: Float64Array.of(0), selected: 0, flashBytes, activity, peakWatts: totalJoules(energyOf(device, activity)) / (kernel.now * 1e-9), hottestC: thermal.hottest(), demand: null, adaptation: null, heat,
   });
 };

@@ -63,6 +63,19 @@ export function* decisionsOf(trials: Trials, space: Space, chosen: Point, byDefa
   }).sort((a, b) => (b.worth ?? -1) - (a.worth ?? -1));
 }
 
+/** Axes that say how much and not how: two plans that differ in nothing else are one proposal. */
+const AMOUNTS: ReadonlySet<Axis> = new Set<Axis>(["hot", "keep"]);
+
+/** The best plans of a search that differ from one another in more than amounts, the chosen one first: for who can run them and see. */
+export const proposalsOf = (ranked: ReadonlyArray<Trial>, chosen: Trial, score: Score, most: number): ReadonlyArray<Plan> => {
+  const kept: Array<Trial> = [chosen];
+  for (const trial of [...ranked].sort(bestFirst(score))) {
+    if (kept.length >= most) break;
+    if (kept.every(({ point }) => AXES.some((axis) => !AMOUNTS.has(axis) && trial.point[axis] !== point[axis]))) kept.push(trial);
+  }
+  return kept.slice(1).map(({ plan }) => plan);
+};
+
 export interface NextBest { readonly plan: Plan; readonly behind: number; readonly differs: ReadonlyArray<{ readonly axis: Axis; readonly here: string; readonly there: string }> }
 
 /** The best of the plans that differ in kind from the chosen one, and not in a step of some size. */

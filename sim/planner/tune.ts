@@ -12,7 +12,7 @@ import { choiceOf, planAt, type Cell } from "./candidates.js";
 import { cliffOf, type Cliff } from "./cliff.js";
 import { defaultPlan } from "./default-plan.js";
 import { settledAxes, type Settled } from "./dominance.js";
-import { decisionsOf, nextBestOf, type Decision, type NextBest } from "./explain.js";
+import { decisionsOf, nextBestOf, proposalsOf, type Decision, type NextBest } from "./explain.js";
 import { seekFront, type FrontPoint, type Ran } from "./front.js";
 import { objectiveOf, worthOf, type ObjectiveName, type Worth } from "./objectives.js";
 import { PAPER_PLANNERS, paperPlan, type PaperPlanner } from "./paper-planners.js";
@@ -58,6 +58,8 @@ export interface Tuned {
   readonly plan: Plan;
   readonly record: SimulatedRun;
   readonly worth: Worth;
+  /** What a machine that is at hand could try beside the plan: other plans that were run by cluster, best first. Empty for a planner that does not search. */
+  readonly proposals: ReadonlyArray<Plan>;
   readonly rivals: ReadonlyArray<Rival>;
   readonly spaceSize: number;
   /** Runs that the search made, and those made afterwards to explain its answer. */
@@ -68,6 +70,9 @@ export interface Tuned {
   /** null for a planner that does not search, and where none were asked for. */
   readonly reasons: Reasons | null;
 }
+
+/** With the plan itself. */
+const MOST_PROPOSALS = 6;
 
 const NONE: Counts = { analytic: 0, cluster: 0, neuron: 0 };
 
@@ -118,7 +123,7 @@ function* tunePaper({ cell }: Tuning, planner: PaperPlanner, rivals: ReadonlyArr
   const [outcome] = yield [askOf(cell, made.right, "cluster", request.tokens)];
   if (outcome === undefined || E.isLeft(outcome)) return outcome ?? E.left(unsupported(`planner ${planner}`, "its plan was not run"));
   return E.right({
-    plan: made.right, record: outcome.right, worth: worthOf(outcome.right), rivals, spaceSize: sizeOf(device, spaceOf(device, model, system)),
+    plan: made.right, record: outcome.right, worth: worthOf(outcome.right), proposals: [], rivals, spaceSize: sizeOf(device, spaceOf(device, model, system)),
     evaluations: { ...NONE, cluster: 1 }, explaining: NONE, ruledOut: { settled: [], byBound: 0, floor: null }, cliff: cliffOf(model, made.right, request.batch), reasons: null,
   });
 }
@@ -181,7 +186,7 @@ export function* tune(tuning: Tuning): Searching<Either<AppError, Tuned>> {
   const plan = rival === null ? { ...planned, note: `tuned for ${tuning.objective}` } : { ...rival.plan, note: `tuned for ${tuning.objective}: no better plan than ${rival.planner === "default" ? "the default" : `that of planner ${rival.planner}`} was found` };
   const record = rival?.record ?? searched;
   const tuned: Tuned = {
-    plan, record, worth: worthOf(record), rivals: others.right, spaceSize: sizeOf(device, space), evaluations, explaining: NONE,
+    plan, record, worth: worthOf(record), proposals: proposalsOf(found.ranked, best, objective.score, MOST_PROPOSALS), rivals: others.right, spaceSize: sizeOf(device, space), evaluations, explaining: NONE,
     ruledOut: { settled, byBound: found.ruledOut, floor }, cliff: cliffOf(model, plan, request.batch), reasons: null,
   };
   if (!tuning.explain) return E.right(tuned);

@@ -13,7 +13,7 @@ import { fitMemory } from "../../../sim/planner/fit.js";
 import { EFFORT, tune, type Tuned } from "../../../sim/planner/tune.js";
 import { cellsOf, shapes, type Cell } from "../../../experiments/validate/cells.js";
 import { reportTuned } from "../../../experiments/validate/tuned-report.js";
-import { SHARE, defaultId, finalistsOf, finals, marginOf, screening, speedOf, tunedId, withRoom, type OfModel, type Timed } from "../../../experiments/validate/tuned.js";
+import { SHARE, TRIES, chosenOf, defaultId, finalistsOf, finals, marginOf, proposalId, screening, speedOf, tries, triedSpeedOf, withRoom, type OfModel, type Timed } from "../../../experiments/validate/tuned.js";
 import { argument, choice, nameOrFile, absent, optional, outputFolder, readWords, shared, switchedOn, wholeNumber, workers } from "../../args.js";
 import type { Command, Words } from "../../command.js";
 import { THIS_HOST, gather, inFormat, type Answer, type Capabilities, type Program } from "../../program.js";
@@ -87,32 +87,39 @@ const compared = (capabilities: Capabilities, setting: Setting, models: Readonly
     if (E.isLeft(stage)) return stage;
     stages.push(stage.right);
   }
-  // Sizes of the plan are the engine's own, which are given generously: room decides, and it is the same for all.
-  const tunedPlan = ({ tuned, drawn }: Stage): Plan => ({ ...tuned.plan, memory: drawn[0]!.plan.memory });
-  const contenders = stages.flatMap((stage): ReadonlyArray<Contender> => [
-    { id: tunedId(stage.prepared.name), prepared: stage.prepared, with: { plan: tunedPlan(stage) } },
-    ...stage.drawn.map(({ cell, plan }) => ({ id: cell.id, prepared: stage.prepared, with: { plan } })),
-  ]);
+  // Sizes of a plan are the engine's own, which are given generously: room decides, and it is the same for all.
+  const proposed = ({ prepared, tuned, drawn }: Stage): ReadonlyArray<Contender> =>
+    [tuned.plan, ...tuned.proposals].map((plan, place): Contender => ({ id: proposalId(prepared.name, place), prepared, with: { plan: { ...plan, memory: drawn[0]!.plan.memory } } }));
+  const proposals = stages.map(proposed);
+  const contenders = [...byDefault, ...proposals.flat(), ...stages.flatMap(({ prepared, drawn }) => drawn.map(({ cell, plan }): Contender => ({ id: cell.id, prepared, with: { plan } })))];
+  const tryIds = stages.map(({ prepared: { name } }, i) => [defaultId(name), ...proposals[i]!.map(({ id }) => id)]);
+  const attempts = await runTurns(capabilities, out, key, setting.system, tries(tryIds, TRIES), contenders, tokens)();
+  if (E.isLeft(attempts) || attempts.right === null) return attempts as E.Either<AppError, null>;
+  const tried = timed(attempts.right);
+  const chosen = tryIds.map((ids) => chosenOf(ids, tried));
   const idsOf = ({ drawn }: Stage): ReadonlyArray<string> => drawn.map(({ cell }) => cell.id);
   const once = await runTurns(capabilities, out, key, setting.system, screening(stages.map(idsOf)), contenders, tokens)();
   if (E.isLeft(once) || once.right === null) return once as E.Either<AppError, null>;
   const screened = timed(once.right);
   const best = stages.map((stage) => finalistsOf(idsOf(stage), screened));
-  const last = await runTurns(capabilities, out, key, setting.system, finals(stages.map(({ prepared: { name } }, i) => [defaultId(name), tunedId(name), ...best[i]!]), rounds), [...byDefault, ...contenders], tokens)();
+  const lastIds = stages.map(({ prepared: { name } }, i) => [...new Set([defaultId(name), proposalId(name, 0), chosen[i]!, ...best[i]!])]);
+  const last = await runTurns(capabilities, out, key, setting.system, finals(lastIds, rounds), contenders, tokens)();
   if (E.isLeft(last) || last.right === null) return last as E.Either<AppError, null>;
   const runs = timed(last.right);
   const found: Array<OfModel> = [];
   for (const [i, stage] of stages.entries()) {
     const { prepared, memory, had, drawn } = stage;
     const { name } = prepared;
-    const fastest = [...best[i]!].sort((a, b) => speedOf(b, runs) - speedOf(a, runs))[0]!;
-    const expected = await pipe(TE.Do, TE.bind("tuned", () => expectedOf(capabilities, setting, prepared, tunedPlan(stage))), TE.bind("byDefault", () => expectedOf(capabilities, setting, prepared, had)))();
+    const [fastest, tuned, searched, usual] = [[...best[i]!].sort((a, b) => speedOf(b, runs) - speedOf(a, runs))[0]!, chosen[i]!, proposalId(name, 0), defaultId(name)];
+    const planOf = (id: string): Plan => (id === usual ? had : proposals[i]!.flatMap((one) => (one.id === id && "plan" in one.with ? [one.with.plan] : []))[0]!);
+    const expected = await pipe(TE.Do, TE.bind("tuned", () => expectedOf(capabilities, setting, prepared, planOf(tuned))), TE.bind("searched", () => expectedOf(capabilities, setting, prepared, planOf(searched))), TE.bind("byDefault", () => expectedOf(capabilities, setting, prepared, had)))();
     if (E.isLeft(expected)) return expected;
     found.push({
-      model: name, memory, room: had.cache.hot + had.cache.cold, plans: { tuned: tunedPlan(stage), byDefault: had }, expected: expected.right,
-      measured: { tuned: speedOf(tunedId(name), runs), byDefault: speedOf(defaultId(name), runs) },
+      model: name, memory, room: had.cache.hot + had.cache.cold, plans: { tuned: planOf(tuned), searched: planOf(searched), byDefault: had }, expected: expected.right,
+      measured: { tuned: speedOf(tuned, runs), searched: speedOf(searched, runs), byDefault: speedOf(usual, runs) },
+      tried: tryIds[i]!.map((id) => ({ id, speed: triedSpeedOf(id, tried) })), chosen: tuned,
       drawn: drawn.map(({ cell }) => ({ cell, screened: 1e3 / screened.find((run) => run.cell === cell.id)!.ms, measured: best[i]!.includes(cell.id) ? speedOf(cell.id, runs) : null })),
-      best: fastest, overDefault: marginOf(tunedId(name), defaultId(name), runs), overBest: marginOf(tunedId(name), fastest, runs),
+      best: fastest, overDefault: marginOf(tuned, usual, runs), searchedOverDefault: marginOf(searched, usual, runs), overBest: marginOf(tuned, fastest, runs),
     });
   }
   return E.right(found);

@@ -7,7 +7,7 @@ import { unitLaws } from "./cluster-uses.js";
 import { gatedCosts, type GatedCosts } from "./costs.js";
 import { gateReads, groupsOf, NO_READS, SUM_BLOCK, unitReads, wholeReads, type Cut, type Reads } from "./cut.js";
 import { demandOfLayer } from "./demand.js";
-import { afterFirstReads, afterSecondReads, besideFirstReads, besideSecondReads, handingNs, isOwnGates, lookUpNs, windowOf } from "./layer.js";
+import { afterFirstReads, afterSecondReads, lentToReads, lookUpNs, makingReads, windowOf } from "./layer.js";
 import { clearLayerUse, createLayerUse, neuronsOf, type LayerUse } from "./walk.js";
 
 export const costsOf = ({ device, model, system, plan, rates }: Setting): GatedCosts => gatedCosts(device, model, system, plan, rates);
@@ -136,10 +136,8 @@ export const gatedEstimateNs = (asked: Setting, parts: Parts): number => {
       unitNs += (use.fired[c]! * cut.upDownRow) / costs.unitRate(Math.max(1e-3, use.fired[c]! / use.neurons[c]!)) + (blocks * costs.dispatchNs) / count;
       copyNs += afterFirstReads(costs, use, c) + afterSecondReads(costs, use, c);
       lookNs += lookUpNs(costs, use, c);
-      for (const [isOwn, ns] of [[isOwnGates(costs, use), besideFirstReads(costs, use, c)], [costs.ownUnits, besideSecondReads(costs, use, c)]] as const)
-        if (isOwn) makeNs += ns;
-        else handedNs += ns;
-      makeNs += handingNs(costs, use, c);
+      makeNs += makingReads(costs, use, c);
+      handedNs += lentToReads(costs, use, c);
       reading += Math.min(1, use.firstReads[c]! + use.secondReads[c]!);
       for (const [sum, reads, bytes, window] of [[first, use.firstReads[c]!, use.firstBytes[c]!, Infinity], [second, use.secondReads[c]!, use.secondBytes[c]!, windowOf(plan, use.secondReads[c]!)]] as const) {
         sum.ns += costs.deviceNs(reads, bytes, window);

@@ -3,7 +3,7 @@ import type { Plan } from "../../domain/plan.js";
 import { NO_DEMAND, type Demand } from "../demand.js";
 import { SUM_BLOCK } from "./cut.js";
 import type { GatedCosts } from "./costs.js";
-import { afterFirstReads, afterSecondReads, besideFirstReads, besideSecondReads, handingNs, lookUpNs, windowOf } from "./layer.js";
+import { afterFirstReads, afterSecondReads, lentToReads, lookUpNs, makingReads, windowOf } from "./layer.js";
 import { bytesOf, type LayerUse } from "./walk.js";
 
 /**
@@ -21,7 +21,7 @@ export const demandOfLayer = (costs: GatedCosts, plan: Plan, use: LayerUse): Dem
   for (let c = 0; c < clusters; c++) {
     const blocks = Math.ceil(use.neurons[c]! / SUM_BLOCK);
     const copying = [afterFirstReads(costs, use, c), afterSecondReads(costs, use, c)] as const;
-    const making = besideFirstReads(costs, use, c) + besideSecondReads(costs, use, c) + handingNs(costs, use, c);
+    const making = makingReads(costs, use, c) + lentToReads(costs, use, c);
     const [gates, productNs] = [costs.dispatchNs + lookUpNs(costs, use, c), (use.fired[c]! * cut.upDownRow) / costs.unitRate(Math.max(1e-3, use.fired[c]! / use.neurons[c]!))];
     neurons += use.neurons[c]!;
     fired += use.fired[c]!;

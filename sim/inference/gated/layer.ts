@@ -5,7 +5,7 @@
  */
 import { ACTIVITIES, type Activity } from "../../domain/run.js";
 import type { Plan } from "../../domain/plan.js";
-import { ALL_THREADS, ANY_TIME, FLASH, THREADS, type Executor } from "../executor.js";
+import { ALL_THREADS, ANY_TIME, FLASH, HOLDS_LOCK, LENT, THREADS, type Executor } from "../executor.js";
 import { threadCount } from "../../hardware/kernels.js";
 import { SUM_BLOCK } from "./cut.js";
 import type { GatedCosts } from "./costs.js";
@@ -16,13 +16,21 @@ const WHAT = Object.fromEntries(ACTIVITIES.map((name, i) => [name, i])) as Reado
 /** How gate rows are read can change between tokens. */
 export const isOwnGates = (costs: GatedCosts, use: LayerUse): boolean => costs.rings && use.gates === "apart";
 /**
- * Processor time of a cluster's reads: making them keeps a processor while the flash is at work, whoever does it; what came is copied out of
- * the pages afterwards, by whoever hears of it.
+ * Processor time of a cluster's reads: making them keeps a processor while the flash is at work. Of their own, the threads that compute make them, under the lock;
+ * what came is copied out of the pages afterwards, by whoever hears of it.
  */
-export const besideFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => (isOwnGates(costs, use) ? costs.ownNs : costs.handedNs)(use.firstReads[at]!, use.firstBytes[at]!);
-export const besideSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => (costs.ownUnits ? costs.ownNs : costs.handedNs)(use.secondReads[at]!, use.secondBytes[at]!);
+export const makingFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => (isOwnGates(costs, use) ? costs.ownNs(use.firstReads[at]!, use.firstBytes[at]!) : 0);
+export const makingSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => (costs.ownUnits ? costs.ownNs(use.secondReads[at]!, use.secondBytes[at]!) : 0);
+/** And what others make on their cores, where none is spare: reads that were handed over, and the system's work when one of their own ends. */
+const lentNs = (costs: GatedCosts, isOwn: boolean, reads: number, bytes: number): number => (isOwn ? costs.interruptNs(reads) : costs.handedNs(reads, bytes));
+export const lentToFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => lentNs(costs, isOwnGates(costs, use), use.firstReads[at]!, use.firstBytes[at]!);
+export const lentToSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => lentNs(costs, costs.ownUnits, use.secondReads[at]!, use.secondBytes[at]!);
 /** Of the thread that hands a cluster's reads to others. */
-export const handingNs = (costs: GatedCosts, use: LayerUse, at: number): number => costs.handingNs((isOwnGates(costs, use) ? 0 : use.firstReads[at]!) + (costs.ownUnits ? 0 : use.secondReads[at]!));
+export const handingFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => (isOwnGates(costs, use) ? 0 : costs.handingNs(use.firstReads[at]!));
+export const handingSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => (costs.ownUnits ? 0 : costs.handingNs(use.secondReads[at]!));
+/** All that keeps the threads of a cluster's reads under the lock, and all that others take from them. */
+export const makingReads = (costs: GatedCosts, use: LayerUse, at: number): number => makingFirstReads(costs, use, at) + makingSecondReads(costs, use, at) + handingFirstReads(costs, use, at) + handingSecondReads(costs, use, at);
+export const lentToReads = (costs: GatedCosts, use: LayerUse, at: number): number => lentToFirstReads(costs, use, at) + lentToSecondReads(costs, use, at);
 export const afterFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => costs.copyNs(use.firstCopied[at]!, use.firstFresh[at]!);
 export const afterSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => costs.copyNs(use.secondCopied[at]!, use.secondFresh[at]!);
 /** And what fires is looked up. */
@@ -53,16 +61,16 @@ export const buildLayer = (costs: GatedCosts, plan: Plan) => {
     const attended = executor.flow(ALL_THREADS, WHAT.attention, costs.attentionBytes, costs.dense, costs.layerNs + costs.barrierNs, layer);
     const end = executor.flow(ALL_THREADS, WHAT.merge, costs.sumBytes, costs.dense, costs.barrierNs, layer);
     executor.after(end, attended);
-    /** Reads, with the processor time of making them beside, and then the copying of what they brought, or what others brought before. */
-    const read = (what: number, reads: number, bytes: number, besideNs: number, isOwn: boolean, copyNs: number, from: number, window?: number): number => {
+    /** Reads, with the processor time of making them (by the threads, under the lock; handing them over; by others on their cores) beside, and then the copying of what they brought, or what others brought before. */
+    const read = (what: number, reads: number, bytes: number, makingNs: number, overNs: number, othersNs: number, copyNs: number, from: number, window?: number): number => {
       const deviceNs = costs.deviceNs(reads, bytes, window);
       const came = reads <= 0 ? from : chain(executor.fixed(FLASH, what, deviceNs, deviceNs + costs.flightNs(reads, bytes, window), layer), from);
-      const copied = copyNs > 0 ? chain(executor.underLock(WHAT.cache, copyNs, layer), came) : came;
+      const copied = copyNs > 0 ? chain(executor.held(HOLDS_LOCK, WHAT.cache, copyNs, layer), came) : came;
       if (reads <= 0) return copied;
-      const overNs = isOwn ? 0 : costs.handingNs(reads);
       const made = [
-        ...(overNs > 0 ? [executor.underLock(WHAT.cache, overNs, layer)] : []),
-        ...(besideNs > 0 ? [isOwn ? executor.underLock(WHAT.cache, besideNs, layer, true) : executor.lent(WHAT.cache, besideNs, layer)] : []),
+        ...(overNs > 0 ? [executor.held(HOLDS_LOCK, WHAT.cache, overNs, layer)] : []),
+        ...(makingNs > 0 ? [executor.held(HOLDS_LOCK | LENT, WHAT.cache, makingNs, layer)] : []),
+        ...(othersNs > 0 ? [executor.held(LENT, WHAT.cache, othersNs, layer)] : []),
       ];
       if (made.length === 0) return copied;
       const all = copied !== came ? copied : chain(executor.fixed(ANY_TIME, WHAT.cache, 0, 0, layer), came);
@@ -70,18 +78,23 @@ export const buildLayer = (costs: GatedCosts, plan: Plan) => {
       return all;
     };
 
+    const readFirsts = (c: number): number =>
+      read(readFirst, use.firstReads[c]!, use.firstBytes[c]!, makingFirstReads(costs, use, c), handingFirstReads(costs, use, c), lentToFirstReads(costs, use, c), afterFirstReads(costs, use, c), attended);
+    const readSeconds = (c: number, from: number, window?: number): number =>
+      read(WHAT["read up+down"], use.secondReads[c]!, use.secondBytes[c]!, makingSecondReads(costs, use, c), handingSecondReads(costs, use, c), lentToSecondReads(costs, use, c), afterSecondReads(costs, use, c), from, window);
+
     const lookUp = (c: number, from: number): number => {
       const ns = lookUpNs(costs, use, c);
-      return ns > 0 ? chain(executor.underLock(WHAT.cache, ns, layer), from) : from;
+      return ns > 0 ? chain(executor.held(HOLDS_LOCK, WHAT.cache, ns, layer), from) : from;
     };
 
     // Without overlap nothing is computed while anything is read: all wait for a moment at which all has come.
     const together = overlap === "none" ? executor.fixed(ANY_TIME, WHAT.merge, 0, 0, layer) : -1;
-    const aside = read(WHAT["read rows"], use.asideReads, use.asideBytes, costs.handedNs(use.asideReads, use.asideBytes), false, 0, attended);
+    const aside = read(WHAT["read rows"], use.asideReads, use.asideBytes, 0, costs.handingNs(use.asideReads), costs.handedNs(use.asideReads, use.asideBytes), 0, attended);
     if (aside !== attended) executor.after(together < 0 ? end : together, aside);
     if (together >= 0) executor.after(together, attended);
     for (let c = 0; c < clusters; c++) {
-      arrived[c] = read(readFirst, use.firstReads[c]!, use.firstBytes[c]!, besideFirstReads(costs, use, c), isOwnGates(costs, use), afterFirstReads(costs, use, c), attended);
+      arrived[c] = readFirsts(c);
       if (together >= 0) executor.after(together, arrived[c]!);
     }
 
@@ -97,7 +110,7 @@ export const buildLayer = (costs: GatedCosts, plan: Plan) => {
         if (c >= depth) executor.after(gate, arrived[c - depth]!);
         const lookedUp = lookUp(c, chain(chain(executor.fixed(ANY_TIME, WHAT.cache, 0, 0, layer), gate), c === 0 ? -1 : gates[c - 1]!));
         gates[c] = lookedUp;
-        arrived[c] = read(WHAT["read up+down"], use.secondReads[c]!, use.secondBytes[c]!, besideSecondReads(costs, use, c), costs.ownUnits, afterSecondReads(costs, use, c), lookedUp, windowOf(plan, use.secondReads[c]!));
+        arrived[c] = readSeconds(c, lookedUp, windowOf(plan, use.secondReads[c]!));
       }
     }
     const allUnits = overlap === "none" ? executor.fixed(ANY_TIME, WHAT.merge, 0, 0, layer) : -1;
@@ -105,7 +118,7 @@ export const buildLayer = (costs: GatedCosts, plan: Plan) => {
     if (allGates >= 0)
       for (let c = 0; c < clusters; c++) {
         looked = lookUp(c, looked);
-        arrived[c] = read(WHAT["read up+down"], use.secondReads[c]!, use.secondBytes[c]!, besideSecondReads(costs, use, c), costs.ownUnits, afterSecondReads(costs, use, c), looked);
+        arrived[c] = readSeconds(c, looked);
         if (allUnits >= 0) executor.after(allUnits, arrived[c]!);
       }
     for (let c = 0; c < clusters; c++) {

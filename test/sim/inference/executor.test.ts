@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { E } from "../../../sim/base/fp.js";
 import { ACTIVITIES } from "../../../sim/domain/run.js";
 import { createShare } from "../../../sim/hardware/share.js";
-import { ALL_THREADS, ANY_TIME, Executor, FLASH, NPU, SPARSE } from "../../../sim/inference/executor.js";
+import { ALL_THREADS, ANY_TIME, Executor, FLASH, HOLDS_LOCK, LENT, NPU, SPARSE } from "../../../sim/inference/executor.js";
 import { criticalPath } from "../../../sim/kernel/critical-path.js";
 import { createKernel, type Kernel } from "../../../sim/kernel/kernel.js";
 import { createRecorder, noCause, type Recorder } from "../../../sim/kernel/recorder.js";
@@ -75,14 +75,14 @@ describe("servers", () => {
     const phone = tinyPhone();
     const cache = WHAT("cache");
     // Core 0 holds the lock for 100 ns; core 1 would be free, and takes what waits when the lock is.
-    phone.executor.underLock(cache, 100, 0);
-    phone.executor.underLock(cache, 30, 0);
+    phone.executor.held(HOLDS_LOCK, cache, 100, 0);
+    phone.executor.held(HOLDS_LOCK, cache, 30, 0);
     phone.executor.threadWork(WHAT("gate"), SPARSE, 400, 0, 0);
     expect(ending(phone)).toBe(100 + 30 + 100);
     const other = tinyPhone();
     // 200 bytes take core 0 until 50; core 1 holds the lock until 100, and core 0 does not begin the next before.
     other.executor.threadWork(WHAT("gate"), SPARSE, 200, 0, 0);
-    other.executor.underLock(cache, 100, 0);
+    other.executor.held(HOLDS_LOCK, cache, 100, 0);
     other.executor.threadWork(WHAT("gate"), SPARSE, 200, 0, 0);
     expect(ending(other)).toBe(200);
     expect([...other.recorder.laneBusyNs].slice(0, 2)).toEqual([50, 200]);
@@ -123,7 +123,7 @@ describe("servers", () => {
 
   describe("that share a lock and sleep", () => {
     const gate = (executor: Executor, bytes: number): number => executor.threadWork(WHAT("gate"), SPARSE, bytes, 0, 0);
-    const lock = (executor: Executor, ns: number): number => executor.underLock(WHAT("cache"), ns, 0);
+    const lock = (executor: Executor, ns: number): number => executor.held(HOLDS_LOCK, WHAT("cache"), ns, 0);
     /** When it ended, and how long each core was at work. 40 bytes take core 0 10 ns and core 1 20. */
     const outcome = (wakeNs: number, build: (executor: Executor) => void, spinNs = 0): readonly [endNs: number, core0: number, core1: number] => {
       const phone = tinyPhone();
@@ -227,12 +227,12 @@ describe("servers", () => {
     const phone = tinyPhone();
     const { executor } = phone;
     executor.fixed(FLASH, WHAT("read gate"), 200, 200, 0);
-    for (let i = 0; i < 2; i++) executor.lent(WHAT("cache"), 100, 0);
+    for (let i = 0; i < 2; i++) executor.held(LENT, WHAT("cache"), 100, 0);
     // 400 bytes take core 0 100 ns, once it is free.
     executor.threadWork(WHAT("gate"), SPARSE, 400, 0, 0);
     expect(ending(phone)).toBe(200);
-    executor.settleExposure();
-    expect([executor.lentNs, executor.computingNs, executor.exposedReadNs]).toEqual([200, 100, 100]);
+    executor.exposure.settle();
+    expect([executor.exposure.lentNs, executor.exposure.computingNs, executor.exposure.exposedReadNs]).toEqual([200, 100, 100]);
   });
 
   it("share the bus: 5 bytes/ns of one core group and 8 of the NPU make 10, not 13", () => {
@@ -265,8 +265,8 @@ describe("a read", () => {
     phone.executor.fixed(FLASH, WHAT("read gate"), 90, 0, 0);
     phone.executor.threadWork(WHAT("gate"), SPARSE, 200, 0, 0);
     expect(ending(phone)).toBe(90);
-    phone.executor.settleExposure();
-    expect([phone.executor.computingNs, phone.executor.exposedReadNs]).toEqual([50, 40]);
+    phone.executor.exposure.settle();
+    expect([phone.executor.exposure.computingNs, phone.executor.exposure.exposedReadNs]).toEqual([50, 40]);
   });
 });
 

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { E } from "../../../sim/base/fp.js";
 import { decode } from "../../../sim/base/decode.js";
 import { rowsOf, sizesOf } from "../../../sim/domain/model.js";
-import { encodePlan, planCodec, residentBytes } from "../../../sim/domain/plan.js";
+import { encodePlan, planCodec, residentBytes, type Plan } from "../../../sim/domain/plan.js";
 import { simulate } from "../../../sim/inference/simulate.js";
 import { choiceOf, planAt } from "../../../sim/planner/candidates.js";
 import { spaceOf } from "../../../sim/planner/space.js";
@@ -121,6 +121,21 @@ describe("the engine of this repository, whose true gates decide", () => {
     if (E.isLeft(read)) throw new Error(JSON.stringify(read.left));
     const again = simulate({ ...own, request: { ...own.request, memory: { _tag: "Bytes", bytes: read.right.memory }, plan: read.right } });
     expect(E.isRight(again) && again.right.tokensPerSec).toBe(found.record.tokensPerSec);
+  });
+
+  it("proposes other plans of the space, which differ from it and from one another in more than amounts, best first, each one that runs", () => {
+    const { proposals } = found;
+    expect(proposals).toHaveLength(5);
+    const kindOf = (plan: Plan): string => JSON.stringify({ ...choiceOf(plan, 1), hot: 0, keep: 0 });
+    expect(new Set([found.plan, ...proposals].map(kindOf)).size).toBe(6);
+    const speeds = proposals.map((plan) => {
+      const run = simulate({ ...own, request: { ...own.request, memory: { _tag: "Bytes", bytes: plan.memory }, plan } });
+      if (E.isLeft(run)) throw new Error(JSON.stringify(run.left));
+      return run.right.tokensPerSec;
+    });
+    // They were ranked by runs of the search's own length.
+    for (const [i, speed] of speeds.entries()) expect(speed).toBeLessThan(1.03 * (i === 0 ? found.record.tokensPerSec : speeds[i - 1]!));
+    expect(speeds.at(-1)!).toBeGreaterThan(0.5 * found.record.tokensPerSec);
   });
 
   it("gives no segment more than there is of it: a hot share of 1 is gates first", () => {
