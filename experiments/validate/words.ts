@@ -13,7 +13,7 @@ export const padded = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArra
 
 export const markdown = (columns: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => [`| ${columns.join(" | ")} |`, `|${columns.map(() => "---").join("|")}|`, ...rows.map((row) => `| ${row.join(" | ")} |`)].join("\n");
 
-const UNIT: Readonly<Record<string, string>> = { runtimeBytes: "B", cacheUpkeep: "GB/s", memorySupply: "GB/s", own: "ns", handed: "ns", handing: "ns", command: "ns", interrupt: "ns", layer: "ns", meeting: "ns", token: "ns", spin: "ns", readStart: "ns" };
+const UNIT: Readonly<Record<string, string>> = { runtimeBytes: "B", cacheUpkeep: "GB/s", memorySupply: "GB/s", own: "ns", handed: "ns", handing: "ns", command: "ns", layer: "ns", meeting: "ns", token: "ns", spin: "ns", readStart: "ns" };
 
 /** A system as a profile has it: quantities with their units, and no empty notes, which the decoder refuses. */
 export const written = (key: string, value: unknown): unknown => {

@@ -65,15 +65,17 @@ export function* decisionsOf(trials: Trials, space: Space, chosen: Point, byDefa
 
 /** Axes that say how much and not how: two plans that differ in nothing else are one proposal. */
 const AMOUNTS: ReadonlySet<Axis> = new Set<Axis>(["hot", "keep"]);
+/** What a machine makes of who reads, and of a cluster's size, is what a simulator is surest to get wrong: one proposal of each pair comes first. */
+const SURPRISING: ReadonlyArray<Axis> = ["driver", "clusterNeurons"];
 
-/** The best plans of a search that differ from one another in more than amounts, the chosen one first: for who can run them and see. */
+/** The best plans of a search for who can run them and see: the best at each reader and cluster size, then any that differ from one another in more than amounts. Without the chosen one. */
 export const proposalsOf = (ranked: ReadonlyArray<Trial>, chosen: Trial, score: Score, most: number): ReadonlyArray<Plan> => {
   const kept: Array<Trial> = [chosen];
-  for (const trial of [...ranked].sort(bestFirst(score))) {
-    if (kept.length >= most) break;
-    if (kept.every(({ point }) => AXES.some((axis) => !AMOUNTS.has(axis) && trial.point[axis] !== point[axis]))) kept.push(trial);
-  }
-  return kept.slice(1).map(({ plan }) => plan);
+  const sorted = [...ranked].sort(bestFirst(score));
+  for (const axes of [SURPRISING, AXES.filter((axis) => !AMOUNTS.has(axis))])
+    for (const trial of sorted)
+      if (kept.length < most && kept.every(({ point }) => axes.some((axis) => trial.point[axis] !== point[axis]))) kept.push(trial);
+  return kept.slice(1).sort(bestFirst(score)).map(({ plan }) => plan);
 };
 
 export interface NextBest { readonly plan: Plan; readonly behind: number; readonly differs: ReadonlyArray<{ readonly axis: Axis; readonly here: string; readonly there: string }> }

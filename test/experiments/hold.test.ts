@@ -46,6 +46,6 @@ describe("leaving cells out", () => {
     const holds = (ended: Ended): ReadonlyArray<number> => byLeavingOut(ended).map(({ hold }) => hold);
     expect(holds(problem(1, 0))[0]).toBe(HOLDS[0]);
     expect(holds(problem(0.001, 1))[0]).toBe(HOLDS.at(-1));
-    for (const order of [holds(problem(1, 0)), holds(problem(0.001, 1))]) expect([...order].sort()).toEqual([...HOLDS].sort());
+    for (const order of [holds(problem(1, 0)), holds(problem(0.001, 1))]) expect(new Set(order)).toEqual(new Set(HOLDS));
   });
 });

@@ -74,8 +74,8 @@ const teamOf = ({ plan }: Tuned): string => {
 };
 
 /**
- * Predictions of our own engine's runs were 9 % off on average where they were checked, and plans that were expected to gain 7 % over its own choices gained nothing
- * (results/host/validate, results/host/tuned): less than this is no promise.
+ * Predictions of our own engine's runs were 8 to 10 % off on average where they were checked, and plans that were expected to gain up to 11 % over its own choices gained nothing
+ * (results/host/validate, results/host/xeon): less than this is no promise.
  */
 const CREDIBLE_GAIN = 0.1;
 

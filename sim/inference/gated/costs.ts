@@ -41,8 +41,6 @@ export interface GatedCosts {
   readonly handedNs: (reads: number, bytes: number) => number;
   /** Of the thread that hands them over. */
   readonly handingNs: (reads: number) => number;
-  /** Of the system, when reads of their own end, where it takes it from the threads. */
-  readonly interruptNs: (reads: number) => number;
   /** Of the device, for one read, more than its curve says. */
   readonly commandNs: number;
   readonly copyNs: (bytes: number, fresh: number) => number;
@@ -134,7 +132,6 @@ export const gatedCosts = (device: DeviceProfile, model: ModelSpec, system: Syst
     lookupNs: (tables === null ? null : costOf(tables, "hit", { big: 1, mid: 0, little: 0 })) ?? device.cpu.cacheInsert.value,
     ownNs: cpuNs(software.readCost?.own.value ?? 0),
     handedNs: spareCores >= 1 ? () => 0 : cpuNs(software.readCost?.handed.value ?? 0),
-    interruptNs: (reads) => (spareCores >= 1 ? 0 : reads * (software.readCost?.interrupt?.value ?? 0)),
     handingNs: (reads) => reads * (software.readCost?.handing?.value ?? 0),
     commandNs,
     rings,

@@ -21,10 +21,9 @@ export const isOwnGates = (costs: GatedCosts, use: LayerUse): boolean => costs.r
  */
 export const makingFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => (isOwnGates(costs, use) ? costs.ownNs(use.firstReads[at]!, use.firstBytes[at]!) : 0);
 export const makingSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => (costs.ownUnits ? costs.ownNs(use.secondReads[at]!, use.secondBytes[at]!) : 0);
-/** And what others make on their cores, where none is spare: reads that were handed over, and the system's work when one of their own ends. */
-const lentNs = (costs: GatedCosts, isOwn: boolean, reads: number, bytes: number): number => (isOwn ? costs.interruptNs(reads) : costs.handedNs(reads, bytes));
-export const lentToFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => lentNs(costs, isOwnGates(costs, use), use.firstReads[at]!, use.firstBytes[at]!);
-export const lentToSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => lentNs(costs, costs.ownUnits, use.secondReads[at]!, use.secondBytes[at]!);
+/** And what others make on their cores, where none is spare: reads that were handed over. */
+export const lentToFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => (isOwnGates(costs, use) ? 0 : costs.handedNs(use.firstReads[at]!, use.firstBytes[at]!));
+export const lentToSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => (costs.ownUnits ? 0 : costs.handedNs(use.secondReads[at]!, use.secondBytes[at]!));
 /** Of the thread that hands a cluster's reads to others. */
 export const handingFirstReads = (costs: GatedCosts, use: LayerUse, at: number): number => (isOwnGates(costs, use) ? 0 : costs.handingNs(use.firstReads[at]!));
 export const handingSecondReads = (costs: GatedCosts, use: LayerUse, at: number): number => (costs.ownUnits ? 0 : costs.handingNs(use.secondReads[at]!));

@@ -74,20 +74,6 @@ describe("a read that is handed to another thread", () => {
   });
 });
 
-describe("the end of a read of their own", () => {
-  const after = (ns: number): SystemSpec => withReads({ interrupt: { ...system.software.readCost!.interrupt!, value: ns } });
-  const oneThread = (of: Plan): Plan => ({ ...of, compute: { ...of.compute, threads: { big: 1, mid: 0, little: 0 } } });
-
-  it("is taken from the threads where no core is spare, and from nobody where one is", () => {
-    expect(msOf(after(1e5), apart) / msOf(after(0), apart)).toBeGreaterThan(1.2);
-    expect(msOf(after(1e5), oneThread(apart))).toBe(msOf(after(0), oneThread(apart)));
-  });
-
-  it("is none of the threads' where reads are handed to others, whose time has it in it", () => {
-    expect(msOf(after(1e5), lanes)).toBe(msOf(after(0), lanes));
-  });
-});
-
 describe("a command", () => {
   it("costs the device the same for small reads and large ones", () => {
     const of = (ns: number): GatedCosts => costsOf(withReads({ command: { ...system.software.readCost!.command!, value: ns } }));
