@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { claimsProgram } from "../../cli/programs/claims.js";
 import { execute } from "../../cli/run.js";
 import { CLAIM_SOURCES, claimRows, claimsPage, verdictOf } from "../../experiments/claims-table/page.js";
-import { HOST, PHONE, type PhoneCells } from "../../experiments/claims-table/own.js";
+import { HOST, PHONE, SECOND_HOST, type PhoneCells } from "../../experiments/claims-table/own.js";
 import { checkErrors, headline, storedPoints } from "../../experiments/claims-table/paper.js";
 import { commandNamed, fake, given } from "../fakes/capabilities.js";
 
@@ -71,10 +71,17 @@ describe("README's figures", () => {
     expect(readme).toContain(`at 19 GB, ours is ${ratio("powerinfer-2", "simulated")} times faster (${ratio("powerinfer-2-v1", "simulated")} as v1 was, which that figure shows) where the paper has ${ratio("powerinfer-2", "reported")}`);
   });
 
-  it("of this machine are those of results/host", () => {
-    const { summary, exactCells, cells } = documents[HOST] as { readonly summary: { readonly medianAbsError: number; readonly meanAbsError: number; readonly worstAbsError: number }; readonly exactCells: number; readonly cells: ReadonlyArray<unknown> };
-    expect(readme).toContain(`median error ${percent(summary.medianAbsError)}, mean ${percent(summary.meanAbsError)}, worst ${percent(summary.worstAbsError)}`);
-    expect([exactCells, readme.includes(`equal in all ${cells.length} runs`)]).toEqual([cells.length, true]);
+  it("of two machines are those of results/host", () => {
+    interface Errors { readonly medianAbsError: number; readonly meanAbsError: number; readonly worstAbsError: number }
+    interface Validated { readonly summary: Errors; readonly exactCells: number; readonly cells: ReadonlyArray<unknown>; readonly self?: { readonly medianAbsError: number }; readonly elsewhere?: { readonly check: Errors } }
+    const [first, second] = [documents[HOST], documents[SECOND_HOST]] as unknown as readonly [Validated, Validated];
+    const digits = (share: number): string => (100 * share).toFixed(1);
+    expect(readme).toContain(`median error ${percent(first.summary.medianAbsError)}, mean ${percent(first.summary.meanAbsError)}, worst ${percent(first.summary.worstAbsError)}`);
+    expect(readme).toContain(`${digits(second.summary.medianAbsError)}, ${digits(second.summary.meanAbsError)} and ${percent(second.summary.worstAbsError)}, where 5 % and 8 % were aimed at`);
+    expect(readme).toContain(`The second machine is ${percent(second.self!.medianAbsError)} off from itself`);
+    const { medianAbsError, meanAbsError, worstAbsError } = second.elsewhere!.check;
+    expect(readme).toContain(`it is ${percent(medianAbsError)} there (mean ${digits(meanAbsError)}, worst ${digits(worstAbsError)})`);
+    for (const { exactCells, cells } of [first, second]) expect([exactCells, readme.includes(`equal in all ${cells.length} plans`)]).toEqual([cells.length, true]);
   });
 
   it("of the recorded phone are those of results/phone", () => {

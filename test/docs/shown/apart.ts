@@ -63,7 +63,7 @@ export const APART: ReadonlyArray<Apart> = [
   run(/^(?:npx )?neuronlab probe$/, "minutes", "neuronlab probe --quick"),
   run(/^neuronlab probe --dir (\S+) --out laptop\.json$/, "minutes", "neuronlab probe --quick --dir /mnt/models --out laptop.json"),
   run(/^neuronlab validate host(?: --device results\/host\/profile\.json| --device laptop\.json --seed 2 --out \S+| --format json| --repetitions 1| --seed 1)?$/, "a quarter of an hour", "neuronlab validate host --quick --models model.gguf --out validated"),
-  run(/^neuronlab validate host(?: --device \S+ --out \S+)? --system \S+$/, "a minute where its runs are kept, else a quarter of an hour", "neuronlab validate host --quick --models model.gguf --out validated --system neuronlab"),
+  run(/^neuronlab validate host(?: --device \S+(?: --repetitions 4)? --out \S+)? --system \S+$/, "a minute where its runs are kept, else a quarter of an hour", "neuronlab validate host --quick --models model.gguf --out validated --system neuronlab"),
   run(/^(?:npx )?neuronlab validate host --quick$/, "makes its models for two minutes", "neuronlab validate host --quick --models model.gguf --out validated"),
   run(/^neuronlab reproduce (?:f|t|ts-t)\d+[ab]?$/, "each is a part of all", "neuronlab reproduce"),
   { shows: /^neuronlab tune --(?:regret|adaptation|published)(?: --check)?$/, why: "searches for minutes to an hour, and writes into results", instead: { files: () => ["experiments/planner-regret/study.ts", "experiments/tuned/published.ts"] } },
