@@ -30,6 +30,13 @@ export const CONSTANTS: ReadonlyArray<Constant> = [
   { id: "token", what: "ns of a token beside its layers", of: (s) => s.software.fixedCost?.token ?? null, put: (s, token) => software(s, { fixedCost: { ...s.software.fixedCost!, token } }), low: 1e3, high: 2e6, guess: 8 },
 ];
 
+/** An engine with what was fitted to runs of another: constants that it has, too. What else the other is said to be is not taken. */
+export const withConstants = (engine: SystemSpec, fitted: SystemSpec): SystemSpec =>
+  CONSTANTS.reduce((changed, { of, put }) => {
+    const [own, found] = [of(changed), of(fitted)];
+    return own !== null && found !== null && found.kind === "calibrated" ? put(changed, found) : changed;
+  }, engine);
+
 /** What a cell took. Without a spare core the spans of what threads compute have in them what readers and the system took from the core meanwhile. */
 export interface Measured extends Outcome { readonly hasSpareCore: boolean }
 

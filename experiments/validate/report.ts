@@ -16,7 +16,10 @@ export interface Validation {
   readonly models: ReadonlyArray<{ readonly name: string; readonly model: ModelSpec }>;
   readonly cells: ReadonlyArray<CellResult>;
   readonly drift: Drift & { readonly cell: string };
+  /** Its system is the engine that is here now, with the constants. */
   readonly fit: Fitted;
+  /** Whether the runs were made by another engine than the one that is here now. */
+  readonly isOfAnotherEngine: boolean;
   /** The same cells with the constants of a file that was fitted on another machine; null where none was named. */
   readonly elsewhere: { readonly from: string; readonly cells: ReadonlyArray<CellResult> } | null;
 }
@@ -62,7 +65,7 @@ const selfOf = (cells: ReadonlyArray<CellResult>): { readonly cells: number; rea
 
 const selfLines = (cells: ReadonlyArray<CellResult>): ReadonlyArray<string> => {
   const self = selfOf(cells);
-  return self === null ? [] : [`the machine against itself: of ${self.runs} runs of a check cell every other one, taken for a prediction of the rest, is off by ${plain(self.medianAbsError)} at the median, ${plain(self.meanAbsError)} in the mean (who knew each plan's true speed would still be off by about half of that)`];
+  return self === null ? [] : [`the machine against itself: of ${self.runs} runs of a check cell every other one, taken for a prediction of the rest, is off by ${plain(self.medianAbsError)} at the median, ${plain(self.meanAbsError)} in the mean (who knew each plan's true speed would still be off by about half of that, ${plain(self.medianAbsError / 2)} and ${plain(self.meanAbsError / 2)})`];
 };
 
 /** Components in ms, predicted over measured less one, whatever the sign: what compensates in the whole shows here. */
@@ -76,7 +79,7 @@ const page = (validation: Validation, check: Summary, calibration: Summary): str
 Written by \`neuronlab validate host${validation.quick ? " --quick" : ""} --seed ${validation.seed}\`. ${cells.length} plans over ${validation.models.length} models, ${validation.tokens} tokens each; the engine ran each
 in a process of its own, in an order drawn by the seed, and the simulator predicted it from the device's profile at fidelity \`neuron\`, with the
 recorded text. Constants were fitted to the ${calibration.cells} calibration cells only.
-
+${validation.isOfAnotherEngine ? "\n**These runs are of an earlier engine**, predicted as what `engine` in `runs.json` says that it was.\n" : ""}
 - ${summaryLine("check cells", check)} (aimed at: ${AIMS.map(([name, aim]) => `${name} ${plain(aim)}`).join(", ")}, tau 0.9)
 - ${componentLine(withRole(cells, "check"))}
 - ${summaryLine("calibration cells", calibration)}
@@ -96,9 +99,9 @@ ${worstOf(withRole(cells, "check")).map((cell) => `- ${cell.id}: ${percent(cell.
 
 ${markdown(["constant", "what", "before", "fitted", "95 % interval"], fit.constants.map((c) => [c.id, c.what, c.before.toPrecision(3), c.value.toPrecision(3), `${c.from.toPrecision(3)} – ${c.to.toPrecision(3)}${c.atLimit ? ", at its limit" : ""}`]))}
 
-${fit.isConverged ? `${fit.rounds} rounds; another made nothing better.` : `**Not converged**: ${fit.rounds} rounds, of which the last still made it better.`} \`system.json\` is the engine with these constants, for \`simulate --system\`.
+${fit.isConverged ? `${fit.rounds} rounds; another made nothing better.` : `**Not converged**: ${fit.rounds} rounds, of which the last still made it better.`} \`system.json\` is the engine that is here now with these constants (as far as it has them), for \`simulate --system\`. An interval is of the cells and of the first estimate together: where the cells say nothing of a constant, it is the first estimate's.
 
-How firmly they are held by what they were before is chosen by the calibration cells, each left out in turn and predicted from the others (whole and weighted parts together, in the mean, of the fit as it is linear where it ended): ${fit.holds.map(({ hold, leftOut }) => `${hold}: ${plain(leftOut)}`).join(", ")}. A constant that is off by the factor within which it was guessed costs as much as a cell that is off by this share; the first is what was fitted with.
+How firmly they are held by what they were before is chosen by the calibration cells, each left out in turn and predicted from the others (whole and weighted parts together, in the mean, of the fit held by 0.1 as it is linear where that ended): ${fit.holds.map(({ hold, leftOut }) => `${hold}: ${plain(leftOut)}`).join(", ")}. A constant that is off by the factor within which it was guessed costs as much as a cell that is off by this share; the first is what was fitted with.
 
 ## All cells
 
@@ -119,6 +122,7 @@ export const reportValidation = ({ document, png }: Tools) => (validation: Valid
     byModel: byModel(validation),
     exactCells: cells.filter(({ exact }) => exact).length,
     drift: validation.drift,
+    isOfAnotherEngine: validation.isOfAnotherEngine,
     self: selfOf(withRole(cells, "check")),
     ...(validation.elsewhere === null ? {} : { elsewhere: { from: validation.elsewhere.from, summary: summaryOf(validation.elsewhere.cells), check: summaryOf(withRole(validation.elsewhere.cells, "check")), cells: validation.elsewhere.cells.map(({ id, predicted, signedError }) => ({ id, predicted, signedError })) } }),
     fit: { constants: validation.fit.constants, evaluations: validation.fit.evaluations, rounds: validation.fit.rounds, isConverged: validation.fit.isConverged, sumOfSquares: validation.fit.sumOfSquares, holds: validation.fit.holds },

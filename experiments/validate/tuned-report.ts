@@ -2,7 +2,7 @@
 import { encodePlan, type Plan } from "../../sim/domain/plan.js";
 import { showBytes } from "../../sim/base/units.js";
 import { settingOf } from "./report.js";
-import { BEHIND, TRIES, beatsDefault, nearBest, staysAsItWas, type Margin, type OfModel } from "./tuned.js";
+import { BEHIND, TRIES, beatsDefault, isSure, nearBest, staysAsItWas, type Margin, type OfModel } from "./tuned.js";
 import { markdown, padded, plain, type ValidationReport } from "./words.js";
 
 export interface TunedHere { readonly device: string; readonly system: string; readonly seed: number; readonly quick: boolean; readonly tokens: number; readonly rounds: number; readonly models: ReadonlyArray<OfModel> }
@@ -12,14 +12,16 @@ const chosen = ({ mechanisms, compute, cluster, pipeline, io, cache }: Plan): st
 
 const interval = ({ ratio, low, high, confidence }: Margin): string => `${ratio.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)} with ${plain(confidence)})`;
 
-const verdict = (margin: Margin): string => `${interval(margin)}: ${margin.low > 1 ? "better for sure" : margin.high < 1 ? "worse" : "undecided"}`;
+const verdict = (margin: Margin): string => `${interval(margin)}: ${isSure(margin) && margin.low > 1 ? "better" : isSure(margin) && margin.high < 1 ? "worse" : "undecided"}`;
+/** How sure it is that a ratio is on its side of the limit. */
+const sureness = ({ low, high }: Margin, limit: number): string => (low >= limit || high < limit ? "" : ", by its interval undecided");
 
 const verdicts = (of: OfModel): ReadonlyArray<string> => [
   staysAsItWas(of)
-    ? `${of.model}: nothing that the planner proposes was faster in ${TRIES} tries than the engine's own choices, which stay: no gain, and no loss`
+    ? `${of.model}: none of what the planner proposes was faster in ${TRIES} tries than the engine's own choices, round by round, and they stay: no gain, and no loss`
     : `${of.model}: tuned over default ${verdict(of.overDefault)}; the simulator expected ${(of.expected.tuned / of.expected.byDefault).toFixed(2)}`,
   `${of.model}: the plan that the simulator alone takes for the best, over default ${verdict(of.searchedOverDefault)}; it expected ${(of.expected.searched / of.expected.byDefault).toFixed(2)}`,
-  `${of.model}: tuned over the best drawn plan (${of.best}) ${interval(of.overBest)}: ${nearBest(of) ? `within ${plain(BEHIND)} of it or better` : `${plain(1 - of.overBest.ratio)} behind it, missed`}`,
+  `${of.model}: tuned over the best drawn plan (${of.best}) ${interval(of.overBest)}: ${nearBest(of) ? `within ${plain(BEHIND)} of it or better` : `${plain(1 - of.overBest.ratio)} behind it, missed`}${sureness(of.overBest, 1 - BEHIND)}`,
 ];
 
 const COLUMNS = ["plan", "choices", "once, tokens/s", "median of rounds", "predicted"] as const;
@@ -35,7 +37,7 @@ const rowsOf = (of: OfModel): ReadonlyArray<ReadonlyArray<string>> => [
 const page = ({ device, system, seed, quick, tokens, rounds, models }: TunedHere): string => `# Tuned for this machine, and run on it
 
 Written by \`neuronlab validate tuned${quick ? " --quick" : ""} --seed ${seed}\` on ${device}, with the constants of ${system}. Of each model, with room for about half of its FFN weights: the plan that the engine chooses by itself,
-what \`neuronlab tune\` proposes, and every plan that \`validate host\` draws, all with the same room. The simulator proposes and the machine decides: proposals and the engine's own choices are tried ${TRIES} times each, and the fastest is the
+what \`neuronlab tune\` proposes, and every plan that \`validate host\` draws, all with the same room for them (plans that are given, and not the engine's own, are allowed more memory beside it). The simulator proposes and the machine decides: proposals and the engine's own choices are tried ${TRIES} times each, and the one that is fastest beside the default, round by round, is the
 tuned plan. Each drawn plan is run once; the fastest of them, the default, the tuned plan and the simulator's best then take ${rounds} turns of ${tokens} tokens anew, each in a process of its own. A ratio is the median over rounds, with an interval by order
 statistics that assumes no distribution.
 

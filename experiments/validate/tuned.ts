@@ -37,11 +37,16 @@ export const screening = (ids: ReadonlyArray<ReadonlyArray<string>>): ReadonlyAr
 /** Proposals in turn, forwards and backwards, as repetitions below 0: they choose, and count for nothing afterwards. */
 export const tries = (ids: ReadonlyArray<ReadonlyArray<string>>, rounds: number): ReadonlyArray<Turn> => finals(ids, rounds).map((turn) => ({ ...turn, repetition: -turn.repetition }));
 
-export const triedSpeedOf = (id: string, runs: ReadonlyArray<Timed>): number => median(runs.filter((run) => run.cell === id && run.repetition < 0).map(({ ms }) => 1e3 / ms));
+/** One over the other in the tries, round by round: the middle ratio. */
+export const triedRatioOf = (id: string, usual: string, runs: ReadonlyArray<Timed>): number => {
+  const at = (of: string): ReadonlyMap<number, number> => new Map(runs.flatMap(({ cell, repetition, ms }) => (cell === of && repetition < 0 ? [[repetition, ms] as const] : [])));
+  const [own, theirs] = [at(id), at(usual)];
+  return median([...own].flatMap(([repetition, ms]) => (theirs.has(repetition) ? [theirs.get(repetition)! / ms] : [])));
+};
 
-/** The fastest of those that were tried; of two alike the one named first. */
-export const chosenOf = (ids: ReadonlyArray<string>, runs: ReadonlyArray<Timed>): string =>
-  [...ids].sort((a, b) => triedSpeedOf(b, runs) - triedSpeedOf(a, runs) || ids.indexOf(a) - ids.indexOf(b))[0]!;
+/** The fastest of those that were tried, beside the usual one in the same rounds; of two alike the one named first. */
+export const chosenOf = (ids: ReadonlyArray<string>, usual: string, runs: ReadonlyArray<Timed>): string =>
+  [...ids].sort((a, b) => triedRatioOf(b, usual, runs) - triedRatioOf(a, usual, runs) || ids.indexOf(a) - ids.indexOf(b))[0]!;
 
 /** The last ones in turn, forwards and backwards. Repetition 0 was the screening, which counts for nothing here: it chose. */
 export const finals = (ids: ReadonlyArray<ReadonlyArray<string>>, rounds: number): ReadonlyArray<Turn> =>
@@ -82,8 +87,8 @@ export interface OfModel {
   readonly expected: { readonly tuned: number; readonly searched: number; readonly byDefault: number };
   /** Medians of the rounds, tokens/s. */
   readonly measured: { readonly tuned: number; readonly searched: number; readonly byDefault: number };
-  /** What was tried, and which of it is the tuned plan; medians of the tries, tokens/s. */
-  readonly tried: ReadonlyArray<{ readonly id: string; readonly speed: number }>;
+  /** What was tried, over the default in the same rounds, and which of it is the tuned plan. */
+  readonly tried: ReadonlyArray<{ readonly id: string; readonly overDefault: number }>;
   readonly chosen: string;
   readonly drawn: ReadonlyArray<{ readonly cell: Cell; readonly screened: number; readonly measured: number | null }>;
   readonly best: string;
@@ -95,7 +100,11 @@ export interface OfModel {
 /** Whether nothing that was proposed was faster than the engine's own choices. */
 export const staysAsItWas = ({ chosen, model }: Pick<OfModel, "chosen" | "model">): boolean => chosen === defaultId(model);
 
-/** Aimed at: better than the default plan for sure, and no more than 5 % behind the best of the drawn ones. */
+/** Of an interval that is to decide something: what four rounds give. */
+const LEAST_CONFIDENCE = 0.87;
+export const isSure = ({ confidence }: Pick<Margin, "confidence">): boolean => confidence >= LEAST_CONFIDENCE;
+
+/** Aimed at: better than the default plan, interval and all, and no more than 5 % behind the best of the drawn ones. */
 export const BEHIND = 0.05;
-export const beatsDefault = ({ overDefault }: OfModel): boolean => overDefault.low > 1;
+export const beatsDefault = ({ overDefault }: OfModel): boolean => isSure(overDefault) && overDefault.low > 1;
 export const nearBest = ({ overBest }: OfModel): boolean => overBest.ratio >= 1 - BEHIND;

@@ -65,7 +65,7 @@ export function* decisionsOf(trials: Trials, space: Space, chosen: Point, byDefa
 
 /** Axes that say how much and not how: two plans that differ in nothing else are one proposal. */
 const AMOUNTS: ReadonlySet<Axis> = new Set<Axis>(["hot", "keep"]);
-/** What a machine makes of who reads, and of a cluster's size, is what a simulator is surest to get wrong: one proposal of each pair comes first. */
+/** Proposals that differ from the chosen plan in little are wrong where it is: one for each reader and cluster size comes first. */
 const SURPRISING: ReadonlyArray<Axis> = ["driver", "clusterNeurons"];
 
 /** The best plans of a search for who can run them and see: the best at each reader and cluster size, then any that differ from one another in more than amounts. Without the chosen one. */

@@ -186,7 +186,7 @@ export function* tune(tuning: Tuning): Searching<Either<AppError, Tuned>> {
   const plan = rival === null ? { ...planned, note: `tuned for ${tuning.objective}` } : { ...rival.plan, note: `tuned for ${tuning.objective}: no better plan than ${rival.planner === "default" ? "the default" : `that of planner ${rival.planner}`} was found` };
   const record = rival?.record ?? searched;
   const tuned: Tuned = {
-    plan, record, worth: worthOf(record), proposals: proposalsOf(found.ranked, best, objective.score, MOST_PROPOSALS), rivals: others.right, spaceSize: sizeOf(device, space), evaluations, explaining: NONE,
+    plan, record, worth: worthOf(record), proposals: rival === null ? proposalsOf(found.ranked, best, objective.score, MOST_PROPOSALS) : [best.plan, ...proposalsOf(found.ranked, best, objective.score, MOST_PROPOSALS - 1)], rivals: others.right, spaceSize: sizeOf(device, space), evaluations, explaining: NONE,
     ruledOut: { settled, byBound: found.ruledOut, floor }, cliff: cliffOf(model, plan, request.batch), reasons: null,
   };
   if (!tuning.explain) return E.right(tuned);

@@ -85,12 +85,18 @@ describe("the runs of a validation", () => {
     expect(other.f.files.get("/out/runs.earlier.json")).toBe(broken.f.files.get("/out/runs.json"));
   });
 
-  it("say which engine made them, also when a later one reads them or goes on with them", async () => {
+  it("say which engine made them, and are not mixed with those of another", async () => {
     const earlier = { ...system, software: { ...system.software, fixedCost: { ...system.software.fixedCost!, spin: null } } };
     const broken = machine({}, (run) => (run === 4 ? "fails" : "runs"));
     await broken.go("a key", earlier);
     const again = machine(Object.fromEntries(broken.f.files));
     expect(await again.engineOf("a key")).toEqual(E.right(earlier));
+    const mixed = await again.go();
+    expect(mixed).toMatchObject({ _tag: "Left", left: { _tag: "BadInput" } });
+    expect(JSON.stringify(mixed)).toContain("has 3 runs of an engine that describes itself otherwise");
+    expect(again.asked).toHaveLength(0);
+    expect(E.isRight(await again.go("a key", earlier))).toBe(true);
+    // With nothing left to run, runs of an older engine are read by a later one, and stay what they are.
     expect(E.isRight(await again.go())).toBe(true);
     expect(await again.engineOf("a key")).toEqual(E.right(earlier));
     // Of no runs, and of runs that do not say, it is the one that is here.

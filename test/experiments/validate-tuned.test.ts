@@ -53,8 +53,11 @@ describe("ratios", () => {
     const turns = tries([["a", "b"]], 2);
     expect(turns.map(({ cell, repetition }) => `${cell}${repetition}`)).toEqual(["a-1", "b-1", "b-2", "a-2"]);
     const runs = [...turns.map(({ cell, repetition }): Timed => ({ cell, repetition, ms: cell === "a" ? 10 : 10 + repetition })), { cell: "a", repetition: 1, ms: 1 }];
-    expect(chosenOf(["a", "b"], runs)).toBe("b");
-    expect(chosenOf(["a", "b"], runs.map((run) => ({ ...run, ms: 10 })))).toBe("a");
+    expect(chosenOf(["a", "b"], "a", runs)).toBe("b");
+    expect(chosenOf(["a", "b"], "a", runs.map((run) => ({ ...run, ms: 10 })))).toBe("a");
+    // Round by round: b is faster in two of three, though by medians of its own it is not.
+    const drift = [[-1, 10, 9], [-2, 20, 19], [-3, 11, 19.5]].flatMap(([repetition, a, b]): ReadonlyArray<Timed> => [{ cell: "a", repetition: repetition!, ms: a! }, { cell: "b", repetition: repetition!, ms: b! }]);
+    expect(chosenOf(["a", "b"], "a", drift)).toBe("b");
     expect(speedOf("a", runs)).toBe(1000);
   });
 
@@ -67,13 +70,13 @@ describe("ratios", () => {
 const margin = (ratio: number, low: number, high: number) => ({ ratio, low, high, confidence: 0.99, pairs: [low, ratio, high] });
 const result = (overDefault: OfModel["overDefault"], overBest: OfModel["overBest"]): OfModel => ({
   model: "one", memory: 1e9, room: 5e8, plans: { tuned: had, searched: had, byDefault: had }, expected: { tuned: 12, searched: 13, byDefault: 10 }, measured: { tuned: 11, searched: 8, byDefault: 10 },
-  tried: [{ id: "one default", speed: 10 }, { id: "one proposal 1", speed: 8 }, { id: "one proposal 2", speed: 11 }], chosen: "one proposal 2", searchedOverDefault: margin(0.8, 0.7, 0.9),
+  tried: [{ id: "one default", overDefault: 1 }, { id: "one proposal 1", overDefault: 0.8 }, { id: "one proposal 2", overDefault: 1.1 }], chosen: "one proposal 2", searchedOverDefault: margin(0.8, 0.7, 0.9),
   drawn: drawn.map((cell, i) => ({ cell, screened: 5 + i, measured: i === 0 ? 5 : null })), best: drawn[0]!.id, overDefault, overBest,
 });
 
 describe("verdicts", () => {
   it.each([
-    [margin(1.2, 1.1, 1.3), true, "better for sure"],
+    [margin(1.2, 1.1, 1.3), true, "better"],
     [margin(1.2, 0.99, 1.3), false, "undecided"],
     [margin(0.9, 0.8, 0.97), false, "worse"],
   ])("over the default %j: %s", (over, beats, word) => {
@@ -86,8 +89,8 @@ describe("verdicts", () => {
     const of = result(margin(1.2, 1.1, 1.3), margin(1, 0.9, 1.1));
     const textOf = (one: OfModel): string => reportTuned({ device: "a test", system: "neuronlab", seed: 1, quick: false, tokens: 24, rounds: 8, models: [one] }).text;
     expect(textOf(of)).toContain("one: the plan that the simulator alone takes for the best, over default 0.80 (0.70 to 0.90 with 99.0 %): worse; it expected 1.30");
-    expect(textOf({ ...of, chosen: "one default" })).toContain("which stay: no gain, and no loss");
-    expect(textOf(of)).not.toContain("which stay");
+    expect(textOf({ ...of, chosen: "one default" })).toContain("and they stay: no gain, and no loss");
+    expect(textOf(of)).not.toContain("they stay");
   });
 
   it("over the best: 5 % behind is the limit, and a miss is told as one", () => {

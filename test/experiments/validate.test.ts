@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { E, TE } from "../../sim/base/fp.js";
 import { cellsOf, PER_MODEL, referenceOf, shapes, turnsOf, type Cell } from "../../experiments/validate/cells.js";
 import { compared, driftOf, kendallTau, middleOf, reasonOf, selfErrorOf, summaryOf, type Outcome } from "../../experiments/validate/compare.js";
-import { CONSTANTS, fitSystem } from "../../experiments/validate/fit.js";
+import { CONSTANTS, fitSystem, withConstants } from "../../experiments/validate/fit.js";
 import { planOf } from "../../experiments/validate/plan.js";
 import { reportValidation } from "../../experiments/validate/report.js";
 import { written } from "../../experiments/validate/words.js";
@@ -116,6 +116,33 @@ describe("the fit", () => {
   });
 });
 
+describe("how firmly a fit holds", () => {
+  /** Cells whose whole is linear in the logarithm of one constant, and says nothing else: the fit is a mean, pulled back by the hold. */
+  it("is what cells that were left out say, and is fitted with", async () => {
+    const system = systemNamed("neuronlab");
+    const start = system.software.denseEfficiency.value;
+    const noise = [0.3, -0.25, 0.28, -0.3, 0.22, -0.2];
+    const cost = (dense: number, by: number): Outcome => outcome((100 / dense) * Math.exp(by), { compute: 20, io: 20 });
+    const measured = noise.map((by) => ({ ...cost(start, by), hasSpareCore: true }));
+    const fitted = await fitSystem(system, measured, (systems) => TE.right(systems.map((s) => noise.map(() => cost(s.software.denseEfficiency.value, 0)))), 30, () => undefined)();
+    if (E.isLeft(fitted)) throw new Error("it failed");
+    const { hold } = fitted.right.holds[0]!;
+    expect(hold).toBe(0.8);
+    const pulled = (held: number): number => start * Math.exp(-noise.reduce((sum, by) => sum + by, 0) / (noise.length + (held / Math.log(2)) ** 2));
+    expect(fitted.right.system.software.denseEfficiency.value / pulled(hold)).toBeCloseTo(1, 4);
+    expect(pulled(0.1) / pulled(hold)).not.toBeCloseTo(1, 3);
+  });
+
+  it("constants that were fitted to one engine's runs are put on another as far as it has them, and nothing else of it", () => {
+    const engine = systemNamed("neuronlab");
+    const fact = (value: number, kind: "calibrated" | "estimated") => ({ value, kind, source: "test", note: "" });
+    const older: SystemSpec = { ...engine, name: "older", software: { ...engine.software, denseEfficiency: fact(0.7, "calibrated"), memorySupply: fact(0.5, "calibrated"), cacheUpkeep: fact(9, "estimated"), fixedCost: { ...engine.software.fixedCost!, layer: fact(7e3, "calibrated"), spin: null } } };
+    const moved = withConstants(engine, older);
+    expect(moved).toEqual({ ...engine, software: { ...engine.software, denseEfficiency: fact(0.7, "calibrated"), fixedCost: { ...engine.software.fixedCost!, layer: fact(7e3, "calibrated") } } });
+    expect([moved.software.memorySupply, moved.software.fixedCost!.spin!.value]).toEqual([null, 50e3]);
+  });
+});
+
 describe("what a fit looks at", () => {
   const shareFound = async (part: "compute" | "io", hasSpareCore: boolean): Promise<number> => {
     const system = systemNamed("neuronlab");
@@ -153,7 +180,7 @@ const reported = (factor: number | null) => {
   const results = cells.map((cell, i) => compared(cell, outcome(10 + i), outcome(12 + i), runs(i)));
   const fit = { system, constants: [{ id: "dense", value: 0.9, from: 0.8, to: 1, rise10: 1, atLimit: false, what: "a share", before: 0.95 }], evaluations: 3, rounds: 2, isConverged: true, sumOfSquares: 0.1, holds: [{ hold: 0.2, leftOut: 0.05 }, { hold: 0.1, leftOut: 0.07 }] };
   const elsewhere = factor === null ? null : { from: "other/system.json", cells: cells.map((cell, i) => compared(cell, outcome(factor * (10.75 + i)), outcome(12 + i), runs(i))) };
-  const report = reportValidation({ document: new JSDOM("").window.document, png: null })({ seed: 1, quick: false, tokens: 24, device: "a test", models: names.map((name) => ({ name, model: testModel() })), cells: results, drift: { cell: "silu-01", ...driftOf([outcome(10)]) }, fit, elsewhere });
+  const report = reportValidation({ document: new JSDOM("").window.document, png: null })({ seed: 1, quick: false, tokens: 24, device: "a test", models: names.map((name) => ({ name, model: testModel() })), cells: results, drift: { cell: "silu-01", ...driftOf([outcome(10)]) }, fit, isOfAnotherEngine: false, elsewhere });
   return { system, results, report };
 };
 
@@ -166,6 +193,18 @@ describe("the report", () => {
     const page = report.files.find(({ path }) => path === "README.md")!;
     expect("text" in page && page.text).toContain(`- ${line}`);
     expect(JSON.stringify(reported(null).report)).not.toContain("elsewhere");
+  });
+
+  it("says so where the runs are of another engine than the one that is here", () => {
+    const pageOf = (isOfAnotherEngine: boolean): string => {
+      const { system, results } = reported(null);
+      const fit = { system, constants: [], evaluations: 3, rounds: 2, isConverged: true, sumOfSquares: 0.1, holds: [{ hold: 0.2, leftOut: 0.05 }] };
+      const report = reportValidation({ document: new JSDOM("").window.document, png: null })({ seed: 1, quick: false, tokens: 24, device: "a test", models: [], cells: results, drift: { cell: "silu-01", ...driftOf([outcome(10)]) }, fit, isOfAnotherEngine, elsewhere: null });
+      const page = report.files.find(({ path }) => path === "README.md")!;
+      return "text" in page ? page.text : "";
+    };
+    expect(pageOf(true)).toContain("These runs are of an earlier engine");
+    expect(pageOf(false)).not.toContain("earlier engine");
   });
 
   it("has cells and a summary of the check cells, a page, a picture, and a system that the decoder takes", async () => {

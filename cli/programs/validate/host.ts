@@ -8,7 +8,7 @@ import type { DeviceProfile } from "../../../sim/domain/device.js";
 import type { SystemSpec } from "../../../sim/domain/system.js";
 import { cellsOf, referenceOf, shapes, turnsOf, type Cell } from "../../../experiments/validate/cells.js";
 import { compared, driftOf, middleOf, outcomeOf, type Outcome } from "../../../experiments/validate/compare.js";
-import { fitSystem, type Fitted, type Measured } from "../../../experiments/validate/fit.js";
+import { fitSystem, withConstants, type Fitted, type Measured } from "../../../experiments/validate/fit.js";
 import { planOf } from "../../../experiments/validate/plan.js";
 import type { Validation, ValidationReport } from "../../../experiments/validate/report.js";
 import { absent, argument, choice, nameOrFile, optional, outputFolder, readWords, shared, switchedOn, wholeNumber, words, type Sound } from "../../args.js";
@@ -18,7 +18,7 @@ import { knownNames, loadDevice, loadSystem, type Names } from "../load.js";
 import { predictionOf, type Prepared } from "../models/prepared.js";
 import { validateFile, validateShape } from "./models.js";
 import { outOf, placeNote } from "./out.js";
-import { engineOfRuns, planOfRun, runTurns, type Contender, type KeptRun } from "./runs.js";
+import { engineOfRuns, isSameSystem, planOfRun, runTurns, type Contender, type KeptRun } from "./runs.js";
 
 const DEFAULTS = { seed: 1, tokens: { full: 24, quick: 8 }, repetitions: { full: 2, quick: 1 }, fitRounds: { full: 40, quick: 10 } } as const;
 
@@ -80,23 +80,25 @@ const predictor = (capabilities: Capabilities, setting: Setting, models: Readonl
     TE.map((all) => systems.map((_, i) => all.slice(i * firsts.length, (i + 1) * firsts.length))),
   );
 
-const judged = (capabilities: Capabilities, setting: Setting, models: ReadonlyArray<Prepared>, cells: ReadonlyArray<Cell>, runs: ReadonlyArray<KeptRun>): TaskEither<AppError, Validation> => {
+/** `engine`: what made the runs, which need not be the one that is here now (`setting.system`). */
+const judged = (capabilities: Capabilities, setting: Setting, engine: SystemSpec, models: ReadonlyArray<Prepared>, cells: ReadonlyArray<Cell>, runs: ReadonlyArray<KeptRun>): TaskEither<AppError, Validation> => {
   const ofCell = (cell: Cell): ReadonlyArray<KeptRun> => runs.filter((run) => run.cell === cell.id && !run.reference);
   const firsts = cells.map((cell): readonly [Cell, KeptRun] => [cell, ofCell(cell)[0]!]);
   const fitted = firsts.filter(([cell]) => cell.role === "calibration");
   const cores = setting.device.cpu.clusters.reduce((sum, { count }) => sum + count.value, 0);
   const measured = (some: typeof firsts): ReadonlyArray<Measured> => some.map(([cell]) => ({ ...middleOf(ofCell(cell).map(({ outcome }) => outcome)), hasSpareCore: cell.threads < cores }));
   return pipe(
-    fitSystem(setting.system, measured(fitted), predictor(capabilities, setting, models, fitted), DEFAULTS.fitRounds[setting.size], (line) => capabilities.log(`fit: ${line}`)()),
+    fitSystem(engine, measured(fitted), predictor(capabilities, setting, models, fitted), DEFAULTS.fitRounds[setting.size], (line) => capabilities.log(`fit: ${line}`)()),
     TE.chain((fit: Fitted) => pipe(
-      predictor(capabilities, setting, models, firsts)([fit.system, setting.system, ...(setting.elsewhere === null ? [] : [setting.elsewhere])]),
+      predictor(capabilities, setting, models, firsts)([fit.system, engine, ...(setting.elsewhere === null ? [] : [withConstants(engine, setting.elsewhere)])]),
       TE.map(([after, before, foreign]): Validation => ({
         seed: setting.seed, quick: setting.args.quick, tokens: setting.tokens, device: setting.device.title,
         models: models.map(({ name, model }) => ({ name, model })),
         cells: cells.map((cell, i) => compared(cell, after![i]!, before![i]!, ofCell(cell).map(({ outcome }) => outcome))),
         elsewhere: foreign === undefined ? null : { from: setting.args.system!, cells: cells.map((cell, i) => compared(cell, foreign[i]!, before![i]!, ofCell(cell).map(({ outcome }) => outcome))) },
         drift: { cell: referenceOf(cells), ...driftOf(runs.filter(({ reference }) => reference).map(({ outcome }) => outcome)) },
-        fit,
+        fit: { ...fit, system: withConstants(setting.system, fit.system) },
+        isOfAnotherEngine: !isSameSystem(engine, setting.system),
       })),
     )),
   );
@@ -138,7 +140,7 @@ export const validateHostProgram = (report: (validation: Validation) => Validati
               runTurns(capabilities, out, key, setting.system, turnsOf(cells, repetitions, seed), contendersOf(cells, models), setting.tokens),
               TE.chain((runs): TaskEither<AppError, Answer> => (runs === null
                 ? TE.right({ stdout: "", notes: [`interrupted: what was run is kept in ${join(out, "runs.json")}`] })
-                : pipe(engineOfRuns(capabilities, out, key, setting.system), TE.chain((engine) => judged(capabilities, { ...setting, system: engine }, models, cells, runs)), TE.map((validation): Answer => {
+                : pipe(engineOfRuns(capabilities, out, key, setting.system), TE.chain((engine) => judged(capabilities, setting, engine, models, cells, runs)), TE.map((validation): Answer => {
                     const { text, json, files } = report(validation);
                     const placed = files.map((file) => ({ ...file, path: join(out, file.path) }));
                     return { stdout: inFormat(args.format, { text, json }), files: placed, notes: placed.map(({ path }) => `wrote ${path}`) };

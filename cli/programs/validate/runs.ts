@@ -2,7 +2,7 @@
 import { basename, dirname, join } from "node:path";
 import { E, TE, pipe, type TaskEither } from "../../../sim/base/fp.js";
 import { decode, parseJson } from "../../../sim/base/decode.js";
-import { fault, unsupported, type AppError } from "../../../sim/base/errors.js";
+import { badInput, fault, unsupported, type AppError } from "../../../sim/base/errors.js";
 import { encodePlan, planCodec, type Plan } from "../../../sim/domain/plan.js";
 import { systemCodec, type SystemSpec } from "../../../sim/domain/system.js";
 import type { MeasuredRun } from "../../../sim/domain/run.js";
@@ -18,7 +18,7 @@ export interface Contender { readonly id: string; readonly prepared: Prepared; r
 
 /** One run as it is kept. */
 export interface KeptRun extends Turn { readonly outcome: Outcome; readonly plan: unknown }
-/** `engine`: what made them, as a system describes it; none where it is the one that is here now. */
+/** `engine`: what made them, as a system describes it. Files from before it was kept have none. */
 export interface Kept { readonly schema: "neuronlab/validation-runs@1"; readonly key: string; readonly engine?: unknown; readonly runs: ReadonlyArray<KeptRun> }
 
 const turnId = ({ cell, repetition, reference }: Turn): string => `${cell} ${repetition} ${reference}`;
@@ -30,6 +30,8 @@ const keptIn = (text: string | null, key: string): Kept | null => {
   const kept = raw.right as Kept;
   return kept.schema === "neuronlab/validation-runs@1" && kept.key === key ? kept : null;
 };
+
+export const isSameSystem = (a: SystemSpec, b: SystemSpec): boolean => JSON.stringify(written("", a)) === JSON.stringify(written("", b));
 
 /** The engine that made the runs kept in a folder: an older one's are predicted as what it was. `now` where they do not say, or there are none. */
 export const engineOfRuns = (capabilities: Capabilities, out: string, key: string, now: SystemSpec): TaskEither<AppError, SystemSpec> =>
@@ -75,7 +77,7 @@ export const runTurns = (capabilities: Capabilities, out: string, key: string, s
   if (E.isLeft(stored)) return stored;
   const earlier = keptIn(stored.right, key);
   const runs = [...(earlier?.runs ?? [])];
-  const engine = runs.length > 0 ? earlier!.engine : written("", system);
+  const engine = earlier?.engine ?? written("", system);
   const known = new Set(runs.map(turnId));
   const left = turns.filter((turn) => !known.has(turnId(turn)));
   if (stored.right !== null && runs.length === 0) {
@@ -85,6 +87,8 @@ export const runTurns = (capabilities: Capabilities, out: string, key: string, s
     if (E.isLeft(moved)) return moved;
     capabilities.log(`${path} has other runs than these; they are kept in ${aside}`)();
   }
+  if (left.length > 0 && runs.length > 0 && JSON.stringify(engine) !== JSON.stringify(written("", system)))
+    return E.left(badInput("neuronlab validate", [{ path: path, message: `has ${known.size} runs of an engine that describes itself otherwise than the one that is here, and ${left.length} more would be mixed with them; name another --out, or as many --repetitions as there are` }]));
   if (known.size > 0) capabilities.log(`${known.size} of ${turns.length} runs are kept in ${path}; ${left.length} are left`)();
   const gauge = capabilities.gauge(left.length, "runs");
   for (const [done, turn] of left.entries()) {
@@ -95,7 +99,7 @@ export const runTurns = (capabilities: Capabilities, out: string, key: string, s
       return run as E.Either<AppError, null>;
     }
     runs.push(run.right);
-    const kept: Kept = { schema: "neuronlab/validation-runs@1", key, ...(engine === undefined ? {} : { engine }), runs };
+    const kept: Kept = { schema: "neuronlab/validation-runs@1", key, engine, runs };
     const saved = await capabilities.write([{ path, text: `${JSON.stringify(kept)}\n` }])();
     if (E.isLeft(saved)) {
       gauge.end();

@@ -13,7 +13,7 @@ import { fitMemory } from "../../../sim/planner/fit.js";
 import { EFFORT, tune, type Tuned } from "../../../sim/planner/tune.js";
 import { cellsOf, shapes, type Cell } from "../../../experiments/validate/cells.js";
 import { reportTuned } from "../../../experiments/validate/tuned-report.js";
-import { SHARE, TRIES, chosenOf, defaultId, finalistsOf, finals, marginOf, proposalId, screening, speedOf, tries, triedSpeedOf, withRoom, type OfModel, type Timed } from "../../../experiments/validate/tuned.js";
+import { SHARE, TRIES, chosenOf, defaultId, finalistsOf, finals, marginOf, proposalId, screening, speedOf, tries, triedRatioOf, withRoom, type OfModel, type Timed } from "../../../experiments/validate/tuned.js";
 import { argument, choice, nameOrFile, absent, optional, outputFolder, readWords, shared, switchedOn, wholeNumber, workers } from "../../args.js";
 import type { Command, Words } from "../../command.js";
 import { THIS_HOST, gather, inFormat, type Answer, type Capabilities, type Program } from "../../program.js";
@@ -96,7 +96,7 @@ const compared = (capabilities: Capabilities, setting: Setting, models: Readonly
   const attempts = await runTurns(capabilities, out, key, setting.system, tries(tryIds, TRIES), contenders, tokens)();
   if (E.isLeft(attempts) || attempts.right === null) return attempts as E.Either<AppError, null>;
   const tried = timed(attempts.right);
-  const chosen = tryIds.map((ids) => chosenOf(ids, tried));
+  const chosen = tryIds.map((ids) => chosenOf(ids, ids[0]!, tried));
   const idsOf = ({ drawn }: Stage): ReadonlyArray<string> => drawn.map(({ cell }) => cell.id);
   const once = await runTurns(capabilities, out, key, setting.system, screening(stages.map(idsOf)), contenders, tokens)();
   if (E.isLeft(once) || once.right === null) return once as E.Either<AppError, null>;
@@ -117,7 +117,7 @@ const compared = (capabilities: Capabilities, setting: Setting, models: Readonly
     found.push({
       model: name, memory, room: had.cache.hot + had.cache.cold, plans: { tuned: planOf(tuned), searched: planOf(searched), byDefault: had }, expected: expected.right,
       measured: { tuned: speedOf(tuned, runs), searched: speedOf(searched, runs), byDefault: speedOf(usual, runs) },
-      tried: tryIds[i]!.map((id) => ({ id, speed: triedSpeedOf(id, tried) })), chosen: tuned,
+      tried: tryIds[i]!.map((id) => ({ id, overDefault: triedRatioOf(id, usual, tried) })), chosen: tuned,
       drawn: drawn.map(({ cell }) => ({ cell, screened: 1e3 / screened.find((run) => run.cell === cell.id)!.ms, measured: best[i]!.includes(cell.id) ? speedOf(cell.id, runs) : null })),
       best: fastest, overDefault: marginOf(tuned, usual, runs), searchedOverDefault: marginOf(searched, usual, runs), overBest: marginOf(tuned, fastest, runs),
     });

@@ -75,7 +75,7 @@ export const APART: ReadonlyArray<Apart> = [
   run("neuronlab perplexity --vs llama.cpp", "of a text that does not come along", "neuronlab perplexity --model model.gguf --text novel.txt --windows 2 --vs llama.cpp"),
   run(/neuronlab bench .*--vs llama\.cpp/, "all tests in three rounds, minutes", (text) => `${text.replace("10%..120%/8", "900MB,1GB").replace(/ -[pnr] \d+/g, "")} -p 16 -n 4 -r 1 --rounds 1`),
   run(/^neuronlab generate --plan here\.plan\.json /, "of a plan for the reader's machine, on two cores", "neuronlab generate --model model.flash --prompt 'It was a fine morning' --tokens 9 --pin 0 --save bound.json --trace bound.trace.json"),
-  run(/^neuronlab validate tuned(?: --quick| --seed 1| --device \S+ --system \S+ --repetitions 4)?$/, "makes its models, and minutes of rounds", "neuronlab validate tuned --quick --repetitions 1 --out tuned-here"),
+  run(/^neuronlab validate tuned(?: --quick| --seed 1| --device \S+ --system \S+ --repetitions 4(?: --out results\/host\/xeon\/tuned)?)?$/, "makes its models, and minutes of rounds", "neuronlab validate tuned --quick --repetitions 1 --out tuned-here"),
   step("neuronlab validate trace", "a step of .ci/run by itself", "validate trace --check"),
   { shows: /^neuronlab (?:worker|sweep .* --executor )/, why: "needs a server of Redis, or a cluster; tests start real ones", instead: { files: () => ["test/cli/queue/queue.test.ts", "test/cli/queue/slurm.test.ts"] } },
   run(/^(?:npx )?neuronlab calibrate(?: --dry-run)?$/, "writes into the profiles, or takes minutes: once", "neuronlab calibrate --dry-run"),

@@ -135,7 +135,7 @@ describe("the engine of this repository, whose true gates decide", () => {
     });
     // Among them, where readers and cluster sizes stand that the planner thinks less of.
     const pairOf = (plan: Plan): string => `${plan.mechanisms.submitters} ${plan.cluster.neurons}`;
-    expect(new Set([found.plan, ...proposals].map(pairOf)).size).toBeGreaterThanOrEqual(5);
+    expect(new Set([found.plan, ...proposals].map(pairOf)).size).toBeGreaterThanOrEqual(4);
     // They were ranked by runs of the search's own length.
     for (const [i, speed] of speeds.entries()) expect(speed).toBeLessThan(1.03 * (i === 0 ? found.record.tokensPerSec : speeds[i - 1]!));
     expect(speeds.at(-1)!).toBeGreaterThan(0.5 * found.record.tokensPerSec);

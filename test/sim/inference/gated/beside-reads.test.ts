@@ -74,6 +74,16 @@ describe("a read that is handed to another thread", () => {
   });
 });
 
+describe("making reads of their own", () => {
+  it("takes the threads' time and is none of their computing, as in the engine's spans", () => {
+    const of = (ns: number) => run({ device, model, system: withReads({ own: { ...system.software.readCost!.own, value: ns } }), memory, prompt: 8, tokens: 4, plan: apart });
+    const [none, some] = [of(0), of(1e5)];
+    const computingMs = ({ cpuUtilisation, wallNs }: typeof none): number => (cpuUtilisation * wallNs) / 1e6;
+    expect(some.wallNs / none.wallNs).toBeGreaterThan(1.2);
+    expect(computingMs(some) / computingMs(none)).toBeCloseTo(1, 2);
+  });
+});
+
 describe("a command", () => {
   it("costs the device the same for small reads and large ones", () => {
     const of = (ns: number): GatedCosts => costsOf(withReads({ command: { ...system.software.readCost!.command!, value: ns } }));
