@@ -112,7 +112,10 @@ fn what_a_prompt_left_is_there_when_generating_begins_and_buffers_are_not() {
         "{resident} of {slots} bytes are there before the first token"
     );
     decode_all(&mut offload, 1, &work).unwrap();
-    assert!(!can_populate() || offload.cache().resident_bytes() == resident, "no token takes any");
+    assert!(
+        !can_populate() || offload.cache().resident_bytes() == resident,
+        "no token takes any"
+    );
     let after = held(&offload).len();
     offload.begin_pass(6).unwrap();
     let resident = held(&offload).len();
@@ -128,6 +131,8 @@ fn what_a_prompt_left_is_there_when_generating_begins_and_buffers_are_not() {
 /// Whether the kernel is 5.14 or later, and takes memory for slots before they are used.
 fn can_populate() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|part| part.parse::<u32>().unwrap_or(0));
     (numbers.next().unwrap(), numbers.next().unwrap()) >= (5, 14)
 }
