@@ -93,7 +93,7 @@ const value = ({ value: of, unit, interval }: Figure): string => `${of}${unit ==
 /** A figure that was measured by hand: shown with its date and machine, and not measured again. */
 const figureRow = (figure: Figure): Row => ({
   group: figure.group,
-  claim: `${figure.claim} ([${figure.document}](${figure.document.replace(/^docs\//, "").replace(/^(?!\w+[\w-]*\.md)/, "../")}))`,
+  claim: `${figure.claim} ([${figure.document}](${figure.document.startsWith("docs/") ? figure.document.slice("docs/".length) : `../${figure.document}`}))`,
   command: figure.command,
   takes: figure.takes,
   tolerance: figure.aim === null ? "" : "atLeast" in figure.aim ? `at least ${figure.aim.atLeast}` : `at most ${figure.aim.atMost}`,

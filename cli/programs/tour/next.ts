@@ -28,7 +28,7 @@ const afterRun = (run: TourRun, machine: Machine | null, out: string): ReadonlyA
         does: "the prediction of that run again, with what bounds it",
         words: ["simulate", "--device", THIS_HOST, "--model", at(RUN_FILES.model), "--plan", plan, "--activations", ready.file.replace(/\.flash$/, ".trace"), "--fidelity", "neuron", "--prompt", "1", "--tokens", String(reading.tokens)],
       },
-      { does: "predicted beside measured for twelve plans of three models (two minutes)", words: ["validate", "host", "--quick", "--out", at("validate")] },
+      { does: "predicted beside measured for sixteen plans of four models (two minutes)", words: ["validate", "host", "--quick", "--out", at("validate")] },
     ]),
   ];
 };
