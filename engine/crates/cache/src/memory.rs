@@ -104,23 +104,23 @@ impl Mapping {
     }
 
     /// Takes the memory of whole pages from the system now, so that whoever writes there first does not wait for it. What they hold stays.
-    pub(crate) fn populate(&self, range: Range<usize>) {
-        self.advise(&range, MADV_POPULATE_WRITE);
+    /// Whether the system did so.
+    pub(crate) fn populate(&self, range: Range<usize>) -> bool {
+        self.advise(&range, MADV_POPULATE_WRITE)
     }
 
     /// Advice that the system may ignore; a refusal (an old kernel without huge pages) costs speed or nothing.
-    fn advise(&self, range: &Range<usize>, advice: c_int) {
+    /// Whether it was taken.
+    fn advise(&self, range: &Range<usize>, advice: c_int) -> bool {
         if range.start >= range.end {
-            return;
+            return true;
         }
         debug_assert!(range.start.is_multiple_of(PAGE_BYTES) && range.end.is_multiple_of(PAGE_BYTES));
         let from = self.at(range.start);
         let _ = self.at(range.end);
         // SAFETY: the range lies inside this mapping, as `at` asserts. DONTNEED, the only advice that changes contents, comes
         // from `release` alone, whose caller promises to have the only access.
-        unsafe {
-            madvise(from.cast(), range.end - range.start, advice);
-        }
+        unsafe { madvise(from.cast(), range.end - range.start, advice) == 0 }
     }
 
     /// Bytes of the range (whole pages) that the system backs with memory now.

@@ -232,8 +232,9 @@ impl SegmentedCache {
 
     /// Takes the memory of all slots from the system now. Otherwise it comes page by page, to whoever fills a slot for the first time: in a
     /// virtual machine, whose host has to find it as well, at less than a gigabyte a second.
-    pub fn populate(&self) {
-        self.segments.iter().for_each(Segment::populate);
+    /// Whether the system did so: Linux before 5.14 cannot, and leaves it to come as ever.
+    pub fn populate(&self) -> bool {
+        self.segments.iter().map(Segment::populate).fold(true, |all, one| all && one)
     }
 
     /// A piece of the fixed segment, zeroed, on a page. Errors where there is no room left.

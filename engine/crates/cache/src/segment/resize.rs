@@ -70,9 +70,9 @@ impl Segment {
         }
     }
 
-    /// Takes the memory of all slots from the system.
-    pub(crate) fn populate(&self) {
-        self.mapping.populate(self.region.start..self.end_of(self.id_in.len()));
+    /// Takes the memory of all slots from the system; whether it could.
+    pub(crate) fn populate(&self) -> bool {
+        self.mapping.populate(self.region.start..self.end_of(self.id_in.len()))
     }
 
     /// The end of the pages that so many slots take.
