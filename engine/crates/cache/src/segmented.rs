@@ -234,7 +234,7 @@ impl SegmentedCache {
     /// virtual machine, whose host has to find it as well, at less than a gigabyte a second.
     /// Whether the system did so: Linux before 5.14 cannot, and leaves it to come as ever.
     pub fn populate(&self) -> bool {
-        self.segments.iter().map(Segment::populate).fold(true, |all, one| all && one)
+        self.segments.iter().filter(|segment| !segment.populate()).count() == 0
     }
 
     /// A piece of the fixed segment, zeroed, on a page. Errors where there is no room left.
