@@ -1,10 +1,12 @@
 """How good a checkpoint is on the text held out, and what fires in it.
 
-    python evaluate.py --data DATA --checkpoint RUN/checkpoint.pt [--windows 64]
+    python evaluate.py --data DATA --checkpoint RUN/checkpoint.pt [--windows 64 | --first 64] [--keep 0.05 0.1]
 
 Perplexity is counted as llama-perplexity counts it: windows of 512 tokens, the second half of each scored. What fires is counted over
 whole windows, with the definitions of sim/neurons/trace-statistics.ts, except that the hottest neurons are found and counted in the
-same text: `neuronlab record` is the finer instrument, and this one needs no engine. Prints one JSON object.
+same text: `neuronlab record` is the finer instrument, and this one needs no engine. --keep asks what the perplexity would be if only that share of an
+expert's neurons were computed, each token's strongest: what a perfect predictor of so many neurons could reach. All in float32,
+whatever the model was trained with. Prints one JSON object.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import torch
 
 from data import held_out
 from model import Model, Shape
+from precision import use
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.26, 0.5)
 
@@ -65,30 +68,45 @@ class LayerCounts:
         }
 
 
+def perplexity_of(surprises: torch.Tensor) -> dict:
+    """Of nats a token; the error is that of the mean."""
+    mean = float(surprises.mean())
+    error = math.exp(mean) * float(surprises.std(correction=0)) / math.sqrt(len(surprises) - 1)
+    return {"perplexity": round(math.exp(mean), 4), "standardError": round(error, 4)}
+
+
+def scored(losses: torch.Tensor) -> torch.Tensor:
+    """The loss at place i is of token i + 1: llama-perplexity scores tokens length / 2 + 1 to length - 1 of a window."""
+    return losses[len(losses) // 2 : len(losses) - 1].double()
+
+
 @torch.no_grad()
 def evaluate(model: Model, windows: torch.Tensor) -> dict:
     """Windows are [n, length + 1]."""
-    shape, length = model.shape, windows.shape[1] - 1
+    shape = model.shape
     layers = [LayerCounts(shape) for _ in range(shape.layers)]
     surprises = []
     for window in windows:
         told, routes = [], []
         losses, _ = model(window[None, :-1], window[None, 1:], 0.0, told, routes, "none")
-        # The loss at place i is of token i + 1: llama-perplexity scores tokens length / 2 + 1 to length - 1 of a window.
-        surprises.append(losses[length // 2 : length - 1].double())
+        surprises.append(scored(losses))
         for counts, chosen, (_, _, fired) in zip(layers, routes, told):
             counts.add(chosen, fired)
-    all_surprises = torch.cat(surprises)
-    mean = float(all_surprises.mean())
     summaries = [counts.summary() for counts in layers]
     return {
-        "perplexity": round(math.exp(mean), 4),
-        "standardError": round(math.exp(mean) * float(all_surprises.std(correction=0)) / math.sqrt(len(all_surprises) - 1), 4),
-        "scored": len(all_surprises),
+        **perplexity_of(torch.cat(surprises)),
+        "scored": sum(map(len, surprises)),
         "windows": len(windows),
         "activeShare": round(sum(layer["activeShare"] for layer in summaries) / len(summaries), 4),
         "layers": summaries,
     }
+
+
+@torch.no_grad()
+def evaluate_kept(model: Model, windows: torch.Tensor, share: float) -> dict:
+    """Perplexity where only the strongest neurons of each token are computed."""
+    losses = [model(window[None, :-1], window[None, 1:], reduction="none", keep=share)[0] for window in windows]
+    return {"share": share, **perplexity_of(torch.cat([scored(each) for each in losses]))}
 
 
 def main() -> None:
@@ -96,13 +114,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--windows", type=int, help="so many, evenly spread over the text; default: all")
+    parser.add_argument("--first", type=int, help="so many from the beginning, which llama-perplexity takes")
+    parser.add_argument("--keep", type=float, nargs="*", default=[], help="shares of an expert's neurons, between 0 and 1")
     options = parser.parse_args()
+    if not all(0 < share <= 1 for share in options.keep):
+        raise SystemExit("--keep: a share must be above 0 and at most 1")
+    use("float32")
     state = torch.load(options.checkpoint, weights_only=True)
     shape = Shape(**state["shape"])
     model = Model(shape)
     model.load_state_dict(state["model"])
-    windows = held_out(options.data / "held-out.bin", shape.context, options.windows)
-    print(json.dumps({"step": state["step"], "shape": shape.describe(), **evaluate(model, windows)}, indent=2))
+    windows = held_out(options.data / "held-out.bin", shape.context, options.windows)[: options.first]
+    kept = [evaluate_kept(model, windows, share) for share in options.keep]
+    print(json.dumps({"step": state["step"], "shape": shape.describe(), **evaluate(model, windows), **({"kept": kept} if kept else {})}, indent=2))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,19 @@ H(r) = (sum r)^2 / sum r^2, for a token and an expert, which is between 1 and th
 matter. Unlike an L1 norm it does not change when all gates shrink, so it cannot be had by scaling gate down and up up.
 """
 
+import math
+
 import torch
 
 EPSILON = 1e-12
+
+
+def keep_strongest(inner: torch.Tensor, down: torch.Tensor, share: float) -> None:
+    """Silences, in place, all but each token's strongest neurons of one expert: those that add the longest vectors to the stream."""
+    silent = inner.shape[1] - math.ceil(share * inner.shape[1])
+    if silent > 0:
+        added = inner.abs() * down.norm(dim=0).to(inner.dtype)
+        inner.scatter_(1, added.topk(silent, dim=1, largest=False).indices, 0.0)
 
 
 class ExpertFfn(torch.autograd.Function):
@@ -19,12 +29,12 @@ class ExpertFfn(torch.autograd.Function):
     down [experts, hidden, neurons], whether up passes a ReLU, the strength of the sparsity term, and a list or None.
 
     Output: [T, hidden] float32. The strength enters as the gradient of strength * mean H / neurons, whatever the loss: callers need
-    not add it. The list gets (share of neurons of chosen experts whose activation is not zero, mean of H / neurons, and per chosen
+    not add it. `keep`, of evaluations alone: only this share of an expert's neurons, each token's strongest, is let through. The list gets (share of neurons of chosen experts whose activation is not zero, mean of H / neurons, and per chosen
     expert, ordered by expert and then by token, which neurons those were).
     """
 
     @staticmethod
-    def forward(ctx, x, weights, chosen, gate_up, down, double, strength, told):
+    def forward(ctx, x, weights, chosen, gate_up, down, double, strength, told, keep=None):
         tokens, used = chosen.shape
         experts, neurons = gate_up.shape[0], down.shape[2]
         order = torch.argsort(chosen.flatten(), stable=True)
@@ -40,6 +50,9 @@ class ExpertFfn(torch.autograd.Function):
         if double:
             ups.relu_()
         inner = gates * ups
+        if keep is not None:
+            for expert, start, end in spans:
+                keep_strongest(inner[start:end], down[expert], keep)
         outputs = x.new_empty(tokens * used, x.shape[1])
         for expert, start, end in spans:
             torch.mm(inner[start:end], down16[expert].t(), out=outputs[start:end])
@@ -88,4 +101,4 @@ class ExpertFfn(torch.autograd.Function):
             torch.mm(grad_products[start:end], gate_up16[expert], out=grad_inputs[start:end])
             grad_gate_up[expert] = grad_products[start:end].t() @ inputs[start:end]
         grad_x = grad_inputs[place].view(tokens, used, hidden).sum(1)
-        return grad_x, grad_weights, None, grad_gate_up, grad_down, None, None, None
+        return grad_x, grad_weights, None, grad_gate_up, grad_down, None, None, None, None

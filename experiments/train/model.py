@@ -111,7 +111,7 @@ class Layer(nn.Module):
         balance = self.shape.experts * (counts * probabilities.mean(0)).sum()
         return weights / weights.sum(dim=-1, keepdim=True), chosen, balance
 
-    def forward(self, stream, cos, sin, strength, balances, told, routes):
+    def forward(self, stream, cos, sin, strength, balances, told, routes, keep):
         batch, length, hidden = stream.shape
         weights, chosen, balance = self.route(stream.reshape(-1, hidden))
         normed = F.rms_norm(stream, (hidden,), self.attention_norm, self.shape.norm_epsilon)
@@ -121,7 +121,7 @@ class Layer(nn.Module):
         if routes is not None:
             routes.append(chosen)
         added = ExpertFfn.apply(
-            normed.to(products()).view(-1, hidden), weights, chosen, self.gate_up, self.down, self.shape.double, strength, told
+            normed.to(products()).view(-1, hidden), weights, chosen, self.gate_up, self.down, self.shape.double, strength, told, keep
         )
         return stream + added.view(batch, length, hidden)
 
@@ -154,13 +154,13 @@ class Model(nn.Module):
                 deviation *= (2 * self.shape.layers) ** -0.5
             parameter.normal_(0.0, deviation, generator=drawing)
 
-    def forward(self, tokens, targets, strength=0.0, told=None, routes=None, reduction="mean"):
-        """Cross-entropy (nats a token) and the mean of the terms that keep experts busy. Lists that are given get a layer's each."""
+    def forward(self, tokens, targets, strength=0.0, told=None, routes=None, reduction="mean", keep=None):
+        """Cross-entropy (nats a token) and the mean of the terms that keep experts busy. Lists that are given get a layer's each; `keep`: see ExpertFfn."""
         length = tokens.shape[1]
         cos, sin = self.cos[:length], self.sin[:length]
         stream, balances = F.embedding(tokens, self.embedding), []
         for layer in self.layers:
-            stream = layer(stream, cos, sin, strength / len(self.layers), balances, told, routes)
+            stream = layer(stream, cos, sin, strength / len(self.layers), balances, told, routes, keep)
         normed = F.rms_norm(stream, (self.shape.hidden,), self.output_norm, self.shape.norm_epsilon)
         logits = F.linear(normed.to(products()), self.output.to(products())).view(-1, self.shape.vocabulary).float()
         return F.cross_entropy(logits, targets.reshape(-1), reduction=reduction), torch.stack(balances).mean()

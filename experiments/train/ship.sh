@@ -21,27 +21,18 @@ checkpoint=$work/runs/$run/checkpoint.pt
 name=novels-$(basename "$run" | sed 's/-.*//')
 made=$work/ship/$run
 mkdir -p "$made" "$out"
-limit=(${WINDOWS:+--windows "$WINDOWS"})
 neuronlab() { node "$root/bin/neuronlab.js" "$@"; }
 
-echo "evaluating $checkpoint" >&2
-"$python" "$here/evaluate.py" --data "$data" --checkpoint "$checkpoint" --windows "${WINDOWS:-128}" >"$made/evaluation.json"
-for format in f32 q8_0 q4_0; do
-  "$python" "$here/export.py" --data "$data" --checkpoint "$checkpoint" --out "$made/$name-$format.gguf" --format "$format" --name "neuronlab $name" >&2
-  neuronlab perplexity --model "$made/$name-$format.gguf" --text "$data/held-out.txt" "${limit[@]}" --vs llama.cpp --format json >"$made/perplexity-$format.json"
-done
+"$here/measure.sh" "$work" "$run"
 
 # The finest format that may be committed is the model.
 for format in q8_0 q4_0; do
   model=$made/$name-$format.gguf
   [ "$(stat -c %s "$model")" -gt 25000000 ] || break
 done
-neuronlab pack --model "$model" --out "$made/$name.flash" --format json >"$made/pack.json"
-"$python" "$here/parity.py" --model "$made/$name-f32.gguf" --prompts "$data/held-out.txt" --program "$root/bin/neuronlab.js" >"$made/parity.json"
-"$python" "$here/half_memory.py" --packed "$made/$name.flash" --program "$root/bin/neuronlab.js" >"$made/half-memory.json"
 
 # One predictor for each recall; the one to ship is chosen by the rule in operating_point.py.
-for recall in 80 90 95 98 99; do
+for recall in 50 70 80 90 95 98 99; do
   neuronlab train-predictor --model "$model" --out "$made/predictor-$recall.gguf" --text "$data/sample.txt" --tokens 32768 --recall "$recall%" --format json >"$made/train-predictor-$recall.json"
   neuronlab perplexity --model "$model" --text "$data/held-out.txt" --windows "${WINDOWS:-40}" --predictor "$made/predictor-$recall.gguf" --audit --format json >"$made/predicted-$recall.json"
 done

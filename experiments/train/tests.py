@@ -10,7 +10,7 @@ import torch
 
 import train
 from data import Tokens, held_out
-from evaluate import evaluate
+from evaluate import evaluate, evaluate_kept
 from experts import ExpertFfn
 from export import adjacent, export
 from model import Model, Shape
@@ -59,6 +59,19 @@ class Experts(unittest.TestCase):
         ExpertFfn.apply(x, torch.ones(2, 1), torch.tensor([[1], [0]]), gate_up, torch.ones(2, 2, 1), False, 0.0, told)
         self.assertEqual(told[0][0], 1.0)
         self.assertEqual(told[0][2].tolist(), [[True], [True]])
+
+    def test_what_is_kept_is_the_strongest_of_each_token(self):
+        torch.manual_seed(0)
+        x, gate_up, down = torch.randn(5, 8), torch.randn(2, 20, 8), torch.randn(2, 8, 10)
+        chosen, weights = torch.tensor([[0], [1], [1], [0], [1]]), torch.ones(5, 1)
+        whole = lambda keep: ExpertFfn.apply(x, weights, chosen, gate_up, down, False, 0.0, None, keep)
+        torch.testing.assert_close(whole(1.0), whole(None))
+        for token, expert in enumerate(chosen[:, 0].tolist()):
+            products = gate_up[expert] @ x[token]
+            inner = products[:10].relu() * products[10:]
+            added = [(float((inner[n] * down[expert][:, n]).norm()), n) for n in range(10)]
+            strongest = [n for _, n in sorted(added, reverse=True)[:3]]
+            torch.testing.assert_close(whole(0.25)[token], down[expert][:, strongest] @ inner[strongest], rtol=1e-4, atol=1e-4)
 
 
 class Optimiser(unittest.TestCase):
@@ -155,6 +168,8 @@ class Evaluating(unittest.TestCase):
             slots += told[0][2].numel()
             repeats += sum(len(set(one) & set(other)) for one, other in zip(routes[0].tolist(), routes[0][1:].tolist()))
         self.assertAlmostEqual(found["layers"][0]["activeShare"], fired / slots, places=4)
+        self.assertEqual(evaluate_kept(model, windows, 1.0)["perplexity"], found["perplexity"])
+        self.assertNotEqual(evaluate_kept(model, windows, 0.05)["perplexity"], found["perplexity"])
         self.assertAlmostEqual(found["layers"][0]["expertRepeat"], repeats / (3 * 31 * 2), places=4)
 
 

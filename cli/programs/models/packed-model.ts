@@ -1,4 +1,5 @@
 /** A recorded model as the simulator knows one that was packed for the engine: shapes and statistics from the recording, rows and groups from the file. Pure. */
+import { basename } from "node:path";
 import type { Fact } from "../../../sim/domain/fact.js";
 import type { ModelSpec } from "../../../sim/domain/model.js";
 import type { ActivationTrace } from "../../../sim/neurons/trace.js";
@@ -22,7 +23,7 @@ export const weightsOf = ({ layers, experts, neurons, hidden }: RecordReport, { 
 
 /** `weights` is the format of all matrices but down, which the report names. */
 export const packedModel = (record: RecordReport, trace: ActivationTrace, file: string, { group, down }: PackReport, weights: SynthRequest["weights"]): ModelSpec => {
-  const derived = (value: number): Fact => ({ value, kind: "derived", source: `the packed file of ${file}`, note: "" });
+  const derived = (value: number): Fact => ({ value, kind: "derived", source: `the packed file of ${basename(file)}`, note: "" });
   const row = (format: SynthRequest["weights"]): number => rowOf(format, record.hidden);
   const name = down.toLowerCase();
   const model = recordedModel(record, trace, file);

@@ -1,4 +1,5 @@
 /** A recorded model as models/*.json have one: shapes from its file, statistics from the trace. Pure. */
+import { basename } from "node:path";
 import type { ModelSpec } from "../../../sim/domain/model.js";
 import type { Fact } from "../../../sim/domain/fact.js";
 import { measuredActivations, traceStatistics } from "../../../sim/neurons/trace-statistics.js";
@@ -20,7 +21,9 @@ const predictorParameters = ({ activation, layers, experts, hidden, neurons }: R
 /** A known model takes no path, and a name with a slash would be one. */
 const named = (report: RecordReport): string => (report.name === "" ? "recorded" : report.name.replaceAll(/[^A-Za-z0-9._-]+/g, "-"));
 
-export const recordedModel = (report: RecordReport, trace: ActivationTrace, file: string): ModelSpec => {
+/** `path` is told by its last name: the folders are of one machine, and the spec is read on others. */
+export const recordedModel = (report: RecordReport, trace: ActivationTrace, path: string): ModelSpec => {
+  const file = basename(path);
   const source = `a text of ${trace.tokens} tokens through ${file}, recorded by the engine`;
   const { activations, repeat } = measuredActivations(traceStatistics(trace), trace.tokens, source);
   const assumed = (value: number, note: string): Fact => ({ value, kind: "estimated", source: "neuronlab estimate", note });

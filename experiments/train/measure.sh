@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# A checkpoint as files, and whether they are right: perplexity in every format beside PyTorch's and llama.cpp's, greedy text beside
+# llama.cpp's, the same text with half of its FFNs in memory.
+#
+#   experiments/train/measure.sh WORK RUN
+#
+# WORK    the folder of recipe.sh; RUN: a run in it, such as dense-sparse. All goes to WORK/ship/RUN
+# PYTHON  of a virtual environment with requirements.txt (default: python3)
+# WINDOWS of 512 tokens that perplexities are over, from the beginning of the text (default: all)
+#
+# Needs the built program (npm run build) and llama.cpp (node engine/rivals/llama.cpp/build.mjs). Ends with an error where something differs.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+[ $# -eq 2 ] || { sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+work=$1 run=$2
+python=${PYTHON:-python3}
+data=$work/data
+checkpoint=$work/runs/$run/checkpoint.pt
+shape=${run%%-*}
+name=novels-$shape
+made=$work/ship/$run
+mkdir -p "$made"
+neuronlab() { node "$root/bin/neuronlab.js" "$@"; }
+# llama.cpp has no dReLU: it would take the file and compute SiLU.
+versus=(--vs llama.cpp)
+[ "$shape" != drelu ] || versus=()
+
+echo "evaluating $checkpoint" >&2
+"$python" "$here/evaluate.py" --data "$data" --checkpoint "$checkpoint" --windows 128 --keep 0.01 0.02 0.05 0.1 0.2 0.5 >"$made/evaluation.json"
+"$python" "$here/evaluate.py" --data "$data" --checkpoint "$checkpoint" ${WINDOWS:+--first "$WINDOWS"} >"$made/pytorch.json"
+for format in f32 q8_0 q4_0; do
+  "$python" "$here/export.py" --data "$data" --checkpoint "$checkpoint" --out "$made/$name-$format.gguf" --format "$format" --name "neuronlab $name" >&2
+  neuronlab perplexity --model "$made/$name-$format.gguf" --text "$data/held-out.txt" ${WINDOWS:+--windows "$WINDOWS"} "${versus[@]}" --format json >"$made/perplexity-$format.json"
+done
+neuronlab pack --model "$made/$name-q8_0.gguf" --out "$made/$name.flash" --format json >"$made/pack.json"
+[ "$shape" = drelu ] || "$python" "$here/parity.py" --model "$made/$name-f32.gguf" --prompts "$data/held-out.txt" --program "$root/bin/neuronlab.js" >"$made/parity.json"
+"$python" "$here/half_memory.py" --packed "$made/$name.flash" --program "$root/bin/neuronlab.js" >"$made/half-memory.json"

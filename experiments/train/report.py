@@ -1,0 +1,179 @@
+"""results/training: what was trained, how good it is and what fires in it, every number from files that recipe.sh and measure.sh wrote.
+
+    python report.py --work WORK --out ../../results/training --models mixture-sparse dense-sparse drelu-sparse
+
+Writes OUT/RUN.json and OUT/RUN.log.jsonl for every model (and the branch without the sparsity term, where there is one) and
+OUT/README.md. `--branches A B` adds branches that were trained only to see what a strength costs.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+from provenance import percent, read, table
+
+TITLES = {"mixture": "mixture of experts", "dense": "dense, ReLU(gate) · up", "drelu": "dense, ReLU(gate) · ReLU(up) (dReLU)"}
+
+
+def shape_of(run: str) -> str:
+    return run.split("-")[0]
+
+
+def collected(work: Path, run: str) -> dict:
+    """All that is known of one run; what was not measured is left out."""
+    folder, made = work / "runs" / run, work / "ship" / run
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    words, data = state["options"], read(work / "data/data.json")
+    tokens = state["step"] * words["windows"] * words["parts"] * state["shape"]["context"]
+    found = {
+        "run": run,
+        "strength": words["strength"],
+        "step": state["step"],
+        "branchedAt": state["begin"],
+        "tokens": tokens,
+        "epochs": round(tokens / data["trainTokens"], 3),
+        "parameters": sum(tensor.numel() for tensor in state["model"].values()),
+        "shape": state["shape"],
+        "evaluation": read(made / "evaluation.json") or read(folder / "evaluation.json"),
+    }
+    pytorch, half, parity = read(made / "pytorch.json"), read(made / "half-memory.json"), read(made / "parity.json")
+    formats = {form: read(made / f"perplexity-{form}.json") for form in ("f32", "q8_0", "q4_0")}
+    if pytorch is not None:
+        found["pytorch"] = {key: pytorch[key] for key in ("perplexity", "standardError", "windows", "scored")}
+    kept = lambda one: {key: one[key] for key in ("perplexity", "standardError", "windows", "scored", "difference") if key in one} | ({"llamaCpp": one["llamaCpp"]} if "llamaCpp" in one else {})
+    if all(formats.values()):
+        found["formats"] = {form: kept(one) for form, one in formats.items()}
+    return found | ({"halfMemory": half} if half else {}) | ({"parity": parity} if parity else {})
+
+
+def whole(model: dict) -> list[str]:
+    evaluation = model["evaluation"]
+    return [
+        f"[`{model['run']}`]({model['run']}.json)",
+        TITLES[shape_of(model["run"])],
+        f"{model['parameters'] / 1e6:.1f} M",
+        f"{model['step']} ({model['branchedAt']} at the stable rate)",
+        f"{model['tokens'] / 1e6:.1f} M, {model['epochs']:.2f} epochs",
+        f"{model['strength']:g}",
+        f"{evaluation['perplexity']:.2f} ± {evaluation['standardError']:.2f}",
+        percent(evaluation["activeShare"]),
+    ]
+
+
+def by_format(model: dict) -> list[list[str]]:
+    pytorch = model["pytorch"]["perplexity"]
+    parity, half = model.get("parity"), model["halfMemory"]
+    rows = []
+    for form, one in model["formats"].items():
+        theirs = one.get("llamaCpp")
+        rows.append([
+            f"`{model['run']}`", form, f"{one['perplexity']:.4f}",
+            f"{pytorch:.4f}" if form == "f32" else "--",
+            f"{theirs['perplexity']:.4f}" if theirs else "has no dReLU",
+            percent(one["difference"], 3) if theirs else "--",
+            (f"{sum(row['same'] == parity['tokens'] for row in parity['prompts'])} of {len(parity['prompts'])}" if parity and form == "f32" else "--"),
+            (f"{'the same' if half['same'] else 'NOT the same'}, {half['bytesReadPerToken'] / 1e6:.2f} MB a token read" if form == "q8_0" else "--"),
+        ])
+    return rows
+
+
+def by_layer(models: list[dict], of) -> list[list[str]]:
+    return [[f"`{model['run']}`", *(of(layer) for layer in model["evaluation"]["layers"])] for model in models]
+
+
+def cost(with_term: dict, without: dict) -> str:
+    return f"{100 * (with_term['evaluation']['perplexity'] / without['evaluation']['perplexity'] - 1):+.2f} %"
+
+
+def branch_rows(groups: list[list[dict]]) -> list[list[str]]:
+    rows = []
+    for group in groups:
+        plain = next((one for one in group if one["strength"] == 0), None)
+        for one in sorted(group, key=lambda each: each["strength"]):
+            evaluation = one["evaluation"]
+            rows.append([
+                f"[`{one['run']}`]({one['run']}.json)", f"{one['branchedAt']} + {one['step'] - one['branchedAt']}", f"{one['strength']:g}",
+                f"{evaluation['perplexity']:.2f}", "--" if plain is None or one is plain else cost(one, plain), percent(evaluation["activeShare"]),
+                ", ".join(f"{100 * layer['activeShare']:.0f}" for layer in evaluation["layers"]) + " %",
+            ])
+    return rows
+
+
+def page(models: list[dict], branches: list[dict]) -> str:
+    first = models[0]
+    numbered = [str(place) for place in range(first["shape"]["layers"])]
+    overlap = lambda layer: "--" if layer["tokenOverlap"] is None else f"{layer['tokenOverlap']:.3f}"
+    groups = {}
+    for one in [*models, *branches]:
+        groups.setdefault((shape_of(one["run"]), one["branchedAt"], one["step"]), []).append(one)
+    several = [group for group in groups.values() if len(group) > 1]
+    shares = [kept["share"] for kept in first["evaluation"]["kept"]]
+    keeping = [[f"`{model['run']}`", *(f"{100 * (kept['perplexity'] / model['evaluation']['perplexity'] - 1):+.2f} %" for kept in model["evaluation"]["kept"])] for model in models]
+    mixtures = [model for model in models if model["shape"]["experts"] > 1]
+    experts = [[f"`{model['run']}`", str(place), f"{layer['expertRepeat']:.3f}", f"{model['shape']['experts_used'] * sum(use * use for use in layer['expertUse']):.3f}", f"{min(layer['expertUse']):.3f} to {max(layer['expertUse']):.3f}"] for model in mixtures for place, layer in enumerate(model["evaluation"]["layers"])]
+    return f"""# What was trained
+
+Written by [experiments/train](../../experiments/train/README.md)/report.py; do not edit. {first['evaluation']['scored']} tokens of the novel held out are scored ({first['evaluation']['windows']} windows of 512, evenly spread, the second half of each), in float32; ± is the
+standard error over tokens. `*.log.jsonl` are the logs, a line every twenty steps.
+
+{table(["run", "model", "parameters", "steps", "tokens", "sparsity term", "perplexity", "active neurons"], [whole(model) for model in models])}
+
+## What the sparsity term costs
+
+Branches off the same steps of one run, of the same data in the same order, that differ in nothing but the term's strength. Both are scored on the same windows, so their difference is known better than either.
+
+{table(["branch", "steps: stable + branch", "strength", "perplexity", "cost", "active neurons", "by layer"], branch_rows(several))}
+
+## Files against PyTorch and llama.cpp
+
+All {first['pytorch']['windows']} windows of the text held out, by `neuronlab perplexity`, by PyTorch in float32 and by llama.cpp's llama-perplexity; greedy continuations of {first['parity']['tokens']} tokens that are llama.cpp's; and whether
+200 tokens with half of the FFNs in memory are those with all of them, packed as Q8_0.
+
+{table(["run", "format", "neuronlab", "PyTorch", "llama.cpp", "difference from llama.cpp", "greedy texts the same", "half of the FFNs in memory"], [row for model in models for row in by_format(model)])}
+
+## What fires
+
+Share of the neurons of the experts in use that a token activates, by layer:
+
+{table(["run", *numbered], by_layer(models, lambda layer: percent(layer["activeShare"])))}
+
+Share of a layer's activations that its hottest 10 % of neurons have:
+
+{table(["run", *numbered], by_layer(models, lambda layer: percent(layer["hottestCarry"]["0.1"])))}
+
+Token-to-token overlap: how much likelier than by its own rate a neuron fires that fired for the token before:
+
+{table(["run", *numbered], by_layer(models, overlap))}
+
+Experts: how often one that the last token used is used again, how often popularity alone would bring it back, and the least and greatest share of a layer's uses that one has:
+
+{table(["run", "layer", "used again", "by popularity alone", "use of an expert"], experts)}
+
+## By share of neurons kept
+
+What perplexity would cost if of each expert in use only so many of its neurons were computed, each token's strongest (by the length of what they add to the stream). No predictor can do better with so many; what
+trained predictors reach stands in [models/novels](../../models/novels/README.md).
+
+{table(["run", *(percent(share, 0) for share in shares)], keeping)}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--models", nargs="+", required=True)
+    parser.add_argument("--branches", nargs="*", default=[])
+    options = parser.parse_args()
+    models, branches = ([collected(options.work, run) for run in runs] for runs in (options.models, options.branches))
+    options.out.mkdir(parents=True, exist_ok=True)
+    for one in [*models, *branches]:
+        (options.out / f"{one['run']}.json").write_text(json.dumps(one, indent=2) + "\n", encoding="utf-8")
+        (options.out / f"{one['run']}.log.jsonl").write_text((options.work / "runs" / one["run"] / "log.jsonl").read_text(encoding="utf-8"), encoding="utf-8")
+    (options.out / "README.md").write_text(page(models, branches), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
