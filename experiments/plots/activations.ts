@@ -9,7 +9,7 @@ export interface ActivationPicture {
   readonly curve: ReadonlyArray<number>;
   readonly published: { readonly title: string; readonly mean: ReadonlyArray<number>; readonly low: ReadonlyArray<number>; readonly high: ReadonlyArray<number> };
   readonly overlaps: ReadonlyArray<{ readonly distance: number; readonly recorded: number; readonly drawn: number; readonly independent: number }>;
-  readonly cells: ReadonlyArray<{ readonly policy: string; readonly unit: number; readonly budget: number; readonly replayed: number; readonly independent: number; readonly drawn: number; readonly closedForm: number; readonly ownLayers: number | null }>;
+  readonly cells: ReadonlyArray<{ readonly policy: string; readonly unit: number; readonly budget: number; readonly replayed: number; readonly independent: number; readonly drawn: number; readonly closedForm: number; readonly closedByLayer: number }>;
   readonly best: ReadonlyArray<{ readonly budget: number; readonly hitRate: number }>;
 }
 
@@ -42,7 +42,7 @@ export const cachePanel = ({ cells, best }: ActivationPicture): CurvePanel => {
     title: "What an LRU of single neurons finds", xLabel: "neurons that the cache holds", yLabel: "hit rate", xScale: "sqrt", ticks: lru.map(({ budget }) => budget), tick: percent,
     curves: [
       of("replayed", VERMILION, ({ replayed }) => replayed), of("independent neurons", GREY, ({ independent }) => independent, "2 3"), of("as the simulator draws", GREEN, ({ drawn }) => drawn), of("closed form", BLUE, ({ closedForm }) => closedForm, "5 4"),
-      of("closed form, each layer's own rates", SKY, ({ ownLayers }) => ownLayers, "5 4"), { name: "best possible", colour: PURPLE, dash: "1 3", points: best.map(({ budget, hitRate }) => ({ x: budget, y: hitRate })) },
+      of("closed form, layer by layer", SKY, ({ closedByLayer }) => closedByLayer, "5 4"), { name: "best possible", colour: PURPLE, dash: "1 3", points: best.map(({ budget, hitRate }) => ({ x: budget, y: hitRate })) },
     ],
   };
 };

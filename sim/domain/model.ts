@@ -7,10 +7,23 @@ import { counted, fact, positive, share } from "./fact.js";
 /** A point of a skew curve: the hottest `neurons` (share of a layer) carry `activations` (share of all activations); mean over layers, with the range. */
 const skewPoint = exactly({ neurons: number(0, 1), activations: number(0, 1), low: number(0, 1), high: number(0, 1) });
 
+/** What a recording says of one layer, where it is known which layer is which. Of one source with the table that it stands in. */
+const layerActivations = exactly({
+  /** As of all layers, below; and the share of the layer's activations that the hottest neurons carry, at the skew's own points. */
+  activeShare: number(1e-4, 1),
+  carried: list(number(0, 1), 2),
+  tokenOverlap: number(0, 1),
+  /** Probability that an expert used for the last token is used again; and the share of the layer's uses that each expert has. */
+  expertRepeat: number(0, 1),
+  expertUse: list(number(0, 1), 1),
+});
+
 const activations = exactly({
   /** Share of the neurons of the experts in use that one token activates, mean over layers. */
   activeShare: fact("ratio", 1e-4, 1),
   skew: exactly({ source: text, note: optional(text, ""), points: list(skewPoint, 2) }),
+  /** One by one; null: all layers have `activeShare`, and curves spread evenly over the skew's range (skew.ts). */
+  layers: optional(nullable(exactly({ source: text, note: optional(text, ""), table: list(layerActivations, 1) })), null),
   /** Probability that a neuron active for the last token is active again beyond what its own rate gives (0 = independent draws). */
   tokenOverlap: share,
   /** Standard deviation of the logarithm of a token's activity about its mean. */
@@ -43,6 +56,18 @@ const packing = exactly({
   upRow: positive("bytes"),
   downRow: positive("bytes"),
 });
+
+type Activations = TypeOf<typeof activations>;
+
+const layerMistakes = ({ skew, layers: own }: Activations, layers: number, experts: number): ReadonlyArray<{ readonly path: string; readonly message: string }> => {
+  if (own === null) return [];
+  const ascends = (carried: ReadonlyArray<number>): boolean => carried.every((share, i) => i === 0 || carried[i - 1]! <= share);
+  return [
+    ...(own.table.length === layers ? [] : [{ path: "activations.layers.table", message: `should have ${layers} entries, one a layer, has ${own.table.length}` }]),
+    ...own.table.flatMap(({ carried }, i) => (carried.length === skew.points.length && ascends(carried) ? [] : [{ path: `activations.layers.table[${i}].carried`, message: `should ascend, with one share for each of the ${skew.points.length} points of the skew` }])),
+    ...own.table.flatMap(({ expertUse }, i) => (expertUse.length === experts && Math.abs(expertUse.reduce((sum, share) => sum + share, 0) - 1) < 1e-6 ? [] : [{ path: `activations.layers.table[${i}].expertUse`, message: `should have ${experts} shares, one an expert, that add up to 1` }])),
+  ];
+};
 
 const isReuseCurve = (points: ReadonlyArray<TypeOf<typeof reusePoint>>, count: number): boolean =>
   points.every((point, i) => i === 0 || (points[i - 1]!.experts < point.experts && points[i - 1]!.share <= point.share)) && points.at(-1)!.experts === count && points.at(-1)!.share === 1;
@@ -96,6 +121,7 @@ export const modelCodec = refined(
     ...(m.stored === null || m.stored.layers.length === m.layers ? [] : [{ path: "stored.layers", message: `should have ${m.layers} entries, one a layer, has ${m.stored.layers.length}` }]),
     ...(m.experts.reuse?.ranks ?? []).flatMap(({ points }, i) => (isReuseCurve(points, m.experts.count) ? [] : [{ path: `experts.reuse.ranks[${i}].points`, message: `should ascend in experts and in share, to a share of 1 at experts.count (${m.experts.count})` }])),
     ...(m.activations.skew.points.every((p, i, all) => i === 0 || (all[i - 1]!.neurons < p.neurons && all[i - 1]!.activations <= p.activations)) ? [] : [{ path: "activations.skew.points", message: "should ascend in neurons and in activations" }]),
+    ...layerMistakes(m.activations, m.layers, m.experts.count),
     ...(m.activations.skew.points.every((p) => p.low <= p.activations && p.activations <= p.high) ? [] : [{ path: "activations.skew.points", message: "should have low ≤ activations ≤ high" }]),
   ],
 );

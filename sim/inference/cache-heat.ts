@@ -8,8 +8,7 @@ import type { Plan } from "../domain/plan.js";
 import type { RunRequest } from "../domain/run.js";
 import type { SystemSpec } from "../domain/system.js";
 import { rateBins } from "../neurons/activation.js";
-import { batchExperts } from "../neurons/experts.js";
-import { lruMissByRate } from "../neurons/locality.js";
+import { missByRateOfModel } from "../neurons/populations.js";
 import { layerRates } from "./layer-rates.js";
 
 export interface HeatBin {
@@ -37,10 +36,8 @@ export const cacheHeat = ({ device, model, system, plan, request }: HeatInputs):
   const rates = layerRates(device, model, system, plan, request);
   const pinned = rates.allResident ? 1 : Math.min(1, rates.hotShare + rates.prefetchShare);
   const layers = Array.from({ length: model.layers }, (_, layer) => rateBins(model, layer));
-  const { experts, activations } = model;
-  const use = batchExperts({ count: experts.count, active: experts.active, repeat: experts.repeat.value }, request.batch);
   const keepsCold = rates.coldShare > 0 && !rates.allResident;
-  const missing = keepsCold ? lruMissByRate(layers, { pinnedShare: pinned, capacityShare: rates.coldShare, overlap: activations.tokenOverlap.value, experts: use, tokenVariation: activations.tokenVariation.value / Math.sqrt(request.batch) }) : null;
+  const missing = keepsCold ? missByRateOfModel(model, layers.map((bins, layer) => ({ layer, bins })), { pinnedShare: pinned, capacityShare: rates.coldShare, tokenVariation: model.activations.tokenVariation.value / Math.sqrt(request.batch), batch: request.batch }) : null;
   return { pinned, layers: layers.map((bins, layer) => binsOf(bins, pinned, missing?.[layer] ?? null)) };
 };
 

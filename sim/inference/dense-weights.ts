@@ -6,6 +6,7 @@ import { sizesOf, type ModelSpec } from "../domain/model.js";
 import type { Plan } from "../domain/plan.js";
 import { createPageCache } from "../hardware/page-cache.js";
 import { createExpertChain } from "../neurons/experts.js";
+import { layerExperts } from "../neurons/layers.js";
 import { batchExperts } from "../neurons/experts.js";
 import type { LayerDraw } from "./decode-layer.js";
 
@@ -48,7 +49,7 @@ export const denseWeights = (model: ModelSpec, plan: Plan, batch: number, allRes
   extents[head] = sizes.headBytes;
   const cache = createPageCache(extents, plan.cache.cold);
   const chains = Array.from({ length: model.layers }, (_, layer) =>
-    Array.from({ length: batch }, (_s, sequence) => createExpertChain({ count, active, repeat: repeat.value }, seed, `pages/experts/layer-${layer}/sequence-${sequence}`)));
+    Array.from({ length: batch }, (_s, sequence) => createExpertChain(layerExperts(model, layer), seed, `pages/experts/layer-${layer}/sequence-${sequence}`)));
   const isUsed = new Uint8Array(count);
   const touchLayer = (layer: number, out: { denseBytes: number; denseMissingBytes: number; attentionMissingBytes: number }): void => {
     out.attentionMissingBytes = cache.touch(layer * perLayer);

@@ -7,9 +7,9 @@ import type { Plan } from "../domain/plan.js";
 import type { RunRequest } from "../domain/run.js";
 import { batchUnion, rateBins, sliceBins, type RateBins } from "../neurons/activation.js";
 import { relativeResponse } from "../neurons/activity.js";
-import { batchExperts, type ExpertUse } from "../neurons/experts.js";
+import { batchExperts } from "../neurons/experts.js";
 import type { GapMiss } from "../neurons/idle-gap.js";
-import { lruMissOfLayers, windowMiss, windowOccupancy } from "../neurons/locality.js";
+import { lruMissOfModel, windowHolds, windowMissOfModel } from "../neurons/populations.js";
 import { clustersPerExpert, coldResponse, createClusterDraws, createTokenSampler, type ClusterTable } from "../neurons/sampling.js";
 import type { LayerDraw } from "./decode-layer.js";
 import type { LayerRates } from "./layer-rates.js";
@@ -49,11 +49,8 @@ const residentShare = (rates: LayerRates): number => Math.min(1, rates.hotShare 
 
 /** The longest window, in tokens and the same for all layers, whose neurons fill the cold segment on average. */
 export const windowTokensOf = (model: ModelSpec, rates: LayerRates, union: ReadonlyArray<RateBins>, request: RunRequest): number => {
-  const { experts, activations } = model;
-  const use = batchExperts({ count: experts.count, active: experts.active, repeat: experts.repeat.value }, request.batch);
   const pinnedShare = residentShare(rates);
-  const held = (windowTokens: number): number =>
-    union.reduce((sum, bins) => sum + windowOccupancy({ bins, pinnedShare, overlap: activations.tokenOverlap.value, experts: use, windowTokens }), 0) / union.length;
+  const held = (windowTokens: number): number => union.reduce((sum, bins, layer) => sum + windowHolds(model, { layer, bins }, pinnedShare, windowTokens, request.batch), 0) / union.length;
   if (held(LONGEST_WINDOW) <= rates.coldShare) return LONGEST_WINDOW;
   let low = 0;
   let high = LONGEST_WINDOW;
@@ -69,16 +66,16 @@ export const windowTokensOf = (model: ModelSpec, rates: LayerRates, union: Reado
 const LONGEST_WINDOW = 2 ** 18;
 
 /** Misses of the cold neurons, by layer, in the cache that the plan's mechanism names. `static-hot` and `none` keep no cold neuron: coldShare is 0. */
-const missesOf = (model: ModelSpec, plan: Plan, rates: LayerRates, request: RunRequest, union: ReadonlyArray<RateBins>, experts: ExpertUse): ReadonlyArray<GapMiss> => {
+const missesOf = (model: ModelSpec, plan: Plan, rates: LayerRates, request: RunRequest, union: ReadonlyArray<RateBins>): ReadonlyArray<GapMiss> => {
   if (rates.allResident) return union.map(() => NO_MISS);
   if (rates.coldShare <= 0) return union.map(() => EVERY_MISS);
-  const { tokenOverlap, tokenVariation } = model.activations;
+  const { batch } = request;
   const pinnedShare = residentShare(rates);
   if (plan.mechanisms.cache === "window") {
     const windowTokens = windowTokensOf(model, rates, union, request);
-    return union.map((bins) => windowMiss({ bins, pinnedShare, overlap: tokenOverlap.value, experts, windowTokens }));
+    return union.map((bins, layer) => windowMissOfModel(model, { layer, bins }, pinnedShare, windowTokens, batch));
   }
-  return lruMissOfLayers(union, { pinnedShare, capacityShare: rates.coldShare, overlap: tokenOverlap.value, experts, tokenVariation: tokenVariation.value / Math.sqrt(request.batch) });
+  return lruMissOfModel(model, union.map((bins, layer) => ({ layer, bins })), { pinnedShare, capacityShare: rates.coldShare, tokenVariation: model.activations.tokenVariation.value / Math.sqrt(batch), batch });
 };
 
 export const layerLaws = (model: ModelSpec, plan: Plan, rates: LayerRates, request: RunRequest): ReadonlyArray<LayerLaw> => {
@@ -89,7 +86,7 @@ export const layerLaws = (model: ModelSpec, plan: Plan, rates: LayerRates, reque
   const single = Array.from({ length: model.layers }, (_, layer) => rateBins(model, layer));
   const union = batch === 1 ? single : single.map((bins) => batchUnion(bins, batch, 0, perSequence));
   const resident = residentShare(rates);
-  const misses = missesOf(model, plan, rates, request, union, use);
+  const misses = missesOf(model, plan, rates, request, union);
   const coldPerExpert = rates.allResident ? 0 : Math.round(model.ffn * (1 - resident));
   const warmPerExpert = Math.max(0, model.ffn - coldPerExpert - Math.round(model.ffn * rates.npuShare));
   return single.map((bins, layer): LayerLaw => ({

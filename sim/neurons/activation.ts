@@ -3,7 +3,8 @@
  * with its rate. Everything about caches and batches follows from the spread of these rates.
  */
 import type { ModelSpec } from "../domain/model.js";
-import { carriedBy, layerFactor, skewCurve } from "./skew.js";
+import { layerCurve, layerShare } from "./layers.js";
+import { carriedBy } from "./skew.js";
 
 export interface RateBins {
   /** Fraction of an expert's neurons in the bin, hottest bin first; sums to 1. */
@@ -40,10 +41,9 @@ const clippedRates = (share: Float64Array, slope: Float64Array, mean: number, ce
   return slope.map(() => mean);
 };
 
-/** The rates of one layer's neurons. Layers differ: see `layerFactor`. */
+/** The rates of one layer's neurons. Layers differ: see layers.ts. */
 export const rateBins = (model: ModelSpec, layer: number): RateBins => {
-  const points = model.activations.skew.points;
-  const curve = skewCurve(points, layerFactor(points, layer, model.layers));
+  const [curve, mean] = [layerCurve(model, layer), layerShare(model, layer)];
   const share = new Float64Array(BINS);
   const slope = new Float64Array(BINS);
   for (let i = 0; i < BINS; i++) {
@@ -55,7 +55,6 @@ export const rateBins = (model: ModelSpec, layer: number): RateBins => {
     // No neuron never fires; and where the curve is flat, differences of nearly equal numbers must not make rates rise.
     slope[i] = Math.max(LOWEST_SLOPE, i === 0 ? exact : Math.min(exact, slope[i - 1]));
   }
-  const mean = model.activations.activeShare.value;
   return { share, rate: clippedRates(share, slope, mean, Math.max(HIGHEST_RATE, mean)) };
 };
 

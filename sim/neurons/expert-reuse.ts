@@ -5,6 +5,7 @@
 import { stream } from "../base/random.js";
 import type { ModelSpec } from "../domain/model.js";
 import { createExpertChain, type ExpertChain } from "./experts.js";
+import { layerExperts } from "./layers.js";
 import type { Routing } from "./routing.js";
 
 export type ReuseCurve = NonNullable<ModelSpec["experts"]["reuse"]>["ranks"][number]["points"];
@@ -69,9 +70,11 @@ const moveToFront = (order: Int32Array, expert: number): void => {
   order[0] = expert;
 };
 
-/** As the model's recording has it, or its probability of repetition. */
-export const expertChainOf = ({ experts: { count, active, repeat, reuse } }: ModelSpec, seed: number, name: string): ExpertChain =>
-  reuse === null ? createExpertChain({ count, active, repeat: repeat.value }, seed, name) : createReuseChain(reuse.ranks, count, active, seed, name);
+/** Of one layer: as the model's recording has it, or by how often its experts are used, and used again. */
+export const expertChainOf = (model: ModelSpec, layer: number, seed: number, name: string): ExpertChain => {
+  const { count, active, reuse } = model.experts;
+  return reuse === null ? createExpertChain(layerExperts(model, layer), seed, name) : createReuseChain(reuse.ranks, count, active, seed, name);
+};
 
 /** Depths at which a recorded curve is kept. */
 const DEPTHS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96] as const;

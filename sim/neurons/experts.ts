@@ -11,11 +11,37 @@ export interface ExpertUse {
   readonly active: number;
   /** Probability that an expert used in the last step is used again. */
   readonly repeat: number;
+  /** The share of the uses that each expert has; absent: all are alike. */
+  readonly use?: ReadonlyArray<number>;
 }
+
+/**
+ * How much of `repeat` is memory and not popularity. An expert that has a share u of the uses is in use with probability q = active u; if it was for
+ * the last token, it is again with q + k (1 - q). Averaged over uses that is `repeat`, which gives k.
+ */
+const memoryOf = (use: ReadonlyArray<number>, active: number, repeat: number): number => {
+  const byPopularity = active * use.reduce((sum, share) => sum + share * share, 0);
+  return byPopularity >= 1 ? 0 : (repeat - byPopularity) / (1 - byPopularity);
+};
+
+const again = (q: number, memory: number): number => Math.min(1, Math.max(0, q + memory * (1 - q)));
+
+/** Each expert as if all were like it, so that whatever is known of equal experts can be asked of each; just one where they are alike. */
+export const expertsApart = (experts: ExpertUse): ReadonlyArray<ExpertUse> => {
+  const { count, active, repeat, use } = experts;
+  if (use === undefined) return [experts];
+  const memory = memoryOf(use, active, repeat);
+  return use.map((share) => {
+    const q = Math.min(1, active * share);
+    return { count, active: q * count, repeat: again(q, memory) };
+  });
+};
 
 /** The union of the experts that `batch` independent sequences use: as one use of more experts. */
 export const batchExperts = (experts: ExpertUse, batch: number): ExpertUse => {
   if (experts.active >= experts.count) return { count: experts.count, active: experts.count, repeat: 1 };
+  // Nobody uses it, however many they are.
+  if (experts.active <= 0) return experts;
   const used = experts.active / experts.count;
   const chosenAfterIdle = Math.min(1, ((1 - experts.repeat) * used) / (1 - used));
   const idleNow = (1 - used) ** batch;
@@ -30,7 +56,57 @@ export interface ExpertChain {
   readonly step: () => void;
 }
 
-export const createExpertChain = (experts: ExpertUse, seed: number, name: string): ExpertChain => {
+export const createExpertChain = (experts: ExpertUse, seed: number, name: string): ExpertChain => (experts.use === undefined ? evenChain(experts, seed, name) : unevenChain(experts, experts.use, seed, name));
+
+/**
+ * Experts of unequal popularity: one of probability q leaves with (1 - k) (1 - q), and is replaced by one that was idle for the last token, drawn in
+ * proportion to q. Were experts independent, each would be a chain of stationary probability q; that a token uses a fixed number of them
+ * moves that by a few points at most, towards evenness.
+ */
+const unevenChain = ({ count, active, repeat }: ExpertUse, use: ReadonlyArray<number>, seed: number, name: string): ExpertChain => {
+  const random = stream(seed, name);
+  const memory = memoryOf(use, active, repeat);
+  const stays = Float64Array.from(use, (share) => again(Math.min(1, active * share), memory));
+  const isUsed = new Uint8Array(count);
+  const mayCome = new Uint8Array(count).fill(1);
+  /** One of those that may come, by popularity; evenly where none of them was ever used. */
+  const drawn = (): number => {
+    let weight = 0;
+    let candidates = 0;
+    for (let expert = 0; expert < count; expert++) {
+      weight += mayCome[expert] * use[expert];
+      candidates += mayCome[expert];
+    }
+    const even = weight <= 0;
+    let left = random.uniform() * (even ? candidates : weight);
+    let last = -1;
+    for (let expert = 0; expert < count; expert++) {
+      if (mayCome[expert] === 0 || (!even && use[expert] <= 0)) continue;
+      last = expert;
+      left -= even ? 1 : use[expert];
+      if (left < 0) break;
+    }
+    return last;
+  };
+  const enter = (expert: number): void => {
+    isUsed[expert] = 1;
+    mayCome[expert] = 0;
+  };
+  const inUse = new Int32Array(active);
+  for (let i = 0; i < active; i++) enter((inUse[i] = drawn()));
+  const step = (): void => {
+    for (let expert = 0; expert < count; expert++) mayCome[expert] = 1 - isUsed[expert];
+    for (let i = 0, idle = count - active; i < active && idle > 0; i++) {
+      if (random.uniform() < stays[inUse[i]]) continue;
+      isUsed[inUse[i]] = 0;
+      enter((inUse[i] = drawn()));
+      idle--;
+    }
+  };
+  return { inUse, step };
+};
+
+const evenChain = (experts: ExpertUse, seed: number, name: string): ExpertChain => {
   const { count, active, repeat } = experts;
   const random = stream(seed, name);
   // order[0..active) are in use, the rest idle; a step moves dropped experts over the border.

@@ -128,27 +128,41 @@ const remembered = (laws: ReadonlyArray<GapLaw>, tokens: number, capacityShare: 
   return windows;
 };
 
-/** Misses of one LRU that serves several layers together, per layer: they share one characteristic time, so skewed layers get less room. `capacityShare` is of all their neurons. */
-export const lruMissOfLayers = (layers: ReadonlyArray<RateBins>, question: Omit<LruQuestion, "bins">): ReadonlyArray<LruMiss> => {
-  const laws = layers.map((bins) => gapLaw(bins, question.pinnedShare, question.overlap, question.experts));
-  const tokens = characteristicTokens(laws, question.capacityShare);
-  if (tokens === Infinity) return laws.map(() => ({ missOfActive: 0, missIfExpertRepeats: 0, missIfExpertSwitches: 0, characteristicTokens: Infinity }));
-  const variation = question.tokenVariation * relativeResponse(laws, layers);
-  const windows = remembered(laws, tokens, question.capacityShare, variation);
-  return laws.map((law) => ({ ...mixedMiss(law, windows), characteristicTokens: tokens }));
-};
+/** Neurons under one law: those of a layer, or of one of its experts. */
+export interface Population extends Locality { readonly bins: RateBins }
+
+type Shared = Pick<LruQuestion, "pinnedShare" | "capacityShare" | "tokenVariation">;
+
+/** What such an LRU remembers, in whole windows; null where all fits. */
+const rememberedBy = (populations: ReadonlyArray<Population>, laws: ReadonlyArray<GapLaw>, tokens: number, { capacityShare, tokenVariation }: Shared) =>
+  tokens === Infinity ? null : remembered(laws, tokens, capacityShare, tokenVariation * relativeResponse(laws, populations.map(({ bins }) => bins)));
+
+const lawsOf = (populations: ReadonlyArray<Population>, { pinnedShare }: Pick<Shared, "pinnedShare">): ReadonlyArray<GapLaw> => populations.map(({ bins, overlap, experts }) => gapLaw(bins, pinnedShare, overlap, experts));
 
 /**
- * How the same misses lie over the neurons: for each layer and each of its bins, the share of a bin's uses that miss. The hottest `pinnedShare`
+ * Misses of one LRU that serves several populations of as many neurons each, by population: they share one characteristic time, so those whose
+ * activity is concentrated get less room. `capacityShare` is of all their neurons.
+ */
+export const lruMissOfPopulations = (populations: ReadonlyArray<Population>, question: Shared): ReadonlyArray<LruMiss> => {
+  const laws = lawsOf(populations, question);
+  const tokens = characteristicTokens(laws, question.capacityShare);
+  const windows = rememberedBy(populations, laws, tokens, question);
+  return laws.map((law) => ({ ...(windows === null ? { missOfActive: 0, missIfExpertRepeats: 0, missIfExpertSwitches: 0 } : mixedMiss(law, windows)), characteristicTokens: tokens }));
+};
+
+/** The same for layers that differ in nothing but their rates. */
+export const lruMissOfLayers = (layers: ReadonlyArray<RateBins>, { overlap, experts, ...question }: Omit<LruQuestion, "bins">): ReadonlyArray<LruMiss> =>
+  lruMissOfPopulations(layers.map((bins) => ({ bins, overlap, experts })), question);
+
+/**
+ * How the same misses lie over the neurons: for each population and each of its bins, the share of a bin's uses that miss. The hottest `pinnedShare`
  * is not looked up here; its bins are answered as if it were.
  */
-export const lruMissByRate = (layers: ReadonlyArray<RateBins>, question: Omit<LruQuestion, "bins">): ReadonlyArray<Float64Array> => {
-  const { overlap, experts, pinnedShare, capacityShare, tokenVariation } = question;
-  const laws = layers.map((bins) => gapLaw(bins, pinnedShare, overlap, experts));
-  const tokens = characteristicTokens(laws, capacityShare);
-  if (tokens === Infinity) return layers.map(({ rate }) => new Float64Array(rate.length));
-  const windows = remembered(laws, tokens, capacityShare, tokenVariation * relativeResponse(laws, layers));
-  return layers.map(({ rate }) => rate.map((one) => mixedMiss(gapLaw({ share: Float64Array.of(1), rate: Float64Array.of(one) }, 0, overlap, experts), windows).missOfActive));
+export const lruMissByRate = (populations: ReadonlyArray<Population>, question: Shared): ReadonlyArray<Float64Array> => {
+  const laws = lawsOf(populations, question);
+  const windows = rememberedBy(populations, laws, characteristicTokens(laws, question.capacityShare), question);
+  if (windows === null) return populations.map(({ bins: { rate } }) => new Float64Array(rate.length));
+  return populations.map(({ bins: { rate }, overlap, experts }) => rate.map((one) => mixedMiss(gapLaw({ share: Float64Array.of(1), rate: Float64Array.of(one) }, 0, overlap, experts), windows).missOfActive));
 };
 
 /** Misses of an LRU that gives this layer the room `capacityShare`. */
@@ -171,9 +185,9 @@ export const windowOccupancy = (question: WindowQuestion): number => {
   return between(question.windowTokens).reduce((sum, { tokens, weight }) => sum + weight * occupancyWithin(law, tokens), 0);
 };
 
-/** The longest window, in tokens, whose mean occupancy is `capacityShare` of all the layer's neurons; Infinity when all fit. */
-export const windowTokensAt = (question: Omit<WindowQuestion, "windowTokens"> & { readonly capacityShare: number }): number =>
-  characteristicTokens([gapLaw(question.bins, question.pinnedShare, question.overlap, question.experts)], question.capacityShare);
+/** The longest window, in tokens, whose mean occupancy of these populations is `capacityShare` of all their neurons; Infinity when all fit. */
+export const windowTokensAt = (populations: ReadonlyArray<Population>, { pinnedShare, capacityShare }: Pick<LruQuestion, "pinnedShare" | "capacityShare">): number =>
+  characteristicTokens(lawsOf(populations, { pinnedShare }), capacityShare);
 
 /** Misses when just the hottest `pinnedShare` is kept: all activations of the rest. */
 export const staticMiss = (bins: RateBins, pinnedShare: number): number => Math.max(0, 1 - coverage(bins, pinnedShare));

@@ -11,6 +11,7 @@ import { stream } from "../base/random.js";
 import { rateBins, type RateBins } from "./activation.js";
 import { exposureOf } from "./activity.js";
 import { createExpertChain } from "./experts.js";
+import { layerExperts, layerOverlap } from "./layers.js";
 
 export interface NeuronProcess {
   /** Neuron ids run from 0 to here. */
@@ -37,8 +38,8 @@ const word = (uniform: () => number): number => ((uniform() * 2 * HALF) | 0) || 
 
 export const createNeuronProcess = (model: ModelSpec, seed: number, bins: ReadonlyArray<RateBins> = Array.from({ length: model.layers }, (_, layer) => rateBins(model, layer))): DrawnProcess => {
   const { ffn } = model;
-  const { count, active, repeat } = model.experts;
-  const overlap = model.activations.tokenOverlap.value;
+  const { count, active } = model.experts;
+  const overlaps = bins.map((_, layer) => layerOverlap(model, layer));
   const perLayer = ffn * count;
   const layers = bins.length;
   const state = new Uint8Array(perLayer * layers);
@@ -49,7 +50,7 @@ export const createNeuronProcess = (model: ModelSpec, seed: number, bins: Readon
     return ends;
   });
   const activityStream = stream(seed, "neurons/activity");
-  const chains = bins.map((_, layer) => createExpertChain({ count, active, repeat: repeat.value }, seed, `neurons/experts/layer-${layer}/sequence-0`));
+  const chains = bins.map((_, layer) => createExpertChain(layerExperts(model, layer), seed, `neurons/experts/layer-${layer}/sequence-0`));
   const inUse = new Int32Array(active);
   const generator = new Int32Array(4 * layers);
   const { spread, centre } = exposureOf(bins, model.activations.tokenVariation.value);
@@ -76,6 +77,7 @@ export const createNeuronProcess = (model: ModelSpec, seed: number, bins: Readon
   const drawLayer = (layer: number, activeIds: Int32Array): number => {
     const ends = binEnds[layer];
     const rates = bins[layer].rate;
+    const overlap = overlaps[layer];
     inUse.set(chains[layer].inUse);
     inUse.sort();
     let x = generator[4 * layer];

@@ -9,6 +9,7 @@ import { binomial, BinomialLaw, stream } from "../base/random.js";
 import { sliceBins, type RateBins } from "./activation.js";
 import { drawActivity, relativeResponse } from "./activity.js";
 import { createExpertChain } from "./experts.js";
+import { layerExperts } from "./layers.js";
 
 /** The law of one layer's cold neurons. */
 export interface ClusterTable {
@@ -58,11 +59,11 @@ export const createClusterDraws = (model: Pick<ModelSpec, "experts">, tables: Re
 
 /** Draws for `batch` sequences decoded together: the union of their experts, the mean of their activities. Tables hold the laws of the union. */
 export const createTokenSampler = (model: Pick<ModelSpec, "experts" | "activations">, seed: number, tables: ReadonlyArray<ClusterTable>, batch = 1): TokenSampler => {
-  const { count, active, repeat } = model.experts;
+  const { count, active } = model.experts;
   const variation = model.activations.tokenVariation.value;
   const activityStream = stream(seed, "neurons/activity");
   const counts = tables.map((_, layer) => stream(seed, `neurons/clusters/layer-${layer}`));
-  const chains = tables.map((_, layer) => Array.from({ length: batch }, (_s, sequence) => createExpertChain({ count, active, repeat: repeat.value }, seed, `neurons/experts/layer-${layer}/sequence-${sequence}`)));
+  const chains = tables.map((_, layer) => Array.from({ length: batch }, (_s, sequence) => createExpertChain(layerExperts(model, layer), seed, `neurons/experts/layer-${layer}/sequence-${sequence}`)));
   // A layer's two probabilities of a miss hold for the whole run, and nearly every cluster draws with one of them.
   const ofRepeated = tables.map((table) => new BinomialLaw(table.missIfExpertRepeats, largestCluster(table)));
   const ofSwitched = tables.map((table) => new BinomialLaw(table.missIfExpertSwitches, largestCluster(table)));

@@ -10,6 +10,8 @@ export interface TraceStatistics {
   /** Mean over layers of the share of neurons that a token activates; 1 where neurons are not recorded. */
   readonly activeShare: number;
   readonly skew: ReadonlyArray<{ readonly neurons: number; readonly activations: number; readonly low: number; readonly high: number }>;
+  /** Layer by layer: the same, its curve at the skew's points. Empty where neurons are not recorded. */
+  readonly layers: ReadonlyArray<{ readonly activeShare: number; readonly carried: ReadonlyArray<number>; readonly tokenOverlap: number; readonly expertRepeat: number; readonly expertUse: ReadonlyArray<number> }>;
   readonly tokenOverlap: number;
   readonly tokenVariation: number;
   readonly expertRepeat: number;
@@ -117,8 +119,9 @@ const variationOf = (all: ReadonlyArray<Counts>): number => {
 export const traceStatistics = (trace: ActivationTrace): TraceStatistics => {
   const { layers, ffn, tokens, neuronsRecorded } = trace;
   const all = Array.from({ length: layers }, (_, layer) => count(trace, layer));
-  const expertRepeat = trace.active === trace.experts || tokens < 2 ? 1 : mean(all.map(({ repeats }) => repeats / ((tokens - 1) * trace.active)));
-  if (!neuronsRecorded) return { activeShare: 1, skew: [0, 1].map((at) => ({ neurons: at, activations: at, low: at, high: at })), tokenOverlap: 0, tokenVariation: 0, expertRepeat };
+  const repeats = all.map((counts) => (trace.active === trace.experts || tokens < 2 ? 1 : counts.repeats / ((tokens - 1) * trace.active)));
+  const expertRepeat = mean(repeats);
+  if (!neuronsRecorded) return { activeShare: 1, skew: [0, 1].map((at) => ({ neurons: at, activations: at, low: at, high: at })), layers: [], tokenOverlap: 0, tokenVariation: 0, expertRepeat };
   const curves = all.map((counts) => rising(carriedBy(counts, ffn)));
   const point = (neurons: number, place: number) => {
     const at = curves.map((curve) => curve[place]!);
@@ -127,25 +130,33 @@ export const traceStatistics = (trace: ActivationTrace): TraceStatistics => {
     return { neurons, activations: Math.min(high, Math.max(low, mean(at))), low, high };
   };
   const ends = (at: number) => ({ neurons: at, activations: at, low: at, high: at });
-  const overlaps = all.flatMap((counts) => overlapOf(counts, ffn) ?? []);
+  const overlaps = all.map((counts) => overlapOf(counts, ffn));
+  const shares = all.map(({ byToken }) => mean(Array.from(byToken)) / (trace.active * ffn));
   return {
-    activeShare: mean(all.map(({ byToken }) => mean(Array.from(byToken)) / (trace.active * ffn))),
+    activeShare: mean(shares),
     skew: [ends(0), ...POINTS.map(point), ends(1)],
-    tokenOverlap: Math.min(1, Math.max(0, mean(overlaps))),
+    layers: all.map(({ uses }, layer) => ({
+      activeShare: shares[layer]!, carried: [0, ...curves[layer]!, 1], tokenOverlap: overlaps[layer] ?? 0, expertRepeat: repeats[layer]!,
+      expertUse: Array.from(uses[0], (first, expert) => (first + uses[1][expert]!) / (tokens * trace.active)),
+    })),
+    tokenOverlap: Math.min(1, Math.max(0, mean(overlaps.flatMap((overlap) => overlap ?? [])))),
     tokenVariation: variationOf(all),
     expertRepeat,
   };
 };
 
+/** The decoder wants a share above none: a text in which nothing fired says less than that. */
+const atLeast = (share: number): number => Math.max(share, 1e-4);
+
 /** What activations and experts of a model look like with the statistics of a trace in their place. */
-export const measuredActivations = (statistics: TraceStatistics, tokens: number, source: string): { readonly activations: Pick<ModelSpec["activations"], "activeShare" | "skew" | "tokenOverlap" | "tokenVariation">; readonly repeat: Fact } => {
+export const measuredActivations = (statistics: TraceStatistics, tokens: number, source: string): { readonly activations: Pick<ModelSpec["activations"], "activeShare" | "skew" | "layers" | "tokenOverlap" | "tokenVariation">; readonly repeat: Fact } => {
   const measured = (value: number, note: string): Fact => ({ value, kind: "measured", source, note });
   const over = `over ${tokens} tokens`;
   return {
     activations: {
-      // The decoder wants a share above none: a text in which nothing fired says less than that.
-      activeShare: measured(Math.max(statistics.activeShare, 1e-4), `mean over layers and tokens, ${over}`),
+      activeShare: measured(atLeast(statistics.activeShare), `mean over layers and tokens, ${over}`),
       skew: { source, note: `mean, least and greatest layer, ${over}; hot neurons found in one half of the text and counted in the other`, points: [...statistics.skew] },
+      layers: statistics.layers.length === 0 ? null : { source, note: `layer by layer, as the curve above, ${over}`, table: statistics.layers.map((each) => ({ ...each, activeShare: atLeast(each.activeShare), carried: [...each.carried], tokenOverlap: Math.min(1, Math.max(0, each.tokenOverlap)), expertUse: [...each.expertUse] })) },
       tokenOverlap: measured(statistics.tokenOverlap, `mean over layers, ${over}`),
       tokenVariation: measured(Math.min(statistics.tokenVariation, 2), `of all layers together, ${over}`),
     },

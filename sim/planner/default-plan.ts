@@ -11,7 +11,8 @@ import type { RunRequest } from "../domain/run.js";
 import { streamsExperts, type Mechanisms, type SystemSpec } from "../domain/system.js";
 import { bestThreads, threadCount, type Threads } from "../hardware/kernels.js";
 import { rateBins } from "../neurons/activation.js";
-import { lruMiss, staticMiss } from "../neurons/locality.js";
+import { staticMiss } from "../neurons/locality.js";
+import { lruMissOfModel } from "../neurons/populations.js";
 import { cachedNeuronBytes, fitMemory } from "./fit.js";
 import { rowsOf, sizesOf } from "../domain/model.js";
 
@@ -91,17 +92,16 @@ const computeThreads = (device: DeviceProfile, system: SystemSpec, mechanisms: M
  * (v3's planner classifies hot and cold by activation frequency and says no more; this is the same quantity, minimised.)
  */
 export const bestHotFraction = (model: ModelSpec, cachedShare: number): number => {
-  const { activations, experts } = model;
-  const layers = SAMPLED_LAYERS.map((part) => rateBins(model, Math.floor(part * model.layers)));
+  const layers = SAMPLED_LAYERS.map((part) => Math.floor(part * model.layers)).map((layer) => ({ layer, bins: rateBins(model, layer) }));
   let best = 1;
   let fewest = Infinity;
   for (let tenth = 0; tenth <= 10; tenth++) {
     const pinnedShare = (cachedShare * tenth) / 10;
     const capacityShare = cachedShare - pinnedShare;
-    const missing = layers.reduce((sum, bins) => {
-      const beyond = staticMiss(bins, pinnedShare);
+    const missing = layers.reduce((sum, one) => {
+      const beyond = staticMiss(one.bins, pinnedShare);
       if (capacityShare <= 0) return sum + beyond;
-      return sum + beyond * lruMiss({ bins, pinnedShare, capacityShare, overlap: activations.tokenOverlap.value, experts: { count: experts.count, active: experts.active, repeat: experts.repeat.value }, tokenVariation: activations.tokenVariation.value }).missOfActive;
+      return sum + beyond * lruMissOfModel(model, [one], { pinnedShare, capacityShare, tokenVariation: model.activations.tokenVariation.value, batch: 1 })[0]!.missOfActive;
     }, 0);
     if (missing < fewest * (1 - 1e-9)) {
       fewest = missing;

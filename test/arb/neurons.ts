@@ -55,6 +55,8 @@ export interface TestModelChoices {
   readonly overlap?: number;
   readonly variation?: number;
   readonly points?: ReadonlyArray<SkewPoint>;
+  /** Layers that differ: `activations.layers`. */
+  readonly own?: NonNullable<ModelSpec["activations"]["layers"]>["table"];
 }
 
 /** A Bamboo-like model, altered as asked. */
@@ -65,7 +67,7 @@ export const testModel = (choices: TestModelChoices = {}): ModelSpec => {
     heads: 32, kvHeads: 8, vocabulary: 32000, experts: { count: experts.count, active: experts.active, repeat: estimated(experts.repeat), reuse: null },
     activation: "dReLU", shapesSource: "test", quantisation: { weightBits: estimated(4), scaleBits: estimated(0.5) }, packing: null, stored: null, predictorParameters: null,
     activations: {
-      activeShare: estimated(choices.activeShare ?? 0.148), skew: { source: "facts 3.5", note: "", points: choices.points ?? BAMBOO_POINTS },
+      activeShare: estimated(choices.activeShare ?? 0.148), skew: { source: "facts 3.5", note: "", points: choices.points ?? BAMBOO_POINTS }, layers: choices.own === undefined ? null : { source: "test", note: "", table: choices.own },
       tokenOverlap: estimated(choices.overlap ?? 0), tokenVariation: estimated(choices.variation ?? 0), gateFires: estimated(0.8), predictorRecall: estimated(0.95),
     },
   };

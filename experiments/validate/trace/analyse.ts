@@ -7,7 +7,7 @@
 import type { ModelSpec } from "../../../sim/domain/model.js";
 import type { ActivationTrace } from "../../../sim/neurons/trace.js";
 import { asRecorded, traceStatistics, type TraceStatistics } from "../../../sim/neurons/trace-statistics.js";
-import { BEST, BUDGETS, heatOf, hitRate, lookUpsOf, modelLayers, ownLayers, POLICIES, policyNamed, predictedHitRate } from "./caches.js";
+import { BEST, BUDGETS, heatOf, hitRate, lookUpsOf, modelLayers, POLICIES, policyNamed, predictedHitRate } from "./caches.js";
 import { expertUses, type ExpertUse } from "./experts.js";
 import { fitFrequencies, type FrequencyFit } from "./frequencies.js";
 import { meanOverlaps, overlapsOf } from "./overlap.js";
@@ -20,8 +20,8 @@ export const UNITS = [1, 4] as const;
 const TURNS = 99;
 const DRAWN = 5;
 
-/** The hit rate of one policy at one budget: replayed over three texts, and by the closed form; by the same with each layer's own rates, where neurons are kept one by one. */
-export interface CacheCell { readonly policy: string; readonly unit: number; readonly budget: number; readonly replayed: number; readonly independent: number; readonly drawn: number; readonly closedForm: number; readonly ownLayers: number | null }
+/** The hit rate of one policy at one budget: replayed over the recorded text, independent neurons, and neurons drawn; and by the closed form. The last two as they are for a model of which only means over layers are known, and layer by layer. */
+export interface CacheCell { readonly policy: string; readonly unit: number; readonly budget: number; readonly replayed: number; readonly independent: number; readonly drawn: number; readonly closedForm: number; readonly drawnByLayer: number; readonly closedByLayer: number }
 
 /** What each assumption adds to the hit rate of LRU, in the order in which they are made; the last text is the closed form's. */
 export interface Steps {
@@ -44,7 +44,9 @@ export interface Analysis {
   readonly tokens: number;
   readonly half: number;
   readonly statistics: TraceStatistics;
+  /** Of the means over layers, and layer by layer. */
   readonly frequencies: FrequencyFit;
+  readonly byLayer: FrequencyFit;
   readonly experts: ReadonlyArray<ExpertUse>;
   readonly overlaps: ReadonlyArray<OverlapRow>;
   readonly together: ReadonlyArray<Together>;
@@ -58,20 +60,21 @@ export interface Analysis {
 const mean = (all: ReadonlyArray<number>): number => all.reduce((sum, one) => sum + one, 0) / Math.max(1, all.length);
 const deviation = (all: ReadonlyArray<number>): number => Math.sqrt(all.reduce((sum, one) => sum + (one - mean(all)) ** 2, 0) / Math.max(1, all.length - 1));
 
+/** A model as the published ones are: of its layers no more is known than their mean and range. */
+const onlyMeans = (model: ModelSpec): ModelSpec => ({ ...model, activations: { ...model.activations, layers: null } });
+
 /** Both halves of a drawn text are drawn, so that its cache is warm as the recorded text's is. */
-const cacheCells = (recorded: Text, independent: Text, drawn: Text, model: ModelSpec, half: number, seed: number): ReadonlyArray<CacheCell> => {
-  const texts = [recorded, independent, drawn] as const;
-  const layersOfText = ownLayers(recorded, ratesOf(partOf(recorded, 0, half)));
+const cacheCells = (recorded: Text, independent: Text, [drawn, drawnByLayer]: readonly [Text, Text], model: ModelSpec, half: number, seed: number): ReadonlyArray<CacheCell> => {
+  const means = onlyMeans(model);
   return UNITS.flatMap((unit) => {
-    const layers = modelLayers(model, unit, seed);
-    const asked = texts.map((text) => {
+    const [layers, own] = [modelLayers(means, unit, seed), modelLayers(model, unit, seed)];
+    const asked = [recorded, independent, drawn, drawnByLayer].map((text) => {
       const first = partOf(text, 0, half);
       return { text, lookUps: lookUpsOf(text, unit), heat: unitHeat(heatOf(first, countsOf(first).map(({ uses }) => uses), ratesOf(first)), text.ffn, unit) };
     });
     return (unit === 1 ? POLICIES : ["lru"]).flatMap((policy) => BUDGETS.map((budget): CacheCell => {
-      const own = unit === 1 ? predictedHitRate(model, layersOfText, policy, budget) : null;
-      const [replayed, ofIndependent, ofDrawn] = asked.map(({ text, lookUps, heat }) => hitRate(policyNamed(policy), text, lookUps, budget, heat, half));
-      return { policy, unit, budget, replayed: replayed!, independent: ofIndependent!, drawn: ofDrawn!, closedForm: predictedHitRate(model, layers, policy, budget), ownLayers: own };
+      const [replayed, ofIndependent, ofDrawn, ofLayers] = asked.map(({ text, lookUps, heat }) => hitRate(policyNamed(policy), text, lookUps, budget, heat, half)) as [number, number, number, number];
+      return { policy, unit, budget, replayed, independent: ofIndependent, drawn: ofDrawn, drawnByLayer: ofLayers, closedForm: predictedHitRate(means, layers, policy, budget), closedByLayer: predictedHitRate(model, own, policy, budget) };
     }));
   });
 };
@@ -117,19 +120,22 @@ export const analyse = (spec: ModelSpec, trace: ActivationTrace, published: Mode
   const text = recordedText(trace, 0, trace.tokens);
   const [first, second] = [partOf(text, 0, half), partOf(text, half, trace.tokens)];
   const model = asRecorded(spec, asTrace(first, trace.name), "the first half of the text");
+  const means = onlyMeans(model);
   // What independence is given is each neuron's rate over all of the text: no more can be known of single neurons.
   const rates = ratesOf(text);
-  const [independent, drawn] = [independentText(text, rates, seed), simulatedText(model, text.tokens, seed)];
+  const independent = independentText(text, rates, seed);
+  const [drawn, byLayer] = [simulatedText(means, text.tokens, seed), simulatedText(model, text.tokens, seed)];
   return {
     name: trace.name, tokens: trace.tokens, half,
     statistics: traceStatistics(trace),
-    frequencies: fitFrequencies(model, published, first, second),
+    frequencies: fitFrequencies(means, published, first, second),
+    byLayer: fitFrequencies(model, published, first, second),
     experts: expertUses(text),
-    overlaps: overlapRows(text, rates, model, distances, seed),
+    overlaps: overlapRows(text, rates, means, distances, seed),
     together: togetherOf(text, TURNS, seed),
     drawnTogether: togetherOf(drawn, 0, seed),
-    cells: cacheCells(text, independent, drawn, model, half, seed),
+    cells: cacheCells(text, independent, [drawn, byLayer], model, half, seed),
     best: BUDGETS.map((budget) => ({ budget, hitRate: hitRate(policyNamed(BEST), text, lookUpsOf(text, 1), budget, new Float64Array(0), half) })),
-    steps: stepsOf(text, independent, rates, drawn, model, half, seed),
+    steps: stepsOf(text, independent, rates, drawn, means, half, seed),
   };
 };

@@ -4,7 +4,8 @@
  */
 import type { ModelSpec } from "../../../sim/domain/model.js";
 import { rateBins, type RateBins } from "../../../sim/neurons/activation.js";
-import { lruMissOfLayers, staticMiss, windowMiss, windowTokensAt } from "../../../sim/neurons/locality.js";
+import { staticMiss } from "../../../sim/neurons/locality.js";
+import { lruMissOfModel, windowMissOfModel, windowTokensOfModel } from "../../../sim/neurons/populations.js";
 import { unitBins } from "../../../sim/inference/gated/cluster-uses.js";
 import { WINDOW_TOKENS } from "../../../sim/inference/gated/segments.js";
 import { evictionPolicies, type EvictionPolicy } from "../../../sim/policies/eviction/index.js";
@@ -87,28 +88,18 @@ const demandOf = ({ share, rate }: RateBins): number => share.reduce((sum, one, 
 
 /** The hit rate of the closed form over these layers (Che's approximation for LRU, which it takes for every policy but the window and the fixed choice). */
 export const predictedHitRate = (model: ModelSpec, layers: ReadonlyArray<RateBins>, policy: string, budget: number): number => {
-  const { count, active, repeat } = model.experts;
-  const locality = { overlap: model.activations.tokenOverlap.value, experts: { count, active, repeat: repeat.value }, pinnedShare: 0 };
+  const numbered = layers.map((bins, layer) => ({ layer, bins }));
   const demands = layers.map(demandOf);
   const hits = (misses: ReadonlyArray<number>): number => 1 - misses.reduce((sum, one, layer) => sum + demands[layer]! * one, 0) / demands.reduce((sum, one) => sum + one, 0);
   switch (policy) {
     case "static-hot":
       return hits(layers.map((bins) => staticMiss(bins, budget)));
     case "window":
-      return hits(layers.map((bins) => windowMiss({ ...locality, bins, windowTokens: Math.min(WINDOW_TOKENS, windowTokensAt({ ...locality, bins, capacityShare: budget })) }).missOfActive));
+      return hits(numbered.map((one) => windowMissOfModel(model, one, 0, Math.min(WINDOW_TOKENS, windowTokensOfModel(model, one, budget)), 1).missOfActive));
     default:
-      return budget >= 1 ? 1 : hits(lruMissOfLayers(layers, { ...locality, capacityShare: budget, tokenVariation: model.activations.tokenVariation.value }).map(({ missOfActive }) => missOfActive));
+      return budget >= 1 ? 1 : hits(lruMissOfModel(model, numbered, { pinnedShare: 0, capacityShare: budget, tokenVariation: model.activations.tokenVariation.value, batch: 1 }).map(({ missOfActive }) => missOfActive));
   }
 };
 
-/** The layers as the model's statistics have them: one share active, curves between the least and the greatest. */
+/** The layers as the model's statistics have them. */
 export const modelLayers = (model: ModelSpec, unit: number, seed: number): ReadonlyArray<RateBins> => Array.from({ length: model.layers }, (_, layer) => unitBins(rateBins(model, layer), unit, seed));
-
-/** The layers as their own rates have them, mean over experts by rank. */
-export const ownLayers = (text: Text, rates: Rates): ReadonlyArray<RateBins> =>
-  rates.map((of): RateBins => {
-    const byRank = new Float64Array(text.ffn);
-    for (let expert = 0; expert < text.experts; expert++)
-      of.slice(expert * text.ffn, (expert + 1) * text.ffn).sort().reverse().forEach((rate, rank) => (byRank[rank]! += rate / text.experts));
-    return { share: byRank.map(() => 1 / text.ffn), rate: byRank.map((rate) => Math.min(0.999, rate)) };
-  });

@@ -35,6 +35,18 @@ const verdicts = (stored: Stored) =>
     return { what, about, worst: worst[key], budget: worst.budget, mean: meanOf(stored.steps.map((step) => Math.abs(step[key]))) };
   }).sort((a, b) => Math.abs(b.worst) - Math.abs(a.worst));
 
+/** Runs with the means over layers, and layer by layer; the recorded one is the first of either. */
+const BY_LAYER = ", by layer";
+const speedsOf = ({ speeds }: Stored, byLayer: boolean): Stored["speeds"] =>
+  speeds.map(({ at: where, runs: [recorded, ...runs] }) => ({ at: where, runs: [recorded!, ...runs.filter(({ of }) => of.endsWith(BY_LAYER) === byLayer).map((run) => ({ ...run, of: run.of.replace(BY_LAYER, "") }))] }));
+
+const worstSpeed = (rows: Stored["speeds"]) =>
+  rows.flatMap(({ at: where, runs }) => runs.slice(1).map(({ of, tokensPerSec }) => ({ where, of, by: tokensPerSec / runs[0]!.tokensPerSec - 1 }))).reduce((worst, one) => (Math.abs(one.by) > Math.abs(worst.by) ? one : worst));
+
+/** The largest error of the closed form that knows every layer. */
+const worstByLayer = (stored: Stored, policy: string | null) =>
+  stored.cells.filter((cell) => CHECKED(cell) && cell.unit === 1 && (policy === null || cell.policy === policy)).map((cell) => ({ ...cell, error: cell.closedByLayer - cell.replayed })).reduce((worst, one) => (Math.abs(one.error) > Math.abs(worst.error) ? one : worst));
+
 const worstCells = (stored: Stored, unit: number) => stored.cells.filter((cell) => CHECKED(cell) && cell.unit === unit).map((cell) => ({ ...cell, error: cell.closedForm - cell.replayed })).sort((a, b) => Math.abs(b.error) - Math.abs(a.error));
 
 const whole = (value: number): string => plain(value).replace(".0 %", " %");
@@ -56,18 +68,18 @@ const curveTable = (stored: Stored): string =>
     [0.05, 0.1, 0.2, 0.3, 0.5].map((share) => [whole(share), ...[stored.curve, stored.published.mean, stored.published.low, stored.published.high].map((of) => plain(at(stored, share, of)))]));
 
 const layerTable = ({ layers }: Stored): string =>
-  markdown(["layer", "active", "model has", "curve: distance", "published curve", "no skew", "never fired", "overlap at 1", "at 16", "experts, as equal ones", "expert again", "by popularity alone"],
-    layers.map((l) => [String(l.layer), plain(l.active), plain(l.modelActive), l.distance.toFixed(3), l.publishedDistance.toFixed(3), l.evenDistance.toFixed(3), plain(l.never), (l.overlaps[0] ?? NaN).toFixed(3), (l.overlaps.at(-1) ?? NaN).toFixed(3), l.experts.effective.toFixed(1), l.experts.repeats[0]!.toFixed(3), l.experts.byPopularity.toFixed(3)]));
+  markdown(["layer", "active", "model has", "curve: distance", "its own curve", "published curve", "no skew", "never fired", "overlap at 1", "at 16", "experts, as equal ones", "expert again", "by popularity alone"],
+    layers.map((l) => [String(l.layer), plain(l.active), plain(l.modelActive), l.distance.toFixed(3), l.ownDistance.toFixed(3), l.publishedDistance.toFixed(3), l.evenDistance.toFixed(3), plain(l.never), (l.overlaps[0] ?? NaN).toFixed(3), (l.overlaps.at(-1) ?? NaN).toFixed(3), l.experts.effective.toFixed(1), l.experts.repeats[0]!.toFixed(3), l.experts.byPopularity.toFixed(3)]));
 
 const likelihoodTable = ({ likelihood: { one, best, ...some } }: Stored): string => {
-  const NAMES: Readonly<Record<keyof typeof some, string>> = { byLayer: "one rate a layer", model: "the simulator's: one share, a layer's place between the curves, ranks of the first half", own: "each neuron's own rate in the first half" };
+  const NAMES: Readonly<Record<keyof typeof some, string>> = { byLayer: "one rate a layer", model: "the simulator's: one share, a layer's place between the curves, ranks of the first half", modelByLayer: "the simulator's, layer by layer, ranks of the first half", own: "each neuron's own rate in the first half" };
   const row = (what: string, bits: number) => [what, bits.toFixed(0), plain((one - bits) / (one - best))];
   return markdown(["what is known", "bits a token", "explained"], [row("one rate for all neurons", one), ...(Object.keys(NAMES) as ReadonlyArray<keyof typeof some>).map((key) => row(NAMES[key], some[key])), row("each neuron's own rate in this half (hindsight)", best)]);
 };
 
 const cacheTable = (stored: Stored, unit: number): string =>
-  markdown(["policy", "budget", "replayed", "independent", "drawn", "closed form", "its error, points", "misses", ...(unit === 1 ? ["each layer's own rates"] : [])],
-    worstCells(stored, unit).map((c) => [c.policy, whole(c.budget), plain(c.replayed), plain(c.independent), plain(c.drawn), plain(c.closedForm), points(c.error), percent(missError(c.closedForm, c.replayed), 0), ...(c.ownLayers === null ? [] : [plain(c.ownLayers)])]));
+  markdown(["policy", "budget", "replayed", "independent", "drawn", "closed form", "its error, points", "misses", "drawn by layer", "closed form by layer", "its error, points", "misses"],
+    worstCells(stored, unit).map((c) => [c.policy, whole(c.budget), plain(c.replayed), plain(c.independent), ...[[c.drawn, c.closedForm], [c.drawnByLayer, c.closedByLayer]].flatMap(([drawn, closed]) => [plain(drawn!), plain(closed!), points(closed! - c.replayed), percent(missError(closed!, c.replayed), 0)])]));
 
 const stepTable = ({ steps }: Stored): string =>
   markdown(["budget", "replayed", ...ASSUMPTIONS.map(({ key }) => ({ independence: "independent", evenExperts: "even experts", sharedRates: "shared rates", givenBack: "overlap, variation", closedForm: "Che" })[key]), "closed form", "(order of tokens alone)"],
@@ -104,7 +116,9 @@ ${speedTable(stored.published47b)}`;
 
 const page = (stored: Stored, command: string): string => {
   const [worst] = worstCells(stored, 1);
-  const real = stored.speeds.flatMap(({ at: where, runs }) => runs.slice(1).map(({ of, tokensPerSec }) => ({ where, of, by: tokensPerSec / runs[0]!.tokensPerSec - 1 }))).sort((a, b) => Math.abs(b.by) - Math.abs(a.by));
+  const [byMeans, byLayer] = [speedsOf(stored, false), speedsOf(stored, true)];
+  const [real, own] = [worstSpeed(byMeans), worstSpeed(byLayer)];
+  const [lruMeans, lruOwn] = [worstCells(stored, 1).find(({ policy }) => policy === "lru")!, worstByLayer(stored, "lru")];
   return `# The simulator's picture of neurons, against a trained model
 
 Written by \`${command}\`; do not edit. ${stored.tokens} tokens of a text that the model was not trained on, recorded neuron by neuron (docs/activation-trace.md). The simulator's statistics are
@@ -115,7 +129,11 @@ end are with the statistics of all of it. Drawn texts are of one seed (${stored.
 
 - Of a neuron LRU and its kin the closed form is off by at most ${points(worst!.error)} points of hit rate (${worst!.policy}, ${whole(worst!.budget)} of the neurons): ${percent(missError(worst!.closedForm, worst!.replayed), 0)} misses.
 ${verdicts(stored).map(({ what, about, worst: by, budget, mean }) => `- *${what}*: ${points(by)} points at ${whole(budget)}, ${(100 * mean).toFixed(1)} in the mean (${about}).`).join("\n")}
-- A whole run's predicted speed is off by at most ${percent(real[0]!.by)} (${real[0]!.of}, ${real[0]!.where}): ${stored.device}, below.
+- A whole run's predicted speed is off by at most ${percent(real.by)} (${real.of}, ${real.where}): ${stored.device}, below.
+
+So the simulator takes a model's layers one by one where they are known (\`activations.layers\`, which \`record --spec\` writes: share active, curve, overlap, repeat and use of experts, layer by layer). **Told layer by layer**,
+LRU's closed form is off by at most ${points(lruOwn.error)} points (${whole(lruOwn.budget)}; ${points(lruMeans.error)} at ${whole(lruMeans.budget)} from the means) and a run's speed by at most ${percent(own.by)} (${own.of}, ${own.where}; ${percent(real.by)} from the means).
+Published models have no such table, so all that stands above is what their predictions may be off by.
 
 ## Statistics, beside the published ones
 
@@ -158,11 +176,12 @@ ${togetherTable(stored)}
 
 Caches of single neurons over all layers, as the engine's cold segment holds them (what a layer uses stays until its end). *Independent*: the recorded experts, each neuron by its own rate over all of the text. *Drawn*: the
 simulator's text at fidelity neuron. *Closed form*: what fidelities cluster and analytic compute with; for policies other than window and static-hot they take LRU's. *Misses*: predicted over replayed, less one; a run that
-waits for reads of missing neurons alone would be predicted too slow by as much. *Each layer's own rates*: the closed form with every layer's own share and curve instead of the model's. Worst first.
+waits for reads of missing neurons alone would be predicted too slow by as much. *By layer*: with every layer's own
+numbers, of the first half of the text, in the place of their means. Worst first.
 
 ${cacheTable(stored, 1)}
 
-A fixed choice over all layers takes the hottest wherever they are, which the closed form (the same share of each layer) does not: with its own rates in it that shows more.
+A fixed choice over all layers takes the hottest wherever they are, which the closed form (the same share of each layer) does not: layer by layer that shows more.
 
 Where short rows share pages, the engine keeps ${stored.cells.find(({ unit }) => unit > 1)?.unit ?? 1} neurons together:
 
@@ -176,9 +195,13 @@ ${stepTable(stored)}
 
 ## What it means for a speed
 
-The same default plan of neuronlab's engine on ${stored.device}, simulated with the recorded neurons and, in their place, with what the fidelities make of their statistics (of the whole text).
+The same default plan of neuronlab's engine on ${stored.device}, simulated with the recorded neurons and, in their place, with what the fidelities make of their statistics (of the whole text). From means over layers:
 
-${speedTable(stored.speeds)}
+${speedTable(byMeans)}
+
+Layer by layer:
+
+${speedTable(byLayer)}
 `;
 };
 

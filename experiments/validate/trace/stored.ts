@@ -19,7 +19,7 @@ const factsOf = ({ title, layers, ffn, experts, activations: { activeShare, toke
 });
 
 export const storedOf = ({ recorded, published, analysis, speeds, published47b, device, seed }: Studied) => {
-  const { frequencies, experts, overlaps, together, drawnTogether, ...rest } = analysis;
+  const { frequencies, byLayer, experts, overlaps, together, drawnTogether, ...rest } = analysis;
   const curves = published.find(({ activations: { skew } }) => skew.points.length > 2) ?? published[0]!;
   const document = {
     schema: "neuronlab/activations@1" as const,
@@ -29,12 +29,12 @@ export const storedOf = ({ recorded, published, analysis, speeds, published47b, 
     curve: curveOfModel(recorded, 0),
     published: { title: curves.title, mean: curveOfModel(curves, 0), low: curveOfModel(curves, -1), high: curveOfModel(curves, 1) },
     layers: frequencies.layers.map(({ layer, carried, modelCarried, ...fit }) => ({
-      layer, ...fit, carried, modelCarried,
+      layer, ...fit, carried, modelCarried, ownDistance: byLayer.layers[layer]!.distance,
       overlaps: overlaps.map((row) => row.layers[layer] ?? null),
       dispersion: together[layer]!.dispersion, correlation: together[layer]!.correlation, greatestTurned: together[layer]!.greatestTurned, probability: together[layer]!.probability, drawnDispersion: drawnTogether[layer]!.dispersion,
       experts: experts[layer]!,
     })),
-    likelihood: frequencies.likelihood,
+    likelihood: { ...frequencies.likelihood, modelByLayer: byLayer.likelihood.model },
     overlaps: overlaps.map(({ distance, recorded: found, drawn, independent, deviation }) => ({ distance, recorded: found, drawn, independent, deviation })),
     cells: rest.cells, best: rest.best, steps: rest.steps, speeds, published47b,
   };

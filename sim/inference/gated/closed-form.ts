@@ -2,7 +2,7 @@
 import { NO_DEMAND, type Demand } from "../demand.js";
 import { fedByDram, type Parts, type Setting } from "../setting.js";
 import { threadCount } from "../../hardware/kernels.js";
-import { lruMissOfLayers } from "../../neurons/locality.js";
+import { wholeExpertMisses } from "../../neurons/populations.js";
 import { unitLaws } from "./cluster-uses.js";
 import { gatedCosts, type GatedCosts } from "./costs.js";
 import { gateReads, groupsOf, NO_READS, SUM_BLOCK, unitReads, wholeReads, type Cut, type Reads } from "./cut.js";
@@ -16,10 +16,8 @@ export const costsOf = ({ device, model, system, plan, rates }: Setting): GatedC
 const missing = (setting: Setting, cut: Cut, slots: number, keys: number, fixed: boolean): ((layer: number, place: number) => number) => {
   if (slots >= keys) return () => 0;
   if (fixed) return (layer, place) => Math.min(1, Math.max(0, ((place * cut.layers + layer + 1) * cut.experts - slots) / cut.experts));
-  const { count, active, repeat } = setting.model.experts;
-  const whole = { share: Float64Array.of(1), rate: Float64Array.of(1 - 1e-9) };
-  const law = lruMissOfLayers(Array.from({ length: cut.layers }, () => whole), { pinnedShare: 0, capacityShare: slots / keys, overlap: 0, experts: { count, active, repeat: repeat.value }, tokenVariation: 0 });
-  return (layer) => law[layer]!.missOfActive;
+  const misses = wholeExpertMisses(setting.model, cut.layers, slots / keys);
+  return (layer) => misses[layer]!;
 };
 
 const add = (reads: Float64Array, bytes: Float64Array, at: number, share: number, { count, bytes: each }: Reads): void => {

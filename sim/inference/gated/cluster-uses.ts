@@ -13,7 +13,8 @@ import { meanRate, rateBins, type RateBins } from "../../neurons/activation.js";
 import { drawActivity } from "../../neurons/activity.js";
 import { createExpertChain } from "../../neurons/experts.js";
 import type { GapMiss } from "../../neurons/idle-gap.js";
-import { lruMissOfLayers, windowMiss, windowTokensAt } from "../../neurons/locality.js";
+import { layerExperts } from "../../neurons/layers.js";
+import { lruMissOfModel, windowMissOfModel, windowTokensOfModel } from "../../neurons/populations.js";
 import type { Cut } from "./cut.js";
 import type { Uses } from "./neuron-uses.js";
 import { BATCH, keepOfPass } from "./prompt.js";
@@ -64,10 +65,9 @@ const missesOf = (model: ModelSpec, plan: Plan, cut: Cut, layers: ReadonlyArray<
   if (capacityShare <= 0) return always(1);
   // A fixed choice by place knows nothing of who is hot.
   if (cut.fixedUnits) return always(1 - capacityShare);
-  const { count, active, repeat } = model.experts;
-  const locality = { overlap: model.activations.tokenOverlap.value, experts: { count, active, repeat: repeat.value }, pinnedShare: 0 };
-  if (plan.mechanisms.cache === "window") return layers.map((bins) => windowMiss({ ...locality, bins, windowTokens: Math.min(WINDOW_TOKENS, windowTokensAt({ ...locality, bins, capacityShare })) }));
-  return lruMissOfLayers(layers, { ...locality, capacityShare, tokenVariation: model.activations.tokenVariation.value });
+  const numbered = layers.map((bins, layer) => ({ layer, bins }));
+  if (plan.mechanisms.cache === "window") return numbered.map((one) => windowMissOfModel(model, one, 0, Math.min(WINDOW_TOKENS, windowTokensOfModel(model, one, capacityShare)), 1));
+  return lruMissOfModel(model, numbered, { pinnedShare: 0, capacityShare, tokenVariation: model.activations.tokenVariation.value, batch: 1 });
 };
 
 export const unitLaws = (model: ModelSpec, plan: Plan, cut: Cut, seed: number): ReadonlyArray<UnitLaw> => {
@@ -78,13 +78,13 @@ export const unitLaws = (model: ModelSpec, plan: Plan, cut: Cut, seed: number): 
 };
 
 export const clusterUses = (model: ModelSpec, plan: Plan, cut: Cut, request: RunRequest, gates?: () => GateReads): Uses => {
-  const { count, active, repeat } = model.experts;
+  const { count, active } = model.experts;
   const { seed } = request;
   const laws = unitLaws(model, plan, cut, seed);
   // Where single neurons are kept, statistics stand in the place of the cold segment.
   const [hot, cold] = [hotSegment(cut), coldSegment(cut.ownReads ? { ...cut, coldSlots: 0 } : cut, plan.mechanisms.cache)];
   const walk = createWalk(cut, hot, cold, gates);
-  const chains = laws.map((_, layer) => createExpertChain({ count, active, repeat: repeat.value }, seed, `neurons/experts/layer-${layer}/sequence-0`));
+  const chains = laws.map((_, layer) => createExpertChain(layerExperts(model, layer), seed, `neurons/experts/layer-${layer}/sequence-0`));
   const random = laws.map((_, layer) => stream(seed, `neurons/units/layer-${layer}`));
   const activityStream = stream(seed, "neurons/activity");
   const experts = new Int32Array(active);

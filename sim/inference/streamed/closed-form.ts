@@ -1,6 +1,6 @@
 /** The closed form where experts are read whole: what a mean token asks, what each part takes on its own, and how long a layer is. */
 import { shareWithin } from "../../neurons/expert-reuse.js";
-import { lruMissOfLayers } from "../../neurons/locality.js";
+import { wholeExpertMisses } from "../../neurons/populations.js";
 import { NO_DEMAND, type Demand } from "../demand.js";
 import { fedByDram, type Parts, type Setting } from "../setting.js";
 import { streamedCosts, type StreamedCosts } from "./costs.js";
@@ -18,7 +18,7 @@ export const demandOfLayer = (costs: StreamedCosts, layer: number, misses: numbe
 
 /** Share of a layer's experts that the cache does not have. Every layer has as many of its own as were used since the oldest came in, and these are about as many in each. */
 const missShare = ({ model }: Setting, costs: StreamedCosts): ReadonlyArray<number> => {
-  const { count, active, repeat, reuse } = model.experts;
+  const { count, active, reuse } = model.experts;
   const { layers, capacity } = costs;
   if (capacity === Infinity) return layers.map(() => 0);
   const all = layers.reduce((sum, { expertBytes }) => sum + expertBytes, 0);
@@ -29,9 +29,7 @@ const missShare = ({ model }: Setting, costs: StreamedCosts): ReadonlyArray<numb
     const found = ranks.reduce((sum, points) => sum + shareWithin(points, Math.min(count, capacity / all)), 0) / active;
     return layers.map(() => 1 - found);
   }
-  const whole = { share: Float64Array.of(1), rate: Float64Array.of(1 - 1e-9) };
-  const law = lruMissOfLayers(layers.map(() => whole), { pinnedShare: 0, capacityShare: Math.min(1, capacity / (all * count)), overlap: 0, experts: { count, active, repeat: repeat.value }, tokenVariation: 0 });
-  return law.map(({ missOfActive }) => missOfActive);
+  return wholeExpertMisses(model, layers.length, Math.min(1, capacity / (all * count)));
 };
 
 export const expectedStreamedDemand = (setting: Setting): Demand => {

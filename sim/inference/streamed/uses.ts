@@ -38,7 +38,7 @@ export const streamedUses = (model: ModelSpec, costs: StreamedCosts, request: Ru
     let token = skip - 1;
     return { nextToken: () => void token++, fillLayer: (layer, out) => look(layer, usedBy(token, layer), out) };
   }
-  const chains = layers.map((_, layer) => expertChainOf(model, request.seed, `streamed/experts/layer-${layer}`));
+  const chains = layers.map((_, layer) => expertChainOf(model, layer, request.seed, `streamed/experts/layer-${layer}`));
   const nextToken = (): void => {
     for (const chain of chains) chain.step();
   };

@@ -13,7 +13,24 @@ const told = (document: unknown): string => {
 };
 const point = (neurons: number, activations: number): unknown => ({ neurons, activations, low: activations, high: activations });
 
+/** Layers that are told apart. */
+const ownLayers = (layers: number, expertUse: ReadonlyArray<number>, carried: ReadonlyArray<number>): unknown => ({
+  source: "a test", table: Array.from({ length: layers }, () => ({ activeShare: 0.1, carried, tokenOverlap: 0, expertRepeat: 1, expertUse })),
+});
+
 describe("a model", () => {
+  it("takes layers of their own, and refuses those that do not fit it", () => {
+    const points = (raw as { readonly activations: { readonly skew: { readonly points: ReadonlyArray<unknown> } } }).activations.skew.points.length;
+    const carried = Array.from({ length: points }, (_, i) => i / (points - 1));
+    const at = ["activations", "layers"];
+    expect(told(edited(raw, at, ownLayers(32, [1], carried)))).toBe("(accepted)");
+    expect(told(edited(raw, at, ownLayers(31, [1], carried)))).toContain("activations.layers.table: should have 32 entries, one a layer, has 31");
+    expect(told(edited(raw, at, ownLayers(32, [0.5, 0.5], carried)))).toContain("activations.layers.table[0].expertUse: should have 1 shares, one an expert, that add up to 1");
+    expect(told(edited(raw, at, ownLayers(32, [0.9], carried)))).toContain("activations.layers.table[31].expertUse: should have 1 shares");
+    expect(told(edited(raw, at, ownLayers(32, [1], [...carried].reverse())))).toContain(`activations.layers.table[0].carried: should ascend, with one share for each of the ${points} points of the skew`);
+    expect(told(edited(raw, at, ownLayers(32, [1], carried.slice(1))))).toContain("activations.layers.table[3].carried: should ascend");
+  });
+
   it.each([
     ["more experts in use than there are", ["experts", "active"], 2, "experts.active: must not exceed experts.count (1)"],
     ["heads that KV heads do not divide", ["kvHeads"], 5, "kvHeads: should divide heads (32)"],

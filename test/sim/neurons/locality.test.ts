@@ -137,7 +137,7 @@ describe("misses of the other policies", () => {
       const window = { bins, experts: mixtral, overlap: 0.3, pinnedShare: 0.1, windowTokens };
       const { windowTokens: _, ...rest } = window;
       const capacityShare = windowOccupancy(window) + 1e-9;
-      expect(windowTokensAt({ ...rest, capacityShare })).toBeCloseTo(windowTokens, 4);
+      expect(windowTokensAt([rest], { pinnedShare: rest.pinnedShare, capacityShare })).toBeCloseTo(windowTokens, 4);
       expect(lruMiss({ ...rest, capacityShare, tokenVariation: 0 }).missOfActive).toBeCloseTo(windowMiss(window).missOfActive, 6);
     }
   });
