@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     options = parser.parse_args()
     made = options.made
-    data, evaluation, half, parity, record, point = (read(path) for path in (options.work / "data/data.json", made / "evaluation.json", made / "half-memory.json", made / "parity.json", made / "record.json", made / "operating-point.json"))
+    data, evaluation, half, parity, record, point = (read(path) for path in (options.work / "data/data.json", made / "evaluation.json", made / "half-memory.json", made / "parity-f32.json", made / "record.json", made / "operating-point.json"))
     state = torch.load(options.work / "runs" / options.run / "checkpoint.pt", weights_only=True)
     shape, words = state["shape"], state["options"]
     tokens = state["step"] * words["windows"] * words["parts"] * shape["context"]

@@ -38,14 +38,14 @@ def collected(work: Path, run: str) -> dict:
         "shape": state["shape"],
         "evaluation": read(made / "evaluation.json") or read(folder / "evaluation.json"),
     }
-    pytorch, half, parity = read(made / "pytorch.json"), read(made / "half-memory.json"), read(made / "parity.json")
-    formats = {form: read(made / f"perplexity-{form}.json") for form in ("f32", "q8_0", "q4_0")}
+    pytorch, half = read(made / "pytorch.json"), read(made / "half-memory.json")
+    formats, parity = ({form: read(made / f"{what}-{form}.json") for form in ("f32", "q8_0", "q4_0")} for what in ("perplexity", "parity"))
     if pytorch is not None:
         found["pytorch"] = {key: pytorch[key] for key in ("perplexity", "standardError", "windows", "scored")}
     kept = lambda one: {key: one[key] for key in ("perplexity", "standardError", "windows", "scored", "difference") if key in one} | ({"llamaCpp": one["llamaCpp"]} if "llamaCpp" in one else {})
     if all(formats.values()):
         found["formats"] = {form: kept(one) for form, one in formats.items()}
-    return found | ({"halfMemory": half} if half else {}) | ({"parity": parity} if parity else {})
+    return found | ({"halfMemory": half} if half else {}) | ({"parity": parity} if all(parity.values()) else {})
 
 
 def whole(model: dict) -> list[str]:
@@ -73,10 +73,17 @@ def by_format(model: dict) -> list[list[str]]:
             f"{pytorch:.4f}" if form == "f32" else "--",
             f"{theirs['perplexity']:.4f}" if theirs else "has no dReLU",
             percent(one["difference"], 3) if theirs else "--",
-            (f"{sum(row['same'] == parity['tokens'] for row in parity['prompts'])} of {len(parity['prompts'])}" if parity and form == "f32" else "--"),
+            greedy(parity[form]) if parity else "--",
             (f"{'the same' if half['same'] else 'NOT the same'}, {half['bytesReadPerToken'] / 1e6:.2f} MB a token read" if form == "q8_0" else "--"),
         ])
     return rows
+
+
+def greedy(parity: dict) -> str:
+    """Of the continuations that are not llama.cpp's: how close its best two logits were where they part."""
+    others = [row["margin"] for row in parity["prompts"] if row["margin"] is not None]
+    same = f"{len(parity['prompts']) - len(others)} of {len(parity['prompts'])}"
+    return f"{same} (margins {', '.join(f'{margin:.4f}' for margin in sorted(others))})" if others else same
 
 
 def by_layer(models: list[dict], of) -> list[list[str]]:
@@ -128,7 +135,8 @@ Branches off the same steps of one run, of the same data in the same order, that
 
 ## Files against PyTorch and llama.cpp
 
-All {first['pytorch']['windows']} windows of the text held out, by `neuronlab perplexity`, by PyTorch in float32 and by llama.cpp's llama-perplexity; greedy continuations of {first['parity']['tokens']} tokens that are llama.cpp's; and whether
+All {first['pytorch']['windows']} windows of the text held out, by `neuronlab perplexity`, by PyTorch in float32 and by llama.cpp's llama-perplexity; greedy continuations of {first['parity']['f32']['tokens']} tokens that are llama.cpp's (where one is not, by how much llama.cpp preferred
+its token to its next best: both programs round activations to eight bits in Q8_0 and Q4_0, each in its way); and whether
 200 tokens with half of the FFNs in memory are those with all of them, packed as Q8_0.
 
 {table(["run", "format", "neuronlab", "PyTorch", "llama.cpp", "difference from llama.cpp", "greedy texts the same", "half of the FFNs in memory"], [row for model in models for row in by_format(model)])}
