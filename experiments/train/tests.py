@@ -17,6 +17,7 @@ from model import Model, Shape
 from operating_point import choose
 from optimiser import orthogonal
 from prepare import encoded, normalised, sampled, train_tokeniser
+from report import branch_rows, greedy
 
 TINY = Shape("smallthinker", vocabulary=300, context=32, hidden=32, layers=2, heads=2, kv_heads=1, head_dim=16, neurons=32, experts=4, experts_used=2)
 
@@ -204,6 +205,22 @@ class OperatingPoint(unittest.TestCase):
         self.assertEqual(choose(rows)[0]["asked"], 95)
         self.assertEqual(choose([rows[0]])[0]["asked"], 90)
         self.assertIn("none costs", choose([rows[0]])[1])
+
+
+class Reporting(unittest.TestCase):
+    def run_of(self, name: str, strength: float, perplexity: float, step: int = 30) -> dict:
+        return {"run": name, "strength": strength, "branchedAt": 20, "step": step, "evaluation": {"perplexity": perplexity, "activeShare": 0.1, "layers": [{"activeShare": 0.1}]}}
+
+    def test_a_cost_is_against_the_branch_without_the_term_and_is_told_only_where_there_is_one(self):
+        groups = [[self.run_of("a-sparse", 1, 50.5), self.run_of("a-plain", 0, 50.0)], [self.run_of("b-sparse", 1, 60.0)]]
+        rows = branch_rows(groups)
+        self.assertEqual([(row[0].split("`")[1], row[3], row[4]) for row in rows], [("a-plain", "50.00", "--"), ("a-sparse", "50.50", "+1.00 %"), ("b-sparse", "60.00", "--")])
+        self.assertEqual(rows[1][1], "20 + 10")
+
+    def test_texts_that_part_are_told_with_how_close_the_choice_was(self):
+        rows = [{"same": 48, "margin": None}, {"same": 3, "margin": 0.02}, {"same": 9, "margin": 0.001}]
+        self.assertEqual(greedy({"tokens": 48, "prompts": rows}), "1 of 3 (margins 0.0010, 0.0200)")
+        self.assertEqual(greedy({"tokens": 48, "prompts": rows[:1]}), "1 of 1")
 
 
 if __name__ == "__main__":
