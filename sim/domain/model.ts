@@ -59,13 +59,13 @@ const packing = exactly({
 
 type Activations = TypeOf<typeof activations>;
 
-const layerMistakes = ({ skew, layers: own }: Activations, layers: number, experts: number): ReadonlyArray<{ readonly path: string; readonly message: string }> => {
+const layerMistakes = ({ skew, layers: own }: Activations, layers: number, count: number): ReadonlyArray<{ readonly path: string; readonly message: string }> => {
   if (own === null) return [];
-  const ascends = (carried: ReadonlyArray<number>): boolean => carried.every((share, i) => i === 0 || carried[i - 1]! <= share);
+  const ascends = (carried: ReadonlyArray<number>): boolean => carried.every((at, i) => i === 0 || carried[i - 1]! <= at);
   return [
     ...(own.table.length === layers ? [] : [{ path: "activations.layers.table", message: `should have ${layers} entries, one a layer, has ${own.table.length}` }]),
     ...own.table.flatMap(({ carried }, i) => (carried.length === skew.points.length && ascends(carried) ? [] : [{ path: `activations.layers.table[${i}].carried`, message: `should ascend, with one share for each of the ${skew.points.length} points of the skew` }])),
-    ...own.table.flatMap(({ expertUse }, i) => (expertUse.length === experts && Math.abs(expertUse.reduce((sum, share) => sum + share, 0) - 1) < 1e-6 ? [] : [{ path: `activations.layers.table[${i}].expertUse`, message: `should have ${experts} shares, one an expert, that add up to 1` }])),
+    ...own.table.flatMap(({ expertUse }, i) => (expertUse.length === count && Math.abs(expertUse.reduce((sum, use) => sum + use, 0) - 1) < 1e-6 ? [] : [{ path: `activations.layers.table[${i}].expertUse`, message: `should have ${count} shares, one an expert, that add up to 1` }])),
   ];
 };
 

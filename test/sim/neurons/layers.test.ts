@@ -97,11 +97,11 @@ describe("caches of layers that differ", () => {
   const TOKENS = 3000;
   const text = simulatedText(model, TOKENS, 1);
   const lookUps = lookUpsOf(text, 1);
-  const found = (budget: number): number => hitRate(policyNamed("lru"), text, lookUps, budget, new Float64Array(lookUps.things), TOKENS / 2);
+  const replayedAt = (budget: number): number => hitRate(policyNamed("lru"), text, lookUps, budget, new Float64Array(lookUps.things), TOKENS / 2);
 
   it("find what the closed form says layer by layer, within two points; the means over layers are further off", () => {
     for (const budget of [0.1, 0.25, 0.5, 0.75]) {
-      const [replayed, byLayer, byMeans] = [found(budget), predictedHitRate(model, modelLayers(model, 1, 1), "lru", budget), predictedHitRate(means, modelLayers(means, 1, 1), "lru", budget)];
+      const [replayed, byLayer, byMeans] = [replayedAt(budget), predictedHitRate(model, modelLayers(model, 1, 1), "lru", budget), predictedHitRate(means, modelLayers(means, 1, 1), "lru", budget)];
       expect(Math.abs(replayed - byLayer), `${budget}: ${replayed} replayed, ${byLayer} predicted`).toBeLessThan(0.02);
       if (budget >= 0.25) expect(Math.abs(replayed - byMeans), `${budget}: ${byMeans} by means`).toBeGreaterThan(0.03);
     }
