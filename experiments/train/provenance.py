@@ -55,6 +55,15 @@ def predictors(point: dict) -> str:
     return table(["recall asked for", "recall found", "false positives", "neurons computed", "perplexity", "cost", ""], rows)
 
 
+def confirmed(made: Path) -> str:
+    """The choice fell on a part of the text; what the chosen predictor costs on the windows that had no say is told apart."""
+    chosen, without = read(made / "chosen.json"), read(made / "chosen-none.json")
+    if chosen is None or without is None:
+        return ""
+    cost = chosen["perplexity"] / without["perplexity"] - 1
+    return f"Chosen on the first {read(made / 'predicted-none.json')['windows']} windows. On all {chosen['windows']}: {without['perplexity']:.3f} with the true gates, {chosen['perplexity']:.3f} with the predictor's, {100 * cost:+.2f} %, at {percent(chosen['predicted'])} of the neurons."
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
@@ -107,6 +116,8 @@ probability {statistics['expertRepeat']:.3f}.
 Perplexity with the true gates over the same windows: {point['lossless']:.3f}. The rule: {point['rule']}.
 
 {predictors(point)}
+
+{confirmed(made)}
 """)
 
 

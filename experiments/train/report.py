@@ -8,6 +8,7 @@ OUT/README.md. `--branches A B` adds branches that were trained only to see what
 
 import argparse
 import json
+import statistics
 from pathlib import Path
 
 import torch
@@ -33,6 +34,7 @@ def collected(work: Path, run: str) -> dict:
         "step": state["step"],
         "branchedAt": state["begin"],
         "tokens": tokens,
+        "hours": round(hours([json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()], tokens), 2),
         "epochs": round(tokens / data["trainTokens"], 3),
         "parameters": sum(tensor.numel() for tensor in state["model"].values()),
         "shape": state["shape"],
@@ -48,6 +50,11 @@ def collected(work: Path, run: str) -> dict:
     return found | ({"halfMemory": half} if half else {}) | ({"parity": parity} if all(parity.values()) else {})
 
 
+def hours(log: list[dict], tokens: int) -> float:
+    """How long so many tokens take at the log's middle speed: stops, and hours in which the machine did something else, are no training."""
+    return tokens / statistics.median(line["tokensPerSecond"] for line in log if "tokensPerSecond" in line) / 3600
+
+
 def whole(model: dict) -> list[str]:
     evaluation = model["evaluation"]
     return [
@@ -56,6 +63,7 @@ def whole(model: dict) -> list[str]:
         f"{model['parameters'] / 1e6:.1f} M",
         f"{model['step']} ({model['branchedAt']} at the stable rate)",
         f"{model['tokens'] / 1e6:.1f} M, {model['epochs']:.2f} epochs",
+        f"{model['hours']:.1f} h",
         f"{model['strength']:g}",
         f"{evaluation['perplexity']:.2f} ± {evaluation['standardError']:.2f}",
         percent(evaluation["activeShare"]),
@@ -125,7 +133,7 @@ def page(models: list[dict], branches: list[dict]) -> str:
 Written by [experiments/train](../../experiments/train/README.md)/report.py; do not edit. {first['evaluation']['scored']} tokens of the novel held out are scored ({first['evaluation']['windows']} windows of 512, evenly spread, the second half of each), in float32; ± is the
 standard error over tokens. `*.log.jsonl` are the logs, a line every twenty steps.
 
-{table(["run", "model", "parameters", "steps", "tokens", "sparsity term", "perplexity", "active neurons"], [whole(model) for model in models])}
+{table(["run", "model", "parameters", "steps", "tokens", "at its speed", "sparsity term", "perplexity", "active neurons"], [whole(model) for model in models])}
 
 ## What the sparsity term costs
 

@@ -40,6 +40,10 @@ neuronlab perplexity --model "$model" --text "$data/held-out.txt" --windows "${W
 "$python" "$here/operating_point.py" --folder "$made" >"$made/operating-point.json"
 recall=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["chosen"])' "$made/operating-point.json")
 
+# The choice was made on those windows; what the chosen one costs is therefore measured again, on all of the text.
+neuronlab perplexity --model "$model" --text "$data/held-out.txt" --predictor "$made/predictor-$recall.gguf" --format json >"$made/chosen.json"
+neuronlab perplexity --model "$model" --text "$data/held-out.txt" --format json >"$made/chosen-none.json"
+
 # Four thousand tokens from the middle of the text held out: no title page, no last words.
 "$python" -c 'import sys; text = open(sys.argv[1], encoding="utf-8").read(); start = text.index("\n\n", len(text) // 2) + 2; sys.stdout.write(text[start:start + 15000])' "$data/held-out.txt" >"$made/trace.txt"
 neuronlab record --model "$model" --out "$made/$name.trace" --prompt-file "$made/trace.txt" --window 512 --tokens 0 --spec "$made/$name.json" --format json >"$made/record.json"

@@ -17,7 +17,7 @@ from model import Model, Shape
 from operating_point import choose
 from optimiser import orthogonal
 from prepare import encoded, normalised, sampled, train_tokeniser
-from report import branch_rows, greedy
+from report import branch_rows, greedy, hours
 
 TINY = Shape("smallthinker", vocabulary=300, context=32, hidden=32, layers=2, heads=2, kv_heads=1, head_dim=16, neurons=32, experts=4, experts_used=2)
 
@@ -221,6 +221,10 @@ class Reporting(unittest.TestCase):
         rows = [{"same": 48, "margin": None}, {"same": 3, "margin": 0.02}, {"same": 9, "margin": 0.001}]
         self.assertEqual(greedy({"tokens": 48, "prompts": rows}), "1 of 3 (margins 0.0010, 0.0200)")
         self.assertEqual(greedy({"tokens": 48, "prompts": rows[:1]}), "1 of 1")
+
+    def test_hours_leave_out_what_the_machine_did_besides(self):
+        log = [{"tokensPerSecond": speed} for speed in (2000, 40, 2000, 2000)]
+        self.assertAlmostEqual(hours(log, 7_200_000), 1.0)
 
 
 if __name__ == "__main__":
