@@ -9,6 +9,7 @@ export const POLICIES = ["lru", "window", "static-hot", "clock", "lfu", "s3-fifo
 export const GRANULARITIES = ["tensor", "expert", "matrix", "cluster", "neuron"] as const;
 export const OVERLAPS = ["none", "matrix", "cluster"] as const;
 export const FFNS = ["auto", "dense", "sparse"] as const;
+export const KV_FORMATS = ["f16", "f32"] as const;
 
 /** Points are rows of numbers: block and rate, or block, range and rate; bytes, and bytes a second. */
 export interface FlashShape {
@@ -65,6 +66,8 @@ export interface GenerateRequest extends RunSetting {
   readonly predictor: string | null;
   /** Whether what the predictor misses is counted. */
   readonly audit: boolean;
+  /** How keys and values are kept: f32 has no vector kernels, and is for comparing texts with another program's; absent: f16. */
+  readonly kv?: (typeof KV_FORMATS)[number];
   /** The modelled storage becomes slower; null: it stays as it is. */
   readonly slow: SlowStorage | null;
   /** Measures, and changes what can be changed between tokens; null: nothing changes. */

@@ -16,7 +16,7 @@ export type { AdaptRequest, DecisionReport } from "./adapting.js";
 export { nativePath, type Part } from "./binding.js";
 export type { Hooks } from "./call.js";
 export type { BenchReport, BenchRequest, BenchStep, BenchTestReport } from "./bench.js";
-export { FFNS, GRANULARITIES, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type FlashShape, type GenerateStep, type MemoryPhases, type MemoryShare, type PhaseReport, type PlannedModel, type ReadsReport, type RunSetting, type ShapedReport, type SpentReport, type TimelineReport } from "./generate.js";
+export { FFNS, GRANULARITIES, KV_FORMATS, OVERLAPS, POLICIES, type GenerateReport, type GenerateRequest, type FlashShape, type GenerateStep, type MemoryPhases, type MemoryShare, type PhaseReport, type PlannedModel, type ReadsReport, type RunSetting, type ShapedReport, type SpentReport, type TimelineReport } from "./generate.js";
 export { ARRANGEMENTS, DOWN_FORMS, type PackReport, type PackRequest, type PackStep } from "./pack.js";
 export { DEPTHS, PROBE_PARTS, type ProbeReport, type ProbeRequest, type ProbeStep } from "./probe.js";
 export type { PerplexityReport, PerplexityRequest, PerplexityStep } from "./perplexity.js";

@@ -4,8 +4,8 @@ import type { Exact } from "../../../sim/base/decode.js";
 import type { AppError, Mistake } from "../../../sim/base/errors.js";
 import { encodeRecord, titleOf } from "../../../sim/domain/run.js";
 import { timeline, timelineText } from "../../../sim/report/timeline.js";
-import type { FlashShape, GenerateReport, GenerateRequest, GenerateStep } from "../../../engine/index.js";
-import { absent, argument, decimal, inputFile, isSamePath, outputFile, readWords, shared, size, slowStorage, switchedOn, wholeNumber, word, type Sound } from "../../args.js";
+import { KV_FORMATS, type FlashShape, type GenerateReport, type GenerateRequest, type GenerateStep } from "../../../engine/index.js";
+import { absent, argument, choice, decimal, inputFile, isSamePath, outputFile, readWords, shared, size, slowStorage, switchedOn, wholeNumber, word, type Sound } from "../../args.js";
 import type { Command, Words } from "../../command.js";
 import { gather, inFormat, type Answer, type OutputFile, type Program } from "../../program.js";
 import { adaptFor, adaptMistakes, neverSlowed } from "./adapting.js";
@@ -32,6 +32,7 @@ const fields = {
   adapt: switchedOn,
   predictor: absent(inputFile),
   audit: switchedOn,
+  kv: absent(choice(...KV_FORMATS)),
   temperature: absent(decimal(0, 100)),
   "top-k": absent(wholeNumber(0, 1 << 20)),
   "top-p": absent(decimal(0, 1)),
@@ -49,6 +50,7 @@ const contradictions = (args: Sound<typeof fields>): ReadonlyArray<Mistake> => [
   ...predictorMistakes(args),
   ...adaptMistakes(args, args.memory === null && args.plan === null, args["slow-storage"], args.tokens === undefined ? undefined : (args.tokens ?? DEFAULTS.tokens)),
   ...(args.preload === true && args.save !== null && args.save !== undefined ? [{ path: "--preload", message: "fills the cache before the first token, and a saved run is predicted from an empty one; leave one of them out" }] : []),
+  ...(args.kv === "f32" && isGiven(args.save) ? [{ path: "--kv", message: "f32 is for comparing texts; a saved run is predicted with keys and values in f16. Leave one of the two out" }] : []),
   ...(isSamePath(args.trace, args.save) ? [{ path: "--save", message: `names the same file as --trace: ${args.save}` }] : []),
   ...(["trace", "save"] as const).flatMap((output) => (["model", "plan"] as const).filter((input) => isSamePath(args[input], args[output])).map((input) => ({ path: `--${output}`, message: `names the file that --${input} reads: ${args[output]}` }))),
   ...(args.temperature === undefined || (args.temperature ?? DEFAULTS.temperature) > 0
@@ -67,6 +69,7 @@ const requestOf = (args: Args, plan: Mapped["request"], shape: FlashShape | null
   adapt,
   predictor: args.predictor,
   audit: args.audit,
+  ...(args.kv === null ? {} : { kv: args.kv }),
   temperature: args.temperature ?? DEFAULTS.temperature,
   topK: args["top-k"] ?? DEFAULTS.topK,
   topP: args["top-p"] ?? DEFAULTS.topP,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use generate::{BackendChoice, FfnChoice, GateReads, Granularity, Options, Overlap, PolicyKind, SamplerOptions};
+use generate::{BackendChoice, FfnChoice, GateReads, Granularity, KvFormat, Options, Overlap, PolicyKind, SamplerOptions};
 use napi_derive::napi;
 
 use crate::adapting::{AdaptRequest, SlowRequest, adapt, slow};
@@ -53,6 +53,8 @@ pub struct GenerateRequest {
     pub preload: bool,
     /// `auto`, `dense` or `sparse`.
     pub ffn: String,
+    /// `f16` or `f32`: how keys and values are kept; absent: f16.
+    pub kv: Option<String>,
     /// A predictor's file; absent: lossless.
     pub predictor: Option<String>,
     /// Whether what the predictor misses is counted.
@@ -130,6 +132,10 @@ pub(crate) fn choices(request: &GenerateRequest) -> Result<Options, Failure> {
         gates: among("gates", &request.gates, &GateReads::ALL, |gates| gates.name())?,
         preload: request.preload,
         ffn: among("ffn", &request.ffn, &ffns, FfnChoice::name)?,
+        kv: request
+            .kv
+            .as_ref()
+            .map_or(Ok(KvFormat::default()), |kv| among("kv", kv, &KvFormat::ALL, KvFormat::name))?,
         predictor: request.predictor.as_ref().map(PathBuf::from),
         audit: request.audit,
         sampler: SamplerOptions {

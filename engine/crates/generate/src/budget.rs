@@ -2,7 +2,7 @@
 //! is read and while tokens are generated different things must be.
 
 use flash::{BackendChoice, FlashFile, LayerLayout};
-use model::{BATCH, ModelConfig};
+use model::{BATCH, KvFormat, ModelConfig};
 use offload::{Division, Needs, Offload, OffloadOptions};
 
 use crate::GenerateError;
@@ -93,8 +93,15 @@ pub(crate) fn of_timeline(options: &Options) -> Option<Part> {
 
 /// What every way of running holds. `process` is what it held before any weight was loaded, `dense` the weights outside FFNs, `lines`
 /// the tokens of a pass whose logits are wanted.
-pub(crate) fn common(config: &ModelConfig, process: u64, dense: u64, positions: usize, lines: usize, threads: u64) -> Vec<Part> {
-    let kv = 2 * 2 * (config.layers * config.kv_width() * positions) as u64;
+pub(crate) fn common(
+    config: &ModelConfig,
+    process: u64,
+    dense: u64,
+    (positions, format): (usize, KvFormat),
+    lines: usize,
+    threads: u64,
+) -> Vec<Part> {
+    let kv = (2 * format.bytes() * config.layers * config.kv_width() * positions) as u64;
     vec![
         Part {
             name: "logits of the tokens before a pass's last",

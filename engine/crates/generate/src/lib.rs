@@ -50,7 +50,7 @@ pub use timeline::{MOST_SPANS, PassRow, PassSpans, Spent, Timeline};
 
 pub use cache::PolicyKind;
 pub use flash::{BackendChoice, FlashCurve, RandomPoint, SequentialPoint, ShaperReport, Slowdown};
-pub use model::{Stop, TokenRow};
+pub use model::{KvFormat, Stop, TokenRow};
 pub use offload::{Decision, GateReads, Granularity, LayerCounters, Overlap, Rates, ReadCost};
 pub use spans::{Activity, Lane, Span};
 pub use text::SamplerOptions;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use model::{KvFormat, ModelConfig, ModelError, Session, Want};
+use model::{ModelConfig, ModelError, Session, Want};
 use pool::{Pool, PoolError};
 
 use crate::budget::Budget;
@@ -86,7 +86,7 @@ impl Loaded {
             ..pool::Options::new(options.threads)
         };
         let pool = Pool::new(&pool).map_err(of_pool)?;
-        let session = Session::new(model, ffn, pool, KvFormat::F16, positions)?;
+        let session = Session::new(model, ffn, pool, options.kv, positions)?;
         let labels = match session.ffn().labels() {
             [] => vec!["lossless"],
             labels => labels.to_vec(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use cache::PolicyKind;
 use flash::BackendChoice;
+use model::KvFormat;
 use offload::{Division, GateReads, Granularity, OffloadOptions, Overlap};
 use text::SamplerOptions;
 
@@ -75,6 +76,8 @@ pub struct Options {
     pub preload: bool,
     /// How FFNs in memory are computed.
     pub ffn: FfnChoice,
+    /// How keys and values are kept.
+    pub kv: KvFormat,
     /// A predictor's file: it and not the gates decides which neurons are computed while generating. `None`: lossless.
     pub predictor: Option<PathBuf>,
     /// Whether every gate is looked at besides, to count what the predictor misses.
@@ -113,6 +116,7 @@ impl Options {
             gates: GateReads::default(),
             preload: false,
             ffn: FfnChoice::Auto,
+            kv: KvFormat::default(),
             predictor: None,
             audit: false,
             sampler: SamplerOptions::default(),

@@ -108,7 +108,14 @@ impl Wish<'_> {
         // In whole steps: it differs by some pages from run to run, and the same run should get the same segments.
         let process = resident().map_or(0, |(now, _)| now.next_multiple_of(PROCESS_STEP));
         let threads = self.options.threads as u64 + reading;
-        let mut parts = budget::common(self.config, process, dense, self.positions, self.lines, threads);
+        let mut parts = budget::common(
+            self.config,
+            process,
+            dense,
+            (self.positions, self.options.kv),
+            self.lines,
+            threads,
+        );
         parts.extend(budget::of_timeline(self.options));
         parts
     }

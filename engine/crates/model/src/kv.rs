@@ -16,6 +16,27 @@ pub enum KvFormat {
     F32,
 }
 
+impl KvFormat {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::F16, Self::F32];
+
+    /// `f16` or `f32`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F16 => "f16",
+            Self::F32 => "f32",
+        }
+    }
+
+    /// Bytes of a number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F16 => 2,
+            Self::F32 => 4,
+        }
+    }
+}
+
 enum Store {
     F16 { keys: Vec<u16>, values: Vec<u16> },
     F32 { keys: Vec<f32>, values: Vec<f32> },
@@ -102,11 +123,7 @@ impl KvCache {
 
     /// Its size (bytes).
     pub fn bytes(&self) -> u64 {
-        let number = match self.format {
-            KvFormat::F16 => 2,
-            KvFormat::F32 => 4,
-        };
-        (self.layers.len() * 2 * self.kv_heads * self.head_dim * self.capacity) as u64 * number
+        (self.layers.len() * 2 * self.kv_heads * self.head_dim * self.capacity * self.format.bytes()) as u64
     }
 
     pub(crate) fn layer(&mut self, layer: usize) -> LayerKv<'_> {

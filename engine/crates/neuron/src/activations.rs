@@ -8,7 +8,7 @@ use crate::order::CHAINS;
 const PADDED_TO: usize = BLOCK * CHAINS;
 
 /// One or more activation vectors (tokens) of equal length: the values themselves, for F32 and F16 weights, and their
-/// 8-bit codes with one f32 scale per block of 32, for quantised weights. Filled by `Kernels::quantise`; reusing one
+/// 8-bit codes with one scale (of half precision, kept as f32) per block of 32, for quantised weights. Filled by `Kernels::quantise`; reusing one
 /// allocates nothing once it has been large enough.
 #[derive(Clone)]
 pub struct Activations {

@@ -84,9 +84,9 @@ impl Reference {
     /// What two correct programs may differ by, and why.
     ///
     /// F32 weights and KV: only the order of sums differs. F16 KV: a key or value at the middle between two halves may round
-    /// either way. F16 weights: llama.cpp rounds activations to F16 before products, this engine does not. Quantised weights:
-    /// both round activations to eight bits, after sums in another order; a last-bit difference becomes a whole step of 1/254
-    /// of a block's largest.
+    /// either way, and llama.cpp rounds queries and attention's weights to F16 as well. F16 weights: llama.cpp rounds activations to
+    /// F16 before products, this engine does not. Quantised weights: both round activations to eight bits, after sums in another order,
+    /// and sparse FFNs do not round what goes into down; a last-bit difference becomes a whole step of 1/254 of a block's largest.
     pub fn tolerance(&self, kv: KvFormat) -> f32 {
         let format = self.name.rsplit('-').next().unwrap_or_default();
         let floor: f32 = match (format, kv) {

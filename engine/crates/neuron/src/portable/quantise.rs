@@ -2,14 +2,24 @@
 
 use crate::activations::TokenMut;
 use crate::format::BLOCK;
+use crate::half::{f16_to_f32, f32_to_f16};
 
 /// Adding 1.5 * 2^23 leaves the nearest integer (ties to even) in the low bits.
 const ROUND: f32 = 12_582_912.0;
 /// Blocks whose greatest magnitude is below this are stored as zeros: the inverse of their scale would overflow.
 const SMALLEST: f32 = 127.0 * f32::MIN_POSITIVE;
 
-/// Fills `out` from `values`: per block of 32 the scale is the greatest magnitude over 127 and a code is the nearest integer
-/// to value / scale, so |value - scale * code| <= scale * (1/2 + 127 * 2^-22): half a step and three roundings.
+/// To half precision, as llama.cpp keeps the scales of activations: with other scales logits differ by hundredths from its own, and greedy
+/// texts part. Beyond what half precision holds the scale stays.
+#[inline(always)]
+fn rounded(scale: f32) -> f32 {
+    let half = f16_to_f32(f32_to_f16(scale));
+    if half.is_finite() { half } else { scale }
+}
+
+/// Fills `out` from `values`: per block of 32 a code is the nearest integer to 127 * value / (greatest magnitude), and the scale is the
+/// 127th of that magnitude in half precision, so |value - scale * code| <= step * (1/2 + 127 * (2^-11 + 2^-22)) with step the exact
+/// 127th: half a step, the rounding of the scale and three of single precision. (Below 2^-14 the scale's rounding is 2^-25.)
 /// A last block that is not full, and the padding after it, get zeros.
 #[inline(always)]
 pub(crate) fn quantise(values: &[f32], out: TokenMut<'_>) {
@@ -43,7 +53,7 @@ pub(crate) fn quantise(values: &[f32], out: TokenMut<'_>) {
             codes[j] = (block[j] * inverse + ROUND).to_bits() as i8;
             sum += i32::from(codes[j]);
         }
-        out.scales[b] = scale;
+        out.scales[b] = rounded(scale);
         out.offsets[b] = -8 * sum;
         out.codes[b * BLOCK..][..BLOCK].copy_from_slice(&codes);
         let group = b / 4 * (4 * BLOCK);

@@ -1,6 +1,6 @@
 //! Numbers for the tests: seeded, so that a failure repeats, and nasty.
 
-use neuron::{Activations, Format, Kernels};
+use neuron::{Activations, Format, Kernels, f16_to_f32, f32_to_f16};
 
 /// Half a unit in the last place of 1.0: the greatest relative error of one rounding.
 pub const ROUNDING: f64 = f32::EPSILON as f64 / 2.0;
@@ -156,7 +156,8 @@ pub fn seen_by(format: Format, values: &[f32]) -> Vec<f64> {
             seen.extend(block.iter().map(|_| 0.0));
             continue;
         }
-        let scale = f64::from(greatest / 127.0);
+        let half = f16_to_f32(f32_to_f16(greatest / 127.0));
+        let scale = f64::from(if half.is_finite() { half } else { greatest / 127.0 });
         seen.extend(
             block
                 .iter()
