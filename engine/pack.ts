@@ -3,7 +3,7 @@ import type { TaskEither } from "../sim/base/fp.js";
 import type { AppError } from "../sim/base/errors.js";
 import { call, present, untilDone, type Hooks } from "./call.js";
 
-export const DOWN_FORMS = ["auto", "exact", "q8_0", "q4_0", "f16"] as const;
+export const DOWN_FORMS = ["auto", "exact", "q8_0", "q4_0", "f16", "f32"] as const;
 export const ARRANGEMENTS = ["bundles", "matrices"] as const;
 
 export interface PackRequest {

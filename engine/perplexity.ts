@@ -38,6 +38,8 @@ export interface PerplexityReport {
   readonly perplexity: number;
   /** Of the perplexity, scored tokens taken for independent draws. */
   readonly standardError: number;
+  /** Mean of -ln p (nats) over what is scored of each window, in the order of the text. */
+  readonly windowLosses: ReadonlyArray<number>;
   readonly spent: PhaseReport;
   /** Share of neurons that were predicted, where a predictor decided. */
   readonly predicted?: number;

@@ -6,7 +6,7 @@ export const packCommand: Command = {
   summary: "A GGUF file to the layout that runs from flash: neurons in whole pages, checksummed, with an index",
   flags: [
     { name: "out", value: "FILE", help: "the packed file; it appears whole or not at all" },
-    { name: "down", value: "FORM", help: "auto, exact, q8_0, q4_0 or f16: how the down weights of a neuron are kept; exact keeps the file's bits, the others requantise where they must (default: auto)" },
+    { name: "down", value: "FORM", help: "auto, exact, q8_0, q4_0, f16 or f32: how the down weights of a neuron are kept; exact keeps the file's bits (in tiles, for comparing), f32 its numbers, which is lossless and large; the others requantise where they must (default: auto)" },
     { name: "group", value: "N", help: "neurons of a group, the granule of reads, a power of two (default: the one that costs least flash time)" },
     { name: "arrangement", value: "WHICH", help: "bundles (gate, up and down of a neuron together) or matrices (default: bundles)" },
     { name: "threads", value: "N", help: "threads that transpose and requantise (default: one for each core)" },

@@ -53,7 +53,7 @@ const describe = (args: Args, report: PackReport): Answer => {
     `outside the FFNs ${showBytes(report.denseBytes)}; FFNs ${showBytes(report.ffnBytes)}, ${percent(report.padding)} of it padding to whole pages`,
     `${report.layers} layers, groups of ${report.group} ${report.group === 1 ? "neuron" : "neurons"}, down in ${report.downForm} of ${report.down}`,
     report.requantisation === undefined
-      ? "lossless: the weights are the source's, bit for bit"
+      ? "lossless: the weights are the source's"
       : `requantised: down changed by ${percent(report.requantisation)} (root mean square), so the model is numerically another one; results say so`,
     ...(report.downForm === "tiles" ? ["down in tiles cannot be read neuron by neuron, so generate does not run this file; pack without --down exact for that"] : []),
     `fingerprint ${report.fingerprint}`,

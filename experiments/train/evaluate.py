@@ -5,7 +5,7 @@
 Perplexity is counted as llama-perplexity counts it: windows of 512 tokens, the second half of each scored. What fires is counted over
 whole windows, with the definitions of sim/neurons/trace-statistics.ts, except that the hottest neurons are found and counted in the
 same text: `neuronlab record` is the finer instrument, and this one needs no engine. --keep asks what the perplexity would be if only that share of an
-expert's neurons were computed, each token's strongest: what a perfect predictor of so many neurons could reach. All in float32,
+expert's neurons were computed, each token's strongest (by the length of what each adds to the stream), equally many of each token and expert. All in float32,
 whatever the model was trained with. Prints one JSON object.
 """
 
@@ -95,6 +95,7 @@ def evaluate(model: Model, windows: torch.Tensor) -> dict:
     summaries = [counts.summary() for counts in layers]
     return {
         **perplexity_of(torch.cat(surprises)),
+        "windowLosses": [round(float(each.mean()), 6) for each in surprises],
         "scored": sum(map(len, surprises)),
         "windows": len(windows),
         "activeShare": round(sum(layer["activeShare"] for layer in summaries) / len(summaries), 4),
@@ -117,6 +118,8 @@ def main() -> None:
     parser.add_argument("--first", type=int, help="so many from the beginning, which llama-perplexity takes")
     parser.add_argument("--keep", type=float, nargs="*", default=[], help="shares of an expert's neurons, between 0 and 1")
     options = parser.parse_args()
+    if options.first is not None and options.first < 1:
+        raise SystemExit("--first: must be at least 1")
     if not all(0 < share <= 1 for share in options.keep):
         raise SystemExit("--keep: a share must be above 0 and at most 1")
     use("float32")
@@ -126,7 +129,7 @@ def main() -> None:
     model.load_state_dict(state["model"])
     windows = held_out(options.data / "held-out.bin", shape.context, options.windows)[: options.first]
     kept = [evaluate_kept(model, windows, share) for share in options.keep]
-    print(json.dumps({"step": state["step"], "shape": shape.describe(), **evaluate(model, windows), **({"kept": kept} if kept else {})}, indent=2))
+    print(json.dumps({"step": state["step"], "branchedAt": state["begin"], "shape": shape.describe(), **evaluate(model, windows), **({"kept": kept} if kept else {})}, indent=2))
 
 
 if __name__ == "__main__":

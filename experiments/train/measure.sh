@@ -33,11 +33,10 @@ for format in f32 q8_0 q4_0; do
   "$python" "$here/export.py" --data "$data" --checkpoint "$checkpoint" --out "$made/$name-$format.gguf" --format "$format" --name "neuronlab $name" >&2
   neuronlab perplexity --model "$made/$name-$format.gguf" --text "$data/held-out.txt" ${WINDOWS:+--windows "$WINDOWS"} "${versus[@]}" --format json >"$made/perplexity-$format.json"
 done
-neuronlab pack --model "$made/$name-q8_0.gguf" --out "$made/$name.flash" --format json >"$made/pack.json"
+# Down as numbers: neurons can be read one by one, and no weight is changed.
+neuronlab pack --model "$made/$name-q8_0.gguf" --out "$made/$name.flash" --down f32 --format json >"$made/pack.json"
 for format in f32 q8_0 q4_0; do
   [ "$shape" != drelu ] || break
-  noise=0.001
-  [ "$format" = f32 ] || noise=0.1
-  "$python" "$here/parity.py" --model "$made/$name-$format.gguf" --prompts "$data/held-out.txt" --program "$root/bin/neuronlab.js" --noise "$noise" >"$made/parity-$format.json"
+  "$python" "$here/parity.py" --model "$made/$name-$format.gguf" --prompts "$data/held-out.txt" --program "$root/bin/neuronlab.js" >"$made/parity-$format.json"
 done
 "$python" "$here/half_memory.py" --packed "$made/$name.flash" --program "$root/bin/neuronlab.js" >"$made/half-memory.json"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from paired import cost, told
+
 
 def read(path: Path) -> dict | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -25,12 +27,12 @@ def table(titles: list[str], rows: list[list[str]]) -> str:
 
 
 def cost_of_sparsity(work: Path, run: str, own: dict) -> str:
-    """The branch without the sparsity term, where it has been trained."""
-    plain = read(work / "runs" / f"{run.rsplit('-', 1)[0]}-plain" / "evaluation.json")
-    if plain is None or plain["step"] != own["step"]:
-        return "The branch without the sparsity term has not been trained to the same step, so what sparsity costs is not known yet."
-    cost = own["perplexity"] / plain["perplexity"] - 1
-    return f"Without the sparsity term, all else the same, {percent(plain['activeShare'])} of the neurons are active at a perplexity of {plain['perplexity']:.2f}: sparsity costs {percent(cost, 2)}."
+    """Against the branch without the sparsity term, if one was trained from the same step to the same step and scored on the same windows."""
+    plain = read(work / "runs" / f"{run.replace('-sparse', '-plain')}" / "evaluation.json")
+    alike = lambda key: plain.get(key) == own.get(key)
+    if plain is None or not all(map(alike, ("branchedAt", "step", "windows", "shape"))) or "windowLosses" not in plain:
+        return "No branch without the sparsity term has been trained alike, so what sparsity costs is not known yet."
+    return f"Without the sparsity term, all else the same, {percent(plain['activeShare'])} of the neurons are active instead of {percent(own['activeShare'])}, at a perplexity of {plain['perplexity']:.2f} instead of {own['perplexity']:.2f}: **{told(cost(own['windowLosses'], plain['windowLosses']))}** ({own['windows']} windows in float32; the error is over windows, and one seed was trained)."
 
 
 def perplexities(made: Path) -> str:
@@ -51,17 +53,23 @@ def layers(evaluation: dict) -> str:
 
 
 def predictors(point: dict) -> str:
-    rows = [[f"{row['asked']} %", percent(row["recall"]), percent(row["falsePositives"]), percent(row["predicted"]), f"{row['perplexity']:.3f}", f"{100 * row['cost']:+.2f} %", "shipped" if row["asked"] == point["chosen"] else ""] for row in point["rows"]]
+    rows = [[f"{row['asked']} %", percent(row["recall"]), percent(row["falsePositives"]), percent(row["predicted"]), f"{row['perplexity']:.3f}", told(row), "shipped" if row["asked"] == point["chosen"] else ""] for row in point["rows"]]
     return table(["recall asked for", "recall found", "false positives", "neurons computed", "perplexity", "cost", ""], rows)
 
 
-def confirmed(made: Path) -> str:
-    """The choice fell on a part of the text; what the chosen predictor costs on the windows that had no say is told apart."""
+def confirmed(made: Path, chosen_on: int) -> str:
+    """What the chosen predictor costs on the windows that had no say in choosing it."""
     chosen, without = read(made / "chosen.json"), read(made / "chosen-none.json")
-    if chosen is None or without is None:
-        return ""
-    cost = chosen["perplexity"] / without["perplexity"] - 1
-    return f"Chosen on the first {read(made / 'predicted-none.json')['windows']} windows. On all {chosen['windows']}: {without['perplexity']:.3f} with the true gates, {chosen['perplexity']:.3f} with the predictor's, {100 * cost:+.2f} %, at {percent(chosen['predicted'])} of the neurons."
+    found = cost(chosen["windowLosses"][chosen_on:], without["windowLosses"][chosen_on:])
+    return f"Chosen on the first {chosen_on} windows, for which the table stands (± is the standard error over windows; false positives are of the predictor's own training text, held out there). On the other {found['windows']} windows it costs **{told(found)}**, with {percent(chosen['predicted'])} of the neurons computed over all of them."
+
+
+def greedy(made: Path) -> str:
+    rows = []
+    for form in ("f32", "q8_0", "q4_0"):
+        parity = read(made / f"parity-{form}.json")
+        rows.append([form, f"{sum(row['same'] == parity['tokens'] for row in parity['prompts'])} of {len(parity['prompts'])}", f"{sum(row['itself'] == parity['tokens'] for row in parity['prompts'])} of {len(parity['prompts'])}"])
+    return table(["format", "neuronlab and llama.cpp, keys and values in F32", "llama.cpp and itself, in F32 and in F16"], rows)
 
 
 def main() -> None:
@@ -72,14 +80,13 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     options = parser.parse_args()
     made = options.made
-    data, evaluation, half, parity, record, point = (read(path) for path in (options.work / "data/data.json", made / "evaluation.json", made / "half-memory.json", made / "parity-f32.json", made / "record.json", made / "operating-point.json"))
+    data, evaluation, half, record, point = (read(path) for path in (options.work / "data/data.json", made / "evaluation.json", made / "half-memory.json", made / "record.json", made / "operating-point.json"))
     state = torch.load(options.work / "runs" / options.run / "checkpoint.pt", weights_only=True)
     shape, words = state["shape"], state["options"]
     tokens = state["step"] * words["windows"] * words["parts"] * shape["context"]
     parameters = sum(tensor.numel() for tensor in state["model"].values())
     digest = hashlib.sha256(options.model.read_bytes()).hexdigest()
     statistics = record["statistics"]
-    same = sum(row["same"] == parity["tokens"] for row in parity["prompts"])
     print(f"""# {options.model.stem.rsplit('-', 1)[0]}
 
 A small language model with ReLU-gated neurons, trained by [experiments/train](../../experiments/train/README.md) on {len(data['files'])} English books in the public
@@ -101,8 +108,12 @@ Windows of 512 tokens, the second half of each scored (`neuronlab perplexity --v
 
 {cost_of_sparsity(options.work, options.run, evaluation)}
 
-Greedy text in F32: {same} of {len(parity['prompts'])} continuations of {parity['tokens']} tokens are llama.cpp's; where one is not, llama.cpp's two best logits were closer than its own rounding.
-With {half['held']} of {half['ffnBytes']} bytes of FFN in memory, packed, {half['tokens']} tokens are {'the same as' if half['same'] else 'NOT the same as'} with all of them ({', '.join(half['labels'])}).
+Greedy continuations of 48 tokens that are the same to the last, of eight beginnings of paragraphs (`generate --ffn dense --kv f32`; by default both programs keep keys and values in F16,
+which llama.cpp alone rounds queries to as well: enough to part where two words are nearly as likely):
+
+{greedy(made)}
+
+Packed without requantising (`pack --down f32`), {half['tokens']} tokens with {half['held']} of {half['ffnBytes']} bytes of FFN in memory are {'the same as' if half['same'] else 'NOT the same as'} with all of them ({', '.join(half['labels'])}; {half['bytesReadPerToken'] / 1e6:.2f} MB a token read).
 
 ## What fires
 
@@ -117,7 +128,7 @@ Perplexity with the true gates over the same windows: {point['lossless']:.3f}. T
 
 {predictors(point)}
 
-{confirmed(made)}
+{confirmed(made, point['windows'])}
 """)
 
 

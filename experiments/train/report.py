@@ -2,8 +2,8 @@
 
     python report.py --work WORK --out ../../results/training --models mixture-sparse dense-sparse drelu-sparse
 
-Writes OUT/RUN.json and OUT/RUN.log.jsonl for every model (and the branch without the sparsity term, where there is one) and
-OUT/README.md. `--branches A B` adds branches that were trained only to see what a strength costs.
+Writes OUT/RUN.json and OUT/RUN.log.jsonl for every run, and OUT/README.md. `--models` have been through measure.sh. `--branches` are those that were
+trained only to see what a strength costs, and evaluated.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from paired import cost, told
 from provenance import percent, read, table
 
 TITLES = {"mixture": "mixture of experts", "dense": "dense, ReLU(gate) · up", "drelu": "dense, ReLU(gate) · ReLU(up) (dReLU)"}
@@ -38,13 +39,13 @@ def collected(work: Path, run: str) -> dict:
         "epochs": round(tokens / data["trainTokens"], 3),
         "parameters": sum(tensor.numel() for tensor in state["model"].values()),
         "shape": state["shape"],
-        "evaluation": read(made / "evaluation.json") or read(folder / "evaluation.json"),
+        "evaluation": read(folder / "evaluation.json") if words["strength"] == 0 else read(made / "evaluation.json") or read(folder / "evaluation.json"),
     }
     pytorch, half = read(made / "pytorch.json"), read(made / "half-memory.json")
     formats, parity = ({form: read(made / f"{what}-{form}.json") for form in ("f32", "q8_0", "q4_0")} for what in ("perplexity", "parity"))
     if pytorch is not None:
         found["pytorch"] = {key: pytorch[key] for key in ("perplexity", "standardError", "windows", "scored")}
-    kept = lambda one: {key: one[key] for key in ("perplexity", "standardError", "windows", "scored", "difference") if key in one} | ({"llamaCpp": one["llamaCpp"]} if "llamaCpp" in one else {})
+    kept = lambda one: {key: one[key] for key in ("perplexity", "standardError", "windows", "scored", "difference", "gap") if key in one} | ({"llamaCpp": one["llamaCpp"]} if "llamaCpp" in one else {})
     if all(formats.values()):
         found["formats"] = {form: kept(one) for form, one in formats.items()}
     return found | ({"halfMemory": half} if half else {}) | ({"parity": parity} if all(parity.values()) else {})
@@ -79,7 +80,7 @@ def by_format(model: dict) -> list[list[str]]:
         rows.append([
             f"`{model['run']}`", form, f"{one['perplexity']:.4f}",
             f"{pytorch:.4f}" if form == "f32" else "--",
-            f"{theirs['perplexity']:.4f}" if theirs else "has no dReLU",
+            f"{theirs['perplexity']:.4f}" if theirs else "has no dReLU" if shape_of(model["run"]) == "drelu" else f"failed: {one.get('gap')}",
             percent(one["difference"], 3) if theirs else "--",
             greedy(parity[form]) if parity else "--",
             (f"{'the same' if half['same'] else 'NOT the same'}, {half['bytesReadPerToken'] / 1e6:.2f} MB a token read" if form == "q8_0" else "--"),
@@ -88,18 +89,15 @@ def by_format(model: dict) -> list[list[str]]:
 
 
 def greedy(parity: dict) -> str:
-    """Of the continuations that are not llama.cpp's: how close its best two logits were where they part."""
+    """Of the continuations that are not llama.cpp's: by how much it preferred its own token where they part."""
     others = [row["margin"] for row in parity["prompts"] if row["margin"] is not None]
     same = f"{len(parity['prompts']) - len(others)} of {len(parity['prompts'])}"
-    return f"{same} (margins {', '.join(f'{margin:.4f}' for margin in sorted(others))})" if others else same
+    margins = f" (margins {', '.join(f'{margin:.4f}' for margin in sorted(others))})" if others else ""
+    return f"{same}{margins}; {sum(row['itself'] == parity['tokens'] for row in parity['prompts'])}"
 
 
 def by_layer(models: list[dict], of) -> list[list[str]]:
     return [[f"`{model['run']}`", *(of(layer) for layer in model["evaluation"]["layers"])] for model in models]
-
-
-def cost(with_term: dict, without: dict) -> str:
-    return f"{100 * (with_term['evaluation']['perplexity'] / without['evaluation']['perplexity'] - 1):+.2f} %"
 
 
 def branch_rows(groups: list[list[dict]]) -> list[list[str]]:
@@ -110,7 +108,7 @@ def branch_rows(groups: list[list[dict]]) -> list[list[str]]:
             evaluation = one["evaluation"]
             rows.append([
                 f"[`{one['run']}`]({one['run']}.json)", f"{one['branchedAt']} + {one['step'] - one['branchedAt']}", f"{one['strength']:g}",
-                f"{evaluation['perplexity']:.2f}", "--" if plain is None or one is plain else cost(one, plain), percent(evaluation["activeShare"]),
+                f"{evaluation['perplexity']:.2f}", "--" if plain is None or one is plain else told(cost(evaluation["windowLosses"], plain["evaluation"]["windowLosses"])), percent(evaluation["activeShare"]),
                 ", ".join(f"{100 * layer['activeShare']:.0f}" for layer in evaluation["layers"]) + " %",
             ])
     return rows
@@ -137,15 +135,16 @@ standard error over tokens. `*.log.jsonl` are the logs, a line every twenty step
 
 ## What the sparsity term costs
 
-Branches off the same steps of one run, of the same data in the same order, that differ in nothing but the term's strength. Both are scored on the same windows, so their difference is known better than either.
+Branches off the same step of one run, of the same data in the same order, that differ in nothing but the term's strength, scored on the same windows; ± is the standard error of the difference over windows. Every branch was trained once, with
+one seed: how far two seeds lie apart is not known.
 
 {table(["branch", "steps: stable + branch", "strength", "perplexity", "cost", "active neurons", "by layer"], branch_rows(several))}
 
 ## Files against PyTorch and llama.cpp
 
-All {first['pytorch']['windows']} windows of the text held out, by `neuronlab perplexity`, by PyTorch in float32 and by llama.cpp's llama-perplexity; greedy continuations of {first['parity']['f32']['tokens']} tokens that are llama.cpp's (where one is not, by how much llama.cpp preferred
-its token to its next best: both programs round activations to eight bits in Q8_0 and Q4_0, each in its way); and whether
-200 tokens with half of the FFNs in memory are those with all of them, packed as Q8_0.
+All {first['pytorch']['windows']} windows of the text held out, by `neuronlab perplexity`, by PyTorch in float32 and by llama.cpp's llama-perplexity; greedy continuations of {first['parity']['f32']['tokens']} tokens that are llama.cpp's to the last, keys and values in F32 in both programs, and behind the semicolon those in which llama.cpp
+agrees with itself when it keeps them in F16, its default; and whether
+200 tokens with half of the FFNs in memory are those with all of them (Q8_0, packed without requantising).
 
 {table(["run", "format", "neuronlab", "PyTorch", "llama.cpp", "difference from llama.cpp", "greedy texts the same", "half of the FFNs in memory"], [row for model in models for row in by_format(model)])}
 
@@ -169,7 +168,7 @@ Experts: how often one that the last token used is used again, how often popular
 
 ## By share of neurons kept
 
-What perplexity would cost if of each expert in use only so many of its neurons were computed, each token's strongest (by the length of what they add to the stream). No predictor can do better with so many; what
+What perplexity would cost if of each expert in use only so many of its neurons were computed, each token's strongest (by the length of what each adds to the stream), equally many of every token and expert. What
 trained predictors reach stands in [models/novels](../../models/novels/README.md).
 
 {table(["run", *(percent(share, 0) for share in shares)], keeping)}

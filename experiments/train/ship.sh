@@ -32,7 +32,9 @@ for format in q8_0 q4_0; do
 done
 
 # One predictor for each recall; the one to ship is chosen by the rule in operating_point.py.
-for recall in 50 70 80 90 95 98 99; do
+recalls=(50 70 80 90 95 98 99)
+(IFS=,; echo "[${recalls[*]}]") >"$made/predictors.json"
+for recall in "${recalls[@]}"; do
   neuronlab train-predictor --model "$model" --out "$made/predictor-$recall.gguf" --text "$data/sample.txt" --tokens 32768 --recall "$recall%" --format json >"$made/train-predictor-$recall.json"
   neuronlab perplexity --model "$model" --text "$data/held-out.txt" --windows "${WINDOWS:-40}" --predictor "$made/predictor-$recall.gguf" --audit --format json >"$made/predicted-$recall.json"
 done
@@ -40,7 +42,7 @@ neuronlab perplexity --model "$model" --text "$data/held-out.txt" --windows "${W
 "$python" "$here/operating_point.py" --folder "$made" >"$made/operating-point.json"
 recall=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["chosen"])' "$made/operating-point.json")
 
-# The choice was made on those windows; what the chosen one costs is therefore measured again, on all of the text.
+# The choice was made on those windows; what the chosen one costs on the others needs all of the text.
 neuronlab perplexity --model "$model" --text "$data/held-out.txt" --predictor "$made/predictor-$recall.gguf" --format json >"$made/chosen.json"
 neuronlab perplexity --model "$model" --text "$data/held-out.txt" --format json >"$made/chosen-none.json"
 

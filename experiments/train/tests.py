@@ -1,5 +1,6 @@
 """Tests of this project: python -m unittest tests (from this folder)."""
 
+import math
 import tempfile
 import unittest
 from pathlib import Path
@@ -8,6 +9,9 @@ import gguf
 import numpy as np
 import torch
 
+import half_memory
+import paired
+import parity
 import train
 from data import Tokens, held_out
 from evaluate import evaluate, evaluate_kept
@@ -201,26 +205,54 @@ class Exporting(unittest.TestCase):
 
 class OperatingPoint(unittest.TestCase):
     def test_the_least_neurons_at_a_bearable_cost_else_the_least_cost(self):
-        rows = [{"asked": 90, "predicted": 0.1, "cost": 0.03}, {"asked": 95, "predicted": 0.2, "cost": 0.009}, {"asked": 99, "predicted": 0.4, "cost": 0.001}]
+        rows = [{"asked": asked, "predicted": predicted, "cost": cost, "error": 0.0004} for asked, predicted, cost in ((90, 0.1, 0.03), (95, 0.2, 0.009), (99, 0.4, 0.001))]
         self.assertEqual(choose(rows)[0]["asked"], 95)
+        # One that may as well cost more than 1 % is not good enough.
+        self.assertEqual(choose([rows[0], rows[1] | {"error": 0.0006}, rows[2]])[0]["asked"], 99)
         self.assertEqual(choose([rows[0]])[0]["asked"], 90)
         self.assertIn("none costs", choose([rows[0]])[1])
 
 
+class Parity(unittest.TestCase):
+    def test_a_text_may_part_only_where_ours_is_the_second_of_two_that_are_close(self):
+        words = list(range(parity.TOKENS))
+        self.assertEqual(parity.agreed(words, words), parity.TOKENS)
+        self.assertEqual(parity.agreed(words, [*words[:7], -1, *words[8:]]), 7)
+        self.assertRaises(ValueError, parity.agreed, words[:-1], words)
+        self.assertRaises(ValueError, parity.agreed, [], words)
+        row = lambda margin, second: {"margin": margin, "second": second}
+        self.assertEqual([parity.is_close(each, 0.001) for each in (row(None, None), row(0.0005, True), row(0.0005, False), row(0.01, True))], [True, True, False, False])
+
+    def test_half_memory_that_shows_nothing_is_no_proof(self):
+        found = {"same": True, "labels": ["lossless"], "held": 50, "ffnBytes": 100, "bytesReadPerToken": 7.0}
+        self.assertTrue(half_memory.is_shown(found))
+        for wrong in ({"same": False}, {"labels": ["requantised"]}, {"held": 51}, {"bytesReadPerToken": 0}):
+            self.assertFalse(half_memory.is_shown(found | wrong), wrong)
+
+
+class Pairing(unittest.TestCase):
+    def test_a_cost_is_of_the_same_windows_and_its_error_is_of_their_differences(self):
+        found = paired.cost([3.0, 4.01, 2.02], [3.0, 4.0, 2.0])
+        self.assertAlmostEqual(found["cost"], math.exp(0.01) - 1)
+        self.assertAlmostEqual(found["error"], math.exp(0.01) * 0.01 / math.sqrt(3))
+        self.assertEqual(paired.told({"cost": 0.0042, "error": 0.0005}), "+0.42 ± 0.05 %")
+        self.assertRaises(ValueError, paired.cost, [1.0, 2.0], [1.0])
+
+
 class Reporting(unittest.TestCase):
     def run_of(self, name: str, strength: float, perplexity: float, step: int = 30) -> dict:
-        return {"run": name, "strength": strength, "branchedAt": 20, "step": step, "evaluation": {"perplexity": perplexity, "activeShare": 0.1, "layers": [{"activeShare": 0.1}]}}
+        return {"run": name, "strength": strength, "branchedAt": 20, "step": step, "evaluation": {"perplexity": perplexity, "windowLosses": [math.log(perplexity) + bit for bit in (-0.1, 0.0, 0.1)], "activeShare": 0.1, "layers": [{"activeShare": 0.1}]}}
 
     def test_a_cost_is_against_the_branch_without_the_term_and_is_told_only_where_there_is_one(self):
         groups = [[self.run_of("a-sparse", 1, 50.5), self.run_of("a-plain", 0, 50.0)], [self.run_of("b-sparse", 1, 60.0)]]
         rows = branch_rows(groups)
-        self.assertEqual([(row[0].split("`")[1], row[3], row[4]) for row in rows], [("a-plain", "50.00", "--"), ("a-sparse", "50.50", "+1.00 %"), ("b-sparse", "60.00", "--")])
+        self.assertEqual([(row[0].split("`")[1], row[3], row[4]) for row in rows], [("a-plain", "50.00", "--"), ("a-sparse", "50.50", "+1.00 ± 0.00 %"), ("b-sparse", "60.00", "--")])
         self.assertEqual(rows[1][1], "20 + 10")
 
     def test_texts_that_part_are_told_with_how_close_the_choice_was(self):
-        rows = [{"same": 48, "margin": None}, {"same": 3, "margin": 0.02}, {"same": 9, "margin": 0.001}]
-        self.assertEqual(greedy({"tokens": 48, "prompts": rows}), "1 of 3 (margins 0.0010, 0.0200)")
-        self.assertEqual(greedy({"tokens": 48, "prompts": rows[:1]}), "1 of 1")
+        rows = [{"same": 48, "margin": None, "itself": 48}, {"same": 3, "margin": 0.02, "itself": 9}, {"same": 9, "margin": 0.001, "itself": 48}]
+        self.assertEqual(greedy({"tokens": 48, "prompts": rows}), "1 of 3 (margins 0.0010, 0.0200); 2")
+        self.assertEqual(greedy({"tokens": 48, "prompts": rows[:1]}), "1 of 1; 1")
 
     def test_hours_leave_out_what_the_machine_did_besides(self):
         log = [{"tokensPerSecond": speed} for speed in (2000, 40, 2000, 2000)]

@@ -11,7 +11,7 @@ const spent: PhaseReport = { ns: 4e9, ffnNs: 2e9, diskNs: 1e9, diskBytes: 512e6,
 
 const report: PerplexityReport = {
   architecture: "smallthinker", activation: "relu", file: "gguf", weights: "Q8_0", ffn: "sparse in memory", labels: ["lossless"], kernels: "avx512", threads: 2,
-  tokens: 1700, windows: 3, scored: 765, perplexity: 20.5, standardError: 0.25, spent, fixed: [], ffnBytes: 5e8,
+  tokens: 1700, windows: 3, scored: 765, perplexity: 20.5, standardError: 0.25, windowLosses: [3, 3.1, 2.96], spent, fixed: [], ffnBytes: 5e8,
 };
 
 type Rivals = Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">>;

@@ -50,6 +50,8 @@ describe.skipIf(!built)(`perplexity${built ? "" : " (SKIPPED: the native module 
     expect(report.windows).toBeGreaterThan(3);
     expect(report.scored).toBe(report.windows * 63);
     expect(report.perplexity).toBeGreaterThan(1);
+    expect(report.windowLosses).toHaveLength(report.windows);
+    expect(report.windowLosses.reduce((sum, loss) => sum + loss, 0) / report.windows).toBeCloseTo(Math.log(report.perplexity), 10);
     expect(report).not.toHaveProperty("predicted");
     expect(steps.every(({ done, of }) => (of === 0 && done === 0) || (of === report.windows && done <= of))).toBe(true);
     expect(await score({ ...asking, threads: 1 })).toMatchObject({ perplexity: report.perplexity, standardError: report.standardError });

@@ -45,8 +45,9 @@ const generated = async (request: GenerateRequest): Promise<GenerateReport> => r
 describe.skipIf(reason !== "")(`the model that comes along${reason}`, () => {
   let whole: GenerateReport;
   beforeAll(async () => {
-    right(await engine.pack({ model: gguf!, out: packed, down: "auto", group: null, arrangement: "bundles", threads: 2 }, quiet)());
+    right(await engine.pack({ model: gguf!, out: packed, down: "f32", group: null, arrangement: "bundles", threads: 2 }, quiet)());
     whole = await generated({ ...asking(packed), memory: 4e9, ...DRAWN });
+    expect(whole.labels).toEqual(["lossless"]);
   }, 120_000);
 
   const half = (): GenerateRequest => ({ ...asking(packed), memory: 4e9, ...DRAWN, segments: { hot: Math.floor(whole.hot / 2), cold: Math.floor(whole.cold / 2) } });

@@ -89,10 +89,11 @@ fn choices(request: &PackRequest) -> Result<PackOptions, Failure> {
         "q8_0" => DownChoice::TransposedQ8,
         "q4_0" => DownChoice::TransposedQ4,
         "f16" => DownChoice::TransposedF16,
+        "f32" => DownChoice::TransposedF32,
         other => {
             return Err(Failure::argument(
                 "down",
-                format!("should be auto, exact, q8_0, q4_0 or f16, got {other}"),
+                format!("should be auto, exact, q8_0, q4_0, f16 or f32, got {other}"),
             ));
         }
     };

@@ -63,6 +63,8 @@ pub struct PerplexityDone {
     pub perplexity: f64,
     /// Of the perplexity.
     pub standard_error: f64,
+    /// Mean of -ln p of each window.
+    pub window_losses: Vec<f64>,
     /// All windows.
     pub spent: PhaseDone,
     /// Share of neurons that were predicted, where a predictor decided; and the share of those that would have fired that were,
@@ -108,6 +110,7 @@ fn done(report: PerplexityReport) -> PerplexityDone {
         scored: report.scored as f64,
         perplexity: report.perplexity,
         standard_error: report.standard_error,
+        window_losses: report.losses,
         spent: phase(&report.spent),
         predicted: report.predicted.map(|predicted| predicted.share),
         recall: report.predicted.and_then(|predicted| predicted.recall),

@@ -63,6 +63,48 @@ fn transposed_down_is_close_to_the_source_and_the_report_says_how_close() {
 }
 
 #[test]
+fn a_down_transposed_in_single_precision_has_the_very_numbers_of_the_source() {
+    for format in WeightFormat::ALL {
+        let scratch = Scratch::new();
+        let shape = Shape {
+            format,
+            experts: 2,
+            layers: 1,
+            ..SMALL
+        };
+        let model = Model::write(&scratch, shape);
+        let choice = options(Arrangement::Bundles, DownChoice::TransposedF32, GroupChoice::Fixed(4));
+        let (file, report) = model.pack(&scratch.file("packed"), &choice);
+        assert_eq!(
+            (report.requantisation, report.down, report.down_form),
+            (None, WeightFormat::F32, DownForm::Rows)
+        );
+        assert!(!file.is_requantised());
+        let reader = Reader::open(&file, ReaderOptions::default()).unwrap();
+        for expert in 0..2 {
+            let target = Target::Expert { layer: 0, expert };
+            reader.submit(&[Request { tag: 0, target }]).unwrap();
+            let data = reader.wait().unwrap().outcome.unwrap();
+            for neuron in 0..SMALL.neurons {
+                let got = numbers(
+                    WeightFormat::F32,
+                    data.bytes_of(file.layers()[0].down_unit(expert, neuron)).unwrap(),
+                );
+                let source = if format.block_weights() == 1 {
+                    numbers(format, &model.column(0, expert, neuron))
+                } else {
+                    let tile = numbers(format, &model.tile(0, expert, neuron));
+                    (0..SMALL.width as usize)
+                        .map(|output| tile[output * 32 + neuron as usize % 32])
+                        .collect()
+                };
+                assert_eq!(got, source, "{format:?}, expert {expert}, neuron {neuron}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_down_that_is_transposed_in_the_file_is_copied() {
     for format in WeightFormat::ALL {
         let scratch = Scratch::new();

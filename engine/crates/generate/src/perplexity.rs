@@ -73,6 +73,8 @@ pub struct PerplexityReport {
     pub perplexity: f64,
     /// Its standard error, the scored tokens taken for independent draws, which is what llama-perplexity prints behind `+/-`.
     pub standard_error: f64,
+    /// The mean of -ln p over what is scored of each window: what two reports of one text are compared by, window by window.
+    pub losses: Vec<f64>,
     /// All windows.
     pub spent: Phase,
     /// What predicting came to, where a predictor decided.
@@ -149,6 +151,7 @@ fn score_all(
     let windows = (tokens.len() / what.window).min(what.windows.unwrap_or(usize::MAX));
     let before = loaded.meter.now();
     let mut surprise = Surprise::default();
+    let mut losses = Vec::with_capacity(windows);
     let mut window = Vec::with_capacity(what.window);
     for (done, some) in tokens.chunks_exact(what.window).take(windows).enumerate() {
         window.clear();
@@ -156,7 +159,9 @@ fn score_all(
         if let Some(begin) = tokeniser.added_begin() {
             window[0] = begin;
         }
+        let before = surprise;
         score(&mut loaded, &window, (together, lines), &mut surprise, told)?;
+        losses.push((surprise.sum - before.sum) / (surprise.scored - before.scored) as f64);
         let perplexity = surprise.perplexity();
         tell(
             told,
@@ -180,6 +185,7 @@ fn score_all(
         scored: surprise.scored,
         perplexity: surprise.perplexity(),
         standard_error: surprise.standard_error(),
+        losses,
         spent,
         predicted,
         flash: loaded.meter.flash_use(),

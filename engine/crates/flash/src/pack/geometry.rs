@@ -28,6 +28,8 @@ pub(super) fn shape_of(path: &Path, layer: &SourceLayer<'_>, choice: DownChoice)
         DownChoice::TransposedQ8 => (WeightFormat::Q8_0, DownForm::Rows, true),
         DownChoice::TransposedQ4 => (WeightFormat::Q4_0, DownForm::Rows, true),
         DownChoice::TransposedF16 => (WeightFormat::F16, DownForm::Rows, true),
+        // Whatever the source has fits.
+        DownChoice::TransposedF32 => (WeightFormat::F32, DownForm::Rows, false),
     };
     // Where rows already have the format asked for, they are copied.
     let down_requantised = down_requantised && !(is_row && down == from);

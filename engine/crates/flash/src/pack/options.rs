@@ -20,6 +20,9 @@ pub enum DownChoice {
     TransposedQ4,
     /// Transposed in half precision: for a Q4_0 or Q8_0 source exact but for the rounding of `scale x number` to 11 bits.
     TransposedF16,
+    /// Transposed in single precision: exact, because every weight of the other formats is an integer times a number of eleven bits. The
+    /// largest.
+    TransposedF32,
 }
 
 /// How many neurons make a group, the granule of reads.
