@@ -59,13 +59,22 @@ const packing = exactly({
 
 type Activations = TypeOf<typeof activations>;
 
-const layerMistakes = ({ skew, layers: own }: Activations, layers: number, count: number): ReadonlyArray<{ readonly path: string; readonly message: string }> => {
+/** Of a mean that was written beside what it is the mean of. */
+const MEAN_WITHIN = 1e-3;
+
+const layerMistakes = ({ skew, layers: own, activeShare, tokenOverlap }: Activations, layers: number, { count, active, repeat }: TypeOf<typeof experts>): ReadonlyArray<{ readonly path: string; readonly message: string }> => {
   if (own === null) return [];
-  const ascends = (carried: ReadonlyArray<number>): boolean => carried.every((at, i) => i === 0 || carried[i - 1]! <= at);
+  const ascends = (carried: ReadonlyArray<number>): boolean => carried[0] === 0 && carried.at(-1) === 1 && carried.every((at, i) => i === 0 || carried[i - 1]! <= at);
+  const means = ([["activeShare", "activations.activeShare", activeShare.value], ["tokenOverlap", "activations.tokenOverlap", tokenOverlap.value], ["expertRepeat", "experts.repeat", repeat.value]] as const).flatMap(([key, path, stated]) => {
+    const mean = own.table.reduce((sum, each) => sum + each[key], 0) / own.table.length;
+    return Math.abs(mean - stated) <= MEAN_WITHIN * Math.max(mean, MEAN_WITHIN) ? [] : [{ path: "activations.layers.table", message: `has a mean ${key} of ${mean}, and ${path} says ${stated}: should be the same` }];
+  });
   return [
     ...(own.table.length === layers ? [] : [{ path: "activations.layers.table", message: `should have ${layers} entries, one a layer, has ${own.table.length}` }]),
-    ...own.table.flatMap(({ carried }, i) => (carried.length === skew.points.length && ascends(carried) ? [] : [{ path: `activations.layers.table[${i}].carried`, message: `should ascend, with one share for each of the ${skew.points.length} points of the skew` }])),
+    ...own.table.flatMap(({ carried }, i) => (carried.length === skew.points.length && ascends(carried) ? [] : [{ path: `activations.layers.table[${i}].carried`, message: `should ascend from 0 to 1, with one share for each of the ${skew.points.length} points of the skew` }])),
     ...own.table.flatMap(({ expertUse }, i) => (expertUse.length === count && Math.abs(expertUse.reduce((sum, use) => sum + use, 0) - 1) < 1e-6 ? [] : [{ path: `activations.layers.table[${i}].expertUse`, message: `should have ${count} shares, one an expert, that add up to 1` }])),
+    ...own.table.flatMap(({ expertUse }, i) => (expertUse.every((use) => use * active <= 1 + 1e-6) ? [] : [{ path: `activations.layers.table[${i}].expertUse`, message: `should have no share above ${1 / active}: a token uses ${active} experts, each once` }])),
+    ...means,
   ];
 };
 
@@ -121,7 +130,7 @@ export const modelCodec = refined(
     ...(m.stored === null || m.stored.layers.length === m.layers ? [] : [{ path: "stored.layers", message: `should have ${m.layers} entries, one a layer, has ${m.stored.layers.length}` }]),
     ...(m.experts.reuse?.ranks ?? []).flatMap(({ points }, i) => (isReuseCurve(points, m.experts.count) ? [] : [{ path: `experts.reuse.ranks[${i}].points`, message: `should ascend in experts and in share, to a share of 1 at experts.count (${m.experts.count})` }])),
     ...(m.activations.skew.points.every((p, i, all) => i === 0 || (all[i - 1]!.neurons < p.neurons && all[i - 1]!.activations <= p.activations)) ? [] : [{ path: "activations.skew.points", message: "should ascend in neurons and in activations" }]),
-    ...layerMistakes(m.activations, m.layers, m.experts.count),
+    ...layerMistakes(m.activations, m.layers, m.experts),
     ...(m.activations.skew.points.every((p) => p.low <= p.activations && p.activations <= p.high) ? [] : [{ path: "activations.skew.points", message: "should have low ≤ activations ≤ high" }]),
   ],
 );

@@ -3,7 +3,7 @@ import type { SimulatedRun } from "../domain/run.js";
 import { threadCount } from "../hardware/kernels.js";
 import type { ExpertUse } from "../neurons/experts.js";
 import { clustersPerExpert } from "../neurons/sampling.js";
-import { attentionNs, computeOf, expectedDemand, expertUse, isStreamed, partsOf, producedPerStep, readsOf, ROUNDING } from "./analytic-parts.js";
+import { attentionNs, computeOf, expectedDemand, isStreamed, partsOf, producedPerStep, readsOf, ROUNDING } from "./analytic-parts.js";
 import { COOL, type Demand, type Heat } from "./demand.js";
 import { gatedEstimateNs } from "./gated/closed-form.js";
 import { streamedEstimateNs } from "./streamed/closed-form.js";
@@ -126,14 +126,14 @@ export const estimateNs = (asked: Setting, p: Parts, demand: Demand): number => 
   if (isStreamed(asked)) return streamedEstimateNs(asked, p);
   if (plan.mechanisms.computation === "dense") return computeOf(p) + p.stream;
   if (plan.mechanisms.computation === "gated") return gatedEstimateNs(asked, p);
-  const use = expertUse(model, request.batch);
   const threads = threadSums(setting);
   const variation = model.activations.tokenVariation.value / Math.sqrt(request.batch);
   const swing = (response: number, z: number): number => Math.exp(response * variation * z - (response * response * variation * variation) / 2);
-  const experts = repeatedExperts(use, request.batch);
   const denseBytes = demand.denseBytes / layers;
   let ffn = 0;
   for (const law of laws) {
+    const { use } = law;
+    const experts = repeatedExperts(use, request.batch);
     const warm = law.warmPerExpert * law.warmRate * use.active;
     const cold = law.cold.coldPerExpert * law.cold.activeRate * use.active;
     const warmClusters = Math.ceil(law.warmPerExpert / plan.cluster.neurons) * use.active;

@@ -1,9 +1,9 @@
 /** What each part of a step takes on its own, in closed form: the terms of docs/model.md. The bounds and the estimate put them together. */
-import { sizesOf, type ModelSpec } from "../domain/model.js";
+import { sizesOf } from "../domain/model.js";
 import type { RunRequest } from "../domain/run.js";
 import { streamsExperts } from "../domain/system.js";
 import { gemmCpuRate } from "../hardware/kernels.js";
-import { batchExperts, type ExpertUse } from "../neurons/experts.js";
+import { meanExpertsUsed } from "../neurons/populations.js";
 import { clustersPerExpert } from "../neurons/sampling.js";
 import { chainedClusters, NO_DEMAND, type Demand } from "./demand.js";
 import { expectedGatedDemand, gatedParts } from "./gated/closed-form.js";
@@ -13,8 +13,6 @@ import { fedByDram, threadSums, type Parts, type Setting } from "./setting.js";
 /** Events last whole ns and move whole bytes: a thousandth covers both in any task longer than a microsecond. */
 export const ROUNDING = 1e-3;
 
-export const expertUse = (model: ModelSpec, batch: number): ExpertUse => batchExperts({ count: model.experts.count, active: model.experts.active, repeat: model.experts.repeat.value }, batch);
-
 /** Decode in which the experts in use are read whole. */
 export const isStreamed = ({ plan, request }: Setting): boolean => request.phase === "decode" && streamsExperts(plan.mechanisms);
 
@@ -23,8 +21,7 @@ export const expectedDemand = (setting: Setting): Demand => {
   if (request.phase === "decode" && plan.mechanisms.computation === "gated") return expectedGatedDemand(setting);
   if (isStreamed(setting)) return expectedStreamedDemand(setting);
   const sizes = sizesOf(model);
-  const use = expertUse(model, request.batch);
-  const ffnBytes = (sizes.ffnBytes / model.experts.count) * use.active;
+  const ffnBytes = (sizes.ffnBytes / model.experts.count) * meanExpertsUsed(model, request.batch);
   if (plan.mechanisms.computation === "dense") {
     if (plan.mechanisms.cache !== "page-cache") return { ...NO_DEMAND, denseBytes: ffnBytes, denseMissingBytes: rates.allResident ? 0 : ffnBytes, otherMissingBytes: 0 };
     // A mapped file under two-list reclaim. Below one token's demand a scan finds nothing: the cliff. Beyond it what every
@@ -37,8 +34,9 @@ export const expectedDemand = (setting: Setting): Demand => {
     const missShare = fits ? Math.min(1, Math.max(0, 1 - kept / sizes.ffnBytes)) : 1;
     return { ...NO_DEMAND, denseBytes: ffnBytes, denseMissingBytes: ffnBytes * missShare, otherMissingBytes: fits ? 0 : others };
   }
-  const sum = { active: 0, work: 0, missing: 0, clusters: 0, chainClusters: 0, chainWork: 0, chainMissing: 0 };
+  const sum = { experts: 0, active: 0, work: 0, missing: 0, clusters: 0, chainClusters: 0, chainWork: 0, chainMissing: 0 };
   for (const law of laws) {
+    const { use } = law;
     const warm = law.warmPerExpert * law.warmRate * use.active;
     const cold = law.cold.coldPerExpert * law.cold.activeRate * use.active;
     const coldClusters = law.cold.coldPerExpert === 0 ? 0 : clustersPerExpert(law.cold) * use.active;
@@ -48,6 +46,7 @@ export const expectedDemand = (setting: Setting): Demand => {
     const mean = coldClusters > 0 ? cold / coldClusters : warm / Math.max(1, warmClusters);
     const largest = mean + 3 * Math.sqrt(mean);
     const missing = cold * law.missOfActive;
+    sum.experts += use.active;
     sum.active += warm + cold;
     sum.work += (warm + cold) * law.workPerActive;
     sum.missing += missing;
@@ -56,7 +55,8 @@ export const expectedDemand = (setting: Setting): Demand => {
     sum.chainWork += chained * largest * law.workPerActive;
     sum.chainMissing += chained * largest * law.missOfActive;
   }
-  return { ...NO_DEMAND, ...sum, denseBytes: model.ffn * rates.npuShare * sizes.neuronBytes * use.active * model.layers };
+  const { experts, ...demand } = sum;
+  return { ...NO_DEMAND, ...demand, denseBytes: model.ffn * rates.npuShare * sizes.neuronBytes * experts };
 };
 
 /** Two flows that start together on one bus, max-min fair: when the first and when both have ended. */
@@ -158,7 +158,7 @@ const prefillParts = ({ device, model, system, plan, rates, request }: Setting):
   const bandwidth = Math.min(device.dram.sustained.value, unit === "npu" ? device.npu!.bulkBandwidth.value : unit === "gpu" ? device.gpu!.bandwidth.value : rates.denseCpu);
   const chunk = system.software.prefillChunk.value;
   const passes = Math.ceil(request.prompt / chunk);
-  const ffnBytes = (sizes.ffnBytes / model.experts.count) * expertUse(model, request.prompt).active;
+  const ffnBytes = (sizes.ffnBytes / model.experts.count) * meanExpertsUsed(model, request.prompt);
   const streamed = rates.allResident ? 0 : ffnBytes * passes;
   const ratio = streamed > 0 && unit === "npu" ? device.npu!.streamedRatio.value : 1;
   const launchNs = unit === "npu" ? rates.npuLaunchNs : unit === "gpu" ? rates.gpuLaunchNs : rates.barrierNs;

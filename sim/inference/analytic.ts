@@ -9,7 +9,7 @@ import type { Activity, SimulatedRun } from "../domain/run.js";
 import { energyOf, totalJoules } from "../hardware/energy.js";
 import { predictorAccount } from "../neurons/coactivation.js";
 import { bounds, estimateNs, stepBounds } from "./analytic-estimate.js";
-import { computeOf, expectedDemand, expertUse, isStreamed, partsOf, readsOf } from "./analytic-parts.js";
+import { computeOf, expectedDemand, isStreamed, partsOf, readsOf } from "./analytic-parts.js";
 import { COOL } from "./demand.js";
 import { gateShareOf } from "./gated/closed-form.js";
 import { limitsOf } from "./run-record.js";
@@ -51,8 +51,7 @@ export const analyticRecord = (setting: Setting): SimulatedRun => {
   const ms = stepNs / divisor / 1e6;
   const exposed = Math.max(0, stepNs - computeOf(p));
   const flat = { mean: ms, p50: ms, p90: ms, p99: ms, max: ms };
-  const inUse = expertUse(setting.model, request.batch).active;
-  const needed = isGated || isStreamed(setting) ? demand.lookups : demand.active + setting.laws.reduce((sum, law) => sum + law.hotActivePerExpert, 0) * inUse;
+  const needed = isGated || isStreamed(setting) ? demand.lookups : demand.active + setting.laws.reduce((sum, law) => sum + law.hotActivePerExpert * law.use.active, 0);
   const missShare = p.rows > 0 ? demand.missing / p.rows : 0;
   const watts = joules / (wallNs * 1e-9);
   return {

@@ -7,7 +7,7 @@ import type { Plan } from "../domain/plan.js";
 import { createPageCache } from "../hardware/page-cache.js";
 import { createExpertChain } from "../neurons/experts.js";
 import { layerExperts } from "../neurons/layers.js";
-import { batchExperts } from "../neurons/experts.js";
+import { layerUse } from "../neurons/populations.js";
 import type { LayerDraw } from "./decode-layer.js";
 
 /** A tensor is touched whole, but reclaim takes pages: extents of this size let a tensor be half there. */
@@ -23,17 +23,17 @@ export interface DenseWeights {
 
 export const denseWeights = (model: ModelSpec, plan: Plan, batch: number, allResident: boolean, seed: number): DenseWeights => {
   const sizes = sizesOf(model);
-  const { count, active, repeat } = model.experts;
+  const { count, active } = model.experts;
   const expertBytes = sizes.ffnBytes / model.layers / count;
-  const inUse = batchExperts({ count, active, repeat: repeat.value }, batch).active;
+  const inUse = Array.from({ length: model.layers }, (_, layer) => layerUse(model, layer, batch).active);
   if (plan.mechanisms.cache !== "page-cache") {
     return {
       nextToken: () => {},
       headMissing: () => 0,
-      fillLayer: (_layer, out) => {
-        out.denseBytes = inUse * expertBytes;
+      fillLayer: (layer, out) => {
+        out.denseBytes = inUse[layer]! * expertBytes;
         // A streaming engine fetches the experts in use of the layer; with one expert that is the whole FFN.
-        out.denseMissingBytes = allResident ? 0 : inUse * expertBytes;
+        out.denseMissingBytes = allResident ? 0 : inUse[layer]! * expertBytes;
         out.attentionMissingBytes = 0;
       },
     };

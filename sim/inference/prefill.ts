@@ -16,7 +16,7 @@ import { AGENT, assemblePhone, counter } from "../hardware/phone.js";
 import { createThermal } from "../hardware/thermal.js";
 import { criticalPathInto } from "../kernel/critical-path.js";
 import { noCause } from "../kernel/recorder.js";
-import { batchExperts } from "../neurons/experts.js";
+import { meanExpertsUsed } from "../neurons/populations.js";
 import { activityOf, createExecutor, type Finished } from "./decode.js";
 import { ALL_THREADS, ANY_TIME, FLASH, GPU, NPU } from "./executor.js";
 import type { LayerRates } from "./layer-rates.js";
@@ -43,7 +43,7 @@ export const prefill = (device: DeviceProfile, model: ModelSpec, system: SystemS
   const launchNs = unit === "npu" ? rates.npuLaunchNs : unit === "gpu" ? rates.gpuLaunchNs : device.cpu.barrier.value;
   const rate = (unit === "npu" ? device.npu!.prefillRate.value : unit === "gpu" ? device.gpu!.prefillRate.value : gemmCpuRate(device, plan.compute.threads)) * system.software.gemmEfficiency.value;
   const bandwidth = unit === "npu" ? device.npu!.bulkBandwidth.value : unit === "gpu" ? device.gpu!.bandwidth.value : rates.denseCpu;
-  const expertsUsed = batchExperts({ count: model.experts.count, active: model.experts.active, repeat: model.experts.repeat.value }, request.prompt).active;
+  const expertsUsed = meanExpertsUsed(model, request.prompt);
   const streams = !rates.allResident;
   // The segments of the cache serve decode; prefill goes through all FFN weights in file order. That the whole FFN is
   // streamed even when half could stay is what Figure 8 shows: Mixtral-47B reads 512 tokens at 79 tokens/s and 128 at 20,

@@ -5,17 +5,19 @@
 import { sizesOf, type ModelSpec } from "../domain/model.js";
 import type { Plan } from "../domain/plan.js";
 import type { RunRequest } from "../domain/run.js";
-import { batchUnion, rateBins, sliceBins, type RateBins } from "../neurons/activation.js";
+import { rateBins, sliceBins, type RateBins } from "../neurons/activation.js";
 import { relativeResponse } from "../neurons/activity.js";
-import { batchExperts } from "../neurons/experts.js";
+import type { ExpertUse } from "../neurons/experts.js";
 import type { GapMiss } from "../neurons/idle-gap.js";
-import { lruMissOfModel, windowHolds, windowMissOfModel } from "../neurons/populations.js";
+import { layerUnion, layerUse, lruMissOfModel, windowHolds, windowMissOfModel } from "../neurons/populations.js";
 import { clustersPerExpert, coldResponse, createClusterDraws, createTokenSampler, type ClusterTable } from "../neurons/sampling.js";
 import type { LayerDraw } from "./decode-layer.js";
 import type { LayerRates } from "./layer-rates.js";
 
 /** One layer's populations: rows dense on the NPU, resident rows computed sparsely, and those backed by flash. */
 export interface LayerLaw {
+  /** The experts that a step uses. */
+  readonly use: ExpertUse;
   /** Active neurons among one expert's rows on the NPU, on average. */
   readonly hotActivePerExpert: number;
   readonly warmPerExpert: number;
@@ -48,9 +50,9 @@ const NO_MISS: GapMiss = { missOfActive: 0, missIfExpertRepeats: 0, missIfExpert
 const residentShare = (rates: LayerRates): number => Math.min(1, rates.hotShare + rates.prefetchShare);
 
 /** The longest window, in tokens and the same for all layers, whose neurons fill the cold segment on average. */
-export const windowTokensOf = (model: ModelSpec, rates: LayerRates, union: ReadonlyArray<RateBins>, request: RunRequest): number => {
+export const windowTokensOf = (model: ModelSpec, rates: LayerRates, single: ReadonlyArray<RateBins>, request: RunRequest): number => {
   const pinnedShare = residentShare(rates);
-  const held = (windowTokens: number): number => union.reduce((sum, bins, layer) => sum + windowHolds(model, { layer, bins }, pinnedShare, windowTokens, request.batch), 0) / union.length;
+  const held = (windowTokens: number): number => single.reduce((sum, bins, layer) => sum + windowHolds(model, { layer, bins }, pinnedShare, windowTokens, request.batch), 0) / single.length;
   if (held(LONGEST_WINDOW) <= rates.coldShare) return LONGEST_WINDOW;
   let low = 0;
   let high = LONGEST_WINDOW;
@@ -66,27 +68,25 @@ export const windowTokensOf = (model: ModelSpec, rates: LayerRates, union: Reado
 const LONGEST_WINDOW = 2 ** 18;
 
 /** Misses of the cold neurons, by layer, in the cache that the plan's mechanism names. `static-hot` and `none` keep no cold neuron: coldShare is 0. */
-const missesOf = (model: ModelSpec, plan: Plan, rates: LayerRates, request: RunRequest, union: ReadonlyArray<RateBins>): ReadonlyArray<GapMiss> => {
-  if (rates.allResident) return union.map(() => NO_MISS);
-  if (rates.coldShare <= 0) return union.map(() => EVERY_MISS);
+const missesOf = (model: ModelSpec, plan: Plan, rates: LayerRates, request: RunRequest, single: ReadonlyArray<RateBins>): ReadonlyArray<GapMiss> => {
+  if (rates.allResident) return single.map(() => NO_MISS);
+  if (rates.coldShare <= 0) return single.map(() => EVERY_MISS);
   const { batch } = request;
   const pinnedShare = residentShare(rates);
   if (plan.mechanisms.cache === "window") {
-    const windowTokens = windowTokensOf(model, rates, union, request);
-    return union.map((bins, layer) => windowMissOfModel(model, { layer, bins }, pinnedShare, windowTokens, batch));
+    const windowTokens = windowTokensOf(model, rates, single, request);
+    return single.map((bins, layer) => windowMissOfModel(model, { layer, bins }, pinnedShare, windowTokens, batch));
   }
-  return lruMissOfModel(model, union.map((bins, layer) => ({ layer, bins })), { pinnedShare, capacityShare: rates.coldShare, tokenVariation: model.activations.tokenVariation.value / Math.sqrt(batch), batch });
+  return lruMissOfModel(model, single.map((bins, layer) => ({ layer, bins })), { pinnedShare, capacityShare: rates.coldShare, tokenVariation: model.activations.tokenVariation.value / Math.sqrt(batch), batch });
 };
 
 export const layerLaws = (model: ModelSpec, plan: Plan, rates: LayerRates, request: RunRequest): ReadonlyArray<LayerLaw> => {
   const { batch } = request;
-  const { experts } = model;
-  const use = batchExperts({ count: experts.count, active: experts.active, repeat: experts.repeat.value }, batch);
-  const perSequence = experts.active / experts.count;
   const single = Array.from({ length: model.layers }, (_, layer) => rateBins(model, layer));
-  const union = batch === 1 ? single : single.map((bins) => batchUnion(bins, batch, 0, perSequence));
+  const union = single.map((bins, layer) => layerUnion(model, layer, bins, batch));
   const resident = residentShare(rates);
-  const misses = missesOf(model, plan, rates, request, union);
+  const misses = missesOf(model, plan, rates, request, single);
+  const uses = single.map((_, layer) => layerUse(model, layer, batch));
   const coldPerExpert = rates.allResident ? 0 : Math.round(model.ffn * (1 - resident));
   const warmPerExpert = Math.max(0, model.ffn - coldPerExpert - Math.round(model.ffn * rates.npuShare));
   return single.map((bins, layer): LayerLaw => ({
@@ -94,7 +94,8 @@ export const layerLaws = (model: ModelSpec, plan: Plan, rates: LayerRates, reque
     warmPerExpert,
     warmRate: sliceBins(union[layer]!, rates.npuShare, rates.allResident ? 1 : resident).meanRate,
     warmResponse: relativeResponse([sliceBins(union[layer]!, rates.npuShare, rates.allResident ? 1 : resident).bins], [union[layer]!]),
-    workPerActive: work(bins, union[layer]!, rates.npuShare, 1, (batch * perSequence) / (use.active / use.count)),
+    workPerActive: work(bins, union[layer]!, rates.npuShare, 1, (batch * model.experts.active) / uses[layer]!.active),
+    use: uses[layer]!,
     cold: {
       coldPerExpert,
       clusterNeurons: plan.cluster.neurons,

@@ -107,6 +107,8 @@ export const batchUnion = (bins: RateBins, batch: number, correlation = 0, exper
   // Probabilities that 1, 2, ... of the batch's tokens use the expert, in logarithms: (1-q)^batch underflows.
   const uses = new Float64Array(batch + 1);
   if (expertShare >= 1) uses[batch] = 1;
+  // The limit: of an expert that is hardly ever used, one token at a time makes use.
+  else if (expertShare <= 0) uses[1] = 1;
   else {
     let logProbability = batch * Math.log1p(-expertShare);
     const anyUse = -Math.expm1(logProbability);

@@ -17,14 +17,12 @@ export interface ExpertUse {
 
 /**
  * How much of `repeat` is memory and not popularity. An expert that has a share u of the uses is in use with probability q = active u; if it was for
- * the last token, it is again with q + k (1 - q). Averaged over uses that is `repeat`, which gives k.
+ * the last token, it is again with q + k (1 - q). Averaged over uses that is `repeat`, which gives k; no less than popularity alone brings back.
  */
 const memoryOf = (use: ReadonlyArray<number>, active: number, repeat: number): number => {
   const byPopularity = active * use.reduce((sum, share) => sum + share * share, 0);
-  return byPopularity >= 1 ? 0 : (repeat - byPopularity) / (1 - byPopularity);
+  return byPopularity >= 1 ? 0 : Math.max(0, (repeat - byPopularity) / (1 - byPopularity));
 };
-
-const again = (q: number, memory: number): number => Math.min(1, Math.max(0, q + memory * (1 - q)));
 
 /** Each expert as if all were like it, so that whatever is known of equal experts can be asked of each; just one where they are alike. */
 export const expertsApart = (experts: ExpertUse): ReadonlyArray<ExpertUse> => {
@@ -33,7 +31,7 @@ export const expertsApart = (experts: ExpertUse): ReadonlyArray<ExpertUse> => {
   const memory = memoryOf(use, active, repeat);
   return use.map((share) => {
     const q = Math.min(1, active * share);
-    return { count, active: q * count, repeat: again(q, memory) };
+    return { count, active: q * count, repeat: q + memory * (1 - q) };
   });
 };
 
@@ -59,51 +57,42 @@ export interface ExpertChain {
 export const createExpertChain = (experts: ExpertUse, seed: number, name: string): ExpertChain => (experts.use === undefined ? evenChain(experts, seed, name) : unevenChain(experts, experts.use, seed, name));
 
 /**
- * Experts of unequal popularity: one of probability q leaves with (1 - k) (1 - q), and is replaced by one that was idle for the last token, drawn in
- * proportion to q. Were experts independent, each would be a chain of stationary probability q; that a token uses a fixed number of them
- * moves that by a few points at most, towards evenness.
+ * Experts of unequal popularity. A token uses its predecessor's with probability k, and otherwise draws anew: `active` different ones, each with
+ * its own probability q. Seen alone, an expert is then exactly a chain that is used with probability q and used again with q + k (1 - q), as
+ * the closed forms have it; that all of a token's experts stay together, and not each by itself, is the price.
+ * Drawn by systematic sampling in random order (Madow 1949): the q lie end to end, and marks one apart from a random start pick whom they hit.
  */
 const unevenChain = ({ count, active, repeat }: ExpertUse, use: ReadonlyArray<number>, seed: number, name: string): ExpertChain => {
   const random = stream(seed, name);
   const memory = memoryOf(use, active, repeat);
-  const stays = Float64Array.from(use, (share) => again(Math.min(1, active * share), memory));
-  const isUsed = new Uint8Array(count);
-  const mayCome = new Uint8Array(count).fill(1);
-  /** One of those that may come, by popularity; evenly where none of them was ever used. */
-  const drawn = (): number => {
-    let weight = 0;
-    let candidates = 0;
-    for (let expert = 0; expert < count; expert++) {
-      weight += mayCome[expert] * use[expert];
-      candidates += mayCome[expert];
-    }
-    const even = weight <= 0;
-    let left = random.uniform() * (even ? candidates : weight);
-    let last = -1;
-    for (let expert = 0; expert < count; expert++) {
-      if (mayCome[expert] === 0 || (!even && use[expert] <= 0)) continue;
-      last = expert;
-      left -= even ? 1 : use[expert];
-      if (left < 0) break;
-    }
-    return last;
-  };
-  const enter = (expert: number): void => {
-    isUsed[expert] = 1;
-    mayCome[expert] = 0;
-  };
+  const order = Int32Array.from({ length: count }, (_, expert) => expert);
   const inUse = new Int32Array(active);
-  for (let i = 0; i < active; i++) enter((inUse[i] = drawn()));
-  const step = (): void => {
-    for (let expert = 0; expert < count; expert++) mayCome[expert] = 1 - isUsed[expert];
-    for (let i = 0, idle = count - active; i < active && idle > 0; i++) {
-      if (random.uniform() < stays[inUse[i]]) continue;
-      isUsed[inUse[i]] = 0;
-      enter((inUse[i] = drawn()));
-      idle--;
+  const apart = use.reduce((sum, share) => sum + share, 0) / active;
+  const draw = (): void => {
+    for (let i = count - 1; i > 0; i--) {
+      const other = Math.floor(random.uniform() * (i + 1));
+      const kept = order[i];
+      order[i] = order[other];
+      order[other] = kept;
+    }
+    let mark = random.uniform() * apart;
+    let end = 0;
+    let drawn = 0;
+    for (let i = 0; i < count && drawn < active; i++) {
+      end += use[order[i]];
+      // The last mark may lie a rounding error behind the last end: then those that are left have to come.
+      if (mark >= end && count - i > active - drawn) continue;
+      inUse[drawn++] = order[i];
+      mark += apart;
     }
   };
-  return { inUse, step };
+  draw();
+  return {
+    inUse,
+    step: () => {
+      if (random.uniform() >= memory) draw();
+    },
+  };
 };
 
 const evenChain = (experts: ExpertUse, seed: number, name: string): ExpertChain => {

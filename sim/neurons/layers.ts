@@ -10,7 +10,7 @@ type OwnLayer = NonNullable<ModelSpec["activations"]["layers"]>["table"][number]
 
 /**
  * A layer's own number. Whoever asks what another number of the model would change (a sweep, a bound) means all its layers: the table says how
- * they differ from their mean, the model's number what the mean is.
+ * they differ from their mean (which the decoder holds to be the number beside it), the model's number what the mean is; a share ends at 1.
  */
 const own = (table: ReadonlyArray<OwnLayer>, layer: number, of: (each: OwnLayer) => number, stated: number): number => {
   const mean = table.reduce((sum, each) => sum + of(each), 0) / table.length;

@@ -3,8 +3,8 @@
  * populations, put together again by layer.
  */
 import type { ModelSpec } from "../domain/model.js";
-import type { RateBins } from "./activation.js";
-import { batchExperts, expertsApart } from "./experts.js";
+import { batchUnion, type RateBins } from "./activation.js";
+import { batchExperts, expertsApart, type ExpertUse } from "./experts.js";
 import type { GapMiss } from "./idle-gap.js";
 import { layerExperts, layerOverlap } from "./layers.js";
 import { lruMissByRate, lruMissOfPopulations, windowMiss, windowOccupancy, windowTokensAt, type LruQuestion, type Population } from "./locality.js";
@@ -12,12 +12,30 @@ import { lruMissByRate, lruMissOfPopulations, windowMiss, windowOccupancy, windo
 /** A population of a layer, and the share of the layer's uses of experts that go to it. */
 export interface LayerPopulation extends Population { readonly weight: number }
 
-/** One population where experts are alike, one for each expert where they are not. `bins` are the layer's (of `batchUnion` for a batch). */
+/** One population where experts are alike, one for each expert where they are not. `bins` are the layer's, of one sequence. */
 export const populationsOf = (model: ModelSpec, layer: number, bins: RateBins, batch: number): ReadonlyArray<LayerPopulation> => {
   const overlap = layerOverlap(model, layer);
+  const apart = expertsApart(layerExperts(model, layer)).map((one) => ({ bins: batch === 1 ? bins : batchUnion(bins, batch, 0, one.active / one.count), experts: batchExperts(one, batch) }));
+  const uses = apart.reduce((sum, { experts }) => sum + experts.active / experts.count, 0);
+  return apart.map((one) => ({ ...one, overlap, weight: one.experts.active / one.experts.count / uses }));
+};
+
+/** The experts of a layer that a step of so many sequences uses: how many of them on average, and how often one that is used was used by the step before. */
+export const layerUse = (model: ModelSpec, layer: number, batch: number): ExpertUse => {
   const apart = expertsApart(layerExperts(model, layer)).map((experts) => batchExperts(experts, batch));
-  const uses = apart.reduce((sum, { active, count }) => sum + active / count, 0);
-  return apart.map((experts) => ({ bins, overlap, experts, weight: experts.active / experts.count / uses }));
+  if (apart.length === 1) return apart[0]!;
+  const active = apart.reduce((sum, one) => sum + one.active / one.count, 0);
+  return { count: apart.length, active, repeat: apart.reduce((sum, one) => sum + (one.active / one.count) * one.repeat, 0) / active };
+};
+
+/** Mean over a model's layers of the experts that a step uses. */
+export const meanExpertsUsed = (model: ModelSpec, batch: number): number => Array.from({ length: model.layers }, (_, layer) => layerUse(model, layer, batch).active).reduce((sum, used) => sum + used, 0) / model.layers;
+
+/** How often a layer's neurons fire for at least one of so many sequences whose step uses their expert: `batchUnion`, over experts as they are used. */
+export const layerUnion = (model: ModelSpec, layer: number, bins: RateBins, batch: number): RateBins => {
+  if (batch === 1) return bins;
+  const populations = populationsOf(model, layer, bins, batch);
+  return populations.length === 1 ? populations[0]!.bins : { share: bins.share, rate: bins.rate.map((_, bin) => populations.reduce((sum, { weight, bins: own }) => sum + weight * own.rate[bin]!, 0)) };
 };
 
 /** Of the populations of one layer: over all its uses of experts, over those of experts that were in use before, and over the others. */
@@ -35,7 +53,7 @@ export const missOfLayer = (populations: ReadonlyArray<LayerPopulation>, misses:
   return { missOfActive: all, missIfExpertRepeats: repeated > 0 ? repeats / repeated : all, missIfExpertSwitches: switched > 0 ? switches / switched : all };
 };
 
-/** A layer of a model by its number, with its bins. */
+/** A layer of a model by its number, with its bins, of one sequence. */
 export interface NumberedLayer { readonly layer: number; readonly bins: RateBins }
 
 export interface SharedCache extends Pick<LruQuestion, "pinnedShare" | "capacityShare" | "tokenVariation"> { readonly batch: number }

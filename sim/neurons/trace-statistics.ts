@@ -152,12 +152,15 @@ const atLeast = (share: number): number => Math.max(share, 1e-4);
 export const measuredActivations = (statistics: TraceStatistics, tokens: number, source: string): { readonly activations: Pick<ModelSpec["activations"], "activeShare" | "skew" | "layers" | "tokenOverlap" | "tokenVariation">; readonly repeat: Fact } => {
   const measured = (value: number, note: string): Fact => ({ value, kind: "measured", source, note });
   const over = `over ${tokens} tokens`;
+  // A neuron that is likelier to rest after it fired, and a layer without a pair of tokens, are drawn as if nothing lasted.
+  const table = statistics.layers.map((each) => ({ ...each, activeShare: atLeast(each.activeShare), carried: [...each.carried], tokenOverlap: Math.min(1, Math.max(0, each.tokenOverlap)), expertUse: [...each.expertUse] }));
+  const [share, overlap] = table.length === 0 ? [statistics.activeShare, statistics.tokenOverlap] : [mean(table.map((each) => each.activeShare)), mean(table.map((each) => each.tokenOverlap))];
   return {
     activations: {
-      activeShare: measured(atLeast(statistics.activeShare), `mean over layers and tokens, ${over}`),
+      activeShare: measured(atLeast(share), `mean over layers and tokens, ${over}`),
       skew: { source, note: `mean, least and greatest layer, ${over}; hot neurons found in one half of the text and counted in the other`, points: [...statistics.skew] },
-      layers: statistics.layers.length === 0 ? null : { source, note: `layer by layer, as the curve above, ${over}`, table: statistics.layers.map((each) => ({ ...each, activeShare: atLeast(each.activeShare), carried: [...each.carried], tokenOverlap: Math.min(1, Math.max(0, each.tokenOverlap)), expertUse: [...each.expertUse] })) },
-      tokenOverlap: measured(statistics.tokenOverlap, `mean over layers, ${over}`),
+      layers: statistics.layers.length === 0 ? null : { source, note: `layer by layer, as the curve above, ${over}`, table },
+      tokenOverlap: measured(overlap, `mean over layers, ${over}`),
       tokenVariation: measured(Math.min(statistics.tokenVariation, 2), `of all layers together, ${over}`),
     },
     repeat: measured(statistics.expertRepeat, over),

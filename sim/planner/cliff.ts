@@ -5,20 +5,18 @@
 import { sizesOf, type ModelSpec } from "../domain/model.js";
 import type { Plan } from "../domain/plan.js";
 import { streamsExperts } from "../domain/system.js";
-import { batchUnion, rateBins, sliceBins } from "../neurons/activation.js";
-import { batchExperts } from "../neurons/experts.js";
+import { rateBins, sliceBins } from "../neurons/activation.js";
+import { layerUnion, layerUse } from "../neurons/populations.js";
 import { cachedNeuronBytes } from "./fit.js";
 
 /** Bytes of FFN neurons that one token (of each sequence) uses beyond the hottest `pinned` share of all, as the cache holds them. */
 export const demandOfOneToken = (model: ModelSpec, plan: Pick<Plan, "mechanisms">, batch: number, pinned: number): number => {
-  const { count, active, repeat } = model.experts;
+  const { count, active } = model.experts;
   if (streamsExperts(plan.mechanisms)) return (sizesOf(model).ffnBytes * active) / count;
-  const use = batchExperts({ count, active, repeat: repeat.value }, batch);
   let neurons = 0;
   for (let layer = 0; layer < model.layers; layer++) {
-    const single = rateBins(model, layer);
-    const bins = batch === 1 ? single : batchUnion(single, batch, 0, active / count);
-    neurons += model.ffn * use.active * (1 - pinned) * sliceBins(bins, pinned, 1).meanRate;
+    const bins = layerUnion(model, layer, rateBins(model, layer), batch);
+    neurons += model.ffn * layerUse(model, layer, batch).active * (1 - pinned) * sliceBins(bins, pinned, 1).meanRate;
   }
   return neurons * cachedNeuronBytes(model, plan.mechanisms);
 };

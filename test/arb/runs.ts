@@ -115,6 +115,25 @@ export const withFasterDram = (device: DeviceProfile, factor: number): DevicePro
 /** A model altered in what its neurons do. */
 export const withLocality = (model: ModelSpec, tokenOverlap: number): ModelSpec => ({ ...model, activations: { ...model.activations, tokenOverlap: { ...model.activations.tokenOverlap, value: tokenOverlap } } });
 
+/** The same means, of layers and experts that differ as those of a trained model do: every fourth layer fires a quarter as often as the others, evenly over its neurons or not, and experts fall off by a quarter each. */
+export const withLayersApart = (model: ModelSpec): ModelSpec => {
+  const { activeShare, tokenOverlap, skew } = model.activations;
+  const { count, active, repeat } = model.experts;
+  const seldom = (layer: number): boolean => layer % 4 === 1;
+  const weights = Array.from({ length: model.layers }, (_, layer) => (seldom(layer) ? 0.25 : 1.25));
+  const share = (of: ReadonlyArray<number>, i: number): number => of[i]! / of.reduce((sum, each) => sum + each, 0);
+  const fall = Array.from({ length: count }, (_, expert) => 0.75 ** expert);
+  const use = active === count ? fall.map(() => 1 / count) : fall.map((_, expert) => Math.min(share(fall, expert), 0.9 / active));
+  const table = weights.map((_, layer) => ({
+    activeShare: activeShare.value * model.layers * share(weights, layer),
+    carried: skew.points.map(({ low, activations, high }) => (seldom(layer) ? high : (4 * activations - high) / 3 >= low ? (4 * activations - high) / 3 : low)),
+    tokenOverlap: tokenOverlap.value,
+    expertRepeat: repeat.value,
+    expertUse: use.map((_, expert) => share(use, (expert + layer) % count)),
+  }));
+  return { ...model, activations: { ...model.activations, layers: { source: "a test", note: "", table } } };
+};
+
 const factor = (most: number): fc.Arbitrary<number> => fc.double({ min: 1 / most, max: most, noNaN: true });
 
 /** A phone like the shipped ones, each part up to twice as fast or as slow. A recipe, so that a counterexample fits on a line. */

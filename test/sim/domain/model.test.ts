@@ -15,7 +15,7 @@ const point = (neurons: number, activations: number): unknown => ({ neurons, act
 
 /** Layers that are told apart. */
 const ownLayers = (layers: number, expertUse: ReadonlyArray<number>, carried: ReadonlyArray<number>): unknown => ({
-  source: "a test", table: Array.from({ length: layers }, () => ({ activeShare: 0.1, carried, tokenOverlap: 0, expertRepeat: 1, expertUse })),
+  source: "a test", table: Array.from({ length: layers }, () => ({ activeShare: 0.161, carried, tokenOverlap: 0.1, expertRepeat: 1, expertUse })),
 });
 
 describe("a model", () => {
@@ -27,8 +27,13 @@ describe("a model", () => {
     expect(told(edited(raw, at, ownLayers(31, [1], carried)))).toContain("activations.layers.table: should have 32 entries, one a layer, has 31");
     expect(told(edited(raw, at, ownLayers(32, [0.5, 0.5], carried)))).toContain("activations.layers.table[0].expertUse: should have 1 shares, one an expert, that add up to 1");
     expect(told(edited(raw, at, ownLayers(32, [0.9], carried)))).toContain("activations.layers.table[31].expertUse: should have 1 shares");
-    expect(told(edited(raw, at, ownLayers(32, [1], [...carried].reverse())))).toContain(`activations.layers.table[0].carried: should ascend, with one share for each of the ${points} points of the skew`);
+    expect(told(edited(raw, at, ownLayers(32, [1], [...carried].reverse())))).toContain(`activations.layers.table[0].carried: should ascend from 0 to 1, with one share for each of the ${points} points of the skew`);
     expect(told(edited(raw, at, ownLayers(32, [1], carried.slice(1))))).toContain("activations.layers.table[3].carried: should ascend");
+    expect(told(edited(raw, at, ownLayers(32, [1], [0.1, ...carried.slice(1)])))).toContain("activations.layers.table[0].carried: should ascend from 0 to 1");
+    const two = edited(edited(raw, ["experts"], { ...(raw as { readonly experts: object }).experts, count: 3, active: 2 }), at, ownLayers(32, [0.6, 0.2, 0.2], carried));
+    expect(told(two)).toContain("activations.layers.table[7].expertUse: should have no share above 0.5: a token uses 2 experts, each once");
+    const other = edited(raw, ["activations", "activeShare", "value"], 0.2);
+    expect(told(edited(other, at, ownLayers(32, [1], carried)))).toContain("activations.layers.table: has a mean activeShare of 0.16");
   });
 
   it.each([

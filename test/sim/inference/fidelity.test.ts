@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import type { SimulatedRun } from "../../../sim/domain/run.js";
-import { modelNamed, run, runIfFits, SYSTEMS, withLocality, type Asked } from "../../arb/runs.js";
+import { modelNamed, run, runIfFits, SYSTEMS, withLayersApart, withLocality, type Asked } from "../../arb/runs.js";
 
 const MEMORIES: Readonly<Record<string, ReadonlyArray<number>>> = { "bamboo-7b": [2.5, 3, 3.5, 4, 5], "turbosparse-mixtral-47b": [7, 9, 13, 16, 19] };
 /** Enough tokens that one token's activity (15 % up or down) moves the mean by about 2 %; neuron and cluster draw the same activities. */
@@ -68,6 +68,17 @@ describe("neuron, cluster and closed form agree", () => {
   it("for a batch of four sequences, whose neurons are one union", () => {
     for (const system of ["powerinfer-2", "llm-in-a-flash"] as const) compare(`bamboo-7b, batch 4 | ${system} | 3.5`, three({ system, gib: 3.5, batch: 4 }));
     compare("turbosparse-mixtral-47b, batch 2 | powerinfer-2 | 13", three({ model: modelNamed("turbosparse-mixtral-47b"), gib: 13, batch: 2 }));
+  });
+
+  it("where layers and experts differ, in every cache, alone and in batches", () => {
+    const bamboo = withLayersApart(modelNamed("bamboo-7b"));
+    const mixtral = withLayersApart(modelNamed("turbosparse-mixtral-47b"));
+    for (const system of ["powerinfer-2", "llm-in-a-flash"] as const) {
+      compare(`bamboo-7b, layers apart | ${system} | 3.5`, three({ model: bamboo, system, gib: 3.5 }));
+      compare(`turbosparse-mixtral-47b, layers apart | ${system} | 13`, three({ model: mixtral, system, gib: 13 }));
+    }
+    compare("bamboo-7b, layers apart | llm-in-a-flash, window | 3.5", three({ model: bamboo, system: "llm-in-a-flash", gib: 3.5, mechanisms: { cache: "window" } }));
+    compare("turbosparse-mixtral-47b, layers apart, batch 4 | powerinfer-2 | 13", three({ model: mixtral, gib: 13, batch: 4 }));
   });
 
   it("prints the table", () => {

@@ -2,10 +2,10 @@
 import { describe, expect, it } from "vitest";
 import { hitRate, lookUpsOf, modelLayers, policyNamed, predictedHitRate } from "../../../experiments/validate/trace/caches.js";
 import { asTrace, countsOf, partOf, simulatedText } from "../../../experiments/validate/trace/text.js";
-import { batchUnion, meanRate, rateBins } from "../../../sim/neurons/activation.js";
+import { meanRate, rateBins } from "../../../sim/neurons/activation.js";
 import { createExpertChain, expertsApart } from "../../../sim/neurons/experts.js";
 import { layerCurve, layerExperts, layerOverlap, layerShare } from "../../../sim/neurons/layers.js";
-import { missOfLayer, populationsOf, windowHolds, windowMissOfModel, windowTokensOfModel } from "../../../sim/neurons/populations.js";
+import { layerUnion, layerUse, missOfLayer, populationsOf, windowHolds, windowMissOfModel, windowTokensOfModel } from "../../../sim/neurons/populations.js";
 import { carriedBy } from "../../../sim/neurons/skew.js";
 import { asRecorded, traceStatistics } from "../../../sim/neurons/trace-statistics.js";
 import type { ModelSpec } from "../../../sim/domain/model.js";
@@ -61,11 +61,19 @@ describe("experts of unequal use", () => {
   };
   const TOKENS = 40_000;
 
-  it.each([0.35, 0.6, 0.85])("are used as often as they should, again with probability %f, and never where they never were", (repeat) => {
+  it.each([0.38, 0.6, 0.85])("are used as often as they should, again with probability %f, and never where they never were", (repeat) => {
     const { uses, again } = observed(UNEVEN, repeat);
-    UNEVEN.forEach((share, expert) => expect(Math.abs(uses[expert]! - share), `expert ${expert}: ${uses[expert]}`).toBeLessThan(0.03));
+    // Uses come in runs of 1 / (1 - k) tokens: five standard errors.
+    UNEVEN.forEach((share, expert) => expect(Math.abs(uses[expert]! - share), `expert ${expert}: ${uses[expert]}`).toBeLessThanOrEqual(5 * Math.sqrt((share * 2) / (1 - repeat) / (2 * TOKENS))));
     expect(uses[7]).toBe(0);
-    expect(Math.abs(again - repeat)).toBeLessThan(0.04);
+    expect(Math.abs(again - repeat)).toBeLessThan(0.01);
+  });
+
+  it("are used again no less often than their popularity brings them back", () => {
+    const byPopularity = 2 * UNEVEN.reduce((sum, share) => sum + share * share, 0);
+    expect(Math.abs(observed(UNEVEN, 0.1).again - byPopularity)).toBeLessThan(0.01);
+    const apart = expertsApart({ ...EXPERTS, repeat: 0.1, use: UNEVEN });
+    expect(apart.reduce((sum, { repeat }, expert) => sum + UNEVEN[expert]! * repeat, 0)).toBeCloseTo(byPopularity, 12);
   });
 
   it("come down to equal ones", () => {
@@ -82,13 +90,15 @@ describe("experts of unequal use", () => {
     expect(apart.reduce((sum, { repeat }, expert) => sum + UNEVEN[expert]! * repeat, 0)).toBeCloseTo(0.4, 12);
   });
 
-  it("one that all tokens use stays, and those that nobody ever used come when there are no others", () => {
+  it("that all tokens use stay, whatever rounding leaves of their shares", () => {
     const always = observed([0.5, 0.5, 0, 0, 0, 0, 0, 0], 1);
     expect([...always.uses].slice(0, 2)).toEqual([expect.closeTo(0.5, 6), expect.closeTo(0.5, 6)]);
-    const alone = createExpertChain({ count: 3, active: 2, repeat: 0.5, use: [1, 0, 0] }, 1, "test");
-    for (let i = 0; i < 50; i++) {
-      alone.step();
-      expect(new Set(alone.inUse).size).toBe(2);
+    for (const rounded of [1 / 3 - 1e-7, 1 / 3 + 1e-7]) {
+      const chain = createExpertChain({ count: 4, active: 3, repeat: 0.5, use: [rounded, rounded, rounded, 0] }, 1, "test");
+      for (let i = 0; i < 50; i++) {
+        chain.step();
+        expect(new Set(chain.inUse).size).toBe(3);
+      }
     }
   });
 });
@@ -123,10 +133,36 @@ describe("caches of layers that differ", () => {
     const all = missOfLayer(populations, apart);
     expect(all.missOfActive).toBeCloseTo(0.4 * all.missIfExpertRepeats + 0.6 * all.missIfExpertSwitches, 12);
     expect(all.missOfActive).toBeCloseTo(UNEVEN.reduce((sum, share, expert) => sum + share * apart[expert]!.missOfActive, 0), 12);
-    const batch = populationsOf(model, 1, batchUnion(rateBins(model, 1), 4, 0, 1 / 4), 4);
+    const batch = populationsOf(model, 1, rateBins(model, 1), 4);
     expect(batch.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1, 12);
     // Of four sequences nearly all use the most popular expert: its part of the uses is smaller than of one.
     expect(batch[0]!.weight).toBeLessThan(0.3);
+  });
+
+  it.each([1, 4, 16])("are used, by a step of %d sequences, as often as their chains use them", (batch) => {
+    const layer = 1;
+    const chains = Array.from({ length: batch }, (_, s) => createExpertChain(layerExperts(model, layer), s, "batch"));
+    const bins = rateBins(model, layer);
+    const steps = 6000;
+    let [used, fired, again, before] = [0, 0, 0, new Set<number>()];
+    for (let step = 0; step < steps; step++) {
+      const users = new Map<number, number>();
+      for (const chain of chains) {
+        chain.step();
+        for (const expert of chain.inUse) users.set(expert, (users.get(expert) ?? 0) + 1);
+      }
+      used += users.size;
+      for (const [expert, times] of users) {
+        if (before.has(expert)) again++;
+        // A neuron of that expert fires for at least one of those that use it.
+        fired += bins.share.reduce((sum, share, bin) => sum + share * (1 - (1 - bins.rate[bin]!) ** times), 0);
+      }
+      before = new Set(users.keys());
+    }
+    const use = layerUse(model, layer, batch);
+    expect(Math.abs(use.active / (used / steps) - 1)).toBeLessThan(0.02);
+    expect(Math.abs(use.repeat - again / used)).toBeLessThan(0.03);
+    expect(Math.abs(meanRate(layerUnion(model, layer, bins, batch)) / (fired / used) - 1)).toBeLessThan(0.02);
   });
 
   it("are told apart again by the statistics of the text", () => {
