@@ -5,7 +5,7 @@ import { decode, type Exact } from "../../../sim/base/decode.js";
 import { badInput, type AppError, type Mistake } from "../../../sim/base/errors.js";
 import { modelCodec, type ModelSpec } from "../../../sim/domain/model.js";
 import { decodeTrace, type ActivationTrace } from "../../../sim/neurons/trace.js";
-import { analyse } from "../../../experiments/validate/trace/analyse.js";
+import { analyse, ofSecondHalf } from "../../../experiments/validate/trace/analyse.js";
 import { DISTANCES } from "../../../experiments/validate/trace/overlap.js";
 import { askedOfModel, askedOfPublished, speedRows, type Asked, type SpeedRow } from "../../../experiments/validate/trace/speeds.js";
 import type { Studied } from "../../../experiments/validate/trace/stored.js";
@@ -113,14 +113,14 @@ export const validateTraceProgram = (report: (studied: Studied) => ValidationRep
       return gather({
         args: RTE.fromEither(reading.args), device: pipe(RTE.fromEither(argument(reading, "device")), RTE.chain(loadDevice)),
         recording: pipe(RTE.fromEither(argument(reading, "trace")), RTE.chain(traceFile), RTE.chain(recordingIn)),
-        curve: loadModel(PUBLISHED.curve), large: loadModel(PUBLISHED.large), own: loadSystem("neuronlab"), paper: loadSystem("powerinfer-2"),
+        curve: loadModel(PUBLISHED.curve), large: loadModel(PUBLISHED.large), own: loadSystem("neuronlab"), flash: loadSystem("llm-in-a-flash"), paper: loadSystem("powerinfer-2"),
       });
     }),
-    RTE.chain(({ args, device, recording: { trace, bytes, model }, curve, large, own, paper }): Program<Answer> => (capabilities) => {
+    RTE.chain(({ args, device, recording: { trace, bytes, model }, curve, large, own, flash, paper }): Program<Answer> => (capabilities) => {
       const seed = args.seed ?? DEFAULTS.seed;
       return pipe(
         TE.Do,
-        TE.bind("speeds", () => ran(capabilities, args, askedOfModel(device, own, model, bytes, DEFAULTS.prompt, seed))),
+        TE.bind("speeds", () => ran(capabilities, args, askedOfModel(device, [own, flash], ofSecondHalf(model, trace), bytes, DEFAULTS.prompt, seed))),
         TE.bind("published47b", () => ran(capabilities, args, askedOfPublished(device, paper, large, model, seed))),
         TE.map((found): Studied => ({ ...found, recorded: model, published: [curve, large], analysis: analyse(model, trace, curve, DISTANCES, seed), device: device.title, seed })),
         TE.chain((studied) => finished(args, report(studied))(capabilities)),

@@ -114,6 +114,9 @@ const overlapRows = (recorded: Text, rates: Rates, model: ModelSpec, distances: 
   }));
 };
 
+/** The model with the statistics of the second half of a text. */
+export const ofSecondHalf = (spec: ModelSpec, trace: ActivationTrace): ModelSpec => asRecorded(spec, asTrace(recordedText(trace, Math.floor(trace.tokens / 2), trace.tokens), trace.name), "the second half of the text");
+
 /** `spec` has the model's shape; `published` is whose curve is laid beside. */
 export const analyse = (spec: ModelSpec, trace: ActivationTrace, published: ModelSpec, distances: ReadonlyArray<number>, seed: number): Analysis => {
   const half = Math.floor(trace.tokens / 2);

@@ -118,12 +118,12 @@ const page = (stored: Stored, command: string): string => {
   const [worst] = worstCells(stored, 1);
   const [byMeans, byLayer] = [speedsOf(stored, false), speedsOf(stored, true)];
   const [real, own] = [worstSpeed(byMeans), worstSpeed(byLayer)];
-  const [lruMeans, lruOwn] = [worstCells(stored, 1).find(({ policy }) => policy === "lru")!, worstByLayer(stored, "lru")];
+  const [lruMeans, lruOwn, anyOwn] = [worstCells(stored, 1).find(({ policy }) => policy === "lru")!, worstByLayer(stored, "lru"), worstByLayer(stored, null)];
   return `# The simulator's picture of neurons, against a trained model
 
 Written by \`${command}\`; do not edit. ${stored.tokens} tokens of a text that the model was not trained on, recorded neuron by neuron (docs/activation-trace.md). The simulator's statistics are
-fitted to the first ${stored.half} tokens and caches are warmed by them; curves, likelihood and hit rates are asked of the others. Overlap, experts and company are counted over all of the text, and the speeds at the
-end are with the statistics of all of it. Drawn texts are of one seed (${stored.seed}), those of the overlap of five.
+fitted to the first ${stored.half} tokens and caches are warmed by them; curves, likelihood and hit rates are asked of the others. Overlap, experts and company are counted over all of the text; the speeds at the
+end are of its beginning, with the statistics of its second half. Drawn texts are of one seed (${stored.seed}), those of the overlap of five.
 
 ## What is off, worst first
 
@@ -132,7 +132,7 @@ ${verdicts(stored).map(({ what, about, worst: by, budget, mean }) => `- *${what}
 - A whole run's predicted speed is off by at most ${percent(real.by)} (${real.of}, ${real.where}): ${stored.device}, below.
 
 So the simulator takes a model's layers one by one where they are known (\`activations.layers\`, which \`record --spec\` writes: share active, curve, overlap, repeat and use of experts, layer by layer). **Told layer by layer**,
-LRU's closed form is off by at most ${points(lruOwn.error)} points (${whole(lruOwn.budget)}; ${points(lruMeans.error)} at ${whole(lruMeans.budget)} from the means) and a run's speed by at most ${percent(own.by)} (${own.of}, ${own.where}; ${percent(real.by)} from the means).
+LRU's closed form is off by at most ${points(lruOwn.error)} points (${whole(lruOwn.budget)}; ${points(lruMeans.error)} at ${whole(lruMeans.budget)} from the means), that of any policy by ${points(anyOwn.error)} (${anyOwn.policy}, ${whole(anyOwn.budget)}; ${points(worst!.error)} from the means: LRU's closed form stands for policies that it is not), and a run's speed by at most ${percent(own.by)} (${own.of}, ${own.where}; ${percent(real.by)} from the means).
 Published models have no such table, so all that stands above is what their predictions may be off by.
 
 ## Statistics, beside the published ones
@@ -195,7 +195,7 @@ ${stepTable(stored)}
 
 ## What it means for a speed
 
-The same default plan of neuronlab's engine on ${stored.device}, simulated with the recorded neurons and, in their place, with what the fidelities make of their statistics (of the whole text). From means over layers:
+The same default plan on ${stored.device}, of neuronlab's own engine and of LLM in a flash, simulated with the recorded neurons of the text's beginning and, in their place, with what the fidelities make of the statistics of its second half. From means over layers:
 
 ${speedTable(byMeans)}
 

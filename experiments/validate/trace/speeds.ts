@@ -22,11 +22,12 @@ const MEMORIES = [7, 11, 19] as const;
 
 export const RECORDED = "recorded";
 
-export const askedOfModel = (device: DeviceProfile, system: SystemSpec, model: ModelSpec, bytes: Uint8Array, prompt: number, seed: number): ReadonlyArray<Asked> => {
+/** `model` has the statistics of other tokens than those that are played, which are the first of the text. */
+export const askedOfModel = (device: DeviceProfile, systems: ReadonlyArray<SystemSpec>, model: ModelSpec, bytes: Uint8Array, prompt: number, seed: number): ReadonlyArray<Asked> => {
   const means = { ...model, activations: { ...model.activations, layers: null } };
-  return OFFLOADS.flatMap((share) => {
+  return systems.flatMap((system) => OFFLOADS.flatMap((share) => {
     const request = (fidelity: RunRequest["fidelity"]): RunRequest => ({ device: device.name, model: model.name, system: system.name, memory: { _tag: "OffloadFfn", share }, phase: "decode", prompt, tokens: TOKENS, batch: 1, seed, fidelity });
-    const at = `${Math.round(100 * share)} % of the FFN on flash`;
+    const at = `${system.name}, ${Math.round(100 * share)} % of the FFN on flash`;
     return [
       { at, of: RECORDED, inputs: { device, system, model, activations: bytes, request: { ...request("neuron"), activations: model.name } } },
       ...(["neuron", "cluster", "analytic"] as const).flatMap((fidelity) => [
@@ -34,7 +35,7 @@ export const askedOfModel = (device: DeviceProfile, system: SystemSpec, model: M
         { at, of: `${fidelity}, by layer`, inputs: { device, system, model, request: request(fidelity) } },
       ]),
     ];
-  });
+  }));
 };
 
 type Activations = ModelSpec["activations"];
