@@ -9,7 +9,7 @@
 # PYTHON     of a virtual environment with requirements.txt (default: python3)
 # STEPS      of 8192 tokens at the stable rate (default 1800); HOLD and DECAY those of each branch (200 and 700)
 # PRODUCTS   format of matrix products, bfloat16 (default) or float32: the faster one on this machine
-# STRENGTH   of the sparsity term (default 2); SHAPES: which of "mixture dense drelu" (default: all, in that order)
+# STRENGTH   of the sparsity term (default 1); SHAPES: which of "mixture dense drelu" (default: all, in that order)
 #
 # For every shape: one long run at a stable rate, and from its end two branches that differ in nothing but the sparsity term. The
 # difference of their perplexities is what sparsity costs. At the lowest priority: nice 19.
@@ -37,7 +37,7 @@ measure() { [ -f "$work/runs/$1/evaluation.json" ] || { "$python" "$here/evaluat
 for shape in ${SHAPES:-mixture dense drelu}; do
   begin "$shape"
   train --run "$work/runs/$shape" --shape "$shape" --steps "${STEPS:-1800}"
-  branch "$shape-sparse" "$shape" "${STRENGTH:-2}"
+  branch "$shape-sparse" "$shape" "${STRENGTH:-1}"
   measure "$shape-sparse"
 done
 for shape in ${SHAPES:-mixture dense drelu}; do
