@@ -33,6 +33,7 @@ for format in f32 q8_0 q4_0; do
   "$python" "$here/export.py" --data "$data" --checkpoint "$checkpoint" --out "$made/$name-$format.gguf" --format "$format" --name "neuronlab $name" >&2
   neuronlab perplexity --model "$made/$name-$format.gguf" --text "$data/held-out.txt" ${WINDOWS:+--windows "$WINDOWS"} "${versus[@]}" --format json >"$made/perplexity-$format.json"
 done
+"$python" "$here/agreement.py" --made "$made" $([ "$shape" != drelu ] || echo --alone)
 # Down as numbers: neurons can be read one by one, and no weight is changed.
 neuronlab pack --model "$made/$name-q8_0.gguf" --out "$made/$name.flash" --down f32 --format json >"$made/pack.json"
 for format in f32 q8_0 q4_0; do

@@ -13,6 +13,7 @@ import half_memory
 import paired
 import parity
 import train
+from agreement import faults
 from data import Tokens, held_out
 from evaluate import evaluate, evaluate_kept
 from experts import ExpertFfn
@@ -228,6 +229,17 @@ class Parity(unittest.TestCase):
         self.assertTrue(half_memory.is_shown(found))
         for wrong in ({"same": False}, {"labels": ["requantised"]}, {"held": 51}, {"bytesReadPerToken": 0}):
             self.assertFalse(half_memory.is_shown(found | wrong), wrong)
+
+
+class Agreement(unittest.TestCase):
+    def test_what_is_not_of_one_model_is_told(self):
+        one = lambda perplexity, theirs: {"perplexity": perplexity, "llamaCpp": None if theirs is None else {"perplexity": theirs}, "gap": "it crashed"}
+        good = {"f32": one(50.0, 50.001), "q8_0": one(50.1, 50.11), "q4_0": one(51.0, 51.04)}
+        self.assertEqual(faults({"perplexity": 50.004}, good, False), [])
+        self.assertEqual(faults({"perplexity": 50.01}, good, False), ["f32: 50.0 here, 50.01 in PyTorch"])
+        self.assertEqual(faults({"perplexity": 50.0}, good | {"q4_0": one(51.0, 51.06)}, False), ["q4_0: 51.0 here, 51.06 by llama.cpp"])
+        self.assertEqual(faults({"perplexity": 50.0}, good | {"q8_0": one(50.1, None)}, False), ["q8_0: llama.cpp gave nothing: it crashed"])
+        self.assertEqual(faults({"perplexity": 50.0}, {form: one(50.0, None) for form in good}, True), [])
 
 
 class Pairing(unittest.TestCase):

@@ -12,6 +12,8 @@ import type { Plan } from "../domain/plan.js";
 import type { RunRequest } from "../domain/run.js";
 import { rateBins, type RateBins } from "../neurons/activation.js";
 import { createSegmentedCache } from "../neurons/cache.js";
+import { expertsApart } from "../neurons/experts.js";
+import { layerExperts } from "../neurons/layers.js";
 import { createNeuronProcess, type NeuronProcess } from "../neurons/process.js";
 import { ranksOf, traceProcess } from "../neurons/trace-process.js";
 import type { ActivationTrace } from "../neurons/trace.js";
@@ -40,7 +42,7 @@ interface ColdCache {
 export const neuronDraws = (model: ModelSpec, plan: Plan, rates: LayerRates, request: RunRequest, played: ActivationTrace | null): Draws => {
   const sizes = sizesOf(model);
   const { ffn, layers } = model;
-  const { count, active } = model.experts;
+  const { count } = model.experts;
   const bins = Array.from({ length: layers }, (_, layer) => rateBins(model, layer));
   const sequences = played === null ? Array.from({ length: request.batch }, (_, s) => createNeuronProcess(model, request.seed + s * NEXT_SEQUENCE, bins)) : playedSequences(played, request.batch);
   const ids = new Int32Array(sequences[0].mostActive);
@@ -98,7 +100,7 @@ export const neuronDraws = (model: ModelSpec, plan: Plan, rates: LayerRates, req
   };
 
   if (!rates.allResident && coldRows > 0) {
-    if (rates.coldShare > 0) eachByRecency(request.seed, bins, count, ffn, residentRows, (active / count) * request.batch, coldCache.remember);
+    if (rates.coldShare > 0) eachByRecency(request.seed, bins, usesOf(model, request.batch), ffn, residentRows, coldCache.remember);
     for (let warm = 0; warm < WARM_UP_TOKENS; warm++) {
       step();
       for (let layer = 0; layer < layers; layer++) drawLayer(layer, (neuron, again) => {
@@ -176,12 +178,23 @@ const gather = (activeOf: Float64Array, workOf: Float64Array, missingOf: Float64
   }
 };
 
+/** How many of a step's sequences use each expert, on average, by layer. */
+const usesOf = (model: ModelSpec, batch: number): ReadonlyArray<ReadonlyArray<number>> =>
+  Array.from({ length: model.layers }, (_, layer) => {
+    const apart = expertsApart(layerExperts(model, layer));
+    return Array.from({ length: model.experts.count }, (_e, expert) => {
+      const one = apart[apart.length === 1 ? 0 : expert]!;
+      return (one.active / one.count) * batch;
+    });
+  });
+
 /**
  * The cold neurons in the order of their last use, longest ago first, each with an age drawn from its own rate. A cache that
  * takes them in this order stands close to its steady state, which hundreds of tokens would be needed to reach from empty.
  */
-const eachByRecency = (seed: number, bins: ReadonlyArray<RateBins>, experts: number, ffn: number, residentRows: number, expertUse: number, visit: (neuron: number, tokensAgo: number) => void): void => {
+const eachByRecency = (seed: number, bins: ReadonlyArray<RateBins>, uses: ReadonlyArray<ReadonlyArray<number>>, ffn: number, residentRows: number, visit: (neuron: number, tokensAgo: number) => void): void => {
   const random = stream(seed, "neurons/warm-up");
+  const experts = uses[0]!.length;
   const neurons = bins.length * experts * ffn;
   const age = new Int32Array(neurons);
   const heads = new Int32Array(2049);
@@ -190,7 +203,9 @@ const eachByRecency = (seed: number, bins: ReadonlyArray<RateBins>, experts: num
   const tokensOf = (bucket: number): number => (bucket < 1024 ? bucket : Math.round(1024 * 2 ** ((bucket - 1024) / 8)));
   let cold = 0;
   for (let neuron = 0; neuron < neurons; ) {
-    const law = bins[Math.floor(neuron / (experts * ffn))];
+    const layer = Math.floor(neuron / (experts * ffn));
+    const law = bins[layer];
+    const expertUse = uses[layer]![Math.floor(neuron / ffn) % experts]!;
     let end = 0;
     for (let b = 0, rank = 0; b < law.share.length; b++) {
       end = b === law.share.length - 1 ? ffn : end + law.share[b] * ffn;
