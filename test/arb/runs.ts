@@ -115,21 +115,30 @@ export const withFasterDram = (device: DeviceProfile, factor: number): DevicePro
 /** A model altered in what its neurons do. */
 export const withLocality = (model: ModelSpec, tokenOverlap: number): ModelSpec => ({ ...model, activations: { ...model.activations, tokenOverlap: { ...model.activations.tokenOverlap, value: tokenOverlap } } });
 
-/** The same means, of layers and experts that differ as those of a trained model do: every fourth layer fires a quarter as often as the others, evenly over its neurons or not, and experts fall off by a quarter each. */
+/**
+ * The same means, of layers and experts that differ as those of a trained model do: every fourth layer fires a fifth as often as the others, less evenly over its neurons, and its experts fall
+ * off by two fifths each and come back oftener; those of the others fall off by a tenth.
+ */
 export const withLayersApart = (model: ModelSpec): ModelSpec => {
   const { activeShare, tokenOverlap, skew } = model.activations;
   const { count, active, repeat } = model.experts;
+  const layers = Array.from({ length: model.layers }, (_, layer) => layer);
   const seldom = (layer: number): boolean => layer % 4 === 1;
-  const weights = Array.from({ length: model.layers }, (_, layer) => (seldom(layer) ? 0.25 : 1.25));
-  const share = (of: ReadonlyArray<number>, i: number): number => of[i]! / of.reduce((sum, each) => sum + each, 0);
-  const fall = Array.from({ length: count }, (_, expert) => 0.75 ** expert);
-  const use = active === count ? fall.map(() => 1 / count) : fall.map((_, expert) => Math.min(share(fall, expert), 0.9 / active));
-  const table = weights.map((_, layer) => ({
-    activeShare: activeShare.value * model.layers * share(weights, layer),
-    carried: skew.points.map(({ low, activations, high }) => (seldom(layer) ? high : (4 * activations - high) / 3 >= low ? (4 * activations - high) / 3 : low)),
+  const partsOf = (all: ReadonlyArray<number>): ReadonlyArray<number> => ((sum) => all.map((one) => one / sum))(all.reduce((total, one) => total + one, 0));
+  /** Means of 1 where every fourth layer is of the one kind. */
+  const about = (of: number, others: number): ReadonlyArray<number> => partsOf(layers.map((layer) => (seldom(layer) ? of : others))).map((part) => part * model.layers);
+  const [shares, repeats] = [about(0.25, 1.25), about(1.3, 0.9)];
+  const use = (layer: number): ReadonlyArray<number> => {
+    if (active === count) return Array.from({ length: count }, () => 1 / count);
+    const falling = partsOf(Array.from({ length: count }, (_, expert) => (seldom(layer) ? 0.6 : 0.9) ** ((expert + layer) % count)));
+    return partsOf(falling.map((share) => Math.min(share, 0.9 / active)));
+  };
+  const table = layers.map((layer) => ({
+    activeShare: activeShare.value * shares[layer]!,
+    carried: skew.points.map(({ low, activations, high }) => (seldom(layer) ? high : Math.max(low, (4 * activations - high) / 3))),
     tokenOverlap: tokenOverlap.value,
-    expertRepeat: repeat.value,
-    expertUse: use.map((_, expert) => share(use, (expert + layer) % count)),
+    expertRepeat: active === count ? 1 : repeat.value * repeats[layer]!,
+    expertUse: [...use(layer)],
   }));
   return { ...model, activations: { ...model.activations, layers: { source: "a test", note: "", table } } };
 };
