@@ -17,7 +17,7 @@ export const generateCommand: Command = {
     { name: "adapt", value: null, help: "measure while generating, every 4 tokens; when reads or kernels are a quarter off what the profile (of --shape-flash, else this-host) says for 8 tokens, correct its rates and choose again how gate rows are read. The text stays the same; every decision is told" },
     { name: "predictor", value: "FILE", help: "what train-predictor made, or a model file that carries predictors: they and not the gates decide which neurons are computed while generating (default: lossless)" },
     { name: "audit", value: null, help: "count what the predictor misses; every gate is computed for that" },
-    { name: "kv", value: "FORM", help: "f16 or f32: how keys and values are kept. f32 is slow, and for comparing texts with another program's (default: f16)" },
+    { name: "kv", value: "FORM", help: "f16 or f32: how keys and values are kept. f32 takes twice the room and has no vector kernels: for comparing texts with another program's (default: f16)" },
     { name: "temperature", value: "T", help: "0 takes the likeliest token (default: 0)" },
     { name: "top-k", value: "N", help: "only the N likeliest; 0 keeps all (default: 0)" },
     { name: "top-p", value: "P", help: "only the likeliest that reach this probability together; 1 keeps all (default: 1)" },

@@ -30,11 +30,12 @@ SOFTMAX = 1
 NORMAL, CONTROL = 1, 3
 
 
-def metadata(writer: gguf.GGUFWriter, shape: Shape, file_type: int) -> None:
+def metadata(writer: gguf.GGUFWriter, shape: Shape, file_type: int, licence: str | None) -> None:
     """What the model is."""
     writer.add_file_type(file_type)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    writer.add_license("CC0-1.0")
+    if licence is not None:
+        writer.add_license(licence)
     writer.add_vocab_size(shape.vocabulary)
     writer.add_context_length(shape.context)
     writer.add_embedding_length(shape.hidden)
@@ -114,13 +115,13 @@ def kind_of(role: str, inside: Kind) -> Kind:
     return Kind.Q8_0 if role == "end" and inside == Kind.Q4_0 else inside
 
 
-def export(state: dict, shape: Shape, tokeniser: Path, out: Path, form: str, name: str) -> None:
+def export(state: dict, shape: Shape, tokeniser: Path, out: Path, form: str, name: str, licence: str | None = None) -> None:
     """Writes the file, whole or not at all."""
     inside, file_type = FORMATS[form]
     part = out.with_name(out.name + ".part")
     writer = gguf.GGUFWriter(part, shape.architecture)
     writer.add_name(name)
-    metadata(writer, shape, file_type)
+    metadata(writer, shape, file_type, licence)
     vocabulary(writer, tokeniser, shape.vocabulary)
     for tensor, value, role in tensors(state, shape):
         kind = kind_of(role, inside)
@@ -139,9 +140,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--format", choices=FORMATS, required=True)
     parser.add_argument("--name", default="neuronlab novels")
+    parser.add_argument("--licence", help="of the weights, such as CC0-1.0; default: the file says nothing of it")
     options = parser.parse_args()
     state = torch.load(options.checkpoint, weights_only=True)
-    export(state["model"], Shape(**state["shape"]), options.data / "tokeniser.json", options.out, options.format, options.name)
+    export(state["model"], Shape(**state["shape"]), options.data / "tokeniser.json", options.out, options.format, options.name, options.licence)
     print(f"{options.out}: {options.out.stat().st_size} bytes, step {state['step']}")
 
 

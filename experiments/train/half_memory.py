@@ -1,9 +1,9 @@
-"""Whether a packed model writes the same text with half of its FFNs in memory as with all of them.
+"""Whether a model writes the same text with half of its FFNs in memory as with all of them.
 
-    python half_memory.py --packed model.flash --program bin/neuronlab.js
+    python half_memory.py --model model.gguf --packed model.flash --program bin/neuronlab.js
 
-The plan is that of a run which holds all FFNs, with both segments halved. Prints one JSON object. Exits with 1 where a token differs, or
-where this would show nothing: weights that were requantised, more than half of them held, nothing read while generating.
+Half is of the bytes that the GGUF file has FFNs of, however much larger the packed file keeps them. Prints one JSON object. Exits with 1 where a token
+differs, or where this would show nothing: weights that were requantised, more than half of them held, nothing read while generating.
 """
 
 import argparse
@@ -31,21 +31,24 @@ def is_shown(found: dict) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True)
     parser.add_argument("--packed", required=True)
     parser.add_argument("--program", required=True)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         record, plan = Path(folder) / "run.json", Path(folder) / "plan.json"
+        in_file = generate(options.program, options.model, "--ffn", "dense")["memory"]["ffnBytes"]
         whole = generate(options.program, options.packed, "--memory", "4GB", "--save", str(record))
         planned = json.loads(record.read_text(encoding="utf-8"))["plan"]
         for segment in ("hot", "cold"):
-            planned["cache"][segment] = f"{whole['memory'][segment] // 2}B"
+            planned["cache"][segment] = f"{in_file // 4}B"
         plan.write_text(json.dumps(planned), encoding="utf-8")
         half = generate(options.program, options.packed, "--plan", str(plan))
     memory = half["memory"]
     found = {
         "tokens": TOKENS,
-        "ffnBytes": whole["memory"]["ffnBytes"],
+        "ffnBytes": in_file,
+        "packedBytes": whole["memory"]["hot"] + whole["memory"]["cold"],
         "held": memory["hot"] + memory["cold"],
         "bytesReadPerToken": half["bytesReadPerToken"],
         "same": half["tokens"] == whole["tokens"],

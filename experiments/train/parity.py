@@ -2,7 +2,8 @@
 
     python parity.py --model model-q8_0.gguf --prompts held-out.txt --program bin/neuronlab.js [--noise 0.001]
 
-Keys and values in F32, FFNs dense: then both programs round in the same places, and only the order of sums differs. `itself` is how far llama.cpp
+Keys and values in F32, FFNs dense: then both programs round in the same places, and only the order of sums differs (where activations are rounded to
+eight bits that now and then moves a code by one, and a logit by thousandths). `itself` is how far llama.cpp
 agrees with its own default, keys and values in F16. Where a token of ours differs, it must be the second best of llama.cpp's two, and `margin`,
 by how much llama.cpp preferred its own, be below --noise. Exits with 1 where one is not. Prints one JSON object.
 """

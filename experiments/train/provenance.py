@@ -1,6 +1,6 @@
 """The page beside a shipped model: what it was made from and how good it is, every number from the files that ship.sh wrote.
 
-    python provenance.py --work WORK --run RUN --made MADE --model FILE
+    python provenance.py --work WORK --run RUN --made MADE --model FILE [--about WORDS] [--licence WORDS]
 """
 
 import argparse
@@ -26,12 +26,24 @@ def table(titles: list[str], rows: list[list[str]]) -> str:
     return "\n".join([line(titles), line(["---"] * len(titles)), *map(line, rows)])
 
 
+def options_of(work: Path, run: str) -> dict | None:
+    """What a run was started with, but for its name, its end and where it began to be trained; with the step it branched at and the one it stands at."""
+    path = work / "runs" / run / "checkpoint.pt"
+    if not path.exists():
+        return None
+    state = torch.load(path, weights_only=True)
+    return {**{key: value for key, value in state["options"].items() if key not in ("run", "strength")}, "begin": state["begin"], "step": state["step"], "shape": state["shape"]}
+
+
 def cost_of_sparsity(work: Path, run: str, own: dict) -> str:
-    """Against the branch without the sparsity term, if one was trained from the same step to the same step and scored on the same windows."""
-    plain = read(work / "runs" / f"{run.replace('-sparse', '-plain')}" / "evaluation.json")
-    alike = lambda key: plain.get(key) == own.get(key)
-    if plain is None or not all(map(alike, ("branchedAt", "step", "windows", "shape"))) or "windowLosses" not in plain:
-        return "No branch without the sparsity term has been trained alike, so what sparsity costs is not known yet."
+    """Against the branch without the sparsity term, if one was trained with the same options from the same step to the same step and scored on the same windows."""
+    unknown = "No branch without the sparsity term has been trained alike, so what sparsity costs is not known."
+    other = run.replace("-sparse", "-plain")
+    plain = read(work / "runs" / other / "evaluation.json")
+    if other == run or plain is None or "windowLosses" not in plain or plain["windows"] != own["windows"] or options_of(work, run) != options_of(work, other):
+        return unknown
+    if torch.load(work / "runs" / other / "checkpoint.pt", weights_only=True)["options"]["strength"] != 0:
+        return unknown
     return f"Without the sparsity term, all else the same, {percent(plain['activeShare'])} of the neurons are active instead of {percent(own['activeShare'])}, at a perplexity of {plain['perplexity']:.2f} instead of {own['perplexity']:.2f}: **{told(cost(own['windowLosses'], plain['windowLosses']))}** ({own['windows']} windows in float32; the error is over windows, and one seed was trained)."
 
 
@@ -57,14 +69,23 @@ def predictors(point: dict) -> str:
     return table(["recall asked for", "recall found", "false positives", "neurons computed", "perplexity", "cost", ""], rows)
 
 
+def on_the_others(made: Path, chosen_on: int) -> dict | None:
+    """What the chosen predictor costs on the windows that had no say in choosing it; None where fewer than two are left."""
+    chosen, without = (read(made / f"{name}.json")["windowLosses"][chosen_on:] for name in ("chosen", "chosen-none"))
+    return cost(chosen, without) if len(chosen) > 1 else None
+
+
 def confirmed(made: Path, chosen_on: int) -> str:
-    """What the chosen predictor costs on the windows that had no say in choosing it."""
-    chosen, without = read(made / "chosen.json"), read(made / "chosen-none.json")
-    found = cost(chosen["windowLosses"][chosen_on:], without["windowLosses"][chosen_on:])
-    return f"Chosen on the first {chosen_on} windows, for which the table stands (± is the standard error over windows; false positives are of the predictor's own training text, held out there). On the other {found['windows']} windows it costs **{told(found)}**, with {percent(chosen['predicted'])} of the neurons computed over all of them."
+    found = on_the_others(made, chosen_on)
+    begin = f"Chosen on the first {chosen_on} windows, for which the table stands (± is the standard error over windows; false positives are of the predictor's own training text, held out there)."
+    if found is None:
+        return f"{begin} The text has no others, so the choice is not confirmed."
+    return f"{begin} On the other {found['windows']} windows it costs **{told(found)}**, with {percent(read(made / 'chosen.json')['predicted'])} of the neurons computed over all of them."
 
 
 def greedy(made: Path) -> str:
+    if not (made / "parity-f32.json").exists():
+        return "llama.cpp does not run this architecture."
     rows = []
     for form in ("f32", "q8_0", "q4_0"):
         parity = read(made / f"parity-{form}.json")
@@ -78,6 +99,8 @@ def main() -> None:
     parser.add_argument("--run", required=True)
     parser.add_argument("--made", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--about", default="texts of your own", help="what it was trained on")
+    parser.add_argument("--licence", default="whatever the texts allow", help="of the weights")
     options = parser.parse_args()
     made = options.made
     data, evaluation, half, record, point = (read(path) for path in (options.work / "data/data.json", made / "evaluation.json", made / "half-memory.json", made / "record.json", made / "operating-point.json"))
@@ -89,8 +112,7 @@ def main() -> None:
     statistics = record["statistics"]
     print(f"""# {options.model.stem.rsplit('-', 1)[0]}
 
-A small language model with ReLU-gated neurons, trained by [experiments/train](../../experiments/train/README.md) on {len(data['files'])} English books in the public
-domain, for trying everything in this repository without a download. It writes English of the 19th century and knows nothing.
+A small language model with ReLU-gated neurons, trained by neuronlab's experiments/train on {options.about} ({len(data['files'])} files). It writes in their manner and knows nothing.
 
 | | |
 |---|---|
@@ -98,11 +120,11 @@ domain, for trying everything in this repository without a download. It writes E
 | file | {options.model.stat().st_size} bytes, SHA-256 `{digest}` |
 | trained on | {data['trainTokens']} tokens ({data['trainBytes']} bytes); {data['heldOut']} held out |
 | training | {state['step']} steps, {tokens} tokens ({tokens / data['trainTokens']:.1f} epochs); sparsity term {words['strength']} |
-| licence | the texts are in the public domain; the weights are given to it too (CC0-1.0) |
+| licence | {options.licence} |
 
 ## Perplexity on the text held out
 
-Windows of 512 tokens, the second half of each scored (`neuronlab perplexity --vs llama.cpp`).
+Windows of 512 tokens of the text as prepare.py writes it (one kind of quotes, lines of prose joined), the second half of each scored (`neuronlab perplexity --vs llama.cpp`; keys and values in F16 in both programs).
 
 {perplexities(made)}
 
@@ -113,7 +135,7 @@ which llama.cpp alone rounds queries to as well: enough to part where two words 
 
 {greedy(made)}
 
-Packed without requantising (`pack --down f32`), {half['tokens']} tokens with {half['held']} of {half['ffnBytes']} bytes of FFN in memory are {'the same as' if half['same'] else 'NOT the same as'} with all of them ({', '.join(half['labels'])}; {half['bytesReadPerToken'] / 1e6:.2f} MB a token read).
+Packed without requantising (`pack --down f32`), {half['tokens']} tokens with {half['held']} bytes of FFN in memory, where the file above has {half['ffnBytes']} and the packed one {half['packedBytes']}, are {'the same as' if half['same'] else 'NOT the same as'} with all of them ({', '.join(half['labels'])}; {half['bytesReadPerToken'] / 1e6:.2f} MB a token read).
 
 ## What fires
 

@@ -6,6 +6,7 @@
 # WORK       a folder for data and runs, outside the repository (some 2 GB)
 # CORPUS     a folder of UTF-8 .txt files (default: ../shared/data/corpus beside the repository)
 # HELD_OUT   the file in it that is not trained on (default: emma-158.txt)
+# VOCABULARY tokens of the tokeniser (default 4096; of less than 2 MB of text 1024)
 # PYTHON     of a virtual environment with requirements.txt (default: python3)
 # STEPS      of 8192 tokens at the stable rate (default 1800); HOLD and DECAY those of each branch (200 and 700)
 # PRODUCTS   format of matrix products, bfloat16 (default) or float32: the faster one on this machine
@@ -15,7 +16,7 @@
 # difference of their perplexities is what sparsity costs. At the lowest priority: nice 19.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-[ $# -ge 1 ] || { sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,19s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 work=$1
 corpus=${2:-$here/../../../shared/data/corpus}
 held_out=${3:-emma-158.txt}
@@ -26,7 +27,7 @@ data=$work/data
 # Two threads that wait for each other busily lose most of a shared machine.
 export OMP_WAIT_POLICY=PASSIVE
 
-[ -f "$data/data.json" ] || "$python" "$here/prepare.py" --corpus "$corpus" --held-out "$held_out" --out "$data"
+[ -f "$data/data.json" ] || "$python" "$here/prepare.py" --corpus "$corpus" --held-out "$held_out" --out "$data" --vocabulary "${VOCABULARY:-4096}"
 # WORK/pid names the process that trains now: SIGSTOP and SIGCONT hold it, SIGTERM ends it with a checkpoint, and then this script.
 train() { nice -n 19 "$python" "$here/train.py" --data "$data" --products "${PRODUCTS:-bfloat16}" "$@"; }
 begin() { ln -sfn "runs/$1/pid" "$work/pid"; }

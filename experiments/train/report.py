@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from paired import cost, told
-from provenance import percent, read, table
+from provenance import on_the_others, percent, read, table
 
 TITLES = {"mixture": "mixture of experts", "dense": "dense, ReLU(gate) · up", "drelu": "dense, ReLU(gate) · ReLU(up) (dReLU)"}
 
@@ -32,6 +32,7 @@ def collected(work: Path, run: str) -> dict:
     found = {
         "run": run,
         "strength": words["strength"],
+        "options": {key: words[key] for key in ("seed", "rate", "windows", "parts", "hold", "decay", "products") if key in words},
         "step": state["step"],
         "branchedAt": state["begin"],
         "tokens": tokens,
@@ -41,6 +42,9 @@ def collected(work: Path, run: str) -> dict:
         "shape": state["shape"],
         "evaluation": read(folder / "evaluation.json") if words["strength"] == 0 else read(made / "evaluation.json") or read(folder / "evaluation.json"),
     }
+    point = read(made / "operating-point.json")
+    if point is not None and (made / "chosen.json").exists():
+        found["predictors"] = point | {"onTheOtherWindows": on_the_others(made, point["windows"])}
     pytorch, half = read(made / "pytorch.json"), read(made / "half-memory.json")
     formats, parity = ({form: read(made / f"{what}-{form}.json") for form in ("f32", "q8_0", "q4_0")} for what in ("perplexity", "parity"))
     if pytorch is not None:

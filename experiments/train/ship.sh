@@ -6,6 +6,7 @@
 # WORK   the folder of recipe.sh; RUN: a run in it, such as mixture-sparse
 # OUT    where it goes (default: models/novels)
 # PYTHON of a virtual environment with requirements.txt (default: python3)
+# ABOUT   what it was trained on, in words, and LICENCE of the weights, for the page and the file (default: texts of your own, whatever they allow)
 # WINDOWS of 512 tokens that every perplexity is over, from the beginning of the text (default: all; 40 where predictors are compared)
 #
 # Needs the built program (npm run build) and, for the comparison, llama.cpp (node engine/rivals/llama.cpp/build.mjs). Nothing in OUT is
@@ -13,7 +14,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-[ $# -ge 2 ] || { sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 work=$1 run=$2 out=${3:-$root/models/novels}
 python=${PYTHON:-python3}
 data=$work/data
@@ -50,7 +51,7 @@ neuronlab perplexity --model "$model" --text "$data/held-out.txt" --format json 
 "$python" -c 'import sys; text = open(sys.argv[1], encoding="utf-8").read(); start = text.index("\n\n", len(text) // 2) + 2; sys.stdout.write(text[start:start + 15000])' "$data/held-out.txt" >"$made/trace.txt"
 neuronlab record --model "$model" --out "$made/$name.trace" --prompt-file "$made/trace.txt" --window 512 --tokens 0 --spec "$made/$name.json" --format json >"$made/record.json"
 
-"$python" "$here/provenance.py" --work "$work" --run "$run" --made "$made" --model "$model" >"$made/README.md"
+"$python" "$here/provenance.py" --work "$work" --run "$run" --made "$made" --model "$model" ${ABOUT:+--about "$ABOUT"} ${LICENCE:+--licence "$LICENCE"} >"$made/README.md"
 install -m 644 "$model" "$out/$name.gguf"
 install -m 644 "$made/predictor-$recall.gguf" "$out/$name.predictor.gguf"
 install -m 644 "$made/$name.trace" "$out/$name.trace"

@@ -140,12 +140,15 @@ class Training(unittest.TestCase):
     def test_a_run_that_was_cut_off_ends_as_one_that_was_not_and_branches_go_on_from_it(self):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            np.random.default_rng(1).integers(0, 300, 4000, dtype="<u2").tofile(folder / "train.bin")
-            np.random.default_rng(2).integers(0, 300, 400, dtype="<u2").tofile(folder / "held-out.bin")
+            (folder / "data.json").write_text('{"vocabulary": 290}')
+            np.random.default_rng(1).integers(0, 290, 4000, dtype="<u2").tofile(folder / "train.bin")
+            np.random.default_rng(2).integers(0, 290, 400, dtype="<u2").tofile(folder / "held-out.bin")
             whole = self.run_steps(folder, "whole", "--steps", "6")
             self.run_steps(folder, "parts", "--steps", "3")
             parts = self.run_steps(folder, "parts", "--steps", "6")
             self.assertEqual((whole["step"], parts["step"]), (6, 6))
+            # The tokeniser's, whatever the shape says.
+            self.assertEqual((whole["shape"]["vocabulary"], len(whole["model"]["embedding"])), (290, 290))
             for key, value in whole["model"].items():
                 self.assertTrue(torch.equal(value, parts["model"][key]), key)
             branch = self.run_steps(folder, "branch", "--from", str(folder / "whole/checkpoint.pt"), "--hold", "2", "--decay", "3", "--strength", "0.1")

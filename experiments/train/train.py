@@ -19,6 +19,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -101,7 +102,7 @@ def start(options):
     own = options.run / "checkpoint.pt"
     source = own if own.exists() else options.branch
     if source is None:
-        shape = SHAPES[options.shape]
+        shape = replace(SHAPES[options.shape], vocabulary=json.loads((options.data / "data.json").read_text(encoding="utf-8"))["vocabulary"])
         model = Model(shape, options.seed)
         return model, optimisers(model, options.rate), 0, 0, shape
     state = torch.load(source, weights_only=True)

@@ -136,14 +136,17 @@ export const traceStatistics = (trace: ActivationTrace): TraceStatistics => {
     activeShare: mean(shares),
     skew: [ends(0), ...POINTS.map(point), ends(1)],
     layers: all.map(({ uses }, layer) => ({
-      activeShare: shares[layer]!, carried: [0, ...curves[layer]!, 1], tokenOverlap: overlaps[layer] ?? 0, expertRepeat: repeats[layer]!,
+      activeShare: shares[layer]!, carried: [0, ...curves[layer]!, 1], tokenOverlap: lasting(overlaps[layer]), expertRepeat: repeats[layer]!,
       expertUse: Array.from(uses[0], (first, expert) => (first + uses[1][expert]!) / (tokens * trace.active)),
     })),
-    tokenOverlap: Math.min(1, Math.max(0, mean(overlaps.flatMap((overlap) => overlap ?? [])))),
+    tokenOverlap: mean(overlaps.map(lasting)),
     tokenVariation: variationOf(all),
     expertRepeat,
   };
 };
+
+/** A neuron that is likelier to rest after it fired, and a layer without a pair of tokens, are taken as if nothing lasted. */
+const lasting = (overlap: number | null | undefined): number => Math.min(1, Math.max(0, overlap ?? 0));
 
 /** The decoder wants a share above none: a text in which nothing fired says less than that. */
 const atLeast = (share: number): number => Math.max(share, 1e-4);
@@ -152,15 +155,14 @@ const atLeast = (share: number): number => Math.max(share, 1e-4);
 export const measuredActivations = (statistics: TraceStatistics, tokens: number, source: string): { readonly activations: Pick<ModelSpec["activations"], "activeShare" | "skew" | "layers" | "tokenOverlap" | "tokenVariation">; readonly repeat: Fact } => {
   const measured = (value: number, note: string): Fact => ({ value, kind: "measured", source, note });
   const over = `over ${tokens} tokens`;
-  // A neuron that is likelier to rest after it fired, and a layer without a pair of tokens, are drawn as if nothing lasted.
-  const table = statistics.layers.map((each) => ({ ...each, activeShare: atLeast(each.activeShare), carried: [...each.carried], tokenOverlap: Math.min(1, Math.max(0, each.tokenOverlap)), expertUse: [...each.expertUse] }));
-  const [share, overlap] = table.length === 0 ? [statistics.activeShare, statistics.tokenOverlap] : [mean(table.map((each) => each.activeShare)), mean(table.map((each) => each.tokenOverlap))];
+  const table = statistics.layers.map((each) => ({ ...each, activeShare: atLeast(each.activeShare), carried: [...each.carried], expertUse: [...each.expertUse] }));
+  const share = table.length === 0 ? statistics.activeShare : mean(table.map((each) => each.activeShare));
   return {
     activations: {
       activeShare: measured(atLeast(share), `mean over layers and tokens, ${over}`),
       skew: { source, note: `mean, least and greatest layer, ${over}; hot neurons found in one half of the text and counted in the other`, points: [...statistics.skew] },
       layers: statistics.layers.length === 0 ? null : { source, note: `layer by layer, as the curve above, ${over}`, table },
-      tokenOverlap: measured(overlap, `mean over layers, ${over}`),
+      tokenOverlap: measured(statistics.tokenOverlap, `mean over layers, of those below 0 taken as 0, ${over}`),
       tokenVariation: measured(Math.min(statistics.tokenVariation, 2), `of all layers together, ${over}`),
     },
     repeat: measured(statistics.expertRepeat, over),

@@ -39,6 +39,7 @@ const plain: GenerateRequest = {
 describe("generate", () => {
   it("asks for what was typed, with the defaults of --help", async () => {
     expect((await start({ model: "m.flash", prompt: "Text" })).asked).toEqual([plain]);
+    expect((await start({ model: "m.flash", prompt: "Text", kv: "f32" })).asked).toEqual([{ ...plain, kv: "f32" }]);
     const typed = { model: "m.flash", prompt: "Text", tokens: "8", memory: "900MB", threads: "2", "io-uring": "64", depth: "8", cluster: "512", policy: "sieve", granularity: "cluster", overlap: "matrix", gates: "joined", ffn: "sparse", predictor: "p.gguf", audit: true, temperature: "0.8", "top-k": "40", "top-p": "0.95", seed: "7", "ignore-end": true };
     expect((await start(typed)).asked).toEqual([
       { model: "m.flash", prompt: "Text", tokens: 8, memory: 900e6, segments: null, threads: 2, cores: null, ioCore: null, shape: null, planned: null, io: { backend: "io_uring", reads: 64 }, depth: 8, cluster: 512, policy: "sieve", granularity: "cluster", overlap: "matrix", gates: "joined", preload: false, ffn: "sparse", predictor: "p.gguf", audit: true, slow: null, adapt: null, temperature: 0.8, topK: 40, topP: 0.95, seed: 7, stopAtEnd: false, trace: false },
@@ -101,6 +102,13 @@ describe("generate", () => {
         "  --io-uring: says how to read, and so does --lanes; give one of them\n" +
         "none.json: 1 mistake\n  (whole): there is no such file\n",
     );
+  });
+
+  it("predicts no run that keeps keys and values in single precision", async () => {
+    const refused = await start({ model: "m.flash", prompt: "Text", memory: "900MB", kv: "f32", save: "run.json" });
+    expect([refused.code, refused.asked]).toEqual([2, []]);
+    expect(refused.stderr).toContain("  --kv: f32 is for comparing texts; a saved run is predicted with keys and values in f16. Leave one of the two out\n");
+    expect((await start({ model: "m.flash", prompt: "Text", memory: "900MB", kv: "f64" })).stderr).toContain('--kv: should be one of f16, f32, got "f64"');
   });
 
   it("refuses flags that would be without effect", async () => {

@@ -132,7 +132,7 @@ ${verdicts(stored).map(({ what, about, worst: by, budget, mean }) => `- *${what}
 - A whole run's predicted speed is off by at most ${percent(real.by)} (${real.of}, ${real.where}): ${stored.device}, below.
 
 So the simulator takes a model's layers one by one where they are known (\`activations.layers\`, which \`record --spec\` writes: share active, curve, overlap, repeat and use of experts, layer by layer). **Told layer by layer**,
-LRU's closed form is off by at most ${points(lruOwn.error)} points (${whole(lruOwn.budget)}; ${points(lruMeans.error)} at ${whole(lruMeans.budget)} from the means), that of any policy by ${points(anyOwn.error)} (${anyOwn.policy}, ${whole(anyOwn.budget)}; ${points(worst!.error)} from the means; why, under "Hit rates"), and a run's speed by at most ${percent(own.by)} (${own.of}, ${own.where}; ${percent(real.by)} from the means).
+LRU's closed form is off by at most ${points(lruOwn.error)} points (${whole(lruOwn.budget)}; ${points(lruMeans.error)} at ${whole(lruMeans.budget)} from the means), that of any policy by ${points(anyOwn.error)} (${anyOwn.policy}, ${whole(anyOwn.budget)}; ${points(anyOwn.closedForm - anyOwn.replayed)} there from the means, and ${points(worst!.error)} at worst: ${worst!.policy}, ${whole(worst!.budget)}; see "Hit rates"), and a run's speed by at most ${percent(own.by)} (${own.of}, ${own.where}; ${percent(real.by)} from the means).
 Published models have no such table, so all that stands above is what their predictions may be off by.
 
 ## Statistics, beside the published ones

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { evictionPolicies } from "../../../sim/policies/eviction/index.js";
 import { rateBins } from "../../../sim/neurons/activation.js";
 import { hitRate, lookUpsOf, modelLayers, policyNamed, predictedHitRate } from "../../../experiments/validate/trace/caches.js";
+import { ofSecondHalf } from "../../../experiments/validate/trace/analyse.js";
 import { expertUses } from "../../../experiments/validate/trace/experts.js";
 import { carriedIn, distance, modelCurve, SHARES } from "../../../experiments/validate/trace/frequencies.js";
 import { meanOverlaps } from "../../../experiments/validate/trace/overlap.js";
@@ -30,6 +31,22 @@ describe("texts", () => {
     const [was, is] = [countsOf(text), countsOf(alone)].map((all) => all.reduce((sum, { fired }) => sum + fired.reduce((s, n) => s + n, 0), 0)) as [number, number];
     expect(Math.abs(is / was - 1)).toBeLessThan(0.02);
     expect(countsOf(shuffledText(text, 3))).toEqual(countsOf(text));
+  });
+});
+
+describe("the statistics of the second half", () => {
+  it("are those of tokens that a run over the beginning does not play", () => {
+    // A text whose first half fires twice as much.
+    const seldom = { ...published.activations.activeShare, value: published.activations.activeShare.value / 2 };
+    const [often, rarely] = [small(), { ...small(), activations: { ...small().activations, activeShare: seldom } }].map((model) => asTrace(simulatedText(model, TOKENS, 1), "t")) as [ReturnType<typeof asTrace>, ReturnType<typeof asTrace>];
+    const [loud, quiet] = [recordedText(often, 0, TOKENS), recordedText(rarely, 0, TOKENS)];
+    const joined = (a: Text["layers"][number], b: Text["layers"][number]): Text["layers"][number] => ({
+      experts: Int32Array.of(...a.experts, ...b.experts), ids: Int32Array.of(...a.ids, ...b.ids),
+      starts: Int32Array.of(...a.starts, ...b.starts.subarray(1).map((start) => start + a.starts[TOKENS]!)),
+    });
+    const both: Text = { ...loud, tokens: 2 * TOKENS, layers: loud.layers.map((layer, i) => joined(layer, quiet.layers[i]!)) };
+    const found = ofSecondHalf(small(), asTrace(both, "t")).activations.activeShare.value;
+    expect(found / seldom.value).toBeCloseTo(1, 1);
   });
 });
 

@@ -76,6 +76,18 @@ describe("experts of unequal use", () => {
     expect(apart.reduce((sum, { repeat }, expert) => sum + UNEVEN[expert]! * repeat, 0)).toBeCloseTo(byPopularity, 12);
   });
 
+  it("come together in every way that their shares leave open, and not as neighbours of one order", () => {
+    const chain = createExpertChain({ count: 8, active: 2, repeat: 0.25, use: EVEN }, 1, "pairs");
+    const pairs = new Map<string, number>();
+    for (let token = 0; token < TOKENS; token++) {
+      chain.step();
+      const pair = [...chain.inUse].sort((a, b) => a - b).join();
+      pairs.set(pair, (pairs.get(pair) ?? 0) + 1);
+    }
+    expect(pairs.size).toBe(28);
+    for (const [pair, times] of pairs) expect(Math.abs((times * 28) / TOKENS - 1), pair).toBeLessThan(0.15);
+  });
+
   it("come down to equal ones", () => {
     const { uses, again } = observed(EVEN, 0.5);
     for (const share of uses) expect(Math.abs(share - 1 / 8)).toBeLessThan(0.01);
@@ -176,7 +188,14 @@ describe("caches of layers that differ", () => {
       expect([found.carried.length, found.carried[0], found.carried.at(-1)]).toEqual([12, 0, 1]);
     });
     const again = asRecorded(means, asTrace(partOf(text, 0, 1000), "drawn"), "a test");
-    expect(again.activations.layers!.table.map(({ expertUse }) => expertUse.length)).toEqual([8, 8, 8]);
+    const { table } = again.activations.layers!;
+    expect(table.map(({ expertUse }) => expertUse.length)).toEqual([8, 8, 8]);
+    // What stands beside a table is its mean, of which the decoder makes sure; the first layer's overlap is about none, and none is as low as it goes.
+    const mean = (of: (row: (typeof table)[number]) => number): number => table.reduce((sum, row) => sum + of(row), 0) / 3;
+    expect(again.activations.tokenOverlap.value).toBeCloseTo(mean((row) => row.tokenOverlap), 12);
+    expect(again.activations.activeShare.value).toBeCloseTo(mean((row) => row.activeShare), 12);
+    expect(again.experts.repeat.value).toBeCloseTo(mean((row) => row.expertRepeat), 12);
+    for (const row of table) expect(row.tokenOverlap).toBeGreaterThanOrEqual(0);
     // Fired neurons by layer are as unequal as they were planted.
     const fired = countsOf(text).map((counts) => counts.fired.reduce((sum, n) => sum + n, 0));
     expect(fired[0]! / fired[1]!).toBeGreaterThan(8);

@@ -17,9 +17,10 @@ fn rounded(scale: f32) -> f32 {
     if half.is_finite() { half } else { scale }
 }
 
-/// Fills `out` from `values`: per block of 32 a code is the nearest integer to 127 * value / (greatest magnitude), and the scale is the
-/// 127th of that magnitude in half precision, so |value - scale * code| <= step * (1/2 + 127 * (2^-11 + 2^-22)) with step the exact
-/// 127th: half a step, the rounding of the scale and three of single precision. (Below 2^-14 the scale's rounding is 2^-25.)
+/// Fills `out` from `values`: per block of 32 a code is the nearest integer to 127 * value / (greatest magnitude), and the scale is `step`, the
+/// 127th of that magnitude, in half precision. So |value - scale * code| <= step * (1/2 + 127 * (2^-11 + 2^-22)), half a step, the rounding of
+/// the scale and three of single precision, where step >= 2^-14; below that the scale is off by 2^-25 at most, 127 times that counts, and blocks with step < 2^-25
+/// vanish, as they do in llama.cpp.
 /// A last block that is not full, and the padding after it, get zeros.
 #[inline(always)]
 pub(crate) fn quantise(values: &[f32], out: TokenMut<'_>) {
