@@ -112,7 +112,7 @@ def main() -> None:
     statistics = record["statistics"]
     print(f"""# {options.model.stem.rsplit('-', 1)[0]}
 
-A small language model with ReLU-gated neurons, trained by neuronlab's experiments/train on {options.about} ({len(data['files'])} files). It writes in their manner and knows nothing.
+A small language model with ReLU-gated neurons, trained by neuronlab's experiments/train on {options.about}. It writes in their manner and knows nothing.
 
 | | |
 |---|---|
