@@ -117,8 +117,8 @@ describe("a sweep over runs of the engine", () => {
     expect(await told(DECLARED, { alone: () => TE.left(unsupported("another sweep of the engine", "is being made")) })).toEqual([3, 0, expect.stringContaining("is being made")]);
   });
 
-  it("takes all words of generate that do not name what is written; a run that is saved begins with an empty cache", () => {
-    const flags = commandNamed("generate").flags.map(({ name }) => name).filter((name) => !["trace", "save", "preload"].includes(name));
+  it("takes all words of generate that do not name what is written; a run that is saved begins with an empty cache, and keeps keys and values in f16", () => {
+    const flags = commandNamed("generate").flags.map(({ name }) => name).filter((name) => !["trace", "save", "preload", "kv"].includes(name));
     expect([...ENGINE_WORDS].sort()).toEqual([...flags, "seed"].sort());
   });
 });

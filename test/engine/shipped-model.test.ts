@@ -72,11 +72,11 @@ describe.skipIf(reason !== "")(`the model that comes along${reason}`, () => {
   }, 120_000);
 
   it("keeps keys and values in single precision where that is asked for, in twice the room, and writes another text where two words are nearly as likely", async () => {
-    const [half, single] = [await generated({ ...asking(gguf!), prompt: CLOSE, ffn: "dense" }), await generated({ ...asking(gguf!), prompt: CLOSE, ffn: "dense", kv: "f32" })];
+    const [narrow, single] = [await generated({ ...asking(gguf!), prompt: CLOSE, ffn: "dense" }), await generated({ ...asking(gguf!), prompt: CLOSE, ffn: "dense", kv: "f32" })];
     const kv = ({ fixed }: GenerateReport): number => fixed.find(({ part }) => part === "KV cache")!.bytes;
-    expect(kv(single)).toBe(2 * kv(half));
-    expect(single.tokens.slice(0, 16)).toEqual(half.tokens.slice(0, 16));
-    expect(single.tokens).not.toEqual(half.tokens);
+    expect(kv(single)).toBe(2 * kv(narrow));
+    expect(single.tokens.slice(0, 16)).toEqual(narrow.tokens.slice(0, 16));
+    expect(single.tokens).not.toEqual(narrow.tokens);
   });
 
   it("writes the text that is stored, from the file as it came", async () => {
