@@ -9,7 +9,7 @@ import { rateBins, sliceBins, type RateBins } from "../neurons/activation.js";
 import { relativeResponse } from "../neurons/activity.js";
 import type { ExpertUse } from "../neurons/experts.js";
 import type { GapMiss } from "../neurons/idle-gap.js";
-import { layerUnion, layerUse, lruMissOfModel, windowHolds, windowMissOfModel } from "../neurons/populations.js";
+import { layerUnion, layerUse, lruMissOfModel, populationsOf, windowHolds, windowMissOfModel } from "../neurons/populations.js";
 import { clustersPerExpert, coldResponse, createClusterDraws, createTokenSampler, type ClusterTable } from "../neurons/sampling.js";
 import type { LayerDraw } from "./decode-layer.js";
 import type { LayerRates } from "./layer-rates.js";
@@ -52,7 +52,8 @@ const residentShare = (rates: LayerRates): number => Math.min(1, rates.hotShare 
 /** The longest window, in tokens and the same for all layers, whose neurons fill the cold segment on average. */
 export const windowTokensOf = (model: ModelSpec, rates: LayerRates, single: ReadonlyArray<RateBins>, request: RunRequest): number => {
   const pinnedShare = residentShare(rates);
-  const held = (windowTokens: number): number => single.reduce((sum, bins, layer) => sum + windowHolds(model, { layer, bins }, pinnedShare, windowTokens, request.batch), 0) / single.length;
+  const layers = single.map((bins, layer) => populationsOf(model, layer, bins, request.batch));
+  const held = (windowTokens: number): number => layers.reduce((sum, populations) => sum + windowHolds(populations, pinnedShare, windowTokens), 0) / layers.length;
   if (held(LONGEST_WINDOW) <= rates.coldShare) return LONGEST_WINDOW;
   let low = 0;
   let high = LONGEST_WINDOW;

@@ -95,10 +95,8 @@ export const windowMissOfModel = (model: ModelSpec, { layer, bins }: NumberedLay
 };
 
 /** Share of the layer's neurons that such a window holds. */
-export const windowHolds = (model: ModelSpec, { layer, bins }: NumberedLayer, pinnedShare: number, windowTokens: number, batch: number): number => {
-  const populations = populationsOf(model, layer, bins, batch);
-  return populations.reduce((sum, population) => sum + windowOccupancy({ ...population, pinnedShare, windowTokens }), 0) / populations.length;
-};
+export const windowHolds = (populations: ReadonlyArray<LayerPopulation>, pinnedShare: number, windowTokens: number): number =>
+  populations.reduce((sum, population) => sum + windowOccupancy({ ...population, pinnedShare, windowTokens }), 0) / populations.length;
 
 /** The longest window, in tokens, that fits into `capacityShare` of the layer's neurons on average. */
 export const windowTokensOfModel = (model: ModelSpec, { layer, bins }: NumberedLayer, capacityShare: number): number => windowTokensAt(populationsOf(model, layer, bins, 1), { pinnedShare: 0, capacityShare });

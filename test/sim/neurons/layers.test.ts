@@ -132,7 +132,7 @@ describe("caches of layers that differ", () => {
   it("hold, in a window, what they were predicted to", () => {
     for (const [layer, tokens] of [[1, 3], [2, 6]] as const) {
       const one = { layer, bins: rateBins(model, layer) };
-      expect(windowTokensOfModel(model, one, windowHolds(model, one, 0, tokens, 1) + 1e-9)).toBeCloseTo(tokens, 3);
+      expect(windowTokensOfModel(model, one, windowHolds(populationsOf(model, one.layer, one.bins, 1), 0, tokens) + 1e-9)).toBeCloseTo(tokens, 3);
       expect(windowMissOfModel(model, one, 0, tokens + 1, 1).missOfActive).toBeLessThan(windowMissOfModel(model, one, 0, tokens, 1).missOfActive);
     }
   });
