@@ -51,6 +51,8 @@ export interface RunSetting {
   /** Whether what the segments have room for is read from the file before the first token. */
   readonly preload: boolean;
   readonly ffn: (typeof FFNS)[number];
+  /** How keys and values are kept: f32 has no vector kernels, and is for comparing with another program; absent: f16. */
+  readonly kv?: (typeof KV_FORMATS)[number];
   /** A file with a model of another shape than this is refused; null: any will do. */
   readonly planned: PlannedModel | null;
 }
@@ -66,8 +68,6 @@ export interface GenerateRequest extends RunSetting {
   readonly predictor: string | null;
   /** Whether what the predictor misses is counted. */
   readonly audit: boolean;
-  /** How keys and values are kept: f32 has no vector kernels, and is for comparing texts with another program's; absent: f16. */
-  readonly kv?: (typeof KV_FORMATS)[number];
   /** The modelled storage becomes slower; null: it stays as it is. */
   readonly slow: SlowStorage | null;
   /** Measures, and changes what can be changed between tokens; null: nothing changes. */

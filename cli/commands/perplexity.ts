@@ -15,6 +15,7 @@ export const perplexityCommand: Command = {
     ...settingFlags,
     { name: "predictor", value: "FILE", help: "what train-predictor made: it and not the gates decides which neurons are computed, for every token (default: lossless)" },
     { name: "audit", value: null, help: "count what the predictor misses; every gate is computed for that" },
+    { name: "kv", value: "FORM", help: "f16 or f32: how keys and values are kept, by llama.cpp too. f32 takes twice the room and has no vector kernels (default: f16)" },
     { name: "vs", value: "SYSTEM", help: "llama.cpp: its llama-perplexity scores the same text; neuronlab's build of it, unless --llama-perplexity names another" },
     { name: "llama-perplexity", value: "FILE", help: "the llama-perplexity to compare with" },
     { name: "llama-model", value: "FILE", help: "the GGUF file that llama.cpp runs, where --model is a packed file" },

@@ -66,6 +66,9 @@ describe("perplexity", () => {
     expect(json).toMatchObject({ llamaCpp: { version: "yours", perplexity: 20.4988, standardError: 0.24987, windows: 3 }, gap: null });
     expect(json.difference).toBeCloseTo(20.5 / 20.4988 - 1, 12);
     expect(ran[1]!.command.slice(0, 3)).toEqual(["./mine", "-m", "m.gguf"]);
+    const single = await start({ model: "m.gguf", text: "t.txt", vs: "llama.cpp", kv: "f32" }, { rivals });
+    expect([single.asked, ran[2]!.command.slice(9)]).toEqual([[{ ...plain, kv: "f32" }], ["--cache-type-k", "f32", "--cache-type-v", "f32", "--flash-attn", "off"]]);
+    expect((await start({ model: "m.gguf", text: "t.txt", kv: "f64" })).stderr).toContain('--kv: should be one of f16, f32, got "f64"');
   });
 
   it("gives the reason where llama.cpp has no result, and its own number all the same", async () => {

@@ -3,7 +3,7 @@ import { E, RTE, TE, pipe, type Either } from "../../../sim/base/fp.js";
 import type { Exact } from "../../../sim/base/decode.js";
 import { badInput, type Mistake } from "../../../sim/base/errors.js";
 import { showBytes } from "../../../sim/base/units.js";
-import type { FlashShape, PerplexityReport, PerplexityRequest } from "../../../engine/index.js";
+import { KV_FORMATS, type FlashShape, type PerplexityReport, type PerplexityRequest } from "../../../engine/index.js";
 import { absent, argument, choice, inputFile, readWords, shared, size, switchedOn, wholeNumber, type Sound } from "../../args.js";
 import type { Command, Words } from "../../command.js";
 import { gather, inFormat, type Answer, type Program } from "../../program.js";
@@ -27,6 +27,7 @@ const fields = {
   ...settingFields,
   predictor: absent(inputFile),
   audit: switchedOn,
+  kv: absent(choice(...KV_FORMATS)),
   vs: absent(choice("llama.cpp")),
   "llama-perplexity": absent(inputFile),
   "llama-model": absent(inputFile),
@@ -58,6 +59,7 @@ const requestOf = (args: Args, text: string, plan: Mapped["request"], shape: Fla
   ...settingOf(args, plan, shape),
   predictor: args.predictor,
   audit: args.audit,
+  ...(args.kv === null ? {} : { kv: args.kv }),
 });
 
 const score = (where: string, request: PerplexityRequest): Program<PerplexityReport | null> => (capabilities) => {
@@ -86,7 +88,7 @@ const beside = (args: Args, rival: RivalProgram | null, report: PerplexityReport
   const other = otherModel(report);
   if (other !== null) return TE.right(E.left(other));
   if (report.file === "packed" && args["llama-model"] === null) return TE.right(E.left("llama.cpp does not read packed files; name the GGUF file with --llama-model"));
-  const asked = { model: args["llama-model"] ?? args.model, text: args.text, window: args.window ?? DEFAULTS.window, windows: args.windows, threads: report.threads };
+  const asked = { model: args["llama-model"] ?? args.model, text: args.text, window: args.window ?? DEFAULTS.window, windows: args.windows, threads: report.threads, kv: args.kv };
   return runRival(rival, asked, capabilities);
 };
 

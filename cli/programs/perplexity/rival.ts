@@ -2,7 +2,7 @@
 import { dirname, join } from "node:path";
 import { E, TE, pipe, type Either, type TaskEither } from "../../../sim/base/fp.js";
 import type { AppError } from "../../../sim/base/errors.js";
-import type { PerplexityReport } from "../../../engine/index.js";
+import type { PerplexityReport, PerplexityRequest } from "../../../engine/index.js";
 import type { Capabilities, Ended } from "../../program.js";
 
 export interface Program { readonly version: string; readonly path: string }
@@ -10,13 +10,16 @@ export interface Program { readonly version: string; readonly path: string }
 /** `standardError` is null where the program ended before it had printed it. */
 export interface RivalPerplexity { readonly version: string; readonly perplexity: number; readonly standardError: number | null; readonly windows: number }
 
-export interface Asked { readonly model: string; readonly text: string; readonly window: number; readonly windows: number | null; readonly threads: number }
+export interface Asked { readonly model: string; readonly text: string; readonly window: number; readonly windows: number | null; readonly threads: number; readonly kv: PerplexityRequest["kv"] | null }
 
 /** It is built with llama-bench, and lies beside it. */
 export const locate = (named: string | null, capabilities: Capabilities): TaskEither<AppError, Program> =>
   named === null ? pipe(capabilities.rival(null), TE.map(({ version, inMemory }) => ({ version: version ?? "of no version", path: join(dirname(inMemory.program), "llama-perplexity") }))) : TE.right({ version: "yours", path: named });
 
-const wordsOf = ({ model, text, window, windows, threads }: Asked): ReadonlyArray<string> => ["-m", model, "-f", text, "-c", String(window), "-t", String(threads), ...(windows === null ? [] : ["--chunks", String(windows)])];
+/** Its flash attention rounds to F16 whatever the cache is kept in. */
+const keptAs = (kv: Asked["kv"]): ReadonlyArray<string> => (kv ? ["--cache-type-k", kv, "--cache-type-v", kv, ...(kv === "f32" ? ["--flash-attn", "off"] : [])] : []);
+
+const wordsOf = ({ model, text, window, windows, threads, kv }: Asked): ReadonlyArray<string> => ["-m", model, "-f", text, "-c", String(window), "-t", String(threads), ...(windows === null ? [] : ["--chunks", String(windows)]), ...keptAs(kv)];
 
 const NUMBER = "([-+0-9.e]+|-?nan|-?inf)";
 const ESTIMATE = new RegExp(`Final estimate: PPL = ${NUMBER} \\+/- ${NUMBER}`);
