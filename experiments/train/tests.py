@@ -1,9 +1,12 @@
 """Tests of this project: python -m unittest tests (from this folder)."""
 
+import json
 import math
+import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import gguf
 import numpy as np
@@ -12,6 +15,7 @@ import torch
 import half_memory
 import paired
 import parity
+import provenance
 import train
 from agreement import faults
 from data import Tokens, held_out
@@ -130,9 +134,6 @@ class Data(unittest.TestCase):
 class Training(unittest.TestCase):
     def run_steps(self, folder: Path, name: str, *words: str):
         train.SHAPES["tiny"] = TINY
-        import sys
-        from unittest import mock
-
         with mock.patch.object(sys, "argv", ["train.py", "--data", str(folder), "--run", str(folder / name), "--shape", "tiny", "--windows", "2", "--parts", "2", *words]), mock.patch("builtins.print"):
             train.main()
         return torch.load(folder / name / "checkpoint.pt", weights_only=True)
@@ -227,6 +228,18 @@ class Parity(unittest.TestCase):
         row = lambda margin, second: {"margin": margin, "second": second}
         self.assertEqual([parity.is_close(each, 0.001) for each in (row(None, None), row(0.0005, True), row(0.0005, False), row(0.01, True))], [True, True, False, False])
 
+    def test_the_second_best_of_a_step_is_read_where_that_step_was_written(self):
+        prompt, steps = np.float32([[9, 8, 7], [1, 3, 2]]), np.float32([[5, 6, 4], [0, 1, 2]])
+
+        def theirs(programs, model, text, *words):
+            prompt.tofile(words[1])
+            steps.tofile(words[3])
+            return {"vocabulary": 3}
+
+        with mock.patch.object(parity, "theirs", theirs):
+            # After the prompt's last token, after the first greedy one, after the second.
+            self.assertEqual([parity.second_of({}, "m", "text", step) for step in (0, 1, 2)], [2, 0, 1])
+
     def test_half_memory_that_shows_nothing_is_no_proof(self):
         found = {"same": True, "labels": ["lossless"], "held": 50, "ffnBytes": 100, "bytesReadPerToken": 7.0}
         self.assertTrue(half_memory.is_shown(found))
@@ -252,6 +265,48 @@ class Pairing(unittest.TestCase):
         self.assertAlmostEqual(found["error"], math.exp(0.01) * 0.01 / math.sqrt(3))
         self.assertEqual(paired.told({"cost": 0.0042, "error": 0.0005}), "+0.42 ± 0.05 %")
         self.assertRaises(ValueError, paired.cost, [1.0, 2.0], [1.0])
+
+
+class Provenance(unittest.TestCase):
+    def run_in(self, work: Path, name: str, strength: float, losses: list[float], **other) -> dict:
+        folder = work / "runs" / name
+        folder.mkdir(parents=True)
+        options = {"run": name, "strength": strength, "hold": 5, "rate": 0.003} | other
+        torch.save({"options": options, "begin": 20, "step": 30, "shape": {"layers": 2}}, folder / "checkpoint.pt")
+        evaluation = {"perplexity": math.exp(sum(losses) / len(losses)), "windows": len(losses), "windowLosses": losses, "activeShare": 0.2 / (1 + strength)}
+        (folder / "evaluation.json").write_text(json.dumps(evaluation))
+        return evaluation
+
+    def test_sparsity_has_a_cost_only_beside_a_twin(self):
+        losses, unknown = [3.0, 3.2, 3.1], "what sparsity costs is not known"
+        for plain, known in (({}, True), ({"hold": 6}, False), ({"losses": losses[:2]}, False), ({"strength": 0.5}, False), (None, False)):
+            with tempfile.TemporaryDirectory() as name:
+                own = self.run_in(Path(name), "a-sparse", 1.0, [loss + 0.01 for loss in losses])
+                if plain is not None:
+                    self.run_in(Path(name), "a-plain", **({"strength": 0.0, "losses": losses} | plain))
+                words = provenance.cost_of_sparsity(Path(name), "a-sparse", own)
+                self.assertEqual(unknown not in words, known, plain)
+                if known:
+                    self.assertIn("20.0 % of the neurons are active instead of 10.0 %, at a perplexity of 22.20 instead of 22.42: **+1.01 ± 0.00 %** (3 windows", words)
+
+    def test_a_predictor_is_confirmed_on_windows_that_did_not_choose_it(self):
+        with tempfile.TemporaryDirectory() as name:
+            made = Path(name)
+            (made / "chosen-none.json").write_text(json.dumps({"windowLosses": [3.0, 3.0, 4.0, 4.0, 4.0]}))
+            (made / "chosen.json").write_text(json.dumps({"windowLosses": [9.0, 9.0, 4.01, 4.01, 4.01], "predicted": 0.168}))
+            words = provenance.confirmed(made, 2)
+            self.assertIn("On the other 3 windows it costs **+1.01 ± 0.00 %**, with 16.8 % of the neurons", words)
+            self.assertIn("is not confirmed", provenance.confirmed(made, 4))
+
+    def test_tables_say_what_files_say_and_where_llama_cpp_gave_nothing(self):
+        with tempfile.TemporaryDirectory() as name:
+            made = Path(name)
+            self.assertEqual(provenance.greedy(made), "llama.cpp does not run this architecture.")
+            for form, more in (("f32", {"llamaCpp": {"perplexity": 20.5}, "difference": -0.00012}), ("q8_0", {"llamaCpp": None, "gap": "it crashed"}), ("q4_0", {})):
+                (made / f"perplexity-{form}.json").write_text(json.dumps({"perplexity": 20.4975, "standardError": 0.25} | more))
+                (made / f"parity-{form}.json").write_text(json.dumps({"tokens": 48, "prompts": [{"same": 48, "itself": 7}, {"same": 48, "itself": 48}, {"same": 47, "itself": 6}]}))
+            self.assertEqual(provenance.perplexities(made).splitlines()[2:], ["| f32 | 20.4975 ± 0.2500 | 20.5000 | -0.012 % |", "| q8_0 | 20.4975 ± 0.2500 | none: it crashed | -- |", "| q4_0 | 20.4975 ± 0.2500 | none: not asked | -- |"])
+            self.assertEqual(provenance.greedy(made).splitlines()[2:], [f"| {form} | 2 of 3 | 1 of 3 |" for form in ("f32", "q8_0", "q4_0")])
 
 
 class Reporting(unittest.TestCase):
