@@ -124,7 +124,7 @@ A small language model with ReLU-gated neurons, trained by neuronlab's experimen
 
 ## Perplexity on the text held out
 
-Windows of 512 tokens of the text as prepare.py writes it (one kind of quotes, lines of prose joined), the second half of each scored (`neuronlab perplexity --vs llama.cpp`; keys and values in F16 in both programs).
+{read(made / 'perplexity-f32.json')['windows']} windows of 512 tokens of the text as prepare.py writes it (one kind of quotes, lines of prose joined), the second half of each scored (`neuronlab perplexity --vs llama.cpp`; keys and values in F16 in both programs).
 
 {perplexities(made)}
 

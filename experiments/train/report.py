@@ -8,7 +8,11 @@ trained only to see what a strength costs, and evaluated.
 
 import argparse
 import json
+import os
+import platform
+import re
 import statistics
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -38,6 +42,7 @@ def collected(work: Path, run: str) -> dict:
         "tokens": tokens,
         "hours": round(hours([json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()], tokens), 2),
         "epochs": round(tokens / data["trainTokens"], 3),
+        "measured": measured_on(made / "evaluation.json" if (made / "evaluation.json").exists() else folder / "evaluation.json"),
         "parameters": sum(tensor.numel() for tensor in state["model"].values()),
         "shape": state["shape"],
         "evaluation": read(folder / "evaluation.json") if words["strength"] == 0 else read(made / "evaluation.json") or read(folder / "evaluation.json"),
@@ -53,6 +58,13 @@ def collected(work: Path, run: str) -> dict:
     if all(formats.values()):
         found["formats"] = {form: kept(one) for form, one in formats.items()}
     return found | ({"halfMemory": half} if half else {}) | ({"parity": parity} if all(parity.values()) else {})
+
+
+def measured_on(file: Path) -> str:
+    """When a file was written, and this machine's processor."""
+    names = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE) if Path("/proc/cpuinfo").exists() else []
+    processor = names[0] if names else platform.processor() or platform.machine()
+    return f"{datetime.fromtimestamp(file.stat().st_mtime, UTC):%Y-%m-%d}, {processor}, {os.cpu_count()} cores"
 
 
 def hours(log: list[dict], tokens: int) -> float:

@@ -6,7 +6,9 @@
 # WORK   the folder of recipe.sh; RUN: a run in it, such as mixture-sparse
 # OUT    where it goes (default: models/novels)
 # PYTHON of a virtual environment with requirements.txt (default: python3)
+# NAME    of the model, before its shape (default: novels)
 # ABOUT   what it was trained on, in words, and LICENCE of the weights, for the page and the file (default: texts of your own, whatever they allow)
+# NOISE   of logits that rounding explains, for measure.sh
 # WINDOWS of 512 tokens that every perplexity is over, from the beginning of the text (default: all; 40 where predictors are compared)
 #
 # Needs the built program (npm run build) and, for the comparison, llama.cpp (node engine/rivals/llama.cpp/build.mjs). Nothing in OUT is
@@ -14,12 +16,12 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-[ $# -ge 2 ] || { sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 work=$1 run=$2 out=${3:-$root/models/novels}
 python=${PYTHON:-python3}
 data=$work/data
 checkpoint=$work/runs/$run/checkpoint.pt
-name=novels-$(basename "$run" | sed 's/-.*//')
+name=${NAME:-novels}-$(basename "$run" | sed 's/-.*//')
 made=$work/ship/$run
 mkdir -p "$made" "$out"
 neuronlab() { node "$root/bin/neuronlab.js" "$@"; }

@@ -227,6 +227,9 @@ class Parity(unittest.TestCase):
         self.assertRaises(ValueError, parity.agreed, [], words)
         row = lambda margin, second: {"margin": margin, "second": second}
         self.assertEqual([parity.is_close(each, 0.001) for each in (row(None, None), row(0.0005, True), row(0.0005, False), row(0.01, True))], [True, True, False, False])
+        part = {"same": 3, "prompt": "It was"}
+        self.assertEqual(parity.told(part | row(0.0273, True), 0.02), "after 3 tokens ours is another word than llama.cpp's, which prefers its own by 0.0273 of a logit, more than 0.02: It was")
+        self.assertIn("and ours is not its second best", parity.told(part | row(0.001, False), 0.02))
 
     def test_the_second_best_of_a_step_is_read_where_that_step_was_written(self):
         prompt, steps = np.float32([[9, 8, 7], [1, 3, 2]]), np.float32([[5, 6, 4], [0, 1, 2]])
