@@ -25,6 +25,8 @@ shape=${run%%-*}
 name=${NAME:-novels}-$shape
 made=$work/ship/$run
 mkdir -p "$made"
+# Nothing of an earlier checkpoint stands beside what is measured now.
+rm -f "$made"/{evaluation,pytorch,pack,half-memory}.json "$made"/{perplexity,parity}-*.json
 neuronlab() { node "$root/bin/neuronlab.js" "$@"; }
 # llama.cpp has no dReLU: it would take the file and compute SiLU.
 versus=(--vs llama.cpp)
@@ -35,7 +37,7 @@ echo "evaluating $checkpoint" >&2
 "$python" "$here/evaluate.py" --data "$data" --checkpoint "$checkpoint" ${WINDOWS:+--first "$WINDOWS"} >"$made/pytorch.json"
 for format in f32 q8_0 q4_0; do
   "$python" "$here/export.py" --data "$data" --checkpoint "$checkpoint" --out "$made/$name-$format.gguf" --format "$format" --name "neuronlab $name" ${LICENCE:+--licence "$LICENCE"} >&2
-  neuronlab perplexity --model "$made/$name-$format.gguf" --text "$data/held-out.txt" ${WINDOWS:+--windows "$WINDOWS"} "${versus[@]}" --format json >"$made/perplexity-$format.json"
+  neuronlab perplexity --ffn dense --model "$made/$name-$format.gguf" --text "$data/held-out.txt" ${WINDOWS:+--windows "$WINDOWS"} "${versus[@]}" --format json >"$made/perplexity-$format.json"
 done
 "$python" "$here/agreement.py" --made "$made" $([ "$shape" != drelu ] || echo --alone)
 # Down as numbers: neurons can be read one by one, and no weight is changed.
@@ -47,4 +49,4 @@ for format in f32 q8_0 q4_0; do
   [ "$format" = f32 ] || noise=${NOISE:-0.02}
   "$python" "$here/parity.py" --model "$made/$name-$format.gguf" --prompts "$data/held-out.txt" --program "$root/bin/neuronlab.js" --noise "$noise" >"$made/parity-$format.json"
 done
-"$python" "$here/half_memory.py" --model "$made/$name-q8_0.gguf" --packed "$made/$name.flash" --program "$root/bin/neuronlab.js" >"$made/half-memory.json"
+"$python" "$here/half_memory.py" --model "$made/$name-q8_0.gguf" --packed "$made/$name.flash" --program "$root/bin/neuronlab.js" --pack "$made/pack.json" >"$made/half-memory.json"

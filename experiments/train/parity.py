@@ -26,16 +26,23 @@ def paragraphs(text: str, count: int) -> list[str]:
     return [long[place * len(long) // count][:80].rsplit(" ", 1)[0] for place in range(count)]
 
 
+def printed(words: list[str]) -> str:
+    ended = subprocess.run(words, capture_output=True, text=True)
+    if ended.returncode != 0:
+        raise SystemExit(f"{' '.join(words)}: exit code {ended.returncode}: {ended.stderr.strip()}")
+    return ended.stdout
+
+
 def ours(program: str, model: str, prompt: str) -> list[int]:
     words = ["node", program, "generate", "--model", model, "--prompt", prompt, "--tokens", str(TOKENS), "--ignore-end", "--ffn", "dense", "--kv", "f32", "--format", "json"]
-    return json.loads(subprocess.run(words, capture_output=True, check=True).stdout)["tokens"]
+    return json.loads(printed(words))["tokens"]
 
 
 def theirs(programs: dict, model: str, prompt: str, *more: str) -> dict:
-    said = subprocess.run([programs["llama-tokenize"], "-m", model, "-p", prompt, "--ids", "--log-disable"], capture_output=True, check=True, text=True).stdout
+    said = printed([programs["llama-tokenize"], "-m", model, "-p", prompt, "--ids", "--log-disable"])
     ids = json.loads(said.strip().splitlines()[-1])
     words = [programs["reference"], "--model", model, "--tokens", ",".join(map(str, ids)), "--greedy", str(TOKENS), *more]
-    return json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
+    return json.loads(printed(words))
 
 
 def second_of(programs: dict, model: str, prompt: str, step: int) -> int:
@@ -74,7 +81,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=8)
     options = parser.parse_args()
     build = Path(options.program).resolve().parent.parent / "engine/rivals/llama.cpp/build.mjs"
-    programs = json.loads(subprocess.run(["node", build, "--check"], capture_output=True, check=True).stdout)["default"]
+    programs = json.loads(printed(["node", str(build), "--check"]))["default"]
     rows = []
     for prompt in paragraphs(options.prompts.read_text(encoding="utf-8"), options.count):
         tokens, wanted = ours(options.program, options.model, prompt), theirs(programs, options.model, prompt)

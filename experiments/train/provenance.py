@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from half_memory import told as half_told
 from paired import cost, told
 
 
@@ -124,7 +125,7 @@ A small language model with ReLU-gated neurons, trained by neuronlab's experimen
 
 ## Perplexity on the text held out
 
-{read(made / 'perplexity-f32.json')['windows']} windows of 512 tokens of the text as prepare.py writes it (one kind of quotes, lines of prose joined), the second half of each scored (`neuronlab perplexity --vs llama.cpp`; keys and values in F16 in both programs).
+{read(made / 'perplexity-f32.json')['windows']} windows of 512 tokens of the text as prepare.py writes it to WORK/data/held-out.txt (one kind of quotes, lines of prose joined), the second half of each scored (`neuronlab perplexity --ffn dense --vs llama.cpp`: weights as the file has them, keys and values in F16 in both programs).
 
 {perplexities(made)}
 
@@ -135,7 +136,8 @@ which llama.cpp alone rounds queries to as well: enough to part where two words 
 
 {greedy(made)}
 
-Packed without requantising (`pack --down f32`), {half['tokens']} tokens with {half['held']} bytes of FFN in memory, where the file above has {half['ffnBytes']} and the packed one {half['packedBytes']}, are {'the same as' if half['same'] else 'NOT the same as'} with all of them ({', '.join(half['labels'])}; {half['bytesReadPerToken'] / 1e6:.2f} MB a token read).
+Half of the FFNs in memory, packed without requantising (`pack --down f32`; {', '.join(half['labels'])}): {half['tokens']} drawn tokens with {half['held']} bytes of them held, where the file above has {half['ffnBytes']} and the packed one {half['packedBytes']}, beside as many with
+all of them: **{half_told(half)}**. Reads are of whole pages, and neurons so small do not fill theirs: {percent(half['padding'], 0)} of the packed FFNs is padding.
 
 ## What fires
 
@@ -146,7 +148,7 @@ probability {statistics['expertRepeat']:.3f}.
 
 ## Predictors
 
-Perplexity with the true gates over the same windows: {point['lossless']:.3f}. The rule: {point['rule']}.
+Perplexity with the true gates over the same windows, FFNs computed sparsely like under a predictor (down in rows, which requantises a Q8_0 file's): {point['lossless']:.3f}. The rule: {point['rule']}.
 
 {predictors(point)}
 

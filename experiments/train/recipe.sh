@@ -32,7 +32,7 @@ export OMP_WAIT_POLICY=PASSIVE
 train() { nice -n 19 "$python" "$here/train.py" --data "$data" --products "${PRODUCTS:-bfloat16}" "$@"; }
 begin() { ln -sfn "runs/$1/pid" "$work/pid"; }
 branch() { begin "$1"; train --run "$work/runs/$1" --from "$work/runs/$2/checkpoint.pt" --hold "${HOLD:-200}" --decay "${DECAY:-700}" --strength "$3"; }
-measure() { [ -f "$work/runs/$1/evaluation.json" ] || { "$python" "$here/evaluate.py" --data "$data" --checkpoint "$work/runs/$1/checkpoint.pt" --windows 128 >"$work/runs/$1/evaluation.json.part" && mv "$work/runs/$1/evaluation.json.part" "$work/runs/$1/evaluation.json"; }; }
+measure() { [ "$work/runs/$1/evaluation.json" -nt "$work/runs/$1/checkpoint.pt" ] || { "$python" "$here/evaluate.py" --data "$data" --checkpoint "$work/runs/$1/checkpoint.pt" --windows 128 >"$work/runs/$1/evaluation.json.part" && mv "$work/runs/$1/evaluation.json.part" "$work/runs/$1/evaluation.json"; }; }
 
 # What serves best is finished first; what only says what sparsity costs comes last.
 for shape in ${SHAPES:-mixture dense drelu}; do

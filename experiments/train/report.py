@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from half_memory import told as half_told
 from paired import cost, told
 from provenance import on_the_others, percent, read, table
 
@@ -40,7 +41,7 @@ def collected(work: Path, run: str) -> dict:
         "step": state["step"],
         "branchedAt": state["begin"],
         "tokens": tokens,
-        "hours": round(hours([json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()], tokens), 2),
+        "hours": round(sum(hours(lines, steps * tokens / state["step"]) for lines, steps in ((log_of(work, shape_of(run), state["begin"]), state["begin"]), (log_of(work, run, state["step"]), state["step"] - state["begin"]))), 2),
         "epochs": round(tokens / data["trainTokens"], 3),
         "measured": measured_on(made / "evaluation.json" if (made / "evaluation.json").exists() else folder / "evaluation.json"),
         "parameters": sum(tensor.numel() for tensor in state["model"].values()),
@@ -50,11 +51,13 @@ def collected(work: Path, run: str) -> dict:
     point = read(made / "operating-point.json")
     if point is not None and (made / "chosen.json").exists():
         found["predictors"] = point | {"onTheOtherWindows": on_the_others(made, point["windows"])}
+    if found["evaluation"]["step"] != state["step"]:
+        raise SystemExit(f"{run}: evaluated at step {found['evaluation']['step']}, and stands at {state['step']}: evaluate it again")
     pytorch, half = read(made / "pytorch.json"), read(made / "half-memory.json")
     formats, parity = ({form: read(made / f"{what}-{form}.json") for form in ("f32", "q8_0", "q4_0")} for what in ("perplexity", "parity"))
     if pytorch is not None:
         found["pytorch"] = {key: pytorch[key] for key in ("perplexity", "standardError", "windows", "scored")}
-    kept = lambda one: {key: one[key] for key in ("perplexity", "standardError", "windows", "scored", "difference", "gap") if key in one} | ({"llamaCpp": one["llamaCpp"]} if "llamaCpp" in one else {})
+    kept = lambda one: {key: one[key] for key in ("perplexity", "standardError", "windows", "scored", "difference", "gap", "labels") if key in one} | ({"llamaCpp": one["llamaCpp"]} if "llamaCpp" in one else {})
     if all(formats.values()):
         found["formats"] = {form: kept(one) for form, one in formats.items()}
     return found | ({"halfMemory": half} if half else {}) | ({"parity": parity} if all(parity.values()) else {})
@@ -67,7 +70,12 @@ def measured_on(file: Path) -> str:
     return f"{datetime.fromtimestamp(file.stat().st_mtime, UTC):%Y-%m-%d}, {processor}, {os.cpu_count()} cores"
 
 
-def hours(log: list[dict], tokens: int) -> float:
+def log_of(work: Path, run: str, until: int) -> list[dict]:
+    lines = (json.loads(line) for line in (work / "runs" / run / "log.jsonl").read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line["step"] <= until]
+
+
+def hours(log: list[dict], tokens: float) -> float:
     """How long so many tokens take at the log's middle speed: stops, and hours in which the machine did something else, are no training."""
     return tokens / statistics.median(line["tokensPerSecond"] for line in log if "tokensPerSecond" in line) / 3600
 
@@ -99,7 +107,7 @@ def by_format(model: dict) -> list[list[str]]:
             f"{theirs['perplexity']:.4f}" if theirs else "has no dReLU" if shape_of(model["run"]) == "drelu" else f"failed: {one.get('gap')}",
             percent(one["difference"], 3) if theirs else "--",
             greedy(parity[form]) if parity else "--",
-            (f"{'the same' if half['same'] else 'NOT the same'}, {half['bytesReadPerToken'] / 1e6:.2f} MB a token read" if form == "q8_0" else "--"),
+            half_told(half) if form == "q8_0" else "--",
         ])
     return rows
 
@@ -130,14 +138,19 @@ def branch_rows(groups: list[list[dict]]) -> list[list[str]]:
     return rows
 
 
+def twins(runs: list[dict]) -> list[list[dict]]:
+    """Runs that differ in nothing but the term's strength, where there is more than one."""
+    groups = {}
+    for one in runs:
+        groups.setdefault(json.dumps([one["shape"], one["branchedAt"], one["step"], one["options"]], sort_keys=True), []).append(one)
+    return [group for group in groups.values() if len(group) > 1]
+
+
 def page(models: list[dict], branches: list[dict]) -> str:
     first = models[0]
     numbered = [str(place) for place in range(first["shape"]["layers"])]
     overlap = lambda layer: "--" if layer["tokenOverlap"] is None else f"{layer['tokenOverlap']:.3f}"
-    groups = {}
-    for one in [*models, *branches]:
-        groups.setdefault((shape_of(one["run"]), one["branchedAt"], one["step"]), []).append(one)
-    several = [group for group in groups.values() if len(group) > 1]
+    several = twins([*models, *branches])
     shares = [kept["share"] for kept in first["evaluation"]["kept"]]
     keeping = [[f"`{model['run']}`", *(f"{100 * (kept['perplexity'] / model['evaluation']['perplexity'] - 1):+.2f} %" for kept in model["evaluation"]["kept"])] for model in models]
     mixtures = [model for model in models if model["shape"]["experts"] > 1]
@@ -145,9 +158,9 @@ def page(models: list[dict], branches: list[dict]) -> str:
     return f"""# What was trained
 
 Written by [experiments/train](../../experiments/train/README.md)/report.py; do not edit. {first['evaluation']['scored']} tokens of the novel held out are scored ({first['evaluation']['windows']} windows of 512, evenly spread, the second half of each), in float32; ± is the
-standard error over tokens. `*.log.jsonl` are the logs, a line every twenty steps.
+standard error over tokens. `*.log.jsonl` are the logs, a line every twenty steps, of the branches and of the runs that they branched off (`mixture`, `dense`, `drelu`).
 
-{table(["run", "model", "parameters", "steps", "tokens", "at its speed", "sparsity term", "perplexity", "active neurons"], [whole(model) for model in models])}
+{table(["run", "model", "parameters", "steps", "tokens", "hours, at its logs' middle speeds", "sparsity term", "perplexity", "active neurons"], [whole(model) for model in models])}
 
 ## What the sparsity term costs
 
@@ -158,9 +171,9 @@ one seed: how far two seeds lie apart is not known.
 
 ## Files against PyTorch and llama.cpp
 
-All {first['pytorch']['windows']} windows of the text held out, by `neuronlab perplexity`, by PyTorch in float32 and by llama.cpp's llama-perplexity; greedy continuations of {first['parity']['f32']['tokens']} tokens that are llama.cpp's to the last, keys and values in F32 in both programs, and behind the semicolon those in which llama.cpp
+All {first['pytorch']['windows']} windows of the text held out, by `neuronlab perplexity --ffn dense` (weights as the file has them), by PyTorch in float32 and by llama.cpp's llama-perplexity; greedy continuations of {first['parity']['f32']['tokens']} tokens that are llama.cpp's to the last, keys and values in F32 in both programs, and behind the semicolon those in which llama.cpp
 agrees with itself when it keeps them in F16, its default; and whether
-200 tokens with half of the FFNs in memory are those with all of them (Q8_0, packed without requantising).
+{first['halfMemory']['tokens']} drawn tokens with half of the FFNs in memory are those with all of them (Q8_0, packed without requantising; reads are of whole pages, and neurons so small do not fill theirs: {', '.join(f"{percent(model['halfMemory']['padding'], 0)} of the packed FFNs of `{model['run']}` is padding" for model in models)}).
 
 {table(["run", "format", "neuronlab", "PyTorch", "llama.cpp", "difference from llama.cpp", "greedy texts the same", "half of the FFNs in memory"], [row for model in models for row in by_format(model)])}
 
@@ -174,7 +187,7 @@ Share of a layer's activations that its hottest 10 % of neurons have:
 
 {table(["run", *numbered], by_layer(models, lambda layer: percent(layer["hottestCarry"]["0.1"])))}
 
-Token-to-token overlap: how much likelier than by its own rate a neuron fires that fired for the token before:
+Token-to-token overlap: of the chance that its own rate leaves, how much a neuron gains that fired for the token before, (again − rate) / (1 − rate):
 
 {table(["run", *numbered], by_layer(models, overlap))}
 
@@ -200,6 +213,8 @@ def main() -> None:
     options = parser.parse_args()
     models, branches = ([collected(options.work, run) for run in runs] for runs in (options.models, options.branches))
     options.out.mkdir(parents=True, exist_ok=True)
+    for parent in sorted({shape_of(one["run"]) for one in [*models, *branches]}):
+        (options.out / f"{parent}.log.jsonl").write_text((options.work / "runs" / parent / "log.jsonl").read_text(encoding="utf-8"), encoding="utf-8")
     for one in [*models, *branches]:
         (options.out / f"{one['run']}.json").write_text(json.dumps(one, indent=2) + "\n", encoding="utf-8")
         (options.out / f"{one['run']}.log.jsonl").write_text((options.work / "runs" / one["run"] / "log.jsonl").read_text(encoding="utf-8"), encoding="utf-8")

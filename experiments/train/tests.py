@@ -5,6 +5,7 @@ import math
 import sys
 import tempfile
 import unittest
+from collections import Counter
 from pathlib import Path
 from unittest import mock
 
@@ -26,7 +27,7 @@ from model import Model, Shape
 from operating_point import choose
 from optimiser import orthogonal
 from prepare import encoded, normalised, sampled, train_tokeniser
-from report import branch_rows, greedy, hours
+from report import branch_rows, greedy, hours, twins
 
 TINY = Shape("smallthinker", vocabulary=300, context=32, hidden=32, layers=2, heads=2, kv_heads=1, head_dim=16, neurons=32, experts=4, experts_used=2)
 
@@ -156,6 +157,17 @@ class Training(unittest.TestCase):
             self.assertEqual((branch["step"], branch["begin"]), (11, 6))
             again = self.run_steps(folder, "branch", "--from", str(folder / "whole/checkpoint.pt"), "--hold", "2", "--decay", "3", "--strength", "0.1")
             self.assertEqual((again["step"], again["begin"]), (11, 6))
+            # What was trained is not relabelled: other options, or a run that has gone on since, are another branch.
+            written = (folder / "branch/checkpoint.pt").stat().st_mtime_ns
+            for other, told in ((("--strength", "0.2"), "--strength 0.2 (was 0.1)"), (("--decay", "4"), "--decay 4 (was 3)"), (("--seed", "2"), "--seed 2 (was 1)"), (("--from", str(folder / "parts/longer.pt")), "--from a run that stands at step 8 (was 6)")):
+                torch.save(parts | {"step": 8}, folder / "parts/longer.pt")
+                with self.assertRaises(SystemExit) as ended:
+                    self.run_steps(folder, "branch", "--from", str(folder / "whole/checkpoint.pt"), "--hold", "2", "--decay", "3", "--strength", "0.1", *other)
+                self.assertIn(told, str(ended.exception))
+            with self.assertRaises(SystemExit) as ended:
+                self.run_steps(folder, "whole", "--steps", "9", "--shape", "mixture")
+            self.assertIn("--shape mixture (was tiny)", str(ended.exception))
+            self.assertEqual((folder / "branch/checkpoint.pt").stat().st_mtime_ns, written)
 
     def test_the_rate_falls_to_nothing_and_the_strength_grows(self):
         options = type("Options", (), {"rate": 1.0, "decay": 10, "end": 1000, "begin": 980, "hold": 10, "strength": 0.5})
@@ -164,23 +176,49 @@ class Training(unittest.TestCase):
 
 
 class Evaluating(unittest.TestCase):
+    def fires_of(self, model: Model, window: torch.Tensor) -> list[list[dict[int, set[int]]]]:
+        """By layer and token: the experts in use, and which of their neurons have a positive gate."""
+        told, routes = [], []
+        with torch.no_grad():
+            model(window[None, :-1], window[None, 1:], 0.0, told, routes)
+        layers = []
+        for chosen, (_, _, fired) in zip(routes, told):
+            # Rows are ordered by expert and then by token.
+            slots = sorted((expert, token) for token, experts in enumerate(chosen.tolist()) for expert in experts)
+            by_token = [{} for _ in chosen]
+            for (expert, token), row in zip(slots, fired.tolist()):
+                by_token[token][expert] = {neuron for neuron, fires in enumerate(row) if fires}
+            layers.append(by_token)
+        return layers
+
     def test_counts_are_those_of_a_slow_count(self):
         model = Model(TINY)
         windows = torch.randint(0, 300, (3, 33), generator=torch.Generator().manual_seed(1))
         found = evaluate(model, windows)
         self.assertEqual((found["scored"], found["windows"]), (3 * 15, 3))
-        fired, slots, repeats = 0, 0, 0
-        for window in windows:
-            told, routes = [], []
-            with torch.no_grad():
-                model(window[None, :-1], window[None, 1:], 0.0, told, routes)
-            fired += int(told[0][2].sum())
-            slots += told[0][2].numel()
-            repeats += sum(len(set(one) & set(other)) for one, other in zip(routes[0].tolist(), routes[0][1:].tolist()))
-        self.assertAlmostEqual(found["layers"][0]["activeShare"], fired / slots, places=4)
+        fires = [self.fires_of(model, window) for window in windows]
+        for layer, counted in enumerate(found["layers"]):
+            uses, times, before, again, repeats = Counter(), Counter(), Counter(), Counter(), 0
+            for window in fires:
+                for place, now in enumerate(window[layer]):
+                    earlier = window[layer][place - 1] if place > 0 else {}
+                    for expert, neurons in now.items():
+                        uses[expert] += 1
+                        times.update((expert, neuron) for neuron in neurons)
+                        if expert in earlier:
+                            repeats += 1
+                            before.update((expert, neuron) for neuron in earlier[expert])
+                            again.update((expert, neuron) for neuron in earlier[expert] & neurons)
+            rates = {(expert, neuron): times[expert, neuron] / uses[expert] if uses[expert] else 0.0 for expert in range(4) for neuron in range(32)}
+            hottest, chance = sorted(rates.values(), reverse=True), sum(count * rates[key] for key, count in before.items())
+            self.assertAlmostEqual(counted["activeShare"], times.total() / uses.total() / 32, places=4)
+            self.assertAlmostEqual(counted["hottestCarry"]["0.1"], sum(hottest[:12]) / sum(hottest), places=3)
+            self.assertAlmostEqual(counted["tokenOverlap"], (again.total() - chance) / (before.total() - chance), places=3)
+            self.assertAlmostEqual(counted["expertRepeat"], repeats / (3 * 31 * 2), places=4)
+            np.testing.assert_allclose(counted["expertUse"], [uses[expert] / uses.total() for expert in range(4)], atol=1e-4)
+            self.assertEqual(counted["neverFired"], sum(rate == 0 for rate in rates.values()))
         self.assertEqual(evaluate_kept(model, windows, 1.0)["perplexity"], found["perplexity"])
         self.assertNotEqual(evaluate_kept(model, windows, 0.05)["perplexity"], found["perplexity"])
-        self.assertAlmostEqual(found["layers"][0]["expertRepeat"], repeats / (3 * 31 * 2), places=4)
 
 
 class Exporting(unittest.TestCase):
@@ -244,8 +282,10 @@ class Parity(unittest.TestCase):
             self.assertEqual([parity.second_of({}, "m", "text", step) for step in (0, 1, 2)], [2, 0, 1])
 
     def test_half_memory_that_shows_nothing_is_no_proof(self):
-        found = {"same": True, "labels": ["lossless"], "held": 50, "ffnBytes": 100, "bytesReadPerToken": 7.0}
+        found = {"same": True, "labels": ["lossless"], "held": 50, "ffnBytes": 100, "bytesReadPerToken": 7e6}
         self.assertTrue(half_memory.is_shown(found))
+        self.assertEqual(half_memory.told(found), "the same, 7.00 MB a token read")
+        self.assertEqual([half_memory.told(found | wrong) for wrong in ({"same": False}, {"labels": ["requantised"]})], ["NOT the same", "NOT shown"])
         for wrong in ({"same": False}, {"labels": ["requantised"]}, {"held": 51}, {"bytesReadPerToken": 0}):
             self.assertFalse(half_memory.is_shown(found | wrong), wrong)
 
@@ -314,13 +354,19 @@ class Provenance(unittest.TestCase):
 
 class Reporting(unittest.TestCase):
     def run_of(self, name: str, strength: float, perplexity: float, step: int = 30) -> dict:
-        return {"run": name, "strength": strength, "branchedAt": 20, "step": step, "evaluation": {"perplexity": perplexity, "windowLosses": [math.log(perplexity) + bit for bit in (-0.1, 0.0, 0.1)], "activeShare": 0.1, "layers": [{"activeShare": 0.1}]}}
+        return {"run": name, "strength": strength, "branchedAt": 20, "step": step, "shape": {"layers": 1}, "options": {"hold": 5, "decay": 5}, "evaluation": {"perplexity": perplexity, "windowLosses": [math.log(perplexity) + bit for bit in (-0.1, 0.0, 0.1)], "activeShare": 0.1, "layers": [{"activeShare": 0.1}]}}
 
     def test_a_cost_is_against_the_branch_without_the_term_and_is_told_only_where_there_is_one(self):
         groups = [[self.run_of("a-sparse", 1, 50.5), self.run_of("a-plain", 0, 50.0)], [self.run_of("b-sparse", 1, 60.0)]]
         rows = branch_rows(groups)
         self.assertEqual([(row[0].split("`")[1], row[3], row[4]) for row in rows], [("a-plain", "50.00", "--"), ("a-sparse", "50.50", "+1.00 ± 0.00 %"), ("b-sparse", "60.00", "--")])
         self.assertEqual(rows[1][1], "20 + 10")
+
+    def test_twins_differ_in_nothing_but_the_term(self):
+        own = self.run_of("a-sparse", 1, 50.5)
+        self.assertEqual(len(twins([own, self.run_of("a-plain", 0, 50.0)])), 1)
+        for other in ({"options": {"hold": 6, "decay": 4}}, {"shape": {"layers": 2}}, {"step": 31}, {"branchedAt": 19}):
+            self.assertEqual(twins([own, self.run_of("a-plain", 0, 50.0) | other]), [], other)
 
     def test_texts_that_part_are_told_with_how_close_the_choice_was(self):
         rows = [{"same": 48, "margin": None, "itself": 48}, {"same": 3, "margin": 0.02, "itself": 9}, {"same": 9, "margin": 0.001, "itself": 48}]

@@ -97,6 +97,19 @@ def train_step(model, opts, tokens: Tokens, step: int, options) -> dict:
     }
 
 
+def refuse_another(options, state: dict) -> None:
+    """A run that goes on is the run that was begun: other options would be written beside weights that were not trained with them."""
+    kept = state["options"]
+    names = ["seed", "rate", "windows", "parts", "products", *(("shape",) if options.branch is None else ("strength", "hold", "decay"))]
+    others = [f"--{name} {getattr(options, name)} (was {kept[name]})" for name in names if name in kept and kept[name] != getattr(options, name)]
+    if options.branch is not None and options.branch.exists():
+        stands = torch.load(options.branch, weights_only=True)["step"]
+        if stands != state["begin"]:
+            others.append(f"--from a run that stands at step {stands} (was {state['begin']})")
+    if others:
+        raise SystemExit(f"--run: {options.run} was begun otherwise, and goes on as it was begun: {', '.join(others)}. Name another folder, or delete that one")
+
+
 def start(options):
     """Model, optimisers, first step and facts: from RUN's own checkpoint, else from --from, else new."""
     own = options.run / "checkpoint.pt"
@@ -106,6 +119,8 @@ def start(options):
         model = Model(shape, options.seed)
         return model, optimisers(model, options.rate), 0, 0, shape
     state = torch.load(source, weights_only=True)
+    if source == own:
+        refuse_another(options, state)
     shape = Shape(**state["shape"])
     model = Model(shape, options.seed)
     model.load_state_dict(state["model"])
@@ -172,7 +187,7 @@ def main() -> None:
     a_step = options.windows * options.parts * length
     print(f"{model.parameters_in_all()} parameters, {model.parameters_used()} of them used by a token; {a_step} tokens a step; from step {step} to {options.end}", flush=True)
     kept_at = lined_at = time.monotonic()
-    lined_step = step
+    lined_step = began = step
     while step < options.end and not stopped:
         told = train_step(model, opts, tokens, step, options)
         step += 1
@@ -189,7 +204,8 @@ def main() -> None:
         if now - kept_at > SECONDS_BETWEEN_CHECKPOINTS:
             keep()
             kept_at = time.monotonic()
-    keep()
+    if step > began:
+        keep()
     if stopped:
         sys.exit(f"stopped at step {step} of {options.end}; the same call goes on from there")
 

@@ -2,6 +2,7 @@
 import { cachePanel, frequencyPanel, overlapPanel } from "../../plots/activations.js";
 import { drawCurves } from "../../plots/curves.js";
 import { markdown, padded, percent, plain, type Tools, type ValidationReport } from "../words.js";
+import { points, speedsOf, worstByLayer, worstCells, worstSpeed } from "./errors.js";
 import { storedOf, type Stored, type Studied } from "./stored.js";
 
 const at = (stored: Stored, share: number, of: ReadonlyArray<number>): number => {
@@ -10,8 +11,6 @@ const at = (stored: Stored, share: number, of: ReadonlyArray<number>): number =>
   return of[next - 1]! + ((share - low) / (high - low)) * (of[next]! - of[next - 1]!);
 };
 
-const points = (value: number): string => `${value > 0 ? "+" : ""}${(100 * value).toFixed(1)}`;
-const CHECKED = (cell: Stored["cells"][number]): boolean => cell.budget < 1;
 
 /** Misses that are predicted over those that come, less one: what a run that waits for its reads alone would be too slow by. */
 const missError = (predicted: number, replayed: number): number => (1 - predicted) / (1 - replayed) - 1;
@@ -34,20 +33,6 @@ const verdicts = (stored: Stored) =>
     const worst = stored.steps.reduce((found, step) => (Math.abs(step[key]) > Math.abs(found[key]) ? step : found));
     return { what, about, worst: worst[key], budget: worst.budget, mean: meanOf(stored.steps.map((step) => Math.abs(step[key]))) };
   }).sort((a, b) => Math.abs(b.worst) - Math.abs(a.worst));
-
-/** Runs with the means over layers, and layer by layer; the recorded one is the first of either. */
-const BY_LAYER = ", by layer";
-const speedsOf = ({ speeds }: Stored, byLayer: boolean): Stored["speeds"] =>
-  speeds.map(({ at: where, runs: [recorded, ...runs] }) => ({ at: where, runs: [recorded!, ...runs.filter(({ of }) => of.endsWith(BY_LAYER) === byLayer).map((run) => ({ ...run, of: run.of.replace(BY_LAYER, "") }))] }));
-
-const worstSpeed = (rows: Stored["speeds"]) =>
-  rows.flatMap(({ at: where, runs }) => runs.slice(1).map(({ of, tokensPerSec }) => ({ where, of, by: tokensPerSec / runs[0]!.tokensPerSec - 1 }))).reduce((worst, one) => (Math.abs(one.by) > Math.abs(worst.by) ? one : worst));
-
-/** The largest error of the closed form that knows every layer. */
-const worstByLayer = (stored: Stored, policy: string | null) =>
-  stored.cells.filter((cell) => CHECKED(cell) && cell.unit === 1 && (policy === null || cell.policy === policy)).map((cell) => ({ ...cell, error: cell.closedByLayer - cell.replayed })).reduce((worst, one) => (Math.abs(one.error) > Math.abs(worst.error) ? one : worst));
-
-const worstCells = (stored: Stored, unit: number) => stored.cells.filter((cell) => CHECKED(cell) && cell.unit === unit).map((cell) => ({ ...cell, error: cell.closedForm - cell.replayed })).sort((a, b) => Math.abs(b.error) - Math.abs(a.error));
 
 const whole = (value: number): string => plain(value).replace(".0 %", " %");
 
@@ -102,14 +87,14 @@ const overlapTable = ({ overlaps }: Stored): string =>
 /** What of this carries over to a model a thousand times as large, and what does not; with what the published model's predictions hang on. */
 const carriesOver = (stored: Stored): string => {
   const [worst] = verdicts(stored);
-  const effects = stored.published47b.flatMap(({ at: where, runs }) => runs.slice(1).map(({ of, tokensPerSec }) => ({ where, of, by: tokensPerSec / runs[0]!.tokensPerSec - 1 }))).sort((a, b) => Math.abs(b.by) - Math.abs(a.by));
+  const effect = worstSpeed(stored.published47b);
   return `**What carries over to a 47B is the form and not the numbers**: that few neurons carry much, that neurons of a token fire together (dispersion ${Math.min(...stored.layers.map(({ dispersion }) => dispersion)).toFixed(1)} to ${Math.max(...stored.layers.map(({ dispersion }) => dispersion)).toFixed(1)} where independence gives 1), that layers
 and experts differ, and which of the simulator's assumptions this breaks; **what does not carry over** is the share active (a term of this model's training sets it), the depth
 (${stored.layers.length} layers, whose first fire unlike its last), how evenly experts are used, and the overlap, which is of this vocabulary and these texts; the hottest 5 % carry ${plain(at(stored, 0.05, stored.curve))} here and ${plain(at(stored, 0.05, stored.published.mean))}
 in ${stored.published.title}. The assumption that costs most here is that ${worst!.what}: nobody has published shares active or curves by layer and expert of a 47B, so its hit rates may be off by as much.
 
 How much the prediction of ${stored.models.at(-1)!.title} hangs on what was estimated for want of a source: with this model's statistic in the place of its own, one at a time (${stored.device}, PowerInfer-2), its speed
-changes by at most ${percent(effects[0]!.by)} (${effects[0]!.of}, ${effects[0]!.where}).
+changes by at most ${percent(effect.by)} (${effect.of}, ${effect.where}).
 
 ${speedTable(stored.published47b)}`;
 };

@@ -43,7 +43,7 @@ export const APART: ReadonlyArray<Apart> = [
   { shows: /^cargo build --release -p neuronlab-measure$/, why: "builds with optimisation for minutes; clippy compiles it", instead: { files: exampleOf } },
   nothing(/^cargo (?:\+nightly|install)/, "needs a nightly compiler and a registry, which CI does not ask for"),
   nothing(/^apt-get install /, "installs into the system"),
-  nothing(/^(?:python3 -m venv|~\/venv\/bin\/python|PYTHON=\S+|\(cd experiments\/train|experiments\/train\/)/, "trains a model for hours, with PyTorch, a project of its own"),
+  nothing(/^(?:[A-Z]+=\S+ )*(?:python3 -m venv|~\/venv\/bin\/python|\(cd experiments\/train|experiments\/train\/)/, "trains a model for hours, with PyTorch, a project of its own"),
   nothing(/^fio /, "measures a disk with a program that CI need not have, on a file of gigabytes"),
   nothing(/^(?:adb |rustup target|CARGO_TARGET_AARCH64|PROFILE=|NDK=)/, ANOTHER_MACHINE),
   step(/^engine\/aarch64-(?:tests|measure)\.sh$/, "fetches a compiler and an emulator; a step of .ci/run where they are", "engine/aarch64-measure.sh"),
