@@ -16,10 +16,10 @@ const report: PerplexityReport = {
 
 type Rivals = Partial<Pick<Capabilities, "runProgram" | "memoryLimits" | "rival">>;
 
-const start = async (named: Readonly<Record<string, unknown>>, options: { readonly perplexity?: Engine["perplexity"]; readonly rivals?: Rivals } = {}) => {
+const start = async (named: Readonly<Record<string, unknown>>, options: { readonly perplexity?: Engine["perplexity"]; readonly rivals?: Rivals; readonly shippedModels?: ReadonlyArray<string> } = {}) => {
   const asked: Array<PerplexityRequest> = [];
   const engine = { perplexity: ((request, hooks) => (asked.push(request), (options.perplexity ?? (() => TE.right(report)))(request, hooks))) satisfies Engine["perplexity"] };
-  const f = fake({ files: { "t.txt": "A text.\n", "empty.txt": " \n" }, engine, ...(options.rivals === undefined ? {} : { rivals: options.rivals }) });
+  const f = fake({ files: { "t.txt": "A text.\n", "empty.txt": " \n" }, engine, shippedModels: options.shippedModels ?? [], ...(options.rivals === undefined ? {} : { rivals: options.rivals }) });
   const code = await execute(perplexityProgram(commandNamed("perplexity"))(given(named)), f.capabilities);
   return { code, asked, stdout: f.stdout(), stderr: f.stderr() };
 };
@@ -42,6 +42,11 @@ describe("perplexity", () => {
     expect((await start({ model: "m.gguf", text: "t.txt" })).asked).toEqual([plain]);
     const { asked } = await start({ model: "m.flash", text: "t.txt", window: "64", windows: "5", memory: "900MB", threads: "2", predictor: "p.gguf", audit: true, depth: "8", lanes: "4" });
     expect(asked).toEqual([{ ...plain, model: "m.flash", window: 64, windows: 5, memory: 9e8, threads: 2, predictor: "p.gguf", audit: true, depth: 8, io: { backend: "lanes", reads: 4 } }]);
+  });
+
+  it("takes the model that comes along where none is named", async () => {
+    expect((await start({ text: "t.txt" }, { shippedModels: ["/home/models/novels/n.gguf"] })).asked).toEqual([{ ...plain, model: "/home/models/novels/n.gguf" }]);
+    expect((await start({ text: "t.txt" })).code).toBe(2);
   });
 
   it("says the number, its error, and what was scored", async () => {
