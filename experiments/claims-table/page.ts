@@ -1,12 +1,15 @@
 /** All claims as one page, and where what they rest on lies. */
 import { experiments } from "../index.js";
 import { ADAPTATION, FIGURES, HOST, PHONE, PROBED, REGRET, SECOND_HOST, SECOND_PROBED, TUNED, ownRows } from "./own.js";
+import { NEURONS, neuronRows } from "./neurons.js";
 import { paperRows } from "./paper.js";
+import type { Stored } from "../validate/trace/stored.js";
 import type { Documents, Row } from "./row.js";
+import { TRAINED, trainedRows } from "./trained.js";
 
-export const CLAIM_SOURCES: ReadonlyArray<string> = [...experiments.map(({ id }) => `results/paper/${id}/points.json`), PHONE, HOST, PROBED, SECOND_HOST, SECOND_PROBED, TUNED, REGRET, ADAPTATION, FIGURES];
+export const CLAIM_SOURCES: ReadonlyArray<string> = [...experiments.map(({ id }) => `results/paper/${id}/points.json`), PHONE, HOST, PROBED, SECOND_HOST, SECOND_PROBED, TUNED, REGRET, ADAPTATION, FIGURES, NEURONS, ...TRAINED];
 
-export const claimRows = (documents: Documents): ReadonlyArray<Row> => [...paperRows(documents), ...ownRows(documents)];
+export const claimRows = (documents: Documents): ReadonlyArray<Row> => [...paperRows(documents), ...ownRows(documents), ...neuronRows(documents[NEURONS] as Stored), ...trainedRows(documents)];
 
 export const verdictOf = ({ holds, measured, tolerance }: Row): string => (holds === null ? (tolerance === "" ? "shown" : "not judged here") : `${holds ? "holds" : "**missed**"}${measured === "" ? "" : " when measured"}`);
 

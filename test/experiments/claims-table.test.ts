@@ -5,7 +5,9 @@ import { claimsProgram } from "../../cli/programs/claims.js";
 import { execute } from "../../cli/run.js";
 import { CLAIM_SOURCES, claimRows, claimsPage, verdictOf } from "../../experiments/claims-table/page.js";
 import { HOST, PHONE, SECOND_HOST, type PhoneCells } from "../../experiments/claims-table/own.js";
+import { NEURONS, worstOf } from "../../experiments/claims-table/neurons.js";
 import { checkErrors, headline, storedPoints } from "../../experiments/claims-table/paper.js";
+import type { Stored } from "../../experiments/validate/trace/stored.js";
 import { commandNamed, fake, given } from "../fakes/capabilities.js";
 
 const read = (path: string): unknown => JSON.parse(readFileSync(path, "utf8"));
@@ -69,6 +71,13 @@ describe("README's figures", () => {
     const at19 = (system: string) => all.find(({ id }) => id === "f10")!.points.find(({ id }) => id === `f10.${system}.19GB`)!;
     const ratio = (system: string, of: "simulated" | "reported"): string => (at19(system)[of]! / at19("llama.cpp")[of]!).toFixed(0);
     expect(readme).toContain(`at 19 GB, ours is ${ratio("powerinfer-2", "simulated")} times faster (${ratio("powerinfer-2-v1", "simulated")} as v1 was, which that figure shows) where the paper has ${ratio("powerinfer-2", "reported")}`);
+  });
+
+  it("of neurons are those of results/model", () => {
+    const { lru, speed, large } = worstOf(documents[NEURONS] as Stored);
+    const digits = (share: number): string => Math.abs(100 * share).toFixed(1);
+    expect(readme).toContain(`LRU's hit rate up to ${digits(lru.means.error)} points and a run's speed up to ${digits(speed.means.by)} % off; ${digits(lru.byLayer.error)} points and ${digits(speed.byLayer.by)} % where`);
+    expect(readme).toContain(`With this model's ${large.of} the 47B would be ${percent(-large.by, 0)} slower at ${large.where}`);
   });
 
   it("of two machines are those of results/host", () => {

@@ -72,7 +72,7 @@ export const APART: ReadonlyArray<Apart> = [
   run(/^neuronlab synth --out \S+-\d+b\.gguf /, "gigabytes", (text) => text.replace("$M", "--layers 1 --experts 8 --used 2").replace(/\$[A-Z]/, "--layers 1").replace(/--out \S+/, "--out made.gguf")),
   run("neuronlab synth --out bamboo-4.gguf --model bamboo-7b --layers 4", "half a gigabyte", "neuronlab synth --out bamboo-1.gguf --model bamboo-7b --layers 1 --verify-tokens 0"),
   run(/^neuronlab train-predictor .*(?:--tokens 20000 --recall 98%|--rank 64 --format json)$/, "half a minute and more", (text) => `${text.replace(" --tokens 20000", "")} --tokens 1024`),
-  run("neuronlab perplexity --vs llama.cpp", "of a text that does not come along", "neuronlab perplexity --model model.gguf --text novel.txt --windows 2 --vs llama.cpp"),
+  run("neuronlab perplexity --ffn dense --vs llama.cpp", "of a text that does not come along", "neuronlab perplexity --model model.gguf --text novel.txt --windows 2 --vs llama.cpp"),
   run(/neuronlab bench .*--vs llama\.cpp/, "all tests in three rounds, minutes", (text) => `${text.replace("10%..120%/8", "900MB,1GB").replace(/ -[pnr] \d+/g, "")} -p 16 -n 4 -r 1 --rounds 1`),
   run(/^neuronlab generate --plan here\.plan\.json /, "of a plan for the reader's machine, on two cores", "neuronlab generate --model model.flash --prompt 'It was a fine morning' --tokens 9 --pin 0 --save bound.json --trace bound.trace.json"),
   run(/^neuronlab validate tuned(?: --quick| --seed 1| --device \S+ --system \S+ --repetitions 4(?: --out results\/host\/xeon\/tuned)?)?$/, "makes its models, and minutes of rounds", "neuronlab validate tuned --quick --repetitions 1 --out tuned-here"),
