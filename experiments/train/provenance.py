@@ -131,12 +131,12 @@ A small language model with ReLU-gated neurons, trained by neuronlab's experimen
 
 {cost_of_sparsity(options.work, options.run, evaluation)}
 
-Greedy continuations of 48 tokens that are the same to the last, of eight beginnings of paragraphs (`generate --ffn dense --kv f32`; by default both programs keep keys and values in F16,
+Greedy continuations of 48 tokens that are the same to the last, of eight beginnings of paragraphs (`generate` with `--ffn dense --kv f32`; by default both programs keep keys and values in F16,
 which llama.cpp alone rounds queries to as well: enough to part where two words are nearly as likely):
 
 {greedy(made)}
 
-Half of the FFNs in memory, packed without requantising (`pack --down f32`; {', '.join(half['labels'])}): {half['tokens']} drawn tokens with {half['held']} bytes of them held, where the file above has {half['ffnBytes']} and the packed one {half['packedBytes']}, beside as many with
+Half of the FFNs in memory, packed without requantising (`pack` with `--down f32`; {', '.join(half['labels'])}): {half['tokens']} drawn tokens with {half['held']} bytes of them held, where the file above has {half['ffnBytes']} and the packed one {half['packedBytes']}, beside as many with
 all of them: **{half_told(half)}**. Reads are of whole pages, and neurons so small do not fill theirs: {percent(half['padding'], 0)} of the packed FFNs is padding.
 
 ## What fires

@@ -171,7 +171,7 @@ one seed: how far two seeds lie apart is not known.
 
 ## Files against PyTorch and llama.cpp
 
-All {first['pytorch']['windows']} windows of the text held out, by `neuronlab perplexity --ffn dense` (weights as the file has them), by PyTorch in float32 and by llama.cpp's llama-perplexity; greedy continuations of {first['parity']['f32']['tokens']} tokens that are llama.cpp's to the last, keys and values in F32 in both programs, and behind the semicolon those in which llama.cpp
+All {first['pytorch']['windows']} windows of the text held out, by `neuronlab perplexity --ffn dense --vs llama.cpp` (weights as the file has them; llama.cpp's llama-perplexity beside it) and by PyTorch in float32; greedy continuations of {first['parity']['f32']['tokens']} tokens that are llama.cpp's to the last, keys and values in F32 in both programs, and behind the semicolon those in which llama.cpp
 agrees with itself when it keeps them in F16, its default; and whether
 {first['halfMemory']['tokens']} drawn tokens with half of the FFNs in memory are those with all of them (Q8_0, packed without requantising; reads are of whole pages, and neurons so small do not fill theirs: padding is {', '.join(f"{percent(model['halfMemory']['padding'], 0)} of `{model['run']}`'s packed FFNs" for model in models)}).
 
