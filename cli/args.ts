@@ -9,13 +9,16 @@ import { exampleOf, parseQuantity } from "../sim/base/units.js";
 import { sharedFlags, type Command, type Words } from "./command.js";
 
 /** yargs makes a list of a flag that is given twice; no flag here means two things. `right` says what to give instead of nothing. */
-const once = <A>(name: string, right: string, read: (typed: string) => Either<string, A>): Codec<A> =>
+const untrimmed = <A>(name: string, right: string, read: (typed: string) => Either<string, A>): Codec<A> =>
   custom(name, (raw) => {
     if (Array.isArray(raw)) return E.left(`is given ${raw.length} times; give it once`);
-    return typeof raw !== "string" || raw.trim() === "" ? E.left(`has no value; ${right}`) : read(raw.trim());
+    return typeof raw !== "string" || raw.trim() === "" ? E.left(`has no value; ${right}`) : read(raw);
   });
+const once = <A>(name: string, right: string, read: (typed: string) => Either<string, A>): Codec<A> => untrimmed(name, right, (typed) => read(typed.trim()));
 
 export const word = (right: string): Codec<string> => once("word", right, E.right);
+/** What a model reads: spaces and line breaks about it are tokens too. */
+export const verbatim = (right: string): Codec<string> => untrimmed("text as typed", right, E.right);
 export const inputFile = word("name a file");
 export const outputFolder = word("name a folder");
 

@@ -13,7 +13,7 @@ export const perplexityCommand: Command = {
     planFlag,
     { name: "threads", value: "N", help: "compute threads (default: one for each core); the result does not depend on it" },
     ...settingFlags,
-    { name: "predictor", value: "FILE", help: "what train-predictor made: it and not the gates decides which neurons are computed, for every token (default: lossless)" },
+    { name: "predictor", value: "FILE", help: "what train-predictor made: it and not the gates decides which neurons are computed, for every token; tokens go through one by one, which takes many times as long (default: lossless)" },
     { name: "audit", value: null, help: "count what the predictor misses; every gate is computed for that" },
     { name: "kv", value: "FORM", help: "f16 or f32: how keys and values are kept, by llama.cpp too. f32 takes twice the room and has no vector kernels (default: f16)" },
     { name: "vs", value: "SYSTEM", help: "llama.cpp: its llama-perplexity scores the same text; neuronlab's build of it, unless --llama-perplexity names another" },

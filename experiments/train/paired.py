@@ -14,6 +14,13 @@ def cost(losses: list[float], others: list[float]) -> dict:
     return {"cost": ratio - 1, "error": ratio * statistics.stdev(differences) / math.sqrt(len(differences)), "windows": len(differences)}
 
 
+def over_seeds(costs: list[float]) -> dict:
+    """Of one comparison's costs, each of another seed (at least two): their mean, its standard error, and how many."""
+    if len(costs) < 2:
+        raise ValueError(f"{len(costs)} costs: should be of at least two seeds")
+    return {"cost": statistics.fmean(costs), "error": statistics.stdev(costs) / math.sqrt(len(costs)), "seeds": len(costs)}
+
+
 def told(found: dict) -> str:
     """`+0.42 ± 0.05 %`"""
     return f"{100 * found['cost']:+.2f} ± {100 * found['error']:.2f} %"

@@ -33,16 +33,17 @@ def printed(words: list[str]) -> str:
     return ended.stdout
 
 
-def ours(program: str, model: str, prompt: str) -> list[int]:
+def ours(program: str, model: str, prompt: str) -> dict:
     words = ["node", program, "generate", "--model", model, "--prompt", prompt, "--tokens", str(TOKENS), "--ignore-end", "--ffn", "dense", "--kv", "f32", "--format", "json"]
-    return json.loads(printed(words))["tokens"]
+    said = json.loads(printed(words))
+    return {"tokens": said["tokens"], "promptTokens": said["promptTokens"]}
 
 
 def theirs(programs: dict, model: str, prompt: str, *more: str) -> dict:
     said = printed([programs["llama-tokenize"], "-m", model, "-p", prompt, "--ids", "--log-disable"])
     ids = json.loads(said.strip().splitlines()[-1])
     words = [programs["reference"], "--model", model, "--tokens", ",".join(map(str, ids)), "--greedy", str(TOKENS), *more]
-    return json.loads(printed(words))
+    return json.loads(printed(words)) | {"promptTokens": len(ids)}
 
 
 def second_of(programs: dict, model: str, prompt: str, step: int) -> int:
@@ -84,7 +85,10 @@ def main() -> None:
     programs = json.loads(printed(["node", str(build), "--check"]))["default"]
     rows = []
     for prompt in paragraphs(options.prompts.read_text(encoding="utf-8"), options.count):
-        tokens, wanted = ours(options.program, options.model, prompt), theirs(programs, options.model, prompt)
+        own, wanted = ours(options.program, options.model, prompt), theirs(programs, options.model, prompt)
+        if own["promptTokens"] != wanted["promptTokens"]:
+            raise SystemExit(f"{options.model}: {own['promptTokens']} tokens here, {wanted['promptTokens']} in llama.cpp, of the prompt {prompt!r}")
+        tokens = own["tokens"]
         half = theirs(programs, options.model, prompt, "--kv", "f16")
         same = agreed(tokens, wanted["tokens"])
         parts = same < TOKENS

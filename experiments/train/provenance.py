@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from half_memory import told as half_told
-from paired import cost, told
+from paired import cost, over_seeds, told
 
 
 def read(path: Path) -> dict | None:
@@ -28,12 +28,14 @@ def table(titles: list[str], rows: list[list[str]]) -> str:
 
 
 def options_of(work: Path, run: str) -> dict | None:
-    """What a run was started with, but for its name, its end and where it began to be trained; with the step it branched at and the one it stands at."""
+    """What a run was started with, but for its name and its strength; with the step it branched at and the one it stands at. Folders by their names: how a path was typed says nothing."""
     path = work / "runs" / run / "checkpoint.pt"
     if not path.exists():
         return None
     state = torch.load(path, weights_only=True)
-    return {**{key: value for key, value in state["options"].items() if key not in ("run", "strength")}, "begin": state["begin"], "step": state["step"], "shape": state["shape"]}
+    options = {key: value for key, value in state["options"].items() if key not in ("run", "strength")}
+    folders = {"data": Path(options.get("data") or "").name, "branch": Path(options.get("branch") or "").parent.name}
+    return {**options, **folders, "begin": state["begin"], "step": state["step"], "shape": state["shape"]}
 
 
 def cost_of_sparsity(work: Path, run: str, own: dict) -> str:
@@ -45,7 +47,21 @@ def cost_of_sparsity(work: Path, run: str, own: dict) -> str:
         return unknown
     if torch.load(work / "runs" / other / "checkpoint.pt", weights_only=True)["options"]["strength"] != 0:
         return unknown
-    return f"Without the sparsity term, all else the same, {percent(plain['activeShare'])} of the neurons are active instead of {percent(own['activeShare'])}, at a perplexity of {plain['perplexity']:.2f} instead of {own['perplexity']:.2f}: **{told(cost(own['windowLosses'], plain['windowLosses']))}** ({own['windows']} windows in float32; the error is over windows, and one seed was trained)."
+    costs = [cost(own["windowLosses"], plain["windowLosses"]), *costs_of_other_seeds(work, run, own["windows"])]
+    seeds = "one seed was trained" if len(costs) == 1 else f"twins of {len(costs) - 1} other seed{'s' if len(costs) > 2 else ''} cost {' and '.join(told(one) for one in costs[1:])}: in the mean {told(over_seeds([one['cost'] for one in costs]))}, the error over seeds"
+    return f"Without the sparsity term, all else the same, {percent(plain['activeShare'])} of the neurons are active instead of {percent(own['activeShare'])}, at a perplexity of {plain['perplexity']:.2f} instead of {own['perplexity']:.2f}: **{told(costs[0])}** ({own['windows']} windows in float32; the error is over windows; {seeds})."
+
+
+def costs_of_other_seeds(work: Path, run: str, windows: int) -> list[dict]:
+    """Of the twins that recipe.sh trained with further seeds, all else as in RUN: RUN-seed2 and its plain one, and so on, scored on as many windows."""
+    but_seed = lambda name: {key: value for key, value in (options_of(work, name) or {}).items() if key != "seed"}
+    costs = []
+    for name in sorted(folder.name for folder in (work / "runs").glob(f"{run}-seed*")):
+        twin = name.replace("-sparse", "-plain")
+        sparse, plain = (read(work / "runs" / one / "evaluation.json") for one in (name, twin))
+        if sparse is not None and plain is not None and sparse["windows"] == plain["windows"] == windows and but_seed(run) == but_seed(name) == but_seed(twin):
+            costs.append(cost(sparse["windowLosses"], plain["windowLosses"]))
+    return costs
 
 
 def perplexities(made: Path) -> str:
@@ -136,8 +152,8 @@ which llama.cpp alone rounds queries to as well: enough to part where two words 
 
 {greedy(made)}
 
-Half of the FFNs in memory, packed without requantising (`pack` with `--down f32`; {', '.join(half['labels'])}): {half['tokens']} drawn tokens with {half['held']} bytes of them held, where the file above has {half['ffnBytes']} and the packed one {half['packedBytes']}, beside as many with
-all of them: **{half_told(half)}**. Reads are of whole pages, and neurons so small do not fill theirs: {percent(half['padding'], 0)} of the packed FFNs is padding.
+Half of the FFNs in memory, packed without requantising (`pack` with `--down f32`; {', '.join(half['labels'])}): {half['tokens']} drawn tokens with {half['held']} bytes of them held, where the file above has {half['ffnBytes']} and the packed one {half['packedBytes']}, beside as many of
+the same packed file with all of them: **{half_told(half)}**. Reads are of whole pages, and neurons so small do not fill theirs: {percent(half['padding'], 0)} of the packed FFNs is padding.
 
 ## What fires
 

@@ -11,12 +11,14 @@
 # STEPS      of 8192 tokens at the stable rate (default 1800); HOLD and DECAY those of each branch (200 and 700)
 # PRODUCTS   format of matrix products, bfloat16 (default) or float32: the faster one on this machine
 # STRENGTH   of the sparsity term (default 1); SHAPES: which of "mixture dense drelu" (default: all, in that order)
+# SEEDS      further seeds of the order in which branches read, such as "2 3" (default: none): twins NAME-seed2 and so on, which say how
+#            much of a cost is luck
 #
 # For every shape: one long run at a stable rate, and from its end two branches that differ in nothing but the sparsity term. The
 # difference of their perplexities is what sparsity costs. At the lowest priority: nice 19.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-[ $# -ge 1 ] || { sed -n '2,19s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,21s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 work=$1
 corpus=${2:-$here/../../../shared/data/corpus}
 held_out=${3:-emma-158.txt}
@@ -31,7 +33,7 @@ export OMP_WAIT_POLICY=PASSIVE
 # WORK/pid names the process that trains now: SIGSTOP and SIGCONT hold it, SIGTERM ends it with a checkpoint, and then this script.
 train() { nice -n 19 "$python" "$here/train.py" --data "$data" --products "${PRODUCTS:-bfloat16}" "$@"; }
 begin() { ln -sfn "runs/$1/pid" "$work/pid"; }
-branch() { begin "$1"; train --run "$work/runs/$1" --from "$work/runs/$2/checkpoint.pt" --hold "${HOLD:-200}" --decay "${DECAY:-700}" --strength "$3"; }
+branch() { begin "$1"; train --run "$work/runs/$1" --from "$work/runs/$2/checkpoint.pt" --hold "${HOLD:-200}" --decay "${DECAY:-700}" --strength "$3" --seed "${4:-1}"; }
 measure() { [ "$work/runs/$1/evaluation.json" -nt "$work/runs/$1/checkpoint.pt" ] || { "$python" "$here/evaluate.py" --data "$data" --checkpoint "$work/runs/$1/checkpoint.pt" --windows 128 >"$work/runs/$1/evaluation.json.part" && mv "$work/runs/$1/evaluation.json.part" "$work/runs/$1/evaluation.json"; }; }
 
 # What serves best is finished first; what only says what sparsity costs comes last.
@@ -44,4 +46,12 @@ done
 for shape in ${SHAPES:-mixture dense drelu}; do
   branch "$shape-plain" "$shape" 0
   measure "$shape-plain"
+done
+for seed in ${SEEDS:-}; do
+  for shape in ${SHAPES:-mixture dense drelu}; do
+    branch "$shape-sparse-seed$seed" "$shape" "${STRENGTH:-1}" "$seed"
+    measure "$shape-sparse-seed$seed"
+    branch "$shape-plain-seed$seed" "$shape" 0 "$seed"
+    measure "$shape-plain-seed$seed"
+  done
 done

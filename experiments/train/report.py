@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from half_memory import told as half_told
-from paired import cost, told
+from paired import cost, over_seeds, told
 from provenance import on_the_others, percent, read, table
 
 TITLES = {"mixture": "mixture of experts", "dense": "dense, ReLU(gate) · up", "drelu": "dense, ReLU(gate) · ReLU(up) (dReLU)"}
@@ -80,6 +80,12 @@ def hours(log: list[dict], tokens: float) -> float:
     return tokens / statistics.median(line["tokensPerSecond"] for line in log if "tokensPerSecond" in line) / 3600
 
 
+def over_windows(evaluation: dict) -> float:
+    """Standard error of a perplexity over windows: the tokens of one window are of one scene, and say less than as many of different ones."""
+    losses = evaluation["windowLosses"]
+    return evaluation["perplexity"] * statistics.stdev(losses) / len(losses) ** 0.5
+
+
 def whole(model: dict) -> list[str]:
     evaluation = model["evaluation"]
     return [
@@ -90,7 +96,7 @@ def whole(model: dict) -> list[str]:
         f"{model['tokens'] / 1e6:.1f} M, {model['epochs']:.2f} epochs",
         f"{model['hours']:.1f} h",
         f"{model['strength']:g}",
-        f"{evaluation['perplexity']:.2f} ± {evaluation['standardError']:.2f}",
+        f"{evaluation['perplexity']:.2f} ± {over_windows(evaluation):.2f}",
         percent(evaluation["activeShare"]),
     ]
 
@@ -146,28 +152,70 @@ def twins(runs: list[dict]) -> list[list[dict]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
+def seed_rows(groups: list[list[dict]]) -> list[list[str]]:
+    """What a strength costs by seed, where twins were trained with more than one and with nothing else between them."""
+    compared = {}
+    for group in groups:
+        plain = next((one for one in group if one["strength"] == 0), None)
+        for one in group if plain is not None else []:
+            options = {key: value for key, value in one["options"].items() if key != "seed"}
+            alike = json.dumps([one["shape"], one["branchedAt"], one["step"], one["strength"], options], sort_keys=True)
+            if one is not plain:
+                compared.setdefault(alike, []).append((one["options"]["seed"], one, plain, cost(one["evaluation"]["windowLosses"], plain["evaluation"]["windowLosses"])))
+    rows = []
+    for several in (sorted(each, key=lambda found: found[0]) for each in compared.values() if len(each) > 1):
+        runs, plains = ([found[place] for found in several] for place in (1, 2))
+        active = lambda branches: ", ".join(f"{100 * branch['evaluation']['activeShare']:.1f}" for branch in branches) + " %"
+        rows.append([f"`{runs[0]['run']}`", f"{runs[0]['strength']:g}", ", ".join(str(found[0]) for found in several), "; ".join(told(found[3]) for found in several), f"**{told(over_seeds([found[3]['cost'] for found in several]))}**", active(runs), active(plains)])
+    return rows
+
+
+def seeds_told(rows: list[list[str]]) -> str:
+    if not rows:
+        return "Every branch was trained once, with one seed: how far two seeds lie apart is not known."
+    return f"""A branch's seed says in which order it reads the text; the run that it branches off is the same one, of seed 1. A branch of another seed reads some windows again that the run has just read and leaves others out, which may be why it ends
+at a higher perplexity, its twin with it. Over the seeds, ± of the mean being its standard error over them:
+
+{table(["branch", "strength", "seeds", "cost by seed", "mean", "active neurons by seed", "without the term"], rows)}
+
+Where one seed was trained, how far two lie apart is not known."""
+
+
+def keeping_rows(models: list[dict]) -> list[list[str]]:
+    """What perplexity would cost by share of neurons kept, against the model's own with all of them."""
+    return [[f"`{model['run']}`", *(f"{100 * (kept['perplexity'] / model['evaluation']['perplexity'] - 1):+.2f} %" for kept in model["evaluation"]["kept"])] for model in models]
+
+
+def expert_rows(models: list[dict]) -> list[list[str]]:
+    """Layer by layer of those that have experts; by popularity alone: if no token knew of the one before."""
+    mixtures = [model for model in models if model["shape"]["experts"] > 1]
+    return [
+        [f"`{model['run']}`", str(place), f"{layer['expertRepeat']:.3f}", f"{model['shape']['experts_used'] * sum(use * use for use in layer['expertUse']):.3f}", f"{min(layer['expertUse']):.3f} to {max(layer['expertUse']):.3f}"]
+        for model in mixtures
+        for place, layer in enumerate(model["evaluation"]["layers"])
+    ]
+
+
 def page(models: list[dict], branches: list[dict]) -> str:
     first = models[0]
     numbered = [str(place) for place in range(first["shape"]["layers"])]
     overlap = lambda layer: "--" if layer["tokenOverlap"] is None else f"{layer['tokenOverlap']:.3f}"
     several = twins([*models, *branches])
     shares = [kept["share"] for kept in first["evaluation"]["kept"]]
-    keeping = [[f"`{model['run']}`", *(f"{100 * (kept['perplexity'] / model['evaluation']['perplexity'] - 1):+.2f} %" for kept in model["evaluation"]["kept"])] for model in models]
-    mixtures = [model for model in models if model["shape"]["experts"] > 1]
-    experts = [[f"`{model['run']}`", str(place), f"{layer['expertRepeat']:.3f}", f"{model['shape']['experts_used'] * sum(use * use for use in layer['expertUse']):.3f}", f"{min(layer['expertUse']):.3f} to {max(layer['expertUse']):.3f}"] for model in mixtures for place, layer in enumerate(model["evaluation"]["layers"])]
     return f"""# What was trained
 
 Written by [experiments/train](../../experiments/train/README.md)/report.py; do not edit. {first['evaluation']['scored']} tokens of the novel held out are scored ({first['evaluation']['windows']} windows of 512, evenly spread, the second half of each), in float32; ± is the
-standard error over tokens. `*.log.jsonl` are the logs, a line every twenty steps, of the branches and of the runs that they branched off (`mixture`, `dense`, `drelu`).
+standard error over windows. `*.log.jsonl` are the logs, a line every twenty steps, of the branches and of the runs that they branched off (`mixture`, `dense`, `drelu`).
 
 {table(["run", "model", "parameters", "steps", "tokens", "hours, at its logs' middle speeds", "sparsity term", "perplexity", "active neurons"], [whole(model) for model in models])}
 
 ## What the sparsity term costs
 
-Branches off the same step of one run, of the same data in the same order, that differ in nothing but the term's strength, scored on the same windows; ± is the standard error of the difference over windows. Every branch was trained once, with
-one seed: how far two seeds lie apart is not known.
+Branches off the same step of one run, of the same data in the same order, that differ in nothing but the term's strength, scored on the same windows; ± is the standard error of the difference over windows.
 
 {table(["branch", "steps: stable + branch", "strength", "perplexity", "cost", "active neurons", "by layer"], branch_rows(several))}
+
+{seeds_told(seed_rows(several))}
 
 ## Files against PyTorch and llama.cpp
 
@@ -193,14 +241,14 @@ Token-to-token overlap: of the chance that its own rate leaves, how much a neuro
 
 Experts: how often one that the last token used is used again, how often popularity alone would bring it back, and the least and greatest share of a layer's uses that one has:
 
-{table(["run", "layer", "used again", "by popularity alone", "use of an expert"], experts)}
+{table(["run", "layer", "used again", "by popularity alone", "use of an expert"], expert_rows(models))}
 
 ## By share of neurons kept
 
 What perplexity would cost if of each expert in use only so many of its neurons were computed, each token's strongest (by the length of what each adds to the stream), equally many of every token and expert. What
 trained predictors reach stands in [models/novels](../../models/novels/README.md).
 
-{table(["run", *(percent(share, 0) for share in shares)], keeping)}
+{table(["run", *(percent(share, 0) for share in shares)], keeping_rows(models))}
 """
 
 

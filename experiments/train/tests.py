@@ -2,10 +2,15 @@
 
 import json
 import math
+import os
+import statistics
+import subprocess
 import sys
 import tempfile
 import unittest
 from collections import Counter
+from dataclasses import replace
+from itertools import combinations, product
 from pathlib import Path
 from unittest import mock
 
@@ -14,20 +19,22 @@ import numpy as np
 import torch
 
 import half_memory
+import operating_point
 import paired
 import parity
 import provenance
 import train
 from agreement import faults
 from data import Tokens, held_out
-from evaluate import evaluate, evaluate_kept
+from evaluate import evaluate, evaluate_kept, scored
 from experts import ExpertFfn
 from export import adjacent, export
 from model import Model, Shape
 from operating_point import choose
 from optimiser import orthogonal
+from precision import use
 from prepare import encoded, normalised, sampled, train_tokeniser
-from report import branch_rows, greedy, hours, twins
+from report import branch_rows, expert_rows, greedy, hours, keeping_rows, over_windows, seed_rows, seeds_told, twins
 
 TINY = Shape("smallthinker", vocabulary=300, context=32, hidden=32, layers=2, heads=2, kv_heads=1, head_dim=16, neurons=32, experts=4, experts_used=2)
 
@@ -169,6 +176,27 @@ class Training(unittest.TestCase):
             self.assertIn("--shape mixture (was tiny)", str(ended.exception))
             self.assertEqual((folder / "branch/checkpoint.pt").stat().st_mtime_ns, written)
 
+    def gradient_of(self, folder: Path, parts: int, strength: float) -> torch.Tensor:
+        """Of one step of eight windows, by float32 products, not clipped. One expert: what keeps several busy is not the mean over parts."""
+        model = Model(replace(TINY, experts=1, experts_used=1))
+        options = type("Options", (), {"rate": 1.0, "decay": 0, "end": 9, "begin": 0, "hold": 0, "strength": strength, "parts": parts, "windows": 8 // parts})
+        train.train_step(model, [], Tokens(folder / "train.bin", 32, seed=1), 2, options)
+        return torch.cat([parameter.grad.flatten() for parameter in model.parameters()])
+
+    def test_in_how_many_parts_a_step_is_taken_changes_neither_its_loss_nor_its_sparsity_term(self):
+        use("float32")
+        self.addCleanup(use, "bfloat16")
+        with tempfile.TemporaryDirectory() as name, mock.patch.object(train, "LARGEST_GRADIENT", math.inf):
+            folder = Path(name)
+            np.random.default_rng(1).integers(0, 300, 4000, dtype="<u2").tofile(folder / "train.bin")
+            for strength in (0.0, 1.0):
+                whole = self.gradient_of(folder, 1, strength)
+                for parts in (2, 4):
+                    torch.testing.assert_close(self.gradient_of(folder, parts, strength), whole, rtol=1e-3, atol=1e-6)
+            # The term is not so small that it would not show.
+            term = whole - self.gradient_of(folder, 1, 0.0)
+            self.assertGreater(float(term.norm() / whole.norm()), 0.01)
+
     def test_the_rate_falls_to_nothing_and_the_strength_grows(self):
         options = type("Options", (), {"rate": 1.0, "decay": 10, "end": 1000, "begin": 980, "hold": 10, "strength": 0.5})
         self.assertEqual([train.rate_at(step, options) for step in (0, 989, 990, 995, 999)], [0.01, 1.0, 1.0, 0.5, 0.1])
@@ -190,6 +218,23 @@ class Evaluating(unittest.TestCase):
                 by_token[token][expert] = {neuron for neuron, fires in enumerate(row) if fires}
             layers.append(by_token)
         return layers
+
+    def test_the_tokens_scored_are_those_that_llama_perplexity_scores(self):
+        # The loss at place i is of token i + 1; of 512 tokens 257 to 511 are scored.
+        for length in (32, 512):
+            self.assertEqual([place + 1 for place in scored(torch.arange(length)).tolist()], list(range(length // 2 + 1, length)))
+
+    def test_perplexity_and_its_error_are_those_of_the_tokens_scored_one_by_one(self):
+        model = Model(TINY)
+        windows = torch.randint(0, 300, (3, 33), generator=torch.Generator().manual_seed(1))
+        for found, keep in ((evaluate(model, windows), None), *((evaluate_kept(model, windows, share), share) for share in (0.05, 0.25))):
+            with torch.no_grad():
+                losses = [model(window[None, :-1], window[None, 1:], reduction="none", keep=keep)[0].tolist() for window in windows]
+            surprises = [each[token - 1] for each in losses for token in range(17, 32)]
+            perplexity = math.exp(statistics.fmean(surprises))
+            self.assertAlmostEqual(found["perplexity"], perplexity, places=3)
+            # An error of the mean moves its exponential by perplexity times as much.
+            self.assertAlmostEqual(found["standardError"], perplexity * statistics.stdev(surprises) / math.sqrt(45), places=3)
 
     def test_counts_are_those_of_a_slow_count(self):
         model = Model(TINY)
@@ -227,8 +272,6 @@ class Exporting(unittest.TestCase):
             folder = Path(name)
             tokeniser = train_tokeniser(["the rain in spain stays mainly in the plain " * 50 + "abcdefghijklmnopqrstuvwxyz" * 9 + "of another time and other places than these here were"], 270)
             tokeniser.save(str(folder / "tokeniser.json"))
-            from dataclasses import replace
-
             for architecture, experts in (("smallthinker", 4), ("smallthinker", 1), ("llama", 1)):
                 shape = replace(TINY, architecture=architecture, experts=experts, experts_used=min(2, experts), vocabulary=270)
                 model = Model(shape)
@@ -256,6 +299,22 @@ class OperatingPoint(unittest.TestCase):
         self.assertIn("none costs", choose([rows[0]])[1])
 
 
+    def test_a_predictor_that_makes_the_text_more_surprising_costs(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder, losses = Path(name), [3.0, 3.2, 3.1]
+            write = lambda file, found: (folder / file).write_text(json.dumps(found))
+            write("predictors.json", [90, 95, 99])
+            write("predicted-none.json", {"perplexity": 22.2, "windows": 3, "windowLosses": losses})
+            for asked, predicted, more in ((90, 0.1, 0.03), (95, 0.2, 0.005), (99, 0.4, 0.001)):
+                write(f"predicted-{asked}.json", {"perplexity": 22.3, "predicted": predicted, "recall": asked / 100, "windowLosses": [loss + more for loss in losses]})
+                write(f"train-predictor-{asked}.json", {"overall": {}})
+            with mock.patch.object(sys, "argv", ["operating_point.py", "--folder", name]), mock.patch("builtins.print") as printed:
+                operating_point.main()
+            found = json.loads(printed.call_args.args[0])
+            np.testing.assert_allclose([row["cost"] for row in found["rows"]], [math.exp(more) - 1 for more in (0.03, 0.005, 0.001)])
+            self.assertEqual(found["chosen"], 95)
+
+
 class Parity(unittest.TestCase):
     def test_a_text_may_part_only_where_ours_is_the_second_of_two_that_are_close(self):
         words = list(range(parity.TOKENS))
@@ -280,6 +339,33 @@ class Parity(unittest.TestCase):
         with mock.patch.object(parity, "theirs", theirs):
             # After the prompt's last token, after the first greedy one, after the second.
             self.assertEqual([parity.second_of({}, "m", "text", step) for step in (0, 1, 2)], [2, 0, 1])
+
+    def half_memory_of(self, wrong: int | None) -> tuple[int, dict]:
+        """Exit code and findings of an engine that holds all that it may, and writes another text with half in memory where a prompt is `wrong`."""
+
+        def generate(program, model, prompt, *more):
+            words, text = dict(zip(more[::2], more[1::2])), [prompt, 7, 8]
+            # The packed file's FFNs are the larger ones.
+            memory = {"ffnBytes": 1000 if model == "m.gguf" else 1400}
+            if "--save" in words:
+                Path(words["--save"]).write_text(json.dumps({"plan": {"cache": {"hot": "4GB", "cold": "4GB"}}}))
+            if "--plan" in words:
+                memory |= {segment: int(held.removesuffix("B")) for segment, held in json.loads(Path(words["--plan"]).read_text())["cache"].items()}
+                text = [prompt, 7, 9] if prompt == wrong else text
+            return {"tokens": text, "memory": memory, "labels": ["lossless"], "bytesReadPerToken": 7e6}
+
+        with tempfile.TemporaryDirectory() as name, mock.patch.object(half_memory, "generate", generate), mock.patch("builtins.print") as printed:
+            (Path(name) / "pack.json").write_text('{"payloadBytes": 1400, "padding": 0.3}')
+            with mock.patch.object(sys, "argv", ["half_memory.py", "--model", "m.gguf", "--packed", "m.flash", "--pack", f"{name}/pack.json", "--program", "p"]), self.assertRaises(SystemExit) as ended:
+                half_memory.main()
+        return ended.exception.code, json.loads(printed.call_args.args[0])
+
+    def test_half_is_of_the_bytes_of_the_file_and_every_text_must_be_the_same(self):
+        code, found = self.half_memory_of(None)
+        self.assertEqual((code, found["held"], found["ffnBytes"], found["same"]), (0, 500, 1000, True))
+        for wrong in range(len(half_memory.PROMPTS)):
+            code, found = self.half_memory_of(wrong)
+            self.assertEqual((code, found["same"]), (1, False))
 
     def test_half_memory_that_shows_nothing_is_no_proof(self):
         found = {"same": True, "labels": ["lossless"], "held": 50, "ffnBytes": 100, "bytesReadPerToken": 7e6}
@@ -309,6 +395,12 @@ class Pairing(unittest.TestCase):
         self.assertEqual(paired.told({"cost": 0.0042, "error": 0.0005}), "+0.42 ± 0.05 %")
         self.assertRaises(ValueError, paired.cost, [1.0, 2.0], [1.0])
 
+    def test_over_seeds_the_error_is_that_of_their_mean(self):
+        found = paired.over_seeds([0.001, 0.004, 0.007])
+        self.assertAlmostEqual(found["cost"], 0.004)
+        self.assertAlmostEqual(found["error"], 0.003 / math.sqrt(3))
+        self.assertRaises(ValueError, paired.over_seeds, [0.001])
+
 
 class Provenance(unittest.TestCase):
     def run_in(self, work: Path, name: str, strength: float, losses: list[float], **other) -> dict:
@@ -331,6 +423,20 @@ class Provenance(unittest.TestCase):
                 self.assertEqual(unknown not in words, known, plain)
                 if known:
                     self.assertIn("20.0 % of the neurons are active instead of 10.0 %, at a perplexity of 22.20 instead of 22.42: **+1.01 ± 0.00 %** (3 windows", words)
+
+    def test_twins_of_other_seeds_are_told_where_nothing_else_differs(self):
+        losses = [3.0, 3.2, 3.1]
+        for other, known in (({}, True), ({"hold": 6}, False)):
+            with tempfile.TemporaryDirectory() as name:
+                work = Path(name)
+                own = self.run_in(work, "a-sparse", 1.0, [loss + 0.01 for loss in losses], seed=1, branch="runs/a/checkpoint.pt")
+                self.run_in(work, "a-plain", 0.0, losses, seed=1, branch="runs/a/checkpoint.pt")
+                # How a path was typed makes no other run of it.
+                self.run_in(work, "a-sparse-seed2", 1.0, [loss + 0.03 for loss in losses], seed=2, branch=f"{name}/runs/a/checkpoint.pt", **other)
+                self.run_in(work, "a-plain-seed2", 0.0, losses, seed=2, branch="../runs/a/checkpoint.pt", **other)
+                words = provenance.cost_of_sparsity(work, "a-sparse", own)
+                self.assertIn("**+1.01 ± 0.00 %**", words)
+                self.assertIn("twins of 1 other seed cost +3.05 ± 0.00 %: in the mean +2.03 ± 1.02 %, the error over seeds" if known else "one seed was trained", words)
 
     def test_a_predictor_is_confirmed_on_windows_that_did_not_choose_it(self):
         with tempfile.TemporaryDirectory() as name:
@@ -368,14 +474,77 @@ class Reporting(unittest.TestCase):
         for other in ({"options": {"hold": 6, "decay": 4}}, {"shape": {"layers": 2}}, {"step": 31}, {"branchedAt": 19}):
             self.assertEqual(twins([own, self.run_of("a-plain", 0, 50.0) | other]), [], other)
 
+    def test_what_two_seeds_say_of_one_strength_is_put_together_and_nothing_else_is(self):
+        def of(name: str, strength: float, perplexity: float, seed: int, hold: int = 5) -> dict:
+            return self.run_of(name, strength, perplexity) | {"options": {"hold": hold, "decay": 5, "seed": seed}}
+
+        pairs = [of("a-plain", 0, 50.0, 1), of("a-sparse", 1, 50.5, 1), of("a-plain-seed2", 0, 50.0, 2), of("a-sparse-seed2", 1, 51.0, 2)]
+        (row,) = seed_rows(twins(pairs))
+        self.assertEqual(row[:5], ["`a-sparse`", "1", "1, 2", "+1.00 ± 0.00 %; +2.00 ± 0.00 %", "**+1.50 ± 0.50 %**"])
+        self.assertIn("is the same one", seeds_told([row]))
+        for others in ([of("b-plain", 0, 50.0, 2, hold=6), of("b-sparse", 1, 51.0, 2, hold=6)], [of("b-sparse", 1, 51.0, 2)], [of("b-plain", 0, 50.0, 2), of("b-sparse", 2, 51.0, 2)]):
+            self.assertEqual(seed_rows(twins(pairs[:2] + others)), [])
+        self.assertIn("is not known", seeds_told([]))
+
+    def test_popularity_alone_brings_back_what_tokens_share_that_know_nothing_of_each_other(self):
+        # Two of four experts a token: how likely each pair is.
+        chances = dict(zip(combinations(range(4), 2), (0.4, 0.2, 0.1, 0.1, 0.12, 0.08)))
+        uses = [sum(chance for pair, chance in chances.items() if expert in pair) / 2 for expert in range(4)]
+        shared = sum(chances[last] * chances[now] * len({*last} & {*now}) / 2 for last, now in product(chances, repeat=2))
+        of = lambda run, experts, used, uses: {"run": run, "shape": {"experts": experts, "experts_used": used}, "evaluation": {"layers": [{"expertRepeat": 0.9, "expertUse": uses}]}}
+        rows = expert_rows([of("a-sparse", 4, 2, uses), of("b-sparse", 1, 1, [1.0])])
+        self.assertEqual(rows, [["`a-sparse`", "0", "0.900", f"{shared:.3f}", f"{min(uses):.3f} to {max(uses):.3f}"]])
+
+    def test_what_keeping_fewer_neurons_costs_is_against_the_model_with_all_of_them(self):
+        of = lambda run, perplexity, *kept: {"run": run, "evaluation": {"perplexity": perplexity, "kept": [{"share": 0.1 * place, "perplexity": one} for place, one in enumerate(kept, 1)]}, "pytorch": {"perplexity": 30.0}}
+        self.assertEqual(keeping_rows([of("a-sparse", 20.0, 25.0, 20.1), of("b-sparse", 40.0, 44.0, 39.0)]), [["`a-sparse`", "+25.00 %", "+0.50 %"], ["`b-sparse`", "+10.00 %", "-2.50 %"]])
+
     def test_texts_that_part_are_told_with_how_close_the_choice_was(self):
         rows = [{"same": 48, "margin": None, "itself": 48}, {"same": 3, "margin": 0.02, "itself": 9}, {"same": 9, "margin": 0.001, "itself": 48}]
         self.assertEqual(greedy({"tokens": 48, "prompts": rows}), "1 of 3 (margins 0.0010, 0.0200); 2")
         self.assertEqual(greedy({"tokens": 48, "prompts": rows[:1]}), "1 of 1; 1")
 
+    def test_the_error_of_a_perplexity_is_over_windows(self):
+        self.assertAlmostEqual(over_windows({"perplexity": 50.0, "windowLosses": [3.0, 3.1, 3.2, 3.3]}), 50.0 * math.sqrt(0.05 / 3) / 2)
+
     def test_hours_leave_out_what_the_machine_did_besides(self):
         log = [{"tokensPerSecond": speed} for speed in (2000, 40, 2000, 2000)]
         self.assertAlmostEqual(hours(log, 7_200_000), 1.0)
+
+
+# In Python's place: notes what it is called with, and makes the folder of a run.
+RECORDER = """#!/bin/sh
+echo "$*" >>"$CALLS"
+for word; do [ "$before" != --run ] || mkdir -p "$word"; before=$word; done
+"""
+
+
+class Recipe(unittest.TestCase):
+    def calls(self, work: Path, **settings: str) -> list[list[str]]:
+        """Script and words of every call that recipe.sh makes."""
+        python, noted = work / "python", work / "calls"
+        python.write_text(RECORDER)
+        python.chmod(0o755)
+        environment = {"PATH": os.environ["PATH"], "PYTHON": str(python), "CALLS": str(noted)} | settings
+        subprocess.run([Path(__file__).with_name("recipe.sh"), work], env=environment, check=True)
+        return [[Path(script).name, *words] for script, *words in map(str.split, noted.read_text().splitlines())]
+
+    def test_branches_differ_in_nothing_but_strength_and_seed_and_their_names_say_which(self):
+        with tempfile.TemporaryDirectory() as name:
+            calls = self.calls(Path(name), SHAPES="dense", SEEDS="2")
+            trained = []
+            for call in calls:
+                if call[0] == "train.py":
+                    with mock.patch.object(sys, "argv", call):
+                        trained.append(vars(train.read_options()))
+            first, *branches = trained
+            told = [(one.pop("run").name, one.pop("strength"), one.pop("seed")) for one in branches]
+            self.assertEqual(told, [("dense-sparse", 1, 1), ("dense-plain", 0, 1), ("dense-sparse-seed2", 1, 2), ("dense-plain-seed2", 0, 2)])
+            self.assertTrue(all(one == branches[0] for one in branches))
+            self.assertEqual((first["run"].name, first["shape"], first["branch"], branches[0]["branch"]), ("dense", "dense", None, first["run"] / "checkpoint.pt"))
+            self.assertEqual([call[0] for call in calls], ["prepare.py", "train.py", *["train.py", "evaluate.py"] * 4])
+            evaluated = [call[call.index("--checkpoint") + 1] for call in calls if call[0] == "evaluate.py"]
+            self.assertEqual(evaluated, [f"{name}/runs/{run}/checkpoint.pt" for run, _, _ in told])
 
 
 if __name__ == "__main__":

@@ -136,8 +136,9 @@ export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: Sys
       const usesNpu = mechanisms.decodeOn === "cpu+npu";
       // No cluster is larger than an expert.
       const clusterNeurons = Math.min(mechanisms.computation === "gated" ? GATED_CLUSTER_NEURONS : CLUSTER_NEURONS, model.ffn);
-      // A model so small that its clusters under way would be more than the room for all of it has that room for them, and no cache.
-      const inFlight = fit.all || mechanisms.overlap !== "cluster" || mechanisms.computation !== "predicted" ? 0 : Math.min(fit.ffn, pipelineBytes(model, mechanisms, clusterNeurons, DEPTH));
+      const buffers = !fit.all && mechanisms.overlap === "cluster" && mechanisms.computation === "predicted";
+      const depth = buffers ? depthWithin(fit.ffn / 2, model, mechanisms, clusterNeurons) : DEPTH;
+      const inFlight = buffers ? Math.min(fit.ffn, pipelineBytes(model, mechanisms, clusterNeurons, depth)) : 0;
       const cacheBytes = fit.ffn - inFlight;
       const cachedShare = cacheBytes / fit.ffnAll;
       const hotFraction = mechanisms.computation === "gated" ? gatedHotFraction(model, cachedShare) : fit.all || mechanisms.cache === "static-hot" ? 1 : mechanisms.cache === "segmented" ? bestHotFraction(model, cachedShare) : 0;
@@ -170,11 +171,18 @@ export const defaultPlan = (device: DeviceProfile, model: ModelSpec, system: Sys
           hot: keeps && !mapped ? (fit.all ? fit.ffnAll : cacheBytes * hotFraction) : 0,
           cold: mapped ? pages : keeps && !fit.all ? cacheBytes * (1 - hotFraction) : 0,
         },
-        pipeline: { depth: DEPTH },
+        pipeline: { depth },
         io: { streamBlock: STREAM_BLOCK, lanes: mechanisms.computation === "gated" ? READS_UNDER_WAY : streamsExperts(mechanisms) ? LANES : 1, gates: "joined" },
       };
     }),
   );
+};
+
+/** Fewer clusters in flight where a model is so small that the usual ones would leave no room for a cache: two at least. */
+const depthWithin = (bytes: number, model: ModelSpec, mechanisms: Mechanisms, clusterNeurons: number): number => {
+  let depth = DEPTH;
+  while (depth > 2 && pipelineBytes(model, mechanisms, clusterNeurons, depth) > bytes) depth /= 2;
+  return depth;
 };
 
 /** Buffers of clusters in flight: each holds what it may have to read, twice its mean, in whole flash pages. */

@@ -39,6 +39,8 @@ const plain: GenerateRequest = {
 describe("generate", () => {
   it("asks for what was typed, with the defaults of --help", async () => {
     expect((await start({ model: "m.flash", prompt: "Text" })).asked).toEqual([plain]);
+    // Spaces and line breaks about a text are tokens too; about a name or a number they are not.
+    expect((await start({ model: " m.flash", prompt: "\n Text\n", tokens: " 128 " })).asked).toEqual([{ ...plain, prompt: "\n Text\n" }]);
     expect((await start({ model: "m.flash", prompt: "Text", kv: "f32" })).asked).toEqual([{ ...plain, kv: "f32" }]);
     const typed = { model: "m.flash", prompt: "Text", tokens: "8", memory: "900MB", threads: "2", "io-uring": "64", depth: "8", cluster: "512", policy: "sieve", granularity: "cluster", overlap: "matrix", gates: "joined", ffn: "sparse", predictor: "p.gguf", audit: true, temperature: "0.8", "top-k": "40", "top-p": "0.95", seed: "7", "ignore-end": true };
     expect((await start(typed)).asked).toEqual([

@@ -5,7 +5,7 @@ import type { AppError, Mistake } from "../../../sim/base/errors.js";
 import { encodeRecord, titleOf } from "../../../sim/domain/run.js";
 import { timeline, timelineText } from "../../../sim/report/timeline.js";
 import { KV_FORMATS, type FlashShape, type GenerateReport, type GenerateRequest, type GenerateStep } from "../../../engine/index.js";
-import { absent, argument, choice, decimal, inputFile, isSamePath, outputFile, readWords, shared, size, slowStorage, switchedOn, wholeNumber, word, type Sound } from "../../args.js";
+import { absent, argument, choice, decimal, inputFile, isSamePath, outputFile, readWords, shared, size, slowStorage, switchedOn, verbatim, wholeNumber, type Sound } from "../../args.js";
 import type { Command, Words } from "../../command.js";
 import { gather, inFormat, type Answer, type OutputFile, type Program } from "../../program.js";
 import { adaptFor, adaptMistakes, neverSlowed } from "./adapting.js";
@@ -22,7 +22,7 @@ const DEFAULTS = { tokens: 128, temperature: 0, topK: 0, topP: 1, seed: 1 } as c
 const fields = {
   ...shared,
   model: inputFile,
-  prompt: word("give the text that is to be continued"),
+  prompt: verbatim("give the text that is to be continued"),
   tokens: absent(wholeNumber(1, 1 << 20)),
   memory: absent(size('"900MB" or "2GiB"')),
   threads: absent(wholeNumber(1, 1024)),

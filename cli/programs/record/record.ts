@@ -6,7 +6,7 @@ import { showBytes } from "../../../sim/base/units.js";
 import { traceStatistics, type TraceStatistics } from "../../../sim/neurons/trace-statistics.js";
 import { decodeTrace, type ActivationTrace } from "../../../sim/neurons/trace.js";
 import type { RecordReport, RecordRequest } from "../../../engine/index.js";
-import { absent, argument, decimal, inputFile, isSamePath, outputFile, readWords, shared, switchedOn, wholeNumber, word, type Sound } from "../../args.js";
+import { absent, argument, decimal, inputFile, isSamePath, outputFile, readWords, shared, switchedOn, verbatim, wholeNumber, type Sound } from "../../args.js";
 import type { Command, Words } from "../../command.js";
 import { gather, inFormat, type Answer, type Program } from "../../program.js";
 import { asTyped } from "../as-typed.js";
@@ -19,7 +19,7 @@ const fields = {
   ...shared,
   model: inputFile,
   out: outputFile,
-  prompt: absent(word("give the text that is to be read")),
+  prompt: absent(verbatim("give the text that is to be read")),
   "prompt-file": absent(inputFile),
   window: absent(wholeNumber(1, 1 << 24)),
   tokens: absent(wholeNumber(0, 1 << 20)),

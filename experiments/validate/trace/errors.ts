@@ -17,8 +17,14 @@ export const worstSpeed = (rows: Stored["speeds"]) =>
   rows.flatMap(({ at: where, runs }) => runs.slice(1).map(({ of, tokensPerSec }) => ({ where, of, by: tokensPerSec / runs[0]!.tokensPerSec - 1 }))).reduce((worst, one) => (Math.abs(one.by) > Math.abs(worst.by) ? one : worst));
 
 /** The largest error of the closed form that knows every layer. */
-export const worstByLayer = (stored: Stored, policy: string | null) =>
-  stored.cells.filter((cell) => CHECKED(cell) && cell.unit === 1 && (policy === null || cell.policy === policy)).map((cell) => ({ ...cell, error: cell.closedByLayer - cell.replayed })).reduce((worst, one) => (Math.abs(one.error) > Math.abs(worst.error) ? one : worst));
+export const worstByLayer = (stored: Stored, policy: string | null, unit = 1) =>
+  stored.cells.filter((cell) => CHECKED(cell) && cell.unit === unit && (policy === null || cell.policy === policy)).map((cell) => ({ ...cell, error: cell.closedByLayer - cell.replayed })).reduce((worst, one) => (Math.abs(one.error) > Math.abs(worst.error) ? one : worst));
 
 /** The errors of the closed form that knows means over layers, worst first. */
 export const worstCells = (stored: Stored, unit: number) => stored.cells.filter((cell) => CHECKED(cell) && cell.unit === unit).map((cell) => ({ ...cell, error: cell.closedForm - cell.replayed })).sort((a, b) => Math.abs(b.error) - Math.abs(a.error));
+
+/** How many neurons a cache keeps or drops together: single ones, then the groups of short rows, in rising order. */
+export const unitsOf = ({ cells }: Stored): ReadonlyArray<number> => [...new Set(cells.map(({ unit }) => unit))].sort((a, b) => a - b);
+
+/** LRU's worst errors, of single neurons and of each size of group. */
+export const worstLru = (stored: Stored) => unitsOf(stored).map((unit) => ({ unit, means: worstCells(stored, unit).find(({ policy }) => policy === "lru")!, byLayer: worstByLayer(stored, "lru", unit) }));

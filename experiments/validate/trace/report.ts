@@ -2,7 +2,7 @@
 import { cachePanel, frequencyPanel, overlapPanel } from "../../plots/activations.js";
 import { drawCurves } from "../../plots/curves.js";
 import { markdown, padded, percent, plain, type Tools, type ValidationReport } from "../words.js";
-import { points, speedsOf, worstByLayer, worstCells, worstSpeed } from "./errors.js";
+import { points, speedsOf, worstByLayer, worstCells, worstLru, worstSpeed } from "./errors.js";
 import { storedOf, type Stored, type Studied } from "./stored.js";
 
 const at = (stored: Stored, share: number, of: ReadonlyArray<number>): number => {
@@ -103,7 +103,8 @@ const page = (stored: Stored, command: string): string => {
   const [worst] = worstCells(stored, 1);
   const [byMeans, byLayer] = [speedsOf(stored, false), speedsOf(stored, true)];
   const [real, own] = [worstSpeed(byMeans), worstSpeed(byLayer)];
-  const [lruMeans, lruOwn, anyOwn] = [worstCells(stored, 1).find(({ policy }) => policy === "lru")!, worstByLayer(stored, "lru"), worstByLayer(stored, null)];
+  const anyOwn = worstByLayer(stored, null);
+  const [{ means: lruMeans, byLayer: lruOwn }, ...groups] = worstLru(stored) as [ReturnType<typeof worstLru>[number], ...ReturnType<typeof worstLru>];
   return `# The simulator's picture of neurons, against a trained model
 
 Written by \`${command}\`; do not edit. ${stored.tokens} tokens of a text that the model was not trained on, recorded neuron by neuron (docs/activation-trace.md). The simulator's statistics are
@@ -113,11 +114,11 @@ end are of its beginning, with the statistics of its second half. Drawn texts ar
 ## What is off, worst first
 
 - Of a neuron LRU and its kin the closed form is off by at most ${points(worst!.error)} points of hit rate (${worst!.policy}, ${whole(worst!.budget)} of the neurons): ${percent(missError(worst!.closedForm, worst!.replayed), 0)} misses.
-${verdicts(stored).map(({ what, about, worst: by, budget, mean }) => `- *${what}*: ${points(by)} points at ${whole(budget)}, ${(100 * mean).toFixed(1)} in the mean (${about}).`).join("\n")}
+${groups.map(({ unit, means, byLayer: told }) => `- Of ${unit} neurons kept together, as the engine keeps short rows, LRU's is off by at most ${points(means.error)} points (${whole(means.budget)}): ${percent(missError(means.closedForm, means.replayed), 0)} misses; told layer by layer by ${points(told.error)} (${whole(told.budget)}).\n`).join("")}${verdicts(stored).map(({ what, about, worst: by, budget, mean }) => `- *${what}*: ${points(by)} points at ${whole(budget)}, ${(100 * mean).toFixed(1)} in the mean (${about}).`).join("\n")}
 - A whole run's predicted speed is off by at most ${percent(real.by)} (${real.of}, ${real.where}): ${stored.device}, below.
 
 So the simulator takes a model's layers one by one where they are known (\`activations.layers\`, which \`record --spec\` writes: share active, curve, overlap, repeat and use of experts, layer by layer). **Told layer by layer**,
-LRU's closed form is off by at most ${points(lruOwn.error)} points (${whole(lruOwn.budget)}; ${points(lruMeans.error)} at ${whole(lruMeans.budget)} from the means), that of any policy by ${points(anyOwn.error)} (${anyOwn.policy}, ${whole(anyOwn.budget)}; ${points(anyOwn.closedForm - anyOwn.replayed)} there from the means, and ${points(worst!.error)} at worst: ${worst!.policy}, ${whole(worst!.budget)}; see "Hit rates"), and a run's speed by at most ${percent(own.by)} (${own.of}, ${own.where}; ${percent(real.by)} from the means).
+LRU's closed form of single neurons is off by at most ${points(lruOwn.error)} points (${whole(lruOwn.budget)}; ${points(lruMeans.error)} at ${whole(lruMeans.budget)} from the means), that of any policy by ${points(anyOwn.error)} (${anyOwn.policy}, ${whole(anyOwn.budget)}; ${points(anyOwn.closedForm - anyOwn.replayed)} there from the means, and ${points(worst!.error)} at worst: ${worst!.policy}, ${whole(worst!.budget)}; see "Hit rates"), and a run's speed by at most ${percent(own.by)} (${own.of}, ${own.where}; ${percent(real.by)} from the means).
 Published models have no such table, so all that stands above is what their predictions may be off by.
 
 ## Statistics, beside the published ones
@@ -180,7 +181,7 @@ ${stepTable(stored)}
 
 ## What it means for a speed
 
-The same default plan on ${stored.device}, of neuronlab's own engine and of LLM in a flash, simulated with the recorded neurons of the text's beginning and, in their place, with what the fidelities make of the statistics of its second half. From means over layers:
+The same default plan on ${stored.device}, of neuronlab's own engine and of LLM in a flash, simulated with the recorded neurons of the text's beginning and, in their place, with what the fidelities make of the statistics of its second half. Where nothing is found in the cache, gate rows take all of it, and the row says nothing of caches. From means over layers:
 
 ${speedTable(byMeans)}
 

@@ -76,6 +76,33 @@ describe("an activation trace", () => {
     expect(statistics.tokenOverlap).toBe(0);
   });
 
+  it("has in its hottest what those hold in the half that did not choose them, both ways", () => {
+    // Halves take turns after 32 tokens. How often each neuron fires in one and in the other: the hottest of one is not the other's.
+    const [ones, others] = [[32, 16, 12, 4], [24, 32, 0, 8]];
+    const text: Text = Array.from({ length: 128 }, (_, token) => [[[0, [0, 1, 2, 3].filter((neuron) => token % 32 < (token % 64 < 32 ? ones : others)[neuron]!)] as const]]);
+    const { skew } = traceStatistics(read(writeSlow({ layers: 1, experts: 1, active: 1, ffn: 4 }, text)));
+    const carried = (neurons: number): number => skew.find((point) => point.neurons === neurons)!.activations;
+    // Ranked by the first half 0, 1, 2, 3, which fire 24, 32, 0, 8 times in the second; by the second 1, 0, 3, 2: 16, 32, 4, 12 times in the first.
+    expect(carried(0.25)).toBeCloseTo((24 / 64 + 16 / 64) / 2, 12);
+    expect(carried(0.5)).toBeCloseTo((56 / 64 + 48 / 64) / 2, 12);
+    expect(carried(0.75)).toBeCloseTo((56 / 64 + 52 / 64) / 2, 12);
+  });
+
+  it("has no skew where what is hot in one half is cold in the other", () => {
+    const often = [24, 16, 8, 4];
+    const text: Text = Array.from({ length: 128 }, (_, token) => [[[0, [0, 1, 2, 3].filter((neuron) => token % 32 < often[token % 64 < 32 ? neuron : 3 - neuron]!)] as const]]);
+    const { skew } = traceStatistics(read(writeSlow({ layers: 1, experts: 1, active: 1, ffn: 4 }, text)));
+    for (const point of skew) expect(point.activations, `${point.neurons}`).toBeCloseTo(point.neurons, 12);
+  });
+
+  it("varies from token to token by the deviation of the logarithms of what all layers fire, tokens without any left out", () => {
+    // 1, 2, 4 and 32 neurons: logarithms 0, 1, 2 and 5 times that of 2, which are 2, 1, 0 and 3 from their mean.
+    const first = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, neuron) => neuron);
+    const text: Text = [[1, 0], [1, 1], [0, 0], [0, 4], [16, 16]].map((layers) => layers.map((count) => [[0, first(count)] as const]));
+    const { tokenVariation } = traceStatistics(read(writeSlow({ layers: 2, experts: 1, active: 1, ffn: 16 }, text)));
+    expect(tokenVariation).toBeCloseTo(Math.sqrt((4 + 1 + 0 + 9) / 4) * Math.log(2), 12);
+  });
+
   it("has the statistics that it was drawn with", () => {
     const [ffn, tokens, overlap] = [2000, 400, 0.3];
     const random = stream(1, "a text");

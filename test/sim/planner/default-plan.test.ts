@@ -43,6 +43,23 @@ describe("the default plan", () => {
     expect(shallow.wallNs).toBeGreaterThan(1.05 * own.wallNs);
   });
 
+  it("keeps fewer clusters in flight of a model so small that they would leave no room for a cache", () => {
+    const small = modelNamed("novels/novels-mixture");
+    const room = (gib: number): { readonly buffers: number; readonly cache: number; readonly depth: number } => {
+      const { cache, pipeline } = planFor("powerinfer-2", gib, small);
+      return { buffers: cache.runtime - systemNamed("powerinfer-2").software.runtimeBytes.value, cache: cache.hot + cache.cold, depth: pipeline.depth };
+    };
+    const outside = 326.8e6 / GIB;
+    for (const megabytes of [3, 4, 5]) {
+      const { buffers, cache, depth } = room(outside + (megabytes * 1e6) / GIB);
+      expect(depth, `${megabytes} MB`).toBeGreaterThanOrEqual(2);
+      expect(depth, `${megabytes} MB`).toBeLessThan(16);
+      expect(buffers).toBeLessThanOrEqual(cache * (1 + 1e-9));
+      // Twice as many would not leave half.
+      expect(3 * buffers).toBeGreaterThan(cache);
+    }
+  });
+
   it("reads on the best core and computes on others; in memory every fast core computes", () => {
     const reading = planFor("powerinfer-2", 3).compute;
     expect(reading.ioCore).toBe("big");
