@@ -66,7 +66,7 @@ describe("generate", () => {
         "decode        2  20.00 tokens/s      40.00ms       10.00ms    15.00ms        20.0MB       60.0%",
         "",
         "smallthinker, FFNs from flash, lossless; avx512 kernels, 2 threads; loaded in 1.50s",
-        "memory: 400.0MB always; prefill 60.0MB, hot segment 350.0MB, cold segment 90.0MB; decode 0B, hot segment 400.0MB, cold segment 100.0MB; allowed 900.0MB; peak of the process 880.0MB",
+        "memory: 400.0MB set aside beside the FFNs; prefill 60.0MB, hot segment 350.0MB, cold segment 90.0MB; decode 0B, hot segment 400.0MB, cold segment 100.0MB; allowed 900.0MB; peak of the process 880.0MB",
         "reads: pread, 4 lanes, direct; 99, half within 90.0us, 99% within 2.00ms",
         "neurons that fired: 12.5%",
         "ended: as many tokens as asked for",

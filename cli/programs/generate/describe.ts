@@ -56,7 +56,7 @@ export const describeGeneration = (report: GenerateReport, shapedTo: string | nu
   const right = (title: string) => ({ title, align: "right" as const });
   const columns = [{ title: "phase" }, right("tokens"), right("speed"), right("FFN a token"), right("rest a token"), ...(report.reads === undefined ? [] : [right("disk busy"), right("read a token"), right("cache hits")])];
   const memory = [
-    `${showBytes(total(report.fixed))} always`,
+    `${showBytes(total(report.fixed))} set aside beside the FFNs`,
     ...(report.phases === undefined ? [`FFNs ${showBytes(report.ffnBytes)}`] : [segments("prefill", report.phases.prefill), segments("decode", report.phases.decode)]),
     ...(report.memory === undefined ? [] : [`allowed ${showBytes(report.memory)}`]),
     ...(report.peakResident === undefined ? [] : [`peak of the process ${showBytes(report.peakResident)}`]),
