@@ -86,6 +86,7 @@ const seedsRow = (documents: Documents): Row => {
     command: `SEEDS='2 3' ${commandOf(first)}`,
     found: `${signed(mean, 2)} % (${signed(mean - halfWidth!, 2)} to ${signed(mean + halfWidth!, 2)})`,
     holds: mean <= 0.01,
+    measured: (documents[OF_OTHER_SEEDS.at(-1)![0]] as Branch).measured,
   };
 };
 
